@@ -1,0 +1,169 @@
+"""The books: the aggregates of all tokens, their fragments and the open holds, as the events have made them.
+
+`apply` is how anything changes here, whether an event was decided a moment ago or is read back from the journal; it refuses
+nothing. `revert` takes the newest events back in reverse, which is what an abandoned commit needs: the events themselves are
+the record of what to undo, so undoing costs a commit that succeeds next to nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tallystick.domain.errors import TokenNotFound
+from tallystick.domain.events import (
+    Burned,
+    DomainEvent,
+    FragmentEvent,
+    Minted,
+    MoneyEvent,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+    TokenRegistered,
+)
+from tallystick.domain.fragmentation import carry
+from tallystick.domain.hold import Hold, Holds
+from tallystick.domain.token import Token
+from tallystick.domain.token_state import TokenState
+from tallystick.domain.value_object import BurnedEntry, ValueObject, ValueObjects
+
+
+class Books:
+    """Everything that a decision may depend on."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Makes the books as empty as new ones."""
+        self._tokens: dict[str, TokenState] = {}
+        self._fragments: dict[str, ValueObjects] = {}
+        self._burned: dict[int, BurnedEntry] = {}
+        self._holds = Holds()
+
+    # Reading.
+
+    def funds(self, code: object) -> TokenState:
+        """The token's aggregate; `TokenNotFound` where none is registered under the code."""
+        if isinstance(code, str):
+            funds = self._tokens.get(code)
+            if funds is not None:
+                return funds
+        swapped = isinstance(code, str) and self.knows_account(code)
+        raise TokenNotFound("; it is an account: arguments swapped?" if swapped else "", token=code)
+
+    def token(self, code: str) -> Token | None:
+        """The token registered under the code, if one is."""
+        funds = self._tokens.get(code)
+        return funds.token if funds else None
+
+    def tokens(self) -> list[Token]:
+        """All tokens, in the order of their registration."""
+        return [funds.token for funds in self._tokens.values()]
+
+    def knows_account(self, account: str) -> bool:
+        """Whether the account was ever named in a movement of any token."""
+        return any(funds.knows(account) for funds in self._tokens.values())
+
+    def holder_of_anything(self, account: str) -> bool:
+        """Whether the account has a cell above zero in any token."""
+        return any(funds.balance_of(account).total for funds in self._tokens.values())
+
+    def hold(self, id: str) -> Hold | None:
+        """The open hold of this id."""
+        return self._holds.get(id)
+
+    def holds(self, code: str, authority: str) -> Iterator[Hold]:
+        """The authority's open holds in a token, oldest first."""
+        return self._holds.of(code, authority)
+
+    def due(self, now: int, limit: int) -> list[Hold]:
+        """Up to `limit` holds that are due at `now`."""
+        return self._holds.due(now, limit)
+
+    def fragments(self, code: str, account: str) -> list[ValueObject]:
+        """The account's fragments, live and held by it, smallest first; none where the token is not fragmented."""
+        fragments = self._fragments.get(code)
+        return fragments.of(account, (hold.id for hold in self.holds(code, account))) if fragments else []
+
+    # Changing.
+
+    def record(self, event: DomainEvent, position: int) -> Sequence[FragmentEvent]:
+        """Applies a decided event at `position`, and gives the events, applied too, by which fragments carried it."""
+        self.apply(event, position)
+        fragments = self._fragments.get(event.token)
+        if fragments is None or isinstance(event, TokenRegistered | FragmentEvent):
+            return ()
+        followed = carry(fragments, event, position + 1)
+        for fragment_event in followed:
+            fragments.apply(fragment_event)
+        return followed
+
+    def apply(self, event: DomainEvent, position: int) -> None:
+        """Makes the change of an event that stands, or is to stand, at `position` in the journal."""
+        if isinstance(event, FragmentEvent):
+            self._fragments[event.token].apply(event)
+        elif isinstance(event, TokenRegistered):
+            self._register(event)
+        else:
+            self._transact(event, position)
+
+    def revert(self, events: Sequence[DomainEvent]) -> None:
+        """Takes back `events`, which must be the newest applied, none of them before the last `forget`."""
+        for event in reversed(events):
+            if isinstance(event, FragmentEvent):
+                self._fragments[event.token].revert(event)
+            elif isinstance(event, TokenRegistered):
+                del self._tokens[event.token]
+                self._fragments.pop(event.token, None)
+            else:
+                self._take_back(event)
+
+    def forget(self) -> None:
+        """What was applied so far is durable and will not be taken back."""
+        self._holds.forget()
+        self._burned.clear()
+
+    def _register(self, event: TokenRegistered) -> None:
+        token = Token(event.token, event.decimals, event.max_supply, event.unit, event.role)  # pyright: ignore[reportArgumentType]
+        funds = self._tokens[token.code] = TokenState(token)
+        if token.unit is not None:
+            self._fragments[token.code] = ValueObjects(token.code, token.unit, funds.available_of, self._burned)
+
+    def _transact(self, event: MoneyEvent, position: int) -> None:
+        funds = self._tokens[event.token]
+        if isinstance(event, Moved):
+            funds.transfer(event.sender, event.receiver, event.amount)
+        elif isinstance(event, Minted):
+            funds.credit(event.account, event.amount)
+        elif isinstance(event, Burned):
+            funds.credit(event.account, -event.amount)
+        elif isinstance(event, Reserved):
+            funds.hold(event.payer, event.authority, event.amount)
+            self._holds.open(
+                Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position)
+            )
+        elif isinstance(event, Settled):
+            funds.hold(event.receiver, event.authority, -event.amount)
+            self._holds.draw(event.hold, event.amount)
+        else:
+            funds.hold(event.payer, event.authority, -event.amount)
+            self._holds.draw(event.hold, event.amount)
+
+    def _take_back(self, event: MoneyEvent) -> None:
+        funds = self._tokens[event.token]
+        match event:
+            case Moved():
+                funds.transfer(event.receiver, event.sender, event.amount)
+            case Minted():
+                funds.credit(event.account, -event.amount)
+            case Burned():
+                funds.credit(event.account, event.amount)
+            case Reserved():
+                funds.hold(event.payer, event.authority, -event.amount)
+                self._holds.cancel(event.hold)
+            case Settled():
+                funds.hold(event.receiver, event.authority, event.amount)
+                self._holds.refill(event.hold, event.amount)
+            case Released():
+                funds.hold(event.payer, event.authority, event.amount)
+                self._holds.refill(event.hold, event.amount)

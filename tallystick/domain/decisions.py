@@ -1,0 +1,288 @@
+"""The decisions: an operation and the books in, events or a refusal out.
+
+An operation is what somebody wants, as data. `decide` checks it against a `View` of the books and answers with the events
+that would make it so; it changes nothing. Planning decides against the plan's draft and executing decides against the books,
+by the same rules, because the rules are written here once. Names and amounts are checked when an operation is made; what is
+checked here is what only the books know.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from tallystick.domain.errors import (
+    Conflict,
+    HoldExpired,
+    HoldNotFound,
+    InsufficientFunds,
+    InvalidAuthority,
+    NameInUse,
+    SupplyExhausted,
+    TokenAlreadyRegistered,
+)
+from tallystick.domain.events import (
+    Burned,
+    DomainEvent,
+    Minted,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+    TokenRegistered,
+)
+from tallystick.domain.hold import Hold
+from tallystick.domain.token import Token
+
+
+class FundsView(Protocol):
+    """One token's cells, as a decision sees them."""
+
+    @property
+    def token(self) -> Token: ...
+    @property
+    def reserve(self) -> int: ...
+    def available_of(self, account: str) -> int: ...
+    def held_of(self, account: str) -> int: ...
+
+
+class View(Protocol):
+    """The books, as a decision sees them."""
+
+    def funds(self, code: str) -> FundsView: ...
+    def token(self, code: str) -> Token | None: ...
+    def tokens(self) -> Sequence[Token]: ...
+    def hold(self, id: str) -> Hold | None: ...
+    def holds(self, code: str, authority: str) -> Iterable[Hold]: ...
+    def due(self, now: int, limit: int) -> list[Hold]: ...
+    def holder_of_anything(self, account: str) -> bool: ...
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False):
+    """The base of what can be asked for."""
+
+
+class RegisterToken(Operation, frozen=True):
+    """Registers `definition`; nothing to do where the very same is registered."""
+
+    definition: Token
+
+
+class Mint(Operation, frozen=True):
+    """`amount` out of the supply reserve to `account`."""
+
+    token: str
+    account: str
+    amount: int
+    memo: str
+
+
+class Burn(Operation, frozen=True):
+    """`amount` of `account`'s into the supply reserve."""
+
+    token: str
+    account: str
+    amount: int
+    memo: str
+
+
+class Transfer(Operation, frozen=True):
+    """`amount` from `sender` to `receiver`."""
+
+    token: str
+    sender: str
+    receiver: str
+    amount: int
+    memo: str
+
+
+class Reserve(Operation, frozen=True):
+    """`amount` of `payer`'s into `authority`'s keeping, as `hold`."""
+
+    token: str
+    payer: str
+    authority: str
+    amount: int
+    hold: str
+    expires_at: int | None
+    memo: str
+
+
+class Settle(Operation, frozen=True):
+    """`amount` of what `authority` keeps to `receiver`: of `hold`, or of its oldest that are not due."""
+
+    token: str
+    authority: str
+    receiver: str
+    amount: int
+    hold: str | None
+    memo: str
+
+
+class Release(Operation, frozen=True):
+    """`amount`, or all, of what is kept under `hold` back to its payer."""
+
+    hold: str
+    amount: int | None
+    memo: str
+
+
+class Expire(Operation, frozen=True):
+    """Up to `limit` holds that were due at `due_at` back to their payers; the block was told that they are `told`."""
+
+    limit: int
+    due_at: int
+    told: int | None
+
+
+class Observe(Operation, frozen=True):
+    """The block was told that `account` has these amounts of `token`."""
+
+    token: str
+    account: str
+    available: int
+    held: int
+
+
+def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:
+    """The events that do `operation` at `now` (microseconds in UTC), or a `Refused`, `NotFound` or `Conflict`."""
+    return _RULES[type(operation)](view, operation, now)
+
+
+def _register(view: View, operation: RegisterToken, now: int) -> Sequence[DomainEvent]:
+    token = operation.definition
+    known = view.token(token.code)
+    if known == token:
+        return ()
+    if known is not None:
+        raise TokenAlreadyRegistered(f" as {known}, not {token}", token=token.code)
+    if token.role == "settlement":
+        for other in view.tokens():
+            if other.role == "settlement":
+                raise TokenAlreadyRegistered(f": {other.code!r} is the book's settlement token", token=token.code)
+        if view.holder_of_anything(token.code):
+            raise NameInUse(name=token.code)
+    return (TokenRegistered(token.code, token.decimals, token.max_supply, token.unit, token.role),)
+
+
+def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
+    reserve = view.funds(operation.token).reserve
+    if operation.amount > reserve:
+        raise SupplyExhausted(token=operation.token, required=operation.amount, reserve=reserve)
+    return (Minted(operation.token, operation.account, operation.amount, operation.memo),)
+
+
+def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
+    _require(view, operation.token, operation.account, operation.amount)
+    return (Burned(operation.token, operation.account, operation.amount, operation.memo),)
+
+
+def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent]:
+    _require(view, operation.token, operation.sender, operation.amount)
+    return (Moved(operation.token, operation.sender, operation.receiver, operation.amount, operation.memo),)
+
+
+def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
+    _require(view, operation.token, operation.payer, operation.amount)
+    return (
+        Reserved(
+            operation.token,
+            operation.payer,
+            operation.authority,
+            operation.amount,
+            operation.hold,
+            operation.expires_at,
+            operation.memo,
+        ),
+    )
+
+
+def _require(view: View, token: str, account: str, amount: int) -> None:
+    available = view.funds(token).available_of(account)
+    if available < amount:
+        raise InsufficientFunds(token=token, account=account, required=amount, available=available)
+
+
+def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
+    wanted = operation.amount
+    if operation.hold is not None:
+        holds: Iterable[Hold] = (_settleable(view, operation, operation.hold, now),)
+    else:
+        view.funds(operation.token)
+        holds = (hold for hold in view.holds(operation.token, operation.authority) if not hold.is_due(now))
+    events: list[DomainEvent] = []
+    for hold in holds:
+        drawn = min(wanted, hold.amount)
+        events.append(
+            Settled(operation.token, operation.authority, operation.receiver, drawn, hold.id, operation.memo)
+        )
+        wanted -= drawn
+        if not wanted:
+            return events
+    raise InsufficientFunds(
+        token=operation.token,
+        account=operation.authority,
+        required=operation.amount,
+        available=operation.amount - wanted,
+    )
+
+
+def _settleable(view: View, operation: Settle, id: str, now: int) -> Hold:
+    hold = _open_hold(view, id)
+    if (hold.token, hold.authority) != (operation.token, operation.authority):
+        raise InvalidAuthority(
+            f"{hold.authority} in {hold.token}", hold=id, token=operation.token, authority=operation.authority
+        )
+    if hold.is_due(now):
+        raise HoldExpired(hold=id, expires_at=hold.expires_at)
+    return hold
+
+
+def _release(view: View, operation: Release, now: int) -> Sequence[DomainEvent]:
+    hold = _open_hold(view, operation.hold)
+    amount = hold.amount if operation.amount is None else operation.amount
+    if amount > hold.amount:
+        raise InsufficientFunds(token=hold.token, account=hold.authority, required=amount, available=hold.amount)
+    return (_released(hold, amount, expired=False, memo=operation.memo),)
+
+
+def _open_hold(view: View, id: str) -> Hold:
+    hold = view.hold(id)
+    if hold is None:
+        raise HoldNotFound(hold=id)
+    return hold
+
+
+def _expire(view: View, operation: Expire, now: int) -> Sequence[DomainEvent]:
+    due = view.due(operation.due_at, operation.limit)
+    if operation.told is not None and operation.told != len(due):
+        raise Conflict(subject="the number of holds due", told=operation.told, now=len(due))
+    return [_released(hold, hold.amount, expired=True, memo="") for hold in due]
+
+
+def _released(hold: Hold, amount: int, *, expired: bool, memo: str) -> Released:
+    return Released(hold.token, hold.authority, hold.payer, amount, hold.id, expired, memo)
+
+
+def _observe(view: View, operation: Observe, now: int) -> Sequence[DomainEvent]:
+    funds = view.funds(operation.token)
+    told = (operation.available, operation.held)
+    current = (funds.available_of(operation.account), funds.held_of(operation.account))
+    if told != current:
+        raise Conflict(
+            subject=f"the {operation.token} of {operation.account} (available, reserved)", told=told, now=current
+        )
+    return ()
+
+
+_RULES: dict[type[Operation], Callable[[Any, Any, int], Sequence[DomainEvent]]] = {
+    RegisterToken: _register,
+    Mint: _mint,
+    Burn: _burn,
+    Transfer: _transfer,
+    Reserve: _reserve,
+    Settle: _settle,
+    Release: _release,
+    Expire: _expire,
+    Observe: _observe,
+}

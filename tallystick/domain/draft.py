@@ -1,0 +1,144 @@
+"""The draft: what the books would be after a plan's operations so far.
+
+It keeps differences to the books and not copies of them, so when others' commits move the books on, the draft stands on
+the newest state at once. Money that was taken with `tx.money` and not yet sent is claimed: nobody else in the plan can
+spend it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from tallystick.domain.books import Books
+from tallystick.domain.events import (
+    Burned,
+    DomainEvent,
+    Minted,
+    MoneyEvent,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+)
+from tallystick.domain.hold import Hold
+from tallystick.domain.token import Token
+from tallystick.domain.token_state import TokenState
+
+
+class DraftFunds:
+    """One token's cells as drafted."""
+
+    def __init__(self, funds: TokenState) -> None:
+        self._funds = funds
+        self.token = funds.token
+        self.minted = 0
+        self.available: defaultdict[str, int] = defaultdict(int)
+        self.held: defaultdict[str, int] = defaultdict(int)
+        self.claimed: defaultdict[str, int] = defaultdict(int)
+
+    @property
+    def reserve(self) -> int:
+        """What could still be minted."""
+        return self._funds.reserve - self.minted
+
+    def available_of(self, account: str) -> int:
+        """What the account could still spend in this plan."""
+        return self._funds.available_of(account) + self.available.get(account, 0) - self.claimed.get(account, 0)
+
+    def held_of(self, account: str) -> int:
+        """What the account would hold for others."""
+        return self._funds.held_of(account) + self.held.get(account, 0)
+
+
+class Draft:
+    """A `View` of the books with a plan's events added."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._funds: dict[str, DraftFunds] = {}
+        self._opened: dict[str, Hold] = {}
+        self._drawn: defaultdict[str, int] = defaultdict(int)
+
+    def funds(self, code: str) -> DraftFunds:
+        """The token's cells; `TokenNotFound` where none is registered under the code."""
+        try:
+            return self._funds[code]
+        except (KeyError, TypeError):
+            funds = self._books.funds(code)
+            return self._funds.setdefault(code, DraftFunds(funds))
+
+    def token(self, code: str) -> Token | None:
+        """The token registered under the code, if one is."""
+        return self._books.token(code)
+
+    def tokens(self) -> Sequence[Token]:
+        """All registered tokens."""
+        return self._books.tokens()
+
+    def holder_of_anything(self, account: str) -> bool:
+        """Whether the account has a cell above zero in the books."""
+        return self._books.holder_of_anything(account)
+
+    def hold(self, id: str) -> Hold | None:
+        """The hold with what would be left in it, while anything would."""
+        hold = self._opened.get(id) or self._books.hold(id)
+        return self._left(hold) if hold else None
+
+    def holds(self, code: str, authority: str) -> Iterator[Hold]:
+        """The authority's holds in which anything would be left, oldest first."""
+        for hold in (*self._books.holds(code, authority), *self._opened.values()):
+            if (hold.token, hold.authority) == (code, authority):
+                left = self._left(hold)
+                if left is not None:
+                    yield left
+
+    def due(self, now: int, limit: int) -> list[Hold]:
+        """Up to `limit` holds that are due at `now` and in which anything would be left."""
+        known = self._books.due(now, limit + len(self._drawn))
+        opened = [hold for hold in self._opened.values() if hold.is_due(now)]
+        opened.sort(key=lambda hold: hold.expires_at or 0)
+        left = (self._left(hold) for hold in sorted((*known, *opened), key=lambda hold: hold.expires_at or 0))
+        return [hold for hold in left if hold is not None][:limit]
+
+    def _left(self, hold: Hold) -> Hold | None:
+        drawn = self._drawn.get(hold.id, 0)
+        if not drawn:
+            return hold
+        return msgspec.structs.replace(hold, amount=hold.amount - drawn) if drawn < hold.amount else None
+
+    def apply(self, event: DomainEvent, sign: int = 1) -> None:
+        """Adds the event to the draft; with `sign` -1, takes it out again."""
+        if not isinstance(event, MoneyEvent):
+            return
+        funds = self.funds(event.token)
+        amount = sign * event.amount
+        if isinstance(event, Moved):
+            funds.available[event.sender] -= amount
+            funds.available[event.receiver] += amount
+        elif isinstance(event, Minted):
+            funds.minted += amount
+            funds.available[event.account] += amount
+        elif isinstance(event, Burned):
+            funds.minted -= amount
+            funds.available[event.account] -= amount
+        elif isinstance(event, Reserved):
+            self._open(event, sign)
+            funds.available[event.payer] -= amount
+            funds.held[event.authority] += amount
+        else:
+            self._drawn[event.hold] += amount
+            funds.held[event.authority] -= amount
+            funds.available[_taker(event)] += amount
+
+    def _open(self, event: Reserved, sign: int) -> None:
+        if sign < 0:
+            del self._opened[event.hold]
+            return
+        self._opened[event.hold] = Hold(
+            event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, 0
+        )
+
+
+def _taker(event: Settled | Released) -> str:
+    return event.receiver if isinstance(event, Settled) else event.payer

@@ -1,0 +1,86 @@
+"""A token: what a balance is counted in.
+
+The ledger moves whole smallest units and nothing else; `decimals` only says how people write them. A token with a `unit`
+is fragmented: every holding of it is made of value objects of at most that size.
+"""
+
+from decimal import Decimal, InvalidOperation, localcontext
+from typing import Literal
+
+import msgspec
+
+from tallystick.domain.account import check_account
+from tallystick.domain.amount import AMOUNT_MAX
+from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidToken
+
+DECIMALS_MAX = 77  # 2**256 - 1 has 78 digits
+_DIGITS_MAX = 400
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=False):
+    """What a balance is counted in.
+
+    `code`: its name, under the rules of an account's. `decimals`: digits after the point when written, 0 to 77.
+    `max_supply`: all that can ever be in circulation, in smallest units, 1 to 2**256 - 1. `unit`: the largest fragment
+    that change is given in, or None for plain balances; only external tokens have one. `role`: "external" for what lives
+    elsewhere too (fiat, bitcoin, USDT), "settlement" for the one token that applications settle in.
+    Raises `InvalidToken`.
+    """
+
+    code: str
+    decimals: int = 0
+    max_supply: int = 2**128 - 1
+    unit: int | None = None
+    role: Literal["external", "settlement"] = "external"
+
+    def __post_init__(self) -> None:
+        try:
+            check_account(self.code)
+        except InvalidAccount as error:
+            raise InvalidToken(f"a token's code is formed like an account: {error}") from None
+        _check_range(self.code, "decimals", self.decimals, 0, DECIMALS_MAX)
+        _check_range(self.code, "max_supply", self.max_supply, 1, AMOUNT_MAX)
+        if self.role not in ("external", "settlement"):
+            raise InvalidToken(f"token {self.code!r}: role is 'external' or 'settlement', not {self.role!r}")
+        if self.unit is not None:
+            _check_range(self.code, "unit", self.unit, 1, AMOUNT_MAX)
+            if self.role != "external":
+                raise InvalidToken(f"token {self.code!r}: only an external token is fragmented")
+
+    def parse(self, text: str | Decimal) -> int:
+        """The amount that `text` writes: `Token("USD", 2).parse("19.99") == 1999`. `InvalidAmount` where it is not exact."""
+        if not isinstance(text, (str, Decimal)):
+            raise InvalidAmount(f"{self.code}: an amount is read from str or Decimal, not {text!r}")
+        if len(str(text)) > _DIGITS_MAX:
+            raise InvalidAmount(f"{self.code}: an amount of {len(str(text))} characters is too long")
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise InvalidAmount(f"{self.code}: {text!r} is not a decimal number") from None
+        if not value.is_finite() or value < 0 or value.adjusted() > _DIGITS_MAX:
+            raise InvalidAmount(f"{self.code}: an amount is 0 to 2**256 - 1 smallest units, not {text}")
+        with localcontext() as context:
+            context.prec = 2 * _DIGITS_MAX
+            scaled = value.scaleb(self.decimals)
+            if scaled != scaled.to_integral_value():
+                raise InvalidAmount(f"{self.code}: {text} has more than {self.decimals} decimals")
+            amount = int(scaled)
+        if amount > AMOUNT_MAX:
+            raise InvalidAmount(f"{self.code}: an amount is 0 to 2**256 - 1 smallest units, not {text}")
+        return amount
+
+    def format(self, amount: int) -> str:
+        """How people write `amount`: `Token("USD", 2).format(1999) == "19.99"`."""
+        if isinstance(amount, bool) or not isinstance(amount, int):
+            raise InvalidAmount(f"{self.code}: an amount is an int in the smallest unit, not {amount!r}")
+        digits = str(abs(amount)).rjust(self.decimals + 1, "0")
+        sign = "-" if amount < 0 else ""
+        if self.decimals == 0:
+            return sign + digits
+        return f"{sign}{digits[: -self.decimals]}.{digits[-self.decimals :]}"
+
+
+def _check_range(code: str, field: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        bound = "2**256 - 1" if high == AMOUNT_MAX else str(high)
+        raise InvalidToken(f"token {code!r}: {field} is an int from {low} to {bound}, not {value!r}")

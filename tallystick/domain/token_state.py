@@ -1,0 +1,104 @@
+"""The aggregate of one token: every cell counted in it, and the supply reserve they were minted from.
+
+Its only movement is from cell to cell, so the cells and the reserve always sum to `max_supply`: conservation is not checked,
+it is what the operations are. Cells live in two columns of machine integers, one for what an account can spend and one for
+what it holds for others, both indexed by an account's handle. The reserve stays a Python integer beside them, and while no
+more than 2**63 - 1 is in circulation no cell can exceed a machine integer; the token widens to lists of Python integers once,
+when it passes that.
+"""
+
+from array import array
+from collections.abc import Iterator, MutableSequence
+
+import msgspec
+
+from tallystick.domain.token import Token
+
+NARROW_MAX = 2**63 - 1
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What an account has of a token, in smallest units: `available` to spend, `reserved` as held for others, `total` both."""
+
+    available: int
+    reserved: int
+    total: int
+
+
+class Supply(msgspec.Struct, frozen=True):
+    """A token's supply in smallest units: `max` = `reserve` + `circulating`."""
+
+    max: int
+    reserve: int
+    circulating: int
+
+
+class TokenState:
+    """The cells of one token. The methods that change it apply what happened and refuse nothing."""
+
+    def __init__(self, token: Token) -> None:
+        self.token = token
+        self.reserve = token.max_supply
+        self._handles: dict[str, int] = {}
+        self._names: list[str] = []
+        self._available: MutableSequence[int] = array("q")
+        self._held: MutableSequence[int] = array("q")
+
+    def knows(self, account: str) -> bool:
+        """Whether the account was ever named in a movement of this token."""
+        return account in self._handles
+
+    def available_of(self, account: str) -> int:
+        """What the account can spend."""
+        handle = self._handles.get(account)
+        return 0 if handle is None else self._available[handle]
+
+    def held_of(self, account: str) -> int:
+        """What the account holds for others."""
+        handle = self._handles.get(account)
+        return 0 if handle is None else self._held[handle]
+
+    def balance_of(self, account: str) -> Balance:
+        """Both, and their sum, which is the account's cell."""
+        available, held = self.available_of(account), self.held_of(account)
+        return Balance(available, held, available + held)
+
+    def balances(self) -> Iterator[tuple[str, Balance]]:
+        """Every account with a cell above zero, in the order in which they were first named."""
+        for name, available, held in zip(self._names, self._available, self._held, strict=True):
+            if available or held:
+                yield name, Balance(available, held, available + held)
+
+    def supply(self) -> Supply:
+        """The reserve and what is in circulation."""
+        return Supply(self.token.max_supply, self.reserve, self.token.max_supply - self.reserve)
+
+    def credit(self, account: str, amount: int) -> None:
+        """Minting into `account`; a negative amount takes it back."""
+        self.reserve -= amount
+        if self.token.max_supply - self.reserve > NARROW_MAX and isinstance(self._available, array):
+            self._available, self._held = list(self._available), list(self._held)
+        self._available[self.handle(account)] += amount
+
+    def transfer(self, sender: str, receiver: str, amount: int) -> None:
+        """From what `sender` can spend to what `receiver` can."""
+        taker = self.handle(receiver)
+        available = self._available
+        available[self.handle(sender)] -= amount
+        available[taker] += amount
+
+    def hold(self, payer: str, authority: str, amount: int) -> None:
+        """From what `payer` can spend to what `authority` holds; a negative amount gives it back."""
+        holder = self.handle(authority)
+        self._available[self.handle(payer)] -= amount
+        self._held[holder] += amount
+
+    def handle(self, account: str) -> int:
+        """The index of the account's cell in the columns, made where it is new."""
+        handle = self._handles.get(account)
+        if handle is None:
+            handle = self._handles[account] = len(self._names)
+            self._names.append(account)
+            self._available.append(0)
+            self._held.append(0)
+        return handle

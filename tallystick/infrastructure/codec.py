@@ -1,0 +1,125 @@
+"""A commit as the journal stores it: one row of integers, JSON text and a digest that chains it to the row before.
+
+`JOURNAL.md` beside this file gives the format to whoever wants to read a journal without this code. The body is a JSON array
+of events, each an array that begins with its type's tag. The digest covers the previous digest and every other column, each
+with its length before it, so no byte can change and none can pass from one column into the next unnoticed.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.events import DomainEvent
+
+GENESIS_DIGEST = bytes(32)
+
+Decoded = TypeVar("Decoded")
+
+
+class Foreign(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """An event of somebody else's aggregate, kept as its mapper wrote it."""
+
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+
+JournalEvent = DomainEvent | Foreign
+
+
+class Key(msgspec.Struct, frozen=True, array_like=True):
+    """An idempotency key used in a commit: by its transaction number `index`, with the digest of the request in hex."""
+
+    key: str
+    request: str | None
+    index: int
+
+
+class Row(NamedTuple):
+    """One commit. `recorded_at` is in microseconds in UTC; the other columns are the bytes that are stored."""
+
+    first_position: int
+    last_position: int
+    recorded_at: int
+    keys: bytes
+    transactions: bytes
+    body: bytes
+    digest: bytes
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_events = msgspec.json.Decoder(list[JournalEvent]).decode
+_decode_keys = msgspec.json.Decoder(list[Key]).decode
+_decode_counts = msgspec.json.Decoder(list[int]).decode
+
+
+def encode_events(events: Sequence[JournalEvent]) -> bytes:
+    """The body of a row."""
+    return _encode(events)
+
+
+def make_row(
+    previous: bytes, first_position: int, recorded_at: int, keys: Sequence[Key], counts: Sequence[int], body: bytes
+) -> Row:
+    """The row after the one whose digest is `previous`; `counts` says how many events each transaction has."""
+    row = Row(
+        first_position, first_position + sum(counts) - 1, recorded_at, _encode(keys), _encode(counts), body, b""
+    )
+    return row._replace(digest=digest_of(previous, row))
+
+
+def digest_of(previous: bytes, row: Row) -> bytes:
+    """SHA-256 over `previous` and the row's other columns, integers as decimal text, each after its 8-byte length."""
+    digest = hashlib.sha256()
+    for column in (
+        previous,
+        b"%d" % row.first_position,
+        b"%d" % row.last_position,
+        b"%d" % row.recorded_at,
+        row.keys,
+        row.transactions,
+        row.body,
+    ):
+        digest.update(len(column).to_bytes(8, "big"))
+        digest.update(column)
+    return digest.digest()
+
+
+def decode_events(row: Row) -> list[JournalEvent]:
+    """The events of a row; `CorruptJournal` where they cannot be read or are not as many as the row says."""
+    events = _decoded(row, "body", _decode_events, row.body)
+    if len(events) != row.last_position - row.first_position + 1:
+        raise CorruptJournal(
+            f"{len(events)} events stand in a row that ends at position {row.last_position}",
+            position=row.first_position,
+        )
+    return events
+
+
+def decode_keys(row: Row) -> list[Key]:
+    """The idempotency keys of a row; `CorruptJournal` where they cannot be read."""
+    return _decoded(row, "keys", _decode_keys, row.keys) if row.keys != b"[]" else []
+
+
+def decode_counts(row: Row) -> list[int]:
+    """How many events each transaction of a row has; `CorruptJournal` where that does not sum to the row."""
+    counts = _decoded(row, "transactions", _decode_counts, row.transactions)
+    if sum(counts) != row.last_position - row.first_position + 1 or min(counts, default=1) < 1:
+        raise CorruptJournal("its transactions do not sum to its events", position=row.first_position)
+    return counts
+
+
+def stream_of(event: JournalEvent) -> str:
+    """The stream that an event belongs to: its token, or somebody else's aggregate."""
+    return event.stream if isinstance(event, Foreign) else event.token
+
+
+def _decoded(row: Row, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:
+    try:
+        return decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptJournal(f"its {column} cannot be read: {error}", position=row.first_position) from error

@@ -1,0 +1,220 @@
+"""The committer: keeps the books at the journal's head, and is the only one who appends to it.
+
+A commit takes the journal's lock, catches up with what others appended, executes the operations on the newest state, and
+appends one row. Readers of the books take the committer's own lock, so they see what is durable and nothing else. What
+fails before the row is durable is taken back; where the store cannot say whether the row stands, the books are dropped and
+read again from the journal, which can.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from tallystick.domain.books import Books
+from tallystick.domain.decisions import Operation
+from tallystick.domain.errors import (
+    CommitTooLarge,
+    CorruptJournal,
+    DuplicateIdempotencyKey,
+    IdempotencyMismatch,
+    LedgerError,
+    OutcomeUnknown,
+    StorageError,
+    StorageUnavailable,
+)
+from tallystick.domain.events import DomainEvent
+from tallystick.domain.execution import execute
+from tallystick.infrastructure.codec import (
+    Foreign,
+    JournalEvent,
+    Key,
+    Row,
+    decode_events,
+    decode_keys,
+    digest_of,
+    encode_events,
+    make_row,
+    stream_of,
+)
+from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry, UnclearOutcome
+from tallystick.infrastructure.keys import KeyIndex
+from tallystick.infrastructure.receipt import Receipt, make_receipt, receipt_from
+
+COMMIT_BYTES_MAX = 64 * 2**20
+
+
+class Request(NamedTuple):
+    """An idempotency key and the SHA-256, in hex, of the request that goes with it, if one does."""
+
+    key: str
+    digest: str | None
+
+
+class Committer:
+    """The books of one journal, and the way to change them."""
+
+    def __init__(self, journal: Journal, clock: Callable[[], int], new_hold_id: Callable[[], str]) -> None:
+        self.journal = journal
+        self.books = Books()
+        self.new_hold_id = new_hold_id
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.books.reset()
+        self._head = EMPTY
+        self._keys = KeyIndex()
+        self._versions: Counter[str] = Counter()
+        self._behind = True
+
+    # What a plan needs of the world.
+
+    def now(self) -> int:
+        """The time in microseconds in UTC, never before the newest commit's."""
+        return max(self._clock(), self._head.recorded_at)
+
+    def reading(self) -> AbstractContextManager[object]:
+        """While it is entered, the books do not change."""
+        return self._lock
+
+    def catch_up(self) -> bool:
+        """Brings the books to the journal's head, and says whether that changed them. Raises `CorruptJournal`."""
+        with self._lock:
+            if not (self._behind or self.journal.changed()):
+                return False
+            self._behind = True
+            before = self._head
+            self._read_on()
+            self._behind = False
+            return self._head != before
+
+    # Committing.
+
+    def commit(self, operations: Sequence[Operation], request: Request | None = None) -> Receipt | None:
+        """Executes `operations` as one transaction on the newest state and makes it durable.
+
+        None where they record nothing. Raises what the operations are refused for, `DuplicateIdempotencyKey`,
+        `IdempotencyMismatch`, `CommitTooLarge` and the errors of storage; but for `OutcomeUnknown`, nothing is changed then.
+        """
+        with self._lock:
+            try:
+                with self.journal.writing() as head:
+                    if self._behind or head != self._head:
+                        self._read_on(head)
+                    if request is not None:
+                        self.check_unused(request)
+                    return self._execute(operations, request)
+            except LedgerError:
+                raise
+            except BaseException:
+                self._reset()  # interrupted who knows where: the journal knows what stands
+                raise
+
+    def _execute(self, operations: Sequence[Operation], request: Request | None) -> Receipt | None:
+        now = self.now()
+        events = execute(self.books, operations, self._head.position + 1, now)
+        if not events:
+            return None
+        row: Row | None = None
+        try:
+            row = self._row(events, now, request)
+            entries = self._entries(events, row.first_position)
+            self.journal.append(row, entries)
+        except LedgerError:
+            self.books.revert(events)
+            raise
+        except UnclearOutcome as error:
+            assert row is not None
+            self._resolve(row, error)
+        else:
+            self._advance(row, entries)
+            self._keys.add(() if request is None else (Key(request.key, request.digest, 0),), row.first_position)
+        return make_receipt(row, events, row.first_position)
+
+    def check_unused(self, request: Request) -> None:
+        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used."""
+        with self._lock:
+            position = self._keys.find(request.key)
+            row = None if position is None else self.journal.row_at(position)
+        if row is None:
+            return
+        for used in decode_keys(row):
+            if used.key == request.key:
+                differs = request.digest is not None and used.request is not None and request.digest != used.request
+                error = IdempotencyMismatch if differs else DuplicateIdempotencyKey
+                raise error(key=request.key, receipt=receipt_from(row, used.index))
+
+    def _row(self, events: Sequence[DomainEvent], now: int, request: Request | None) -> Row:
+        body = encode_events(events)
+        if len(body) > COMMIT_BYTES_MAX:
+            raise CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX)
+        keys = () if request is None else (Key(request.key, request.digest, 0),)
+        return make_row(self._head.digest, self._head.position + 1, now, keys, (len(events),), body)
+
+    def _entries(self, events: Sequence[JournalEvent], first_position: int) -> list[StreamEntry]:
+        entries: list[StreamEntry] = []
+        for stream, count in Counter(map(stream_of, events)).items():
+            version = self._versions[stream]
+            entries.append(StreamEntry(stream, version + 1, version + count, first_position))
+        return entries
+
+    def _advance(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        self._head = Head(row.last_position, row.digest, row.recorded_at)
+        for entry in entries:
+            self._versions[entry.stream] = entry.last_version
+        self.books.forget()
+
+    def _resolve(self, row: Row, error: UnclearOutcome) -> None:
+        """Finds out whether `row` stands, and brings the books to what does."""
+        self._reset()
+        try:
+            self.journal.reopen()
+            found = self.journal.row_at(row.first_position)
+        except StorageError:
+            raise OutcomeUnknown(f"the commit at position {row.first_position} may or may not stand: {error}") from error
+        if found is None or found.digest != row.digest:
+            raise StorageUnavailable(f"nothing was recorded: {error}") from error
+        self._read_on()
+        self._behind = False
+
+    # Reading the journal.
+
+    def _read_on(self, head: Head | None = None) -> None:
+        for row in self.journal.rows(after=self._head.position):
+            self._read(row)
+        if head is not None and head != self._head:
+            raise CorruptJournal(
+                f"the store ends there, and this ledger has read up to position {self._head.position}",
+                position=head.position,
+            )
+
+    def _read(self, row: Row) -> None:
+        position = row.first_position
+        if position != self._head.position + 1:
+            raise CorruptJournal(f"position {self._head.position + 1} is missing", position=self._head.position + 1)
+        if digest_of(self._head.digest, row) != row.digest:
+            raise CorruptJournal("its digest does not fit", position=position)
+        events = decode_events(row)
+        try:
+            apply = self.books.apply
+            for event in events:
+                if type(event) is not Foreign:
+                    apply(event, position)
+                position += 1
+        except (LookupError, ArithmeticError, ValueError) as error:
+            self._reset()
+            raise CorruptJournal(f"its event cannot have happened: {error!r}", position=position) from error
+        self._keys.add(decode_keys(row), row.first_position)
+        self._head = Head(row.last_position, row.digest, row.recorded_at)
+        self._count(events)
+        self.books.forget()
+
+    def _count(self, events: Sequence[JournalEvent]) -> None:
+        for event in events:
+            if type(event) is Foreign:
+                self._versions[event.stream] = event.version
+            else:
+                self._versions[event.token] += 1  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,87 @@
+"""The port to whatever keeps the journal: an append-only sequence of rows, one a commit.
+
+A store keeps rows and hands them back byte for byte; what they mean it does not know. Writing is exclusive: `writing` gives
+the head as it stands, and until it is left nobody else can append. `append` returns once the row is durable.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from tallystick.infrastructure.codec import GENESIS_DIGEST, Row
+
+
+class Head(NamedTuple):
+    """Where a journal ends: the last position, that row's digest and its time."""
+
+    position: int
+    digest: bytes
+    recorded_at: int
+
+
+EMPTY = Head(0, GENESIS_DIGEST, 0)
+
+
+class StreamEntry(NamedTuple):
+    """The versions of a stream that the commit which begins at `first_position` holds."""
+
+    stream: str
+    first_version: int
+    last_version: int
+    first_position: int
+
+
+class UnclearOutcome(Exception):
+    """A store's word that a commit failed in a way which leaves open whether the row stands."""
+
+
+class Journal(ABC):
+    """What a store must do. Every method raises `StorageUnavailable` where the store cannot be reached."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """Where the journal ends; `EMPTY` where nothing was appended."""
+
+    @abstractmethod
+    def changed(self) -> bool:
+        """Whether somebody else may have appended since the last call of this or `writing`; a cheap question."""
+
+    @abstractmethod
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        """The rows whose first position is above `after`, in order, in bounded memory."""
+
+    @abstractmethod
+    def row_at(self, position: int) -> Row | None:
+        """The row in which `position` lies."""
+
+    @abstractmethod
+    def stream(self, stream: str, first_position: int = 0) -> list[StreamEntry]:
+        """The entries of a stream in order, from the commit at `first_position` on."""
+
+    @abstractmethod
+    def last_version(self, stream: str) -> int:
+        """The newest version of a stream; 0 where it has none."""
+
+    @abstractmethod
+    def streams(self) -> Iterator[StreamEntry]:
+        """The entries of all streams, in no certain order."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Head]:
+        """Exclusive access for one `append`, and the head that it must follow."""
+
+    @abstractmethod
+    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        """Makes `row` and its stream entries durable, all or nothing, inside `writing`.
+
+        Raises `StorageFull` or `StorageUnavailable` where nothing was recorded, `UnclearOutcome` where that is not known.
+        """
+
+    @abstractmethod
+    def reopen(self) -> None:
+        """Drops the connection and makes a new one."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives up what the store holds."""

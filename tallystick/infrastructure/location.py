@@ -1,0 +1,33 @@
+"""Where a ledger is: what its URL means, and the journal opened there."""
+
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tallystick.domain.errors import InvalidURL
+from tallystick.infrastructure.journal import Journal
+from tallystick.infrastructure.memory import MemoryJournal
+from tallystick.infrastructure.sqlite import SQLiteJournal
+
+_FORMS = "'sqlite:///relative.db', 'sqlite:////absolute.db', a pathlib.Path or 'memory:'"
+
+
+def open_journal(url: str | Path, *, create: bool = True) -> Journal:
+    """The journal at `url`; a missing one is made where `create` allows it.
+
+    `?durability=normal` lets SQLite answer before the disk has the commit: a crash of the machine, not of the process, may
+    then lose the newest commits. Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`.
+    """
+    if isinstance(url, Path):
+        return SQLiteJournal(url, create=create)
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidURL(f"a ledger's address is {_FORMS}, not {url!r}")
+    if url in ("memory:", "memory://"):
+        return MemoryJournal()
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < 2 or parts.fragment or "\0" in unquote(parts.path):
+        raise InvalidURL(f"a ledger's address is {_FORMS}, not {url!r}")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    durability = options.pop("durability", "full")
+    if options or durability not in ("full", "normal"):
+        raise InvalidURL(f"an SQLite ledger takes ?durability=full or ?durability=normal, not ?{parts.query}")
+    return SQLiteJournal(Path(unquote(parts.path[1:])), create=create, durable=durability == "full")

@@ -1,0 +1,71 @@
+"""A journal in memory: for tests and for trying things out; it ends with the process."""
+
+import threading
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+
+from tallystick.infrastructure.codec import Row
+from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry
+
+
+class MemoryJournal(Journal):
+    """Rows in a list. Its rules are the port's and nothing is durable."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._rows: list[Row] = []
+        self._firsts: list[int] = []
+        self._streams: defaultdict[str, list[StreamEntry]] = defaultdict(list)
+        self._seen = 0
+
+    def head(self) -> Head:
+        if not self._rows:
+            return EMPTY
+        last = self._rows[-1]
+        return Head(last.last_position, last.digest, last.recorded_at)
+
+    def changed(self) -> bool:
+        seen, self._seen = self._seen, len(self._rows)
+        return seen != self._seen
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        index = bisect_right(self._firsts, after)
+        while index < len(self._rows):
+            yield self._rows[index]
+            index += 1
+
+    def row_at(self, position: int) -> Row | None:
+        index = bisect_right(self._firsts, position) - 1
+        if index < 0 or self._rows[index].last_position < position:
+            return None
+        return self._rows[index]
+
+    def stream(self, stream: str, first_position: int = 0) -> list[StreamEntry]:
+        return [entry for entry in self._streams.get(stream, ()) if entry.first_position >= first_position]
+
+    def last_version(self, stream: str) -> int:
+        entries = self._streams.get(stream)
+        return entries[-1].last_version if entries else 0
+
+    def streams(self) -> Iterator[StreamEntry]:
+        return (entry for entries in list(self._streams.values()) for entry in entries)
+
+    @contextmanager
+    def writing(self) -> Generator[Head]:
+        with self._lock:
+            yield self.head()
+
+    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        with self._lock:
+            self._rows.append(row)
+            self._firsts.append(row.first_position)
+            for entry in entries:
+                self._streams[entry.stream].append(entry)
+
+    def reopen(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""

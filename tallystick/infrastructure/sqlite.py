@@ -1,0 +1,293 @@
+"""A journal in an SQLite file.
+
+One table holds the rows and one, derived from them, where each stream's versions are. Triggers refuse to change or delete
+either, and to insert a row that does not follow the last one. A commit is durable when `append` returns: write-ahead log with
+`synchronous=FULL`. Writers queue on a lock file before they ask SQLite for its lock, because SQLite's own busy waiting
+lets one writer starve another.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tallystick.domain.errors import LedgerClosed, NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
+from tallystick.infrastructure.codec import Row
+from tallystick.infrastructure.filelock import FileLock
+from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry, UnclearOutcome
+
+APPLICATION_ID = 0x7A11757C
+SCHEMA_VERSION = 1
+PAGE_ROWS = 1000
+PAGE_BYTES = 4 * 2**20
+BUSY_TIMEOUT_MS = 30_000
+
+_COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
+_STREAM_COLUMNS = "stream, first_version, last_version, first_position"
+
+SCHEMA = f"""
+CREATE TABLE commits (
+    first_position INTEGER PRIMARY KEY,
+    last_position INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    keys TEXT NOT NULL,
+    transactions TEXT NOT NULL,
+    body TEXT NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
+CREATE TABLE streams (
+    stream TEXT NOT NULL,
+    last_version INTEGER NOT NULL,
+    first_version INTEGER NOT NULL,
+    first_position INTEGER NOT NULL,
+    PRIMARY KEY (stream, last_version)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER commits_follow_each_other BEFORE INSERT ON commits
+WHEN NEW.last_position < NEW.first_position OR NEW.first_position IS NOT
+    1 + ifnull((SELECT last_position FROM commits ORDER BY first_position DESC LIMIT 1), 0)
+BEGIN SELECT RAISE(ABORT, 'a commit begins after the last position'); END;
+CREATE TRIGGER streams_follow_each_other BEFORE INSERT ON streams
+WHEN NEW.last_version < NEW.first_version OR NEW.first_version <=
+    (SELECT last_version FROM streams WHERE stream = NEW.stream ORDER BY last_version DESC LIMIT 1)
+BEGIN SELECT RAISE(ABORT, 'a stream goes on after its last version'); END;
+CREATE TRIGGER commits_are_not_updated BEFORE UPDATE ON commits
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER commits_are_not_deleted BEFORE DELETE ON commits
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER streams_are_not_updated BEFORE UPDATE ON streams
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER streams_are_not_deleted BEFORE DELETE ON streams
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+class SQLiteJournal(Journal):
+    """The journal in the file at `path`, which is made where it is missing and `create` allows it."""
+
+    def __init__(self, path: Path, *, create: bool = True, durable: bool = True) -> None:
+        self.path = path
+        self._create = create
+        self._durable = durable
+        self._lock = threading.RLock()
+        self._data_version = -1
+        self._connection: sqlite3.Connection | None = None
+        if sqlite3.sqlite_version_info < (3, 37):
+            raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
+        if not create and not path.exists():
+            raise StorageUnavailable(f"there is no ledger at {path}")
+        try:
+            self._file_lock = FileLock(Path(f"{path}.lock"))
+        except OSError as error:
+            raise StorageUnavailable(f"{path}: {error}") from error
+        try:
+            self.reopen()
+        except BaseException:
+            self.close()
+            raise
+
+    def head(self) -> Head:
+        with self._reading() as connection:
+            return self._head(connection)
+
+    def changed(self) -> bool:
+        with self._reading() as connection:
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+        seen, self._data_version = self._data_version, version
+        return seen != version
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        query = f"SELECT {_COLUMNS} FROM commits WHERE first_position > ? ORDER BY first_position LIMIT {PAGE_ROWS}"
+        while True:
+            page: list[Row] = []
+            size = 0
+            with self._reading() as connection, contextlib.closing(connection.execute(query, (after,))) as cursor:
+                for columns in cursor:
+                    page.append(Row(*columns))
+                    size += len(columns[5])
+                    if size >= PAGE_BYTES:
+                        break
+            if not page:
+                return
+            yield from page
+            after = page[-1].first_position
+
+    def row_at(self, position: int) -> Row | None:
+        query = f"SELECT {_COLUMNS} FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1"
+        with self._reading() as connection:
+            columns = connection.execute(query, (position,)).fetchone()
+        return Row(*columns) if columns is not None and columns[1] >= position else None
+
+    def stream(self, stream: str, first_position: int = 0) -> list[StreamEntry]:
+        query = f"SELECT {_STREAM_COLUMNS} FROM streams WHERE stream = ? AND first_position >= ? ORDER BY last_version"
+        with self._reading() as connection:
+            return [_entry(columns) for columns in connection.execute(query, (stream, first_position))]
+
+    def last_version(self, stream: str) -> int:
+        query = "SELECT last_version FROM streams WHERE stream = ? ORDER BY last_version DESC LIMIT 1"
+        with self._reading() as connection:
+            columns = connection.execute(query, (stream,)).fetchone()
+        return 0 if columns is None else columns[0]
+
+    def streams(self) -> Iterator[StreamEntry]:
+        query = f"""SELECT {_STREAM_COLUMNS} FROM streams WHERE (stream, last_version) > (?, ?)
+            ORDER BY stream, last_version LIMIT {PAGE_ROWS}"""
+        after = ("", 0)
+        while True:
+            with self._reading() as connection:
+                page = [_entry(columns) for columns in connection.execute(query, after)]
+            if not page:
+                return
+            yield from page
+            after = (page[-1].stream, page[-1].last_version)
+
+    @contextmanager
+    def writing(self) -> Generator[Head]:
+        with self._lock, self._exclusive():
+            with self._reading() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._head(connection)
+            finally:
+                with contextlib.suppress(sqlite3.Error):
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+
+    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        connection = self._open_connection()
+        try:
+            connection.execute(
+                f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*row[:3], row.keys.decode(), row.transactions.decode(), row.body.decode(), row.digest),
+            )
+            connection.executemany(f"INSERT INTO streams ({_STREAM_COLUMNS}) VALUES (?, ?, ?, ?)", entries)
+        except sqlite3.Error as error:
+            raise _translated(self.path, error) from error
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            translated = _translated(self.path, error)
+            if isinstance(translated, StorageFull) or _primary_code(error) == sqlite3.SQLITE_BUSY:
+                raise translated from error
+            raise UnclearOutcome(str(error)) from error
+
+    def reopen(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            try:
+                self._connection = self._connect()
+            except sqlite3.Error as error:
+                raise _translated(self.path, error) from error
+            self._data_version = -1
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            self._file_lock.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.text_factory = bytes
+            self._check_schema(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+            connection.execute("PRAGMA wal_autocheckpoint = 1000")
+            connection.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        if self._is_ledger(connection):
+            return
+        if not self._create:
+            raise NotALedger(f"{self.path} is no ledger")
+        with self._exclusive():
+            if self._is_ledger(connection):
+                return
+            connection.execute("PRAGMA page_size = 4096")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+
+    def _is_ledger(self, connection: sqlite3.Connection) -> bool:
+        """False where the database is empty; `NotALedger` or `SchemaTooNew` where it is something else."""
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if application == APPLICATION_ID:
+            if version > SCHEMA_VERSION:
+                raise SchemaTooNew(f"{self.path} has schema {version}, and this version reads up to {SCHEMA_VERSION}")
+            return True
+        if application or version or tables:
+            raise NotALedger(f"{self.path} is an SQLite database and no ledger")
+        return False
+
+    def _head(self, connection: sqlite3.Connection) -> Head:
+        query = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
+        columns = connection.execute(query).fetchone()
+        return EMPTY if columns is None else Head(*columns)
+
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise LedgerClosed(f"the ledger {self.path} was closed")
+        return self._connection
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection]:
+        with self._lock:
+            connection = self._open_connection()
+            try:
+                yield connection
+            except sqlite3.Error as error:
+                raise _translated(self.path, error) from error
+
+    @contextmanager
+    def _exclusive(self) -> Generator[None]:
+        try:
+            self._file_lock.acquire()
+        except OSError as error:
+            raise StorageUnavailable(f"{self.path}: its lock file: {error}") from error
+        try:
+            yield
+        finally:
+            self._file_lock.release()
+
+
+def _entry(columns: tuple[Any, ...]) -> StreamEntry:
+    return StreamEntry(columns[0].decode(), *columns[1:])
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _translated(path: Path, error: sqlite3.Error) -> NotALedger | StorageFull | StorageUnavailable:
+    code = _primary_code(error)
+    if code == sqlite3.SQLITE_NOTADB:
+        return NotALedger(f"{path} is no SQLite database")
+    if code == sqlite3.SQLITE_FULL or _disk_is_full(path, code):
+        return StorageFull(f"{path}: {error}; nothing was recorded")
+    return StorageUnavailable(f"{path}: {error}")
+
+
+def _disk_is_full(path: Path, code: int) -> bool:
+    """SQLite calls a full disk an I/O error where it grows its shared-memory file."""
+    if code != sqlite3.SQLITE_IOERR:
+        return False
+    try:
+        space = os.statvfs(path.parent)
+    except (OSError, AttributeError):
+        return False
+    return space.f_bavail * space.f_frsize < PAGE_BYTES // 64

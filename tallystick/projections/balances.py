@@ -1,0 +1,42 @@
+"""What every account has: `state[token]["available" or "reserved"][account]`, in smallest units."""
+
+from collections import defaultdict
+from typing import Any
+
+from tallystick.domain.events import Burned, Minted, Moved, Released, Reserved, Settled, TokenRegistered
+
+
+class Balances:
+    """Every account that was ever named in a movement, emptied ones with 0."""
+
+    name = "balances"
+    version = 1
+
+    def __init__(self) -> None:
+        self.state: dict[str, dict[str, defaultdict[str, int]]] = {}
+
+    def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
+        """Adds one event."""
+        kind = type(event)
+        if kind is Moved:
+            available = self.state[event.token]["available"]
+            amount = event.amount
+            available[event.sender] -= amount
+            available[event.receiver] += amount
+        elif kind is Minted:
+            self.state[event.token]["available"][event.account] += event.amount
+        elif kind is Burned:
+            self.state[event.token]["available"][event.account] -= event.amount
+        elif kind is Reserved:
+            self._hold(event.token, event.payer, event.authority, event.amount)
+        elif kind is Settled:
+            self._hold(event.token, event.receiver, event.authority, -event.amount)
+        elif kind is Released:
+            self._hold(event.token, event.payer, event.authority, -event.amount)
+        elif kind is TokenRegistered:
+            self.state[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
+
+    def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
+        cells = self.state[token]
+        cells["available"][payer] -= amount
+        cells["reserved"][authority] += amount

@@ -1,0 +1,25 @@
+"""Total-supply reserves: `state[token]` is what is left to mint, `max_supply` less what is in circulation."""
+
+from typing import Any
+
+from tallystick.domain.events import Burned, Minted, TokenRegistered
+
+
+class SupplyReserves:
+    """The reserve of every token, in smallest units."""
+
+    name = "supply_reserves"
+    version = 1
+
+    def __init__(self) -> None:
+        self.state: dict[str, int] = {}
+
+    def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
+        """Adds one event."""
+        kind = type(event)
+        if kind is Minted:
+            self.state[event.token] -= event.amount
+        elif kind is Burned:
+            self.state[event.token] += event.amount
+        elif kind is TokenRegistered:
+            self.state[event.token] = event.max_supply

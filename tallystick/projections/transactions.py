@@ -1,0 +1,81 @@
+"""The recorded transactions: every movement of money with who gave, who got, how much and why.
+
+One event that moves money is one transaction, and its position is the transaction's id. Money that enters from the supply
+reserve has no sender, and money that leaves into it no receiver; `burned_amount` left the sender and `minted_amount` reached
+the receiver.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tallystick.domain.events import RECORDED, Burned, Minted, MoneyEvent, Moved, Reserved, Settled
+from tallystick.domain.instant import from_microseconds
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """One movement of money, amounts in the token's smallest unit. `hold` names the hold it opened or drew from."""
+
+    id: int
+    token: str
+    sender: str | None
+    receiver: str | None
+    burned_amount: int
+    minted_amount: int
+    memo: str
+    recorded_at: datetime
+    position: int
+    hold: str | None = None
+
+
+def parties(event: MoneyEvent) -> tuple[str | None, str | None]:
+    """Who gave and who got; None stands for the supply reserve."""
+    match event:
+        case Minted():
+            return None, event.account
+        case Burned():
+            return event.account, None
+        case Moved():
+            return event.sender, event.receiver
+        case Reserved():
+            return event.payer, event.authority
+        case Settled():
+            return event.authority, event.receiver
+        case _:
+            return event.authority, event.payer
+
+
+def transaction_of(position: int, recorded_at: int, event: Any) -> Transaction | None:
+    """The transaction that an event records; None where the event moves no money."""
+    if not isinstance(event, RECORDED):
+        return None
+    sender, receiver = parties(event)
+    return Transaction(
+        id=position,
+        token=event.token,
+        sender=sender,
+        receiver=receiver,
+        burned_amount=0 if sender is None else event.amount,
+        minted_amount=0 if receiver is None else event.amount,
+        memo=event.memo,
+        recorded_at=from_microseconds(recorded_at),
+        position=position,
+        hold=None if isinstance(event, Minted | Burned | Moved) else event.hold,
+    )
+
+
+class Transactions:
+    """Every transaction by its id, oldest first."""
+
+    name = "transactions"
+    version = 1
+
+    def __init__(self) -> None:
+        self.state: dict[int, Transaction] = {}
+
+    def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
+        """Adds one event."""
+        transaction = transaction_of(position, recorded_at, event)
+        if transaction is not None:
+            self.state[position] = transaction
