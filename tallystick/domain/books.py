@@ -5,13 +5,19 @@ nothing. `revert` takes the newest events back in reverse, which is what an aban
 the record of what to undo, so undoing costs a commit that succeeds next to nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from tallystick.domain.errors import TokenNotFound
 from tallystick.domain.events import (
+    RECORDED,
     Burned,
     DomainEvent,
     FragmentEvent,
+    FragmentsBurned,
+    FragmentsMinted,
+    FragmentsReleased,
+    FragmentsReserved,
     Minted,
     MoneyEvent,
     Moved,
@@ -24,7 +30,7 @@ from tallystick.domain.fragmentation import carry
 from tallystick.domain.hold import Hold, Holds
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import TokenState
-from tallystick.domain.value_object import BurnedEntry, ValueObject, ValueObjects
+from tallystick.domain.value_object import Entry, ValueObject, ValueObjects
 
 
 class Books:
@@ -37,8 +43,21 @@ class Books:
         """Makes the books as empty as new ones."""
         self._tokens: dict[str, TokenState] = {}
         self._fragments: dict[str, ValueObjects] = {}
-        self._burned: dict[int, BurnedEntry] = {}
+        self._burned: dict[int, Entry] = {}
         self._holds = Holds()
+        self._rules: dict[type, Callable[[Any, int], None]] = {
+            TokenRegistered: self._registered,
+            Minted: self._minted,
+            Burned: self._burnt,
+            Moved: self._moved,
+            Reserved: self._reserved,
+            Settled: self._settled,
+            Released: self._released,
+            FragmentsMinted: self._fragments_changed,
+            FragmentsBurned: self._fragments_changed,
+            FragmentsReserved: self._fragments_changed,
+            FragmentsReleased: self._fragments_changed,
+        }
 
     # Reading.
 
@@ -87,25 +106,17 @@ class Books:
 
     # Changing.
 
-    def record(self, event: DomainEvent, position: int) -> Sequence[FragmentEvent]:
-        """Applies a decided event at `position`, and gives the events, applied too, by which fragments carried it."""
-        self.apply(event, position)
+    def record(self, event: DomainEvent, position: int) -> Sequence[DomainEvent]:
+        """Applies a decided event at `position`; gives it and the events, applied too, by which fragments carried it."""
+        self._rules[type(event)](event, position)
         fragments = self._fragments.get(event.token)
-        if fragments is None or isinstance(event, TokenRegistered | FragmentEvent):
-            return ()
-        followed = carry(fragments, event, position + 1)
-        for fragment_event in followed:
-            fragments.apply(fragment_event)
-        return followed
+        if fragments is None or not isinstance(event, RECORDED):
+            return (event,)
+        return (event, *carry(fragments, event, position + 1))
 
     def apply(self, event: DomainEvent, position: int) -> None:
         """Makes the change of an event that stands, or is to stand, at `position` in the journal."""
-        if isinstance(event, FragmentEvent):
-            self._fragments[event.token].apply(event)
-        elif isinstance(event, TokenRegistered):
-            self._register(event)
-        else:
-            self._transact(event, position)
+        self._rules[type(event)](event, position)
 
     def revert(self, events: Sequence[DomainEvent]) -> None:
         """Takes back `events`, which must be the newest applied, none of them before the last `forget`."""
@@ -123,31 +134,35 @@ class Books:
         self._holds.forget()
         self._burned.clear()
 
-    def _register(self, event: TokenRegistered) -> None:
+    def _registered(self, event: TokenRegistered, position: int) -> None:
         token = Token(event.token, event.decimals, event.max_supply, event.unit, event.role)  # pyright: ignore[reportArgumentType]
         funds = self._tokens[token.code] = TokenState(token)
         if token.unit is not None:
             self._fragments[token.code] = ValueObjects(token.code, token.unit, funds.available_of, self._burned)
 
-    def _transact(self, event: MoneyEvent, position: int) -> None:
-        funds = self._tokens[event.token]
-        if isinstance(event, Moved):
-            funds.transfer(event.sender, event.receiver, event.amount)
-        elif isinstance(event, Minted):
-            funds.credit(event.account, event.amount)
-        elif isinstance(event, Burned):
-            funds.credit(event.account, -event.amount)
-        elif isinstance(event, Reserved):
-            funds.hold(event.payer, event.authority, event.amount)
-            self._holds.open(
-                Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position)
-            )
-        elif isinstance(event, Settled):
-            funds.hold(event.receiver, event.authority, -event.amount)
-            self._holds.draw(event.hold, event.amount)
-        else:
-            funds.hold(event.payer, event.authority, -event.amount)
-            self._holds.draw(event.hold, event.amount)
+    def _minted(self, event: Minted, position: int) -> None:
+        self._tokens[event.token].credit(event.account, event.amount)
+
+    def _burnt(self, event: Burned, position: int) -> None:
+        self._tokens[event.token].credit(event.account, -event.amount)
+
+    def _moved(self, event: Moved, position: int) -> None:
+        self._tokens[event.token].transfer(event.sender, event.receiver, event.amount)
+
+    def _reserved(self, event: Reserved, position: int) -> None:
+        self._tokens[event.token].hold(event.payer, event.authority, event.amount)
+        self._holds.open(Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position))
+
+    def _settled(self, event: Settled, position: int) -> None:
+        self._tokens[event.token].hold(event.receiver, event.authority, -event.amount)
+        self._holds.draw(event.hold, event.amount)
+
+    def _released(self, event: Released, position: int) -> None:
+        self._tokens[event.token].hold(event.payer, event.authority, -event.amount)
+        self._holds.draw(event.hold, event.amount)
+
+    def _fragments_changed(self, event: FragmentEvent, position: int) -> None:
+        self._fragments[event.token].apply(event)
 
     def _take_back(self, event: MoneyEvent) -> None:
         funds = self._tokens[event.token]

@@ -149,6 +149,13 @@ def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:
     return _RULES[type(operation)](view, operation, now)
 
 
+def require(view: View, token: str, account: str, amount: int) -> None:
+    """`InsufficientFunds` where the account cannot spend `amount`."""
+    available = view.funds(token).available_of(account)
+    if available < amount:
+        raise InsufficientFunds(token=token, account=account, required=amount, available=max(available, 0))
+
+
 def _register(view: View, operation: RegisterToken, now: int) -> Sequence[DomainEvent]:
     token = operation.definition
     known = view.token(token.code)
@@ -173,17 +180,18 @@ def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
 
 
 def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
-    _require(view, operation.token, operation.account, operation.amount)
+    require(view, operation.token, operation.account, operation.amount)
     return (Burned(operation.token, operation.account, operation.amount, operation.memo),)
 
 
 def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent]:
-    _require(view, operation.token, operation.sender, operation.amount)
+    if view.funds(operation.token).available_of(operation.sender) < operation.amount:
+        require(view, operation.token, operation.sender, operation.amount)
     return (Moved(operation.token, operation.sender, operation.receiver, operation.amount, operation.memo),)
 
 
 def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
-    _require(view, operation.token, operation.payer, operation.amount)
+    require(view, operation.token, operation.payer, operation.amount)
     return (
         Reserved(
             operation.token,
@@ -197,12 +205,6 @@ def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
     )
 
 
-def _require(view: View, token: str, account: str, amount: int) -> None:
-    available = view.funds(token).available_of(account)
-    if available < amount:
-        raise InsufficientFunds(token=token, account=account, required=amount, available=available)
-
-
 def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
     wanted = operation.amount
     if operation.hold is not None:
@@ -213,9 +215,7 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
     events: list[DomainEvent] = []
     for hold in holds:
         drawn = min(wanted, hold.amount)
-        events.append(
-            Settled(operation.token, operation.authority, operation.receiver, drawn, hold.id, operation.memo)
-        )
+        events.append(Settled(operation.token, operation.authority, operation.receiver, drawn, hold.id, operation.memo))
         wanted -= drawn
         if not wanted:
             return events
@@ -269,9 +269,7 @@ def _observe(view: View, operation: Observe, now: int) -> Sequence[DomainEvent]:
     told = (operation.available, operation.held)
     current = (funds.available_of(operation.account), funds.held_of(operation.account))
     if told != current:
-        raise Conflict(
-            subject=f"the {operation.token} of {operation.account} (available, reserved)", told=told, now=current
-        )
+        raise Conflict(subject=f"the {operation.token} of {operation.account} (available, reserved)", told=told, now=current)
     return ()
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from tallystick.domain.books import Books
+from tallystick.domain.cells import check_holder
 from tallystick.domain.events import (
     Burned,
     DomainEvent,
     Minted,
-    MoneyEvent,
     Moved,
     Released,
     Reserved,
@@ -36,6 +36,12 @@ class DraftFunds:
         self.available: defaultdict[str, int] = defaultdict(int)
         self.held: defaultdict[str, int] = defaultdict(int)
         self.claimed: defaultdict[str, int] = defaultdict(int)
+        self._holders: set[str] = set()
+
+    def check_holder(self, account: str) -> None:
+        """Raises as `cells.check_holder` does; an account that passed is not checked again."""
+        if type(account) is not str or account not in self._holders:
+            self._holders.add(check_holder(self.token, account))
 
     @property
     def reserve(self) -> int:
@@ -44,7 +50,8 @@ class DraftFunds:
 
     def available_of(self, account: str) -> int:
         """What the account could still spend in this plan."""
-        return self._funds.available_of(account) + self.available.get(account, 0) - self.claimed.get(account, 0)
+        available = self._funds.available_of(account) + self.available.get(account, 0)
+        return available - self.claimed[account] if account in self.claimed else available
 
     def held_of(self, account: str) -> int:
         """What the account would hold for others."""
@@ -109,27 +116,34 @@ class Draft:
 
     def apply(self, event: DomainEvent, sign: int = 1) -> None:
         """Adds the event to the draft; with `sign` -1, takes it out again."""
-        if not isinstance(event, MoneyEvent):
-            return
-        funds = self.funds(event.token)
-        amount = sign * event.amount
-        if isinstance(event, Moved):
-            funds.available[event.sender] -= amount
-            funds.available[event.receiver] += amount
-        elif isinstance(event, Minted):
-            funds.minted += amount
-            funds.available[event.account] += amount
-        elif isinstance(event, Burned):
-            funds.minted -= amount
-            funds.available[event.account] -= amount
-        elif isinstance(event, Reserved):
+        if type(event) is Moved:
+            available = self._funds[event.token].available
+            amount = sign * event.amount
+            available[event.sender] -= amount
+            available[event.receiver] += amount
+        elif type(event) is Minted:
+            self._mint(event.token, event.account, sign * event.amount)
+        elif type(event) is Burned:
+            self._mint(event.token, event.account, -sign * event.amount)
+        elif type(event) is Reserved:
             self._open(event, sign)
-            funds.available[event.payer] -= amount
-            funds.held[event.authority] += amount
-        else:
-            self._drawn[event.hold] += amount
-            funds.held[event.authority] -= amount
-            funds.available[_taker(event)] += amount
+            self._hold(event.token, event.payer, event.authority, sign * event.amount)
+        elif type(event) is Settled:
+            self._drawn[event.hold] += sign * event.amount
+            self._hold(event.token, event.receiver, event.authority, -sign * event.amount)
+        elif type(event) is Released:
+            self._drawn[event.hold] += sign * event.amount
+            self._hold(event.token, event.payer, event.authority, -sign * event.amount)
+
+    def _mint(self, token: str, account: str, amount: int) -> None:
+        funds = self.funds(token)
+        funds.minted += amount
+        funds.available[account] += amount
+
+    def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
+        funds = self.funds(token)
+        funds.available[payer] -= amount
+        funds.held[authority] += amount
 
     def _open(self, event: Reserved, sign: int) -> None:
         if sign < 0:
@@ -138,7 +152,3 @@ class Draft:
         self._opened[event.hold] = Hold(
             event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, 0
         )
-
-
-def _taker(event: Settled | Released) -> str:
-    return event.receiver if isinstance(event, Settled) else event.payer

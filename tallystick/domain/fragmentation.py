@@ -9,59 +9,83 @@ from tallystick.domain.events import (
     Burned,
     FragmentEvent,
     FragmentsBurned,
-    FragmentsMinted,
     FragmentsReleased,
     FragmentsReserved,
     Minted,
     MoneyEvent,
     Moved,
+    Released,
     Reserved,
     Settled,
 )
 from tallystick.domain.value_object import ValueObjects
 
 PIECES_MAX = 1000
-IDS_PER_EVENT = 2**20
+IDS_PER_EVENT = PIECES_MAX
 
 
 def chunks(amount: int, unit: int) -> list[int]:
     """A credit in pieces: as many of max(unit, amount / 1000 rounded up) as fit, and the rest."""
+    if amount <= unit:
+        return [amount]
     return _cut(amount, max(unit, -(-amount // PIECES_MAX)))
 
 
 def change_of(amount: int, unit: int, burned: int) -> list[int]:
     """Change in pieces of max(unit, amount / number of fragments burned, rounded up), and the rest."""
-    return _cut(amount, max(unit, -(-amount // min(burned, IDS_PER_EVENT))))
+    if amount <= unit:
+        return [amount]
+    return _cut(amount, max(unit, -(-amount // min(burned, PIECES_MAX))))
 
 
 def _cut(amount: int, piece: int) -> list[int]:
-    if amount <= piece:
-        return [amount]
     count, rest = divmod(amount, piece)
     return [piece] * count + [rest] if rest else [piece] * count
 
 
 def carry(fragments: ValueObjects, event: MoneyEvent, position: int) -> list[FragmentEvent]:
-    """The events by which fragments carry `event`, the first of them at `position`; none of them is applied yet."""
+    """Makes fragments carry `event`; gives the events by which they did, the first of them at `position`."""
+    if type(event) is Moved:
+        return _carry_move(fragments, event, position) if event.sender != event.receiver else []
     steps = _Steps(fragments, position)
-    if isinstance(event, Moved):
-        if event.sender != event.receiver:
-            steps.spend(event.sender, event.amount, event.receiver)
-    elif isinstance(event, Minted):
+    if type(event) is Minted:
         steps.credit(event.account, event.amount)
-    elif isinstance(event, Burned):
-        steps.spend(event.account, event.amount, None)
-    elif isinstance(event, Reserved):
+    elif type(event) is Burned:
+        steps.spend(event.account, event.amount)
+    elif type(event) is Reserved:
         steps.reserve(event.payer, event.hold, event.amount)
-    elif isinstance(event, Settled):
+    elif type(event) is Settled:
         steps.settle(event.hold, event.receiver, event.amount)
-    else:
+    elif type(event) is Released:
         steps.release(event.hold, event.amount)
     return steps.events
 
 
+def _carry_move(fragments: ValueObjects, event: Moved, position: int) -> list[FragmentEvent]:
+    """The one movement that comes by the thousand, so without steps where nothing has to be cut or merged."""
+    amount, unit, token = event.amount, fragments.unit, event.token
+    if amount > unit or fragments.is_crowded(event.receiver):
+        steps = _Steps(fragments, position)
+        change = steps.spend(event.sender, amount, give_change=False)
+        steps.credit(event.receiver, amount)
+        if change:
+            steps.mint(event.sender, change)
+        return steps.events
+    ids, total = fragments.spend(event.sender, amount)
+    events: list[FragmentEvent] = [
+        FragmentsBurned(token, ids),
+        fragments.credit(event.receiver, (position + 1) * IDS_PER_EVENT, [amount]),
+    ]
+    if total > amount:
+        change = change_of(total - amount, unit, len(ids))
+        events.append(fragments.credit(event.sender, (position + 2) * IDS_PER_EVENT, change))
+    return events
+
+
 class _Steps:
-    """The events being put together, and the ids that follow from their positions."""
+    """The events so far, each applied, and the ids that follow from their positions."""
+
+    __slots__ = ("events", "fragments", "position", "token")
 
     def __init__(self, fragments: ValueObjects, position: int) -> None:
         self.fragments = fragments
@@ -71,53 +95,55 @@ class _Steps:
 
     def mint(self, owner: str, amounts: list[int]) -> int:
         first_id = (self.position + len(self.events)) * IDS_PER_EVENT
-        self.events.append(FragmentsMinted(self.token, owner, first_id, amounts))
+        self.events.append(self.fragments.credit(owner, first_id, amounts))
         return first_id
 
-    def burn(self, ids: list[int]) -> None:
-        self.events.append(FragmentsBurned(self.token, ids))
+    def apply(self, event: FragmentEvent) -> None:
+        self.fragments.apply(event)
+        self.events.append(event)
 
     def credit(self, owner: str, amount: int) -> None:
-        crowding, merged = self.fragments.choose_crowding(owner)
-        if crowding:
-            self.burn(crowding)
+        merged = self.fragments.mergeable(owner) if self.fragments.is_crowded(owner) else 0
+        if merged:
+            ids, _ = self.fragments.spend(owner, merged)
+            self.events.append(FragmentsBurned(self.token, ids))
             self.mint(owner, [merged])
         self.mint(owner, chunks(amount, self.fragments.unit))
 
-    def spend(self, owner: str, amount: int, receiver: str | None) -> None:
-        ids, total, _ = self.fragments.choose_live(owner, amount)
-        self.burn(ids)
-        if receiver is not None:
-            self.credit(receiver, amount)
-        if total > amount:
-            self.mint(owner, change_of(total - amount, self.fragments.unit, len(ids)))
+    def spend(self, owner: str, amount: int, *, give_change: bool = True) -> list[int]:
+        ids, total = self.fragments.spend(owner, amount)
+        self.events.append(FragmentsBurned(self.token, ids))
+        change = change_of(total - amount, self.fragments.unit, len(ids)) if total > amount else []
+        if change and give_change:
+            self.mint(owner, change)
+        return change
 
     def reserve(self, payer: str, hold: str, amount: int) -> None:
         ids, total, last = self.fragments.choose_live(payer, amount)
         if total > amount:
-            self.burn([ids.pop()])
+            self.apply(FragmentsBurned(self.token, [ids.pop()]))
             ids.append(self.mint(payer, [last - (total - amount), total - amount]))
-        self.events.append(FragmentsReserved(self.token, hold, ids))
+        self.apply(FragmentsReserved(self.token, hold, ids))
 
     def settle(self, hold: str, receiver: str, amount: int) -> None:
         ids, total, _ = self.fragments.choose_held(hold, amount)
         payer = self.fragments.payer_of(ids[-1])
-        self.burn(ids)
+        self.apply(FragmentsBurned(self.token, ids))
         self.credit(receiver, amount)
         if total > amount:
             rest = change_of(total - amount, self.fragments.unit, len(ids))
             first_id = self.mint(payer, rest)
-            self.events.append(FragmentsReserved(self.token, hold, list(range(first_id, first_id + len(rest)))))
+            self.apply(FragmentsReserved(self.token, hold, list(range(first_id, first_id + len(rest)))))
 
     def release(self, hold: str, amount: int) -> None:
         ids, total, last = self.fragments.choose_held(hold, amount)
         if total == amount:
-            self.events.append(FragmentsReleased(self.token, hold, ids))
+            self.apply(FragmentsReleased(self.token, hold, ids))
             return
         split = ids.pop()
         if ids:
-            self.events.append(FragmentsReleased(self.token, hold, ids))
+            self.apply(FragmentsReleased(self.token, hold, ids))
         payer = self.fragments.payer_of(split)
-        self.burn([split])
+        self.apply(FragmentsBurned(self.token, [split]))
         first_id = self.mint(payer, [last - (total - amount), total - amount])
-        self.events.append(FragmentsReserved(self.token, hold, [first_id + 1]))
+        self.apply(FragmentsReserved(self.token, hold, [first_id + 1]))

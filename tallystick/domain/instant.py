@@ -10,7 +10,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def to_microseconds(instant: datetime) -> int:
     """The instant of an aware datetime; `InvalidRequest` where it has no time zone."""
-    if not isinstance(instant, datetime) or instant.utcoffset() is None:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(instant, datetime) or instant.utcoffset() is None:
         raise InvalidRequest(f"a time is an aware datetime, not {instant!r}")
     return (instant - _EPOCH) // _MICROSECOND
 

@@ -23,9 +23,7 @@ class Spending(Protocol):
     def check_usable(self, purse: "Purse") -> None: ...
     def spend_transfer(self, purse: "Purse", receiver: str, amount: int, memo: str) -> None: ...
     def spend_burn(self, purse: "Purse", amount: int, memo: str) -> None: ...
-    def spend_reserve(
-        self, purse: "Purse", authority: str, amount: int, expires_at: datetime | None, memo: str
-    ) -> str: ...
+    def spend_reserve(self, purse: "Purse", authority: str, amount: int, expires_at: datetime | None, memo: str) -> str: ...
 
 
 class Purse:
@@ -75,7 +73,7 @@ class Purse:
     def split(self, weights: Mapping[str, int], *, memo: str = "") -> dict[str, int]:
         """Sends what remains in shares as the weights are to each other, by largest remainder; gives each one's share."""
         self._plan.check_usable(self)
-        if not isinstance(weights, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(weights, Mapping):
             raise InvalidAmount(f"a split maps receivers to weights, not {weights!r}")
         receivers = [check_holder(self._token, receiver) for receiver in weights]
         shares = dict(zip(receivers, largest_remainder(self.remaining, list(weights.values())), strict=True))

@@ -6,14 +6,14 @@ books (a balance, a count) is recorded too, and if it no longer holds at executi
 by going back through a log of the draft's events and the purses' changes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Protocol
 
 from tallystick.domain.amount import check_amount
 from tallystick.domain.books import Books
-from tallystick.domain.cells import check_holder, check_receiver_of_mint
+from tallystick.domain.cells import check_receiver_of_mint
 from tallystick.domain.decisions import (
     Burn,
     Expire,
@@ -25,10 +25,10 @@ from tallystick.domain.decisions import (
     Settle,
     Transfer,
     decide,
+    require,
 )
 from tallystick.domain.draft import Draft, DraftFunds
 from tallystick.domain.errors import (
-    InsufficientFunds,
     InvalidRequest,
     NotFound,
     Refused,
@@ -76,6 +76,7 @@ class Plan:
 
     def _begin(self) -> None:
         self._draft = Draft(self._books)
+        self._now = self._surroundings.now()
         self._operations: list[Operation] = []
         self._log: list[DomainEvent | tuple[Purse, int | None]] = []
         self._purses: list[Purse] = []
@@ -84,47 +85,44 @@ class Plan:
 
     def mint(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` out of the supply reserve to `account`; `SupplyExhausted` where it holds less."""
-        definition = self._funds(token).token
-        check_receiver_of_mint(definition, account)
+        check_receiver_of_mint(self._funds(token).token, account)
         self._propose(Mint(token, account, check_amount(amount), _check_memo(memo)))
 
     topup = mint
 
     def burn(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of `account`'s into the supply reserve; `InsufficientFunds` where it has less."""
-        check_holder(self._funds(token).token, account)
+        self._funds(token).check_holder(account)
         self._propose(Burn(token, account, check_amount(amount), _check_memo(memo)))
 
     withdraw = burn
 
     def transfer(self, token: str, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` from `sender` to `receiver`; `InsufficientFunds` where the sender has less."""
-        definition = self._funds(token).token
-        check_holder(definition, sender)
-        check_holder(definition, receiver)
+        funds = self._funds(token)
+        funds.check_holder(sender)
+        funds.check_holder(receiver)
         self._propose(Transfer(token, sender, receiver, check_amount(amount), _check_memo(memo)))
 
     def money(self, token: str, owner: str, amount: int) -> Money:
         """Takes `amount` of `owner`'s in hand, to be sliced and sent in this plan; `InsufficientFunds` where there is less."""
-        definition = self._funds(token).token
-        check_holder(definition, owner)
+        funds = self._funds(token)
+        funds.check_holder(owner)
         check_amount(amount)
-        with self._reading:
-            available = self._draft.funds(token).available_of(owner)
-            if available < amount and self._surroundings.catch_up():
-                available = self._draft.funds(token).available_of(owner)
-        if available < amount:
-            raise InsufficientFunds(token=token, account=owner, required=amount, available=available)
-        money = Money(self, definition, owner)
+        if funds.available_of(owner) < amount:
+            with self._reading:
+                self._surroundings.catch_up()
+                require(self._draft, token, owner, amount)
+        money = Money(self, funds.token, owner)
         self.set_remaining(money, amount)
         return money
 
     def balance(self, token: str, account: str) -> Balance:
         """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`."""
-        check_holder(self._funds(token).token, account)
+        funds = self._funds(token)
+        funds.check_holder(account)
         with self._reading:
             self._surroundings.catch_up()
-            funds = self._draft.funds(token)
             available, held = funds.available_of(account), funds.held_of(account)
             claimed = funds.claimed.get(account, 0)
         self._operations.append(Observe(token, account, available + claimed, held))
@@ -143,9 +141,9 @@ class Plan:
         memo: str = "",
     ) -> str:
         """Puts `amount` of `owner`'s into `authority`'s keeping, due at `expires_at` (aware), and gives the hold's id."""
-        definition = self._funds(token).token
-        check_holder(definition, owner)
-        check_holder(definition, authority)
+        funds = self._funds(token)
+        funds.check_holder(owner)
+        funds.check_holder(authority)
         due = None if expires_at is None else to_microseconds(expires_at)
         hold = self._surroundings.new_hold_id()
         self._propose(Reserve(token, owner, authority, check_amount(amount), hold, due, _check_memo(memo)))
@@ -158,12 +156,12 @@ class Plan:
 
         Raises, in this order, `HoldNotFound`, `InvalidAuthority`, `HoldExpired`, `InsufficientFunds`.
         """
-        definition = self._funds(token).token
-        check_holder(definition, authority)
-        check_holder(definition, receiver)
+        funds = self._funds(token)
+        funds.check_holder(authority)
+        funds.check_holder(receiver)
         if hold is not None:
             _check_hold_id(hold)
-        self._propose(Settle(token, authority, receiver, check_amount(amount), hold, _check_memo(memo)))
+        self._propose_now(Settle(token, authority, receiver, check_amount(amount), hold, _check_memo(memo)))
 
     def release(self, hold: str, amount: int | None = None, *, memo: str = "") -> None:
         """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due."""
@@ -171,7 +169,7 @@ class Plan:
         _check_hold_id(hold)
         if amount is not None:
             check_amount(amount)
-        self._propose(Release(hold, amount, _check_memo(memo)))
+        self._propose_now(Release(hold, amount, _check_memo(memo)))
 
     def expire(self, limit: int = 1000) -> int:
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
@@ -179,7 +177,7 @@ class Plan:
         check_amount(limit, "a limit")
         self._surroundings.catch_up()
         due_at = self._surroundings.now()
-        events = self._propose(Expire(limit, due_at, None))
+        events = self._propose_now(Expire(limit, due_at, None))
         self._operations[-1] = Expire(limit, due_at, len(events))
         return len(events)
 
@@ -191,7 +189,7 @@ class Plan:
         return tuple(self._operations)
 
     @contextmanager
-    def savepoint(self) -> Iterator[None]:
+    def savepoint(self) -> Generator[None]:
         """A block that, when it raises, undoes all that was planned in it, and raises on."""
         self._check_open()
         operations, log = self._operations, self._log
@@ -242,7 +240,7 @@ class Plan:
     def spend_transfer(self, purse: Purse, receiver: str, amount: int, memo: str) -> None:
         """Sends `amount` out of a purse."""
         self.check_usable(purse)
-        check_holder(self._funds(purse.token).token, receiver)
+        self._funds(purse.token).check_holder(receiver)
         self._spend(purse, amount, Transfer(purse.token, purse.owner, receiver, amount, _check_memo(memo)))
 
     def spend_burn(self, purse: Purse, amount: int, memo: str) -> None:
@@ -250,12 +248,10 @@ class Plan:
         self.check_usable(purse)
         self._spend(purse, amount, Burn(purse.token, purse.owner, amount, _check_memo(memo)))
 
-    def spend_reserve(
-        self, purse: Purse, authority: str, amount: int, expires_at: datetime | None, memo: str
-    ) -> str:
+    def spend_reserve(self, purse: Purse, authority: str, amount: int, expires_at: datetime | None, memo: str) -> str:
         """Puts `amount` out of a purse into `authority`'s keeping, and gives the hold's id."""
         self.check_usable(purse)
-        check_holder(self._funds(purse.token).token, authority)
+        self._funds(purse.token).check_holder(authority)
         due = None if expires_at is None else to_microseconds(expires_at)
         hold = self._surroundings.new_hold_id()
         operation = Reserve(purse.token, purse.owner, authority, amount, hold, due, _check_memo(memo))
@@ -275,21 +271,29 @@ class Plan:
 
     # Recording and undoing.
 
-    def _propose(self, operation: Operation) -> list[DomainEvent]:
-        with self._reading:
-            now = self._surroundings.now()
-            while True:
-                try:
-                    events = list(decide(self._draft, operation, now))
-                    break
-                except (Refused, NotFound):
-                    if not self._surroundings.catch_up():
-                        raise
-            for event in events:
-                self._draft.apply(event)
+    def _propose(self, operation: Operation) -> Sequence[DomainEvent]:
+        """Decides an operation against the draft and records it. What is refused is decided again at the journal's head."""
+        try:
+            events = decide(self._draft, operation, self._now)
+        except (Refused, NotFound):
+            events = self._decide_at_head(operation)
+        for event in events:
+            self._draft.apply(event)
         self._operations.append(operation)
         self._log.extend(events)
         return events
+
+    def _propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
+        """The same for what depends on the time and on the order of holds, which must stand still meanwhile."""
+        with self._reading:
+            self._now = self._surroundings.now()
+            return self._propose(operation)
+
+    def _decide_at_head(self, operation: Operation) -> Sequence[DomainEvent]:
+        with self._reading:
+            self._surroundings.catch_up()
+            self._now = self._surroundings.now()
+            return decide(self._draft, operation, self._now)
 
     def _undo(self, operations: int, log: int, purses: int) -> None:
         del self._operations[operations:]
@@ -312,9 +316,9 @@ class Plan:
         try:
             return self._draft.funds(token)
         except NotFound:
-            if not self._surroundings.catch_up():
-                raise
-            return self._draft.funds(token)
+            with self._reading:
+                self._surroundings.catch_up()
+                return self._draft.funds(token)
 
     def _check_open(self) -> None:
         if self._closed:

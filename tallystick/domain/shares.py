@@ -12,7 +12,7 @@ from tallystick.domain.errors import InvalidAmount
 def largest_remainder(whole: int, weights: Sequence[int], start: int = 0) -> list[int]:
     """`whole` in shares as the weights are to each other. `InvalidAmount` where a weight is no int, negative, or all are 0."""
     for weight in weights:
-        if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
             raise InvalidAmount(f"a weight is an int, 0 or more, not {weight!r}")
     total = sum(weights)
     if total == 0:

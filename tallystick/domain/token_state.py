@@ -82,9 +82,12 @@ class TokenState:
 
     def transfer(self, sender: str, receiver: str, amount: int) -> None:
         """From what `sender` can spend to what `receiver` can."""
-        taker = self.handle(receiver)
+        try:
+            giver, taker = self._handles[sender], self._handles[receiver]
+        except KeyError:
+            giver, taker = self.handle(sender), self.handle(receiver)
         available = self._available
-        available[self.handle(sender)] -= amount
+        available[giver] -= amount
         available[taker] += amount
 
     def hold(self, payer: str, authority: str, amount: int) -> None:
@@ -97,8 +100,9 @@ class TokenState:
         """The index of the account's cell in the columns, made where it is new."""
         handle = self._handles.get(account)
         if handle is None:
-            handle = self._handles[account] = len(self._names)
+            handle = len(self._names)
             self._names.append(account)
             self._available.append(0)
             self._held.append(0)
+            self._handles[account] = handle  # last, for a planner may look on without a lock
         return handle

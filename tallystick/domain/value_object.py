@@ -1,15 +1,16 @@
 """Money in fragments: the value objects that a fragmented token's balances are made of.
 
-A movement of such a token says what changed hands, and the fragments say which pieces of money did: spending burns the
-owner's smallest live ones until they cover the amount, gives the receiver new ones, and gives the change back in pieces no
-larger than the token's unit. Choosing needs the smallest, so each holding is a heap; the dictionaries of live and reserved
-fragments are the truth, and an entry of a heap that they do not confirm is passed over. What was burned is remembered by the books
-until it is durable, so that a commit which fails can be taken back.
+A movement of such a token says what changed hands, and its fragments say which pieces of money did. Spending begins with the
+owner's smallest, so each holding is a heap. The dictionaries of live and reserved fragments are the truth: an entry of a heap
+that they do not confirm is passed over, and the heaps are only built, all in one sweep, when something is first chosen,
+so that reading a journal does not pay for them. What was burned is remembered by the books until it is durable, so that a
+commit which fails can be taken back.
 """
 
 import enum
-import heapq
 from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
+from typing import Any
 
 import msgspec
 
@@ -22,8 +23,6 @@ from tallystick.domain.events import (
 )
 
 SPARE_FRAGMENTS = 1000
-
-BurnedEntry = tuple[str, int] | tuple[str, int, str]
 
 
 class FragmentState(enum.Enum):
@@ -45,175 +44,242 @@ class ValueObject(msgspec.Struct, frozen=True):
     hold: str | None = None
 
 
+Entry = tuple[int, int, str, str | None]
+"""A fragment as dictionaries and heaps share it, in the order of choice: amount, id, owner, hold."""
+
+
 class _Holding:
-    """A heap of (amount, id), some of them stale, and how many are not."""
+    """The heap of one owner's live fragments, or of one hold's, some of them stale, and how many are not."""
 
     __slots__ = ("count", "heap")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[int, int]] = []
+        self.heap: list[Entry] = []
         self.count = 0
 
 
 class ValueObjects:
     """The fragments of one token: which are live and whose, which are reserved and under what hold."""
 
-    def __init__(self, token: str, unit: int, balance_of: Callable[[str], int], burned: dict[int, BurnedEntry]) -> None:
+    def __init__(self, token: str, unit: int, balance_of: Callable[[str], int], burned: dict[int, Entry]) -> None:
         self.token = token
         self.unit = unit
         self._balance_of = balance_of
-        self._live: dict[int, tuple[str, int]] = {}
-        self._reserved: dict[int, tuple[str, int, str]] = {}
-        self._holdings: dict[str, _Holding] = {}
-        self._held: dict[str, _Holding] = {}
+        self._live: dict[int, Entry] = {}
+        self._reserved: dict[int, Entry] = {}
         self._burned = burned
+        self._owners: dict[str, _Holding] | None = None
+        self._holds: dict[str, _Holding] = {}
+        self._apply: dict[type, Callable[[Any], None]] = {
+            FragmentsMinted: self._mint,
+            FragmentsBurned: self._burn,
+            FragmentsReserved: self._reserve,
+            FragmentsReleased: self._release,
+        }
+        self._revert: dict[type, Callable[[Any], None]] = {
+            FragmentsMinted: self._unmint,
+            FragmentsBurned: self._unburn,
+            FragmentsReserved: self._release,
+            FragmentsReleased: self._reserve,
+        }
 
     def of(self, account: str, holds: Iterable[str]) -> list[ValueObject]:
         """The account's live fragments and those reserved under `holds`, smallest first."""
-        mine = self._holdings.get(account)
-        live = {id for _, id in mine.heap} if mine else set[int]()
-        found = [
-            ValueObject(id, self.token, account, self._live[id][1], FragmentState.ALIVE)
-            for id in live
-            if self._live.get(id, ("",))[0] == account
-        ]
+        live, reserved = self._live, self._reserved
+        found = {entry for entry in self._heap_of_owner(account) if live.get(entry[1]) is entry}
         for hold in holds:
-            for id in {id for _, id in self._held[hold].heap} if hold in self._held else ():
-                entry = self._reserved.get(id)
-                if entry is not None and entry[2] == hold:
-                    found.append(ValueObject(id, self.token, entry[0], entry[1], FragmentState.RESERVED, hold))
-        return sorted(found, key=lambda fragment: (fragment.amount, fragment.id))
+            found.update(entry for entry in self._heap_of_hold(hold) if reserved.get(entry[1]) is entry)
+        return [
+            ValueObject(id, self.token, owner, amount, FragmentState.RESERVED if hold else FragmentState.ALIVE, hold)
+            for amount, id, owner, hold in sorted(found, key=lambda entry: entry[:2])
+        ]
 
-    # Choosing, smallest first. The heap entries of what is chosen are used up: an event must say what became of it.
+    # Spending and crediting: decided and applied at once, for this is where a ledger spends its time.
+
+    def spend(self, owner: str, amount: int) -> tuple[list[int], int]:
+        """Burns the owner's smallest live fragments until they cover `amount`; gives their ids and their sum."""
+        holding = (self._owners or self._heaps())[owner]
+        heap, live, burned = holding.heap, self._live, self._burned
+        ids: list[int] = []
+        total = 0
+        while total < amount:
+            entry = heappop(heap)
+            id = entry[1]
+            if live.get(id) is entry:
+                del live[id]
+                burned[id] = entry
+                ids.append(id)
+                total += entry[0]
+        holding.count -= len(ids)
+        return ids, total
+
+    def credit(self, owner: str, first_id: int, amounts: list[int]) -> FragmentsMinted:
+        """Makes live fragments of `amounts` for `owner`, with ids from `first_id` on; gives the event that says so."""
+        event = FragmentsMinted(self.token, owner, first_id, amounts)
+        self._mint(event)
+        return event
+
+    def is_crowded(self, owner: str) -> bool:
+        """Whether the owner has more fragments than a balance of that size should take."""
+        holding = (self._owners or self._heaps()).get(owner)
+        return (
+            holding is not None
+            and holding.count > SPARE_FRAGMENTS
+            and holding.count > -(-self._balance_of(owner) // self.unit) + SPARE_FRAGMENTS
+        )
+
+    def mergeable(self, owner: str) -> int:
+        """The sum of the owner's two smallest fragments, where it fits the unit; else 0."""
+        heap = self._heaps()[owner].heap
+        smallest = [self._smallest(heap, self._live) for _ in range(2)]
+        for entry in smallest:
+            heappush(heap, entry)
+        merged = smallest[0][0] + smallest[1][0]
+        return merged if merged <= self.unit else 0
+
+    # Choosing for escrow, smallest first. The heap entries of what is chosen are used up: an event must say what became of it.
 
     def choose_live(self, owner: str, amount: int) -> tuple[list[int], int, int]:
         """The ids of the owner's smallest live fragments that cover `amount`, their sum, and the amount of the last."""
-        live = self._live
-        heap = self._holdings[owner].heap
-        ids: list[int] = []
-        total = last = 0
-        while total < amount:
-            last, id = heapq.heappop(heap)
-            if live.get(id) == (owner, last) and not (ids and ids[-1] == id):
-                ids.append(id)
-                total += last
-        return ids, total, last
+        return self._choose((self._owners or self._heaps())[owner].heap, self._live, amount)
 
     def choose_held(self, hold: str, amount: int) -> tuple[list[int], int, int]:
         """The same of the fragments reserved under `hold`."""
-        reserved = self._reserved
-        heap = self._held[hold].heap
+        return self._choose(self._holds[hold].heap, self._reserved, amount)
+
+    def _choose(self, heap: list[Entry], entries: dict[int, Entry], amount: int) -> tuple[list[int], int, int]:
         ids: list[int] = []
         total = last = 0
         while total < amount:
-            last, id = heapq.heappop(heap)
-            entry = reserved.get(id)
-            if entry is not None and entry[1:] == (last, hold) and not (ids and ids[-1] == id):
-                ids.append(id)
-                total += last
+            last, id, _, _ = self._smallest(heap, entries)
+            ids.append(id)
+            total += last
         return ids, total, last
 
-    def choose_crowding(self, owner: str) -> tuple[list[int], int]:
-        """The owner's two smallest fragments and their sum, where there are more than the balance should take; else none."""
-        holding = self._holdings.get(owner)
-        if holding is None or holding.count <= SPARE_FRAGMENTS:
-            return [], 0
-        if holding.count <= -(-self._balance_of(owner) // self.unit) + SPARE_FRAGMENTS:
-            return [], 0
-        first, first_sum, _ = self.choose_live(owner, 1)
-        second, second_sum, _ = self.choose_live(owner, 1)
-        if first_sum + second_sum <= self.unit:
-            return first + second, first_sum + second_sum
-        heapq.heappush(holding.heap, (first_sum, first[0]))
-        heapq.heappush(holding.heap, (second_sum, second[0]))
-        return [], 0
+    def _smallest(self, heap: list[Entry], entries: dict[int, Entry]) -> Entry:
+        """Takes the smallest confirmed entry out of a heap, and its like if it is there twice."""
+        while True:
+            entry = heappop(heap)
+            if entries.get(entry[1]) is entry:
+                while heap and heap[0] is entry:
+                    heappop(heap)
+                return entry
 
     def payer_of(self, id: int) -> str:
         """Who gets a reserved fragment back."""
-        return self._reserved[id][0]
+        return self._reserved[id][2]
 
     # Applying: what happened to fragments.
 
     def apply(self, event: FragmentEvent) -> None:
         """Makes the event's change."""
-        if isinstance(event, FragmentsMinted):
-            self._mint(event.owner, event.first_id, event.amounts)
-        elif isinstance(event, FragmentsBurned):
-            self._burn(event.ids)
-        elif isinstance(event, FragmentsReserved):
-            self._reserve(event.hold, event.ids)
-        else:
-            self._release(event.ids)
+        self._apply[type(event)](event)
 
     def revert(self, event: FragmentEvent) -> None:
         """Takes back the last event applied, while `burned` still remembers what it ended."""
-        if isinstance(event, FragmentsMinted):
-            for id in range(event.first_id, event.first_id + len(event.amounts)):
-                self._leave(self._holdings, self._live.pop(id)[0])
-        elif isinstance(event, FragmentsBurned):
-            for id in event.ids:
-                entry = self._burned.pop(id)
-                if len(entry) == 2:
-                    self._live[id] = entry
-                    self._join(self._holdings, entry[0], entry[1], id)
-                else:
-                    self._reserved[id] = entry
-                    self._join(self._held, entry[2], entry[1], id)
-        elif isinstance(event, FragmentsReserved):
-            self._release(event.ids)
-        else:
-            self._reserve(event.hold, event.ids)
+        self._revert[type(event)](event)
 
-    def _mint(self, owner: str, first_id: int, amounts: list[int]) -> None:
+    def _mint(self, event: FragmentsMinted) -> None:
         live = self._live
-        holding = self._holdings.get(owner)
+        owner = event.owner
+        id = event.first_id
+        if self._owners is None:
+            for amount in event.amounts:
+                live[id] = (amount, id, owner, None)
+                id += 1
+            return
+        holding = self._owners.get(owner)
         if holding is None:
-            holding = self._holdings[owner] = _Holding()
-        heap = holding.heap
-        for id, amount in enumerate(amounts, first_id):
-            live[id] = (owner, amount)
-            heapq.heappush(heap, (amount, id))
-        holding.count += len(amounts)
+            holding = self._owners[owner] = _Holding()
+        for amount in event.amounts:
+            entry = live[id] = (amount, id, owner, None)
+            heappush(holding.heap, entry)
+            id += 1
+        holding.count += len(event.amounts)
 
-    def _burn(self, ids: list[int]) -> None:
-        for id in ids:
-            entry = self._live.pop(id, None)
-            if entry is not None:
-                self._burned[id] = entry
-                self._leave(self._holdings, entry[0])
+    def _unmint(self, event: FragmentsMinted) -> None:
+        for id in range(event.first_id, event.first_id + len(event.amounts)):
+            self._leave(self._owners, self._live.pop(id)[2], self._live)
+
+    def _burn(self, event: FragmentsBurned) -> None:
+        live = self._live
+        burned = self._burned
+        owners = self._owners
+        for id in event.ids:
+            entry = live.pop(id, None)
+            if entry is None:
+                entry = self._reserved.pop(id)
+                self._leave(self._holds, str(entry[3]), self._reserved)
+            elif owners is not None:
+                self._leave(owners, entry[2], live)
+            burned[id] = entry
+
+    def _unburn(self, event: FragmentsBurned) -> None:
+        for id in event.ids:
+            entry = self._burned.pop(id)
+            if entry[3] is None:
+                self._live[id] = entry
+                self._join(self._owners, entry[2], entry)
             else:
-                entry = self._burned[id] = self._reserved.pop(id)
-                self._leave(self._held, entry[2])
+                self._reserved[id] = entry
+                self._join(self._holds, entry[3], entry)
 
-    def _reserve(self, hold: str, ids: list[int]) -> None:
-        for id in ids:
-            owner, amount = self._live.pop(id)
-            self._leave(self._holdings, owner)
-            self._reserved[id] = (owner, amount, hold)
-            self._join(self._held, hold, amount, id)
+    def _reserve(self, event: FragmentsReserved | FragmentsReleased) -> None:
+        for id in event.ids:
+            entry = self._live.pop(id)
+            self._leave(self._owners, entry[2], self._live)
+            entry = self._reserved[id] = (*entry[:3], event.hold)
+            self._join(self._holds, event.hold, entry)
 
-    def _release(self, ids: list[int]) -> None:
-        for id in ids:
-            owner, amount, hold = self._reserved.pop(id)
-            self._leave(self._held, hold)
-            self._live[id] = (owner, amount)
-            self._join(self._holdings, owner, amount, id)
+    def _release(self, event: FragmentsReserved | FragmentsReleased) -> None:
+        for id in event.ids:
+            entry = self._reserved.pop(id)
+            self._leave(self._holds, event.hold, self._reserved)
+            entry = self._live[id] = (*entry[:3], None)
+            self._join(self._owners, entry[2], entry)
 
-    def _join(self, holdings: dict[str, _Holding], key: str, amount: int, id: int) -> None:
-        holding = holdings.setdefault(key, _Holding())
+    # The heaps.
+
+    def _heaps(self) -> dict[str, _Holding]:
+        """The owners' heaps, built where they are not yet."""
+        if self._owners is None:
+            owners: dict[str, _Holding] = {}
+            for entry in self._live.values():
+                holding = owners.get(entry[2])
+                if holding is None:
+                    holding = owners[entry[2]] = _Holding()
+                holding.heap.append(entry)
+            for holding in owners.values():
+                holding.count = len(holding.heap)
+                heapify(holding.heap)
+            self._owners = owners
+        return self._owners
+
+    def _heap_of_owner(self, owner: str) -> list[Entry]:
+        holding = (self._owners or self._heaps()).get(owner)
+        return holding.heap if holding else []
+
+    def _heap_of_hold(self, hold: str) -> list[Entry]:
+        holding = self._holds.get(hold)
+        return holding.heap if holding else []
+
+    def _join(self, holdings: dict[str, _Holding] | None, key: str, entry: Entry) -> None:
+        if holdings is None:
+            return
+        holding = holdings.get(key)
+        if holding is None:
+            holding = holdings[key] = _Holding()
         holding.count += 1
-        heapq.heappush(holding.heap, (amount, id))
+        heappush(holding.heap, entry)
 
-    def _leave(self, holdings: dict[str, _Holding], key: str) -> None:
+    def _leave(self, holdings: dict[str, _Holding] | None, key: str, entries: dict[int, Entry]) -> None:
+        """One fragment less; a heap that is mostly stale is swept."""
+        if holdings is None:
+            return
         holding = holdings[key]
         holding.count -= 1
         if not holding.count:
             del holdings[key]
         elif len(holding.heap) > 2 * holding.count + 64:
-            holding.heap = list({entry for entry in holding.heap if self._confirms(holdings, key, entry)})
-            heapq.heapify(holding.heap)
-
-    def _confirms(self, holdings: dict[str, _Holding], key: str, entry: tuple[int, int]) -> bool:
-        if holdings is self._holdings:
-            return self._live.get(entry[1]) == (key, entry[0])
-        return self._reserved.get(entry[1], ("",))[1:] == (entry[0], key)
+            fresh = {entry[1]: entry for entry in holding.heap if entries.get(entry[1]) is entry}
+            holding.heap = sorted(fresh.values())

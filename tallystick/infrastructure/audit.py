@@ -65,9 +65,7 @@ class _Reader:
 
     def _check(self, row: Row, recorded_at: int) -> list[JournalEvent]:
         if row.first_position != self.position + 1:
-            raise CorruptJournal(
-                f"the next row begins at position {row.first_position}", position=self.position + 1
-            )
+            raise CorruptJournal(f"the next row begins at position {row.first_position}", position=self.position + 1)
         if digest_of(self.digest, row) != row.digest:
             raise CorruptJournal("its digest does not fit", position=row.first_position)
         if row.recorded_at < recorded_at:

@@ -66,9 +66,7 @@ def make_row(
     previous: bytes, first_position: int, recorded_at: int, keys: Sequence[Key], counts: Sequence[int], body: bytes
 ) -> Row:
     """The row after the one whose digest is `previous`; `counts` says how many events each transaction has."""
-    row = Row(
-        first_position, first_position + sum(counts) - 1, recorded_at, _encode(keys), _encode(counts), body, b""
-    )
+    row = Row(first_position, first_position + sum(counts) - 1, recorded_at, _encode(keys), _encode(counts), body, b"")
     return row._replace(digest=digest_of(previous, row))
 
 

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from operator import attrgetter
 from typing import NamedTuple
 
 from tallystick.domain.books import Books
@@ -36,13 +37,20 @@ from tallystick.infrastructure.codec import (
     digest_of,
     encode_events,
     make_row,
-    stream_of,
 )
-from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal import (
+    EMPTY,
+    Head,
+    Journal,
+    StreamEntry,
+    UnclearOutcome,
+)
 from tallystick.infrastructure.keys import KeyIndex
 from tallystick.infrastructure.receipt import Receipt, make_receipt, receipt_from
 
 COMMIT_BYTES_MAX = 64 * 2**20
+
+_token_of = attrgetter("token")
 
 
 class Request(NamedTuple):
@@ -115,7 +123,8 @@ class Committer:
 
     def _execute(self, operations: Sequence[Operation], request: Request | None) -> Receipt | None:
         now = self.now()
-        events = execute(self.books, operations, self._head.position + 1, now)
+        first_position = self._head.position + 1
+        events, decided = execute(self.books, operations, first_position, now)
         if not events:
             return None
         row: Row | None = None
@@ -132,7 +141,7 @@ class Committer:
         else:
             self._advance(row, entries)
             self._keys.add(() if request is None else (Key(request.key, request.digest, 0),), row.first_position)
-        return make_receipt(row, events, row.first_position)
+        return make_receipt(row, [(position, events[position - first_position]) for position in decided])
 
     def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used."""
@@ -154,9 +163,9 @@ class Committer:
         keys = () if request is None else (Key(request.key, request.digest, 0),)
         return make_row(self._head.digest, self._head.position + 1, now, keys, (len(events),), body)
 
-    def _entries(self, events: Sequence[JournalEvent], first_position: int) -> list[StreamEntry]:
+    def _entries(self, events: Sequence[DomainEvent], first_position: int) -> list[StreamEntry]:
         entries: list[StreamEntry] = []
-        for stream, count in Counter(map(stream_of, events)).items():
+        for stream, count in Counter(map(_token_of, events)).items():
             version = self._versions[stream]
             entries.append(StreamEntry(stream, version + 1, version + count, first_position))
         return entries
@@ -201,7 +210,7 @@ class Committer:
         try:
             apply = self.books.apply
             for event in events:
-                if type(event) is not Foreign:
+                if not isinstance(event, Foreign):
                     apply(event, position)
                 position += 1
         except (LookupError, ArithmeticError, ValueError) as error:
@@ -214,7 +223,7 @@ class Committer:
 
     def _count(self, events: Sequence[JournalEvent]) -> None:
         for event in events:
-            if type(event) is Foreign:
+            if isinstance(event, Foreign):
                 self._versions[event.stream] = event.version
             else:
-                self._versions[event.token] += 1  # pyright: ignore[reportAttributeAccessIssue]
+                self._versions[event.token] += 1

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -73,9 +74,7 @@ class TransactionContext(Plan):
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._ledger.leave_block()
         self.close()
         if kind is None:
@@ -131,9 +130,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
     # Changing.
@@ -143,7 +140,7 @@ class Ledger:
 
         Raises `TokenAlreadyRegistered` where its code stands for another, `NameInUse`, and the errors of a commit.
         """
-        if not isinstance(token, Token):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(token, Token):
             raise InvalidToken(f"register_token takes a Token, not {token!r}")
         self._check_open()
         self._committer.commit([RegisterToken(token)])
@@ -222,7 +219,7 @@ class Ledger:
     def hold(self, id: str) -> Hold:
         """The open hold of this id; else `HoldNotFound`."""
         with self._newest():
-            hold = self._books.hold(id) if isinstance(id, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+            hold = self._books.hold(id) if isinstance(id, str) else None
         if hold is None:
             raise HoldNotFound(hold=id)
         return hold
@@ -316,7 +313,7 @@ class Ledger:
         if self._closed:
             raise LedgerClosed("the ledger was closed")
 
-    def _newest(self):  # noqa: ANN202
+    def _newest(self) -> AbstractContextManager[object]:
         self._check_open()
         self._committer.catch_up()
         return self._committer.reading()
@@ -367,7 +364,7 @@ def _make_request(key: str | None, request: Any) -> Request | None:
         if request is not None:
             raise InvalidRequest("a request is compared under an idempotency key, and none was given")
         return None
-    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
         raise InvalidRequest(f"an idempotency key is a str of 1 to {KEY_LENGTH_MAX} printable characters, not {key!r}")
     if request is None:
         return Request(key, None)

@@ -19,7 +19,7 @@ def open_journal(url: str | Path, *, create: bool = True) -> Journal:
     """
     if isinstance(url, Path):
         return SQLiteJournal(url, create=create)
-    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(url, str):
         raise InvalidURL(f"a ledger's address is {_FORMS}, not {url!r}")
     if url in ("memory:", "memory://"):
         return MemoryJournal()

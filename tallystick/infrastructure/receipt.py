@@ -1,13 +1,20 @@
 """The receipt of a committed transaction: what its caller gets, and gets again for a repeated idempotency key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
 from tallystick.domain.events import RECORDED, Reserved
 from tallystick.domain.instant import from_microseconds
-from tallystick.infrastructure.codec import JournalEvent, Row, decode_counts, decode_events
+from tallystick.infrastructure.codec import (
+    JournalEvent,
+    Row,
+    decode_counts,
+    decode_events,
+)
+
+_RECORDED = frozenset(RECORDED)
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -21,12 +28,13 @@ class Receipt(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
-def make_receipt(row: Row, events: Sequence[JournalEvent], first_position: int) -> Receipt:
-    """The receipt of the transaction of `row` whose `events` begin at `first_position`."""
+def make_receipt(row: Row, moves: Iterable[tuple[int, JournalEvent]]) -> Receipt:
+    """The receipt of the transaction of `row` that made `moves`, the positions and events that move money."""
+    found = [(position, event) for position, event in moves if type(event) in _RECORDED]
     return Receipt(
         position=row.last_position,
-        transaction_ids=tuple(p for p, event in enumerate(events, first_position) if isinstance(event, RECORDED)),
-        hold_ids=tuple(event.hold for event in events if isinstance(event, Reserved)),
+        transaction_ids=tuple(position for position, _ in found),
+        hold_ids=tuple(event.hold for _, event in found if type(event) is Reserved),
         recorded_at=from_microseconds(row.recorded_at),
     )
 
@@ -34,6 +42,6 @@ def make_receipt(row: Row, events: Sequence[JournalEvent], first_position: int) 
 def receipt_from(row: Row, index: int) -> Receipt:
     """The receipt of the transaction number `index` of a row."""
     counts = decode_counts(row)
-    skipped = sum(counts[:index])
-    events = decode_events(row)[skipped : skipped + counts[index]]
-    return make_receipt(row, events, row.first_position + skipped)
+    first = sum(counts[:index])
+    events = decode_events(row)[first : first + counts[index]]
+    return make_receipt(row, enumerate(events, row.first_position + first))

@@ -15,10 +15,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tallystick.domain.errors import LedgerClosed, NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
+from tallystick.domain.errors import (
+    LedgerClosed,
+    NotALedger,
+    SchemaTooNew,
+    StorageFull,
+    StorageUnavailable,
+)
 from tallystick.infrastructure.codec import Row
 from tallystick.infrastructure.filelock import FileLock
-from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal import (
+    EMPTY,
+    Head,
+    Journal,
+    StreamEntry,
+    UnclearOutcome,
+)
 
 APPLICATION_ID = 0x7A11757C
 SCHEMA_VERSION = 1
@@ -194,9 +206,7 @@ class SQLiteJournal(Journal):
             self._file_lock.close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False)
         try:
             connection.text_factory = bytes
             self._check_schema(connection)

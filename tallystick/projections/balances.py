@@ -3,7 +3,15 @@
 from collections import defaultdict
 from typing import Any
 
-from tallystick.domain.events import Burned, Minted, Moved, Released, Reserved, Settled, TokenRegistered
+from tallystick.domain.events import (
+    Burned,
+    Minted,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+    TokenRegistered,
+)
 
 
 class Balances:
@@ -17,7 +25,7 @@ class Balances:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""
-        kind = type(event)
+        kind: type[Any] = type(event)
         if kind is Moved:
             available = self.state[event.token]["available"]
             amount = event.amount

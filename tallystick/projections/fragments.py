@@ -5,7 +5,12 @@ Burned fragments are gone from it; where they went stands in the journal.
 
 from typing import Any
 
-from tallystick.domain.events import FragmentsBurned, FragmentsMinted, FragmentsReleased, FragmentsReserved
+from tallystick.domain.events import (
+    FragmentsBurned,
+    FragmentsMinted,
+    FragmentsReleased,
+    FragmentsReserved,
+)
 
 
 class Fragments:
@@ -19,7 +24,7 @@ class Fragments:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""
-        kind = type(event)
+        kind: type[Any] = type(event)
         if kind is FragmentsMinted:
             for id, amount in enumerate(event.amounts, event.first_id):
                 self.state[id] = [event.token, event.owner, amount, None]

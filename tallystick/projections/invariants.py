@@ -76,7 +76,8 @@ class Invariants:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Checks one event."""
-        rule = self._rules.get(type(event))
+        kind: type[Any] = type(event)
+        rule = self._rules.get(kind)
         if rule is None:
             return
         if isinstance(event, RECORDED):

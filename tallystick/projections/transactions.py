@@ -10,7 +10,15 @@ from typing import Any
 
 import msgspec
 
-from tallystick.domain.events import RECORDED, Burned, Minted, MoneyEvent, Moved, Reserved, Settled
+from tallystick.domain.events import (
+    RECORDED,
+    Burned,
+    Minted,
+    MoneyEvent,
+    Moved,
+    Reserved,
+    Settled,
+)
 from tallystick.domain.instant import from_microseconds
 
 
