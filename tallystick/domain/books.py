@@ -118,6 +118,20 @@ class Books:
         """Makes the change of an event that stands, or is to stand, at `position` in the journal."""
         self._rules[type(event)](event, position)
 
+    def apply_commit(self, events: Sequence[DomainEvent], first_position: int) -> None:
+        """Makes the changes of a commit's events; most are moves within one token, which is looked up once for them."""
+        token: str | None = None
+        transfer: Callable[[str, str, int], None] | None = None
+        rules = self._rules
+        for position, event in enumerate(events, first_position):
+            if type(event) is Moved:
+                if transfer is None or event.token != token:
+                    token = event.token
+                    transfer = self._tokens[token].transfer
+                transfer(event.sender, event.receiver, event.amount)
+            else:
+                rules[type(event)](event, position)
+
     def revert(self, events: Sequence[DomainEvent]) -> None:
         """Takes back `events`, which must be the newest applied, none of them before the last `forget`."""
         for event in reversed(events):

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tallystick.domain.books import Books
 from tallystick.domain.decisions import Operation
@@ -208,22 +208,24 @@ class Committer:
             raise CorruptJournal("its digest does not fit", position=position)
         events = decode_events(row)
         try:
-            apply = self.books.apply
-            for event in events:
-                if not isinstance(event, Foreign):
-                    apply(event, position)
-                position += 1
+            if b'"Foreign"' in row.body:
+                events = self._apply_own(events, position)
+            else:
+                self.books.apply_commit(cast(list[DomainEvent], events), position)
         except (LookupError, ArithmeticError, ValueError) as error:
             self._reset()
-            raise CorruptJournal(f"its event cannot have happened: {error!r}", position=position) from error
+            raise CorruptJournal(f"its events cannot have happened: {error!r}", position=position) from error
         self._keys.add(decode_keys(row), row.first_position)
         self._head = Head(row.last_position, row.digest, row.recorded_at)
-        self._count(events)
+        for stream, count in Counter(map(_token_of, events)).items():
+            self._versions[stream] += count
         self.books.forget()
 
-    def _count(self, events: Sequence[JournalEvent]) -> None:
-        for event in events:
-            if isinstance(event, Foreign):
-                self._versions[event.stream] = event.version
-            else:
-                self._versions[event.token] += 1
+    def _apply_own(self, events: Sequence[JournalEvent], position: int) -> list[JournalEvent]:
+        """Applies the events that are not somebody else's, and gives those."""
+        own: list[JournalEvent] = []
+        for at, event in enumerate(events, position):
+            if not isinstance(event, Foreign):
+                self.books.apply(event, at)
+                own.append(event)
+        return own

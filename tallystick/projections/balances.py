@@ -1,6 +1,7 @@
 """What every account has: `state[token]["available" or "reserved"][account]`, in smallest units."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from tallystick.domain.events import (
@@ -22,6 +23,21 @@ class Balances:
 
     def __init__(self) -> None:
         self.state: dict[str, dict[str, defaultdict[str, int]]] = {}
+
+    def apply_commit(self, first_position: int, recorded_at: int, events: Sequence[Any], /) -> None:
+        """Adds the events of a commit; most are moves within one token, so that token's cells are looked up once."""
+        token: str | None = None
+        available: defaultdict[str, int] = defaultdict(int)
+        for position, event in enumerate(events, first_position):
+            if type(event) is Moved:
+                if event.token != token:
+                    token = event.token
+                    available = self.state[token]["available"]
+                amount = event.amount
+                available[event.sender] -= amount
+                available[event.receiver] += amount
+            else:
+                self.apply(position, recorded_at, event)
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""

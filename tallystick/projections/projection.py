@@ -1,12 +1,13 @@
 """Projections: answers worked out from the events, from the first one on.
 
 A projection is an object with a `name`, a `version` that changes when its answers would, a `state` made of dictionaries,
-lists, strings and integers, and `apply`. That is all: no base class is needed. Replaying gives every event to it in order;
+lists, strings and integers, and `apply`. That is all: no base class is needed. One that has `apply_commit` too is given the
+events of a commit at once instead, which saves a call for each. Replaying gives every event to it in order;
 a digest of the state says in one line whether two replays agree.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -22,6 +23,7 @@ class Projection(Protocol):
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None: ...
 
 
+CommitRule = Callable[[int, int, Sequence[Any]], None]
 ProjectionType = TypeVar("ProjectionType", bound=Projection)
 
 
@@ -30,9 +32,13 @@ def replay(
 ) -> ProjectionType:
     """Applies the events of `commits` (first position, recorded_at, events), those after position `upto` left out."""
     apply = projection.apply
+    apply_commit: CommitRule | None = getattr(projection, "apply_commit", None)
     for first_position, recorded_at, events in commits:
         if upto is not None and first_position + len(events) > upto + 1:
             events = events[: max(0, upto + 1 - first_position)]
+        if apply_commit is not None:
+            apply_commit(first_position, recorded_at, events)
+            continue
         for position, event in enumerate(events, first_position):
             apply(position, recorded_at, event)
     return projection
