@@ -1,4 +1,4 @@
-"""Tallystick: an event-sourced ledger on an append-only journal."""
+"""An event-sourced ledger on an append-only journal."""
 
 from tallystick.domain.account import (
     DAO_RESERVED_ACCOUNT,

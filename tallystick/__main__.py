@@ -1,0 +1,19 @@
+"""`python -m tallystick`: the command line, where its extra is installed."""
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line; without the `cli` extra says how to get it, and exits with 2."""
+    try:
+        from tallystick.infrastructure import cli
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich"):
+            raise
+        sys.stderr.write('The command line needs Typer and Rich: pip install "tallystick[cli]"\n')
+        sys.exit(2)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
