@@ -4,7 +4,7 @@ The ledger moves whole smallest units and nothing else; `decimals` only says how
 is fragmented: every holding of it is made of value objects of at most that size.
 """
 
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 import msgspec
@@ -57,14 +57,18 @@ class Token(msgspec.Struct, frozen=True, kw_only=False):
             value = Decimal(text)
         except InvalidOperation:
             raise InvalidAmount(f"{self.code}: {text!r} is not a decimal number") from None
-        if not value.is_finite() or value < 0 or value.adjusted() > _DIGITS_MAX:
+        _, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int) or value < 0 or value.adjusted() > _DIGITS_MAX:
             raise InvalidAmount(f"{self.code}: an amount is 0 to 2**256 - 1 smallest units, not {text}")
-        with localcontext() as context:
-            context.prec = 2 * _DIGITS_MAX
-            scaled = value.scaleb(self.decimals)
-            if scaled != scaled.to_integral_value():
-                raise InvalidAmount(f"{self.code}: {text} has more than {self.decimals} decimals")
-            amount = int(scaled)
+        number, shift = int("".join(map(str, digits))), exponent + self.decimals
+        if number and shift < -len(digits):
+            amount, rest = 0, number
+        elif shift < 0:
+            amount, rest = divmod(number, 10 ** min(-shift, _DIGITS_MAX))
+        else:
+            amount, rest = number * 10**shift if number else 0, 0
+        if rest:
+            raise InvalidAmount(f"{self.code}: {text} has more than {self.decimals} decimals")
         if amount > AMOUNT_MAX:
             raise InvalidAmount(f"{self.code}: an amount is 0 to 2**256 - 1 smallest units, not {text}")
         return amount

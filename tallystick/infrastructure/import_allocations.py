@@ -55,7 +55,7 @@ def _read(path: Path, token: str, report: ImportReport) -> list[Allocation]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
-            header = next(reader, [])
+            header = next(reader, list[str]())
             if any(column not in header for column in COLUMNS):
                 raise MalformedRow(f"the header has the columns {', '.join(COLUMNS)}, not {header}", row=1)
             places = [header.index(column) for column in COLUMNS]

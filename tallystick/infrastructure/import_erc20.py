@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -96,8 +96,9 @@ def _parse(row: int, line: bytes) -> Erc20Transfer:
         raise MalformedRow(f"it is no JSON: {error}", row=row) from error
     if not isinstance(fields, dict):
         raise MalformedRow("it is no JSON object", row=row)
-    get = partial(_field, row, fields)
-    memo = ":".join(str(fields[name]) for name in ("transaction_hash", "log_index") if name in fields)
+    found = cast(dict[str, Any], fields)
+    get = partial(_field, row, found)
+    memo = ":".join(str(found[name]) for name in ("transaction_hash", "log_index") if name in found)
     return Erc20Transfer(
         _address(row, get("token_address")),
         _address(row, get("from_address")),

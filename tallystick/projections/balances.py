@@ -41,7 +41,7 @@ class Balances:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""
-        kind: type[Any] = type(event)
+        kind = event.__class__
         if kind is Moved:
             available = self.state[event.token]["available"]
             amount = event.amount

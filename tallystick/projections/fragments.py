@@ -24,7 +24,7 @@ class Fragments:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""
-        kind: type[Any] = type(event)
+        kind = event.__class__
         if kind is FragmentsMinted:
             for id, amount in enumerate(event.amounts, event.first_id):
                 self.state[id] = [event.token, event.owner, amount, None]

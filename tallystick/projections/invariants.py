@@ -76,7 +76,7 @@ class Invariants:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Checks one event."""
-        kind: type[Any] = type(event)
+        kind = event.__class__
         rule = self._rules.get(kind)
         if rule is None:
             return

@@ -16,7 +16,7 @@ class SupplyReserves:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""
-        kind: type[Any] = type(event)
+        kind = event.__class__
         if kind is Minted:
             self.state[event.token] -= event.amount
         elif kind is Burned:

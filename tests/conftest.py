@@ -1,0 +1,38 @@
+"""What all tests share: Hypothesis profiles, and a ledger of each store."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tallystick import Ledger, Token
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+PLAIN = Token("PLN", decimals=2)
+FRAGMENTED = Token("USD", decimals=2, unit=100_00)
+WIDE = Token("WEI", decimals=18, max_supply=2**256 - 1)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    return "memory:" if request.param == "memory" else tmp_path / "books.db"
+
+
+@pytest.fixture
+def ledger(url: str | Path) -> Iterator[Ledger]:
+    """A ledger with a plain, a fragmented and a wide token."""
+    with Ledger.open(url) as opened:
+        for token in (PLAIN, FRAGMENTED, WIDE):
+            opened.register_token(token)
+        yield opened
+
+
+@pytest.fixture(params=[PLAIN.code, FRAGMENTED.code, WIDE.code])
+def token(request: pytest.FixtureRequest) -> str:
+    """The code of each token in turn: what holds for one holds for all."""
+    return request.param
