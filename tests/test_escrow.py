@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from conftest import FRAGMENTED, PLAIN, WIDE
 
 from tallystick import (
     Balance,
@@ -15,8 +16,6 @@ from tallystick import (
     InvalidRequest,
     Ledger,
 )
-
-from conftest import FRAGMENTED, PLAIN, WIDE
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -38,7 +37,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(url: str | Path, clock: Clock):  # noqa: ANN201
+def ledger(url: str | Path, clock: Clock):
     with Ledger.open(url, clock=clock) as opened:
         for token in (PLAIN, FRAGMENTED, WIDE):
             opened.register_token(token)

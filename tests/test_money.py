@@ -109,7 +109,7 @@ def test_a_memo_is_text(ledger: Ledger, memo: object) -> None:
 
 def test_unknown_tokens_and_swapped_arguments(ledger: Ledger) -> None:
     fund(ledger, "USD", alice=1)
-    with pytest.raises(TokenNotFound, match="token 'EUR' is not registered$"), ledger.atomic() as tx:
+    with pytest.raises(TokenNotFound, match=r"token 'EUR' is not registered$"), ledger.atomic() as tx:
         tx.mint("EUR", "alice", 1)
     with pytest.raises(TokenNotFound, match="arguments swapped"), ledger.atomic() as tx:
         tx.transfer("alice", "USD", "bob", 1)

@@ -249,5 +249,5 @@ def test_two_ledgers_on_one_file_see_each_other(tmp_path: Path) -> None:
             tx.mint("USD", "erin", tx.balance("USD", "bob").available)
             deposit(two, "USD", "bob", 1)
         assert one.balances("USD") == two.balances("USD")
-        assert [one.fragments("USD", a) for a in "alice bob".split()] == [two.fragments("USD", a) for a in "alice bob".split()]
+        assert [one.fragments("USD", a) for a in ["alice", "bob"]] == [two.fragments("USD", a) for a in ["alice", "bob"]]
         assert one.audit().ok

@@ -142,19 +142,16 @@ class _Rederived:
             self.findings.append(Finding(position, f"this event cannot be applied: {error!r}"))
 
     def _count(self, row: Row, events: list[JournalEvent]) -> None:
-        before = {stream: self.versions[stream] for stream in map(stream_of, events)}
+        first: dict[str, int] = {}
         for event in events:
-            if isinstance(event, Foreign):
-                if event.version <= self.versions[event.stream] and event.version != 0:
-                    self.findings.append(
-                        Finding(row.first_position, f"stream {event.stream!r} has version {event.version} again")
-                    )
-                before[event.stream] = min(before[event.stream], event.version - 1)
-                self.versions[event.stream] = event.version
-            else:
-                self.versions[event.token] += 1
-        for stream, version in before.items():
-            self.entries.add(StreamEntry(stream, version + 1, self.versions[stream], row.first_position))
+            stream = stream_of(event)
+            version = event.version if isinstance(event, Foreign) else self.versions[stream] + 1
+            if version <= self.versions.get(stream, -1):
+                self.findings.append(Finding(row.first_position, f"stream {stream!r} has version {version} again"))
+            self.versions[stream] = version
+            first.setdefault(stream, version)
+        for stream, version in first.items():
+            self.entries.add(StreamEntry(stream, version, self.versions[stream], row.first_position))
 
     def finish(self, journal: Journal | None) -> list[Finding]:
         findings = [*self.findings, *self.invariants.finish()]

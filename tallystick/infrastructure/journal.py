@@ -21,6 +21,7 @@ class Head(NamedTuple):
 
 
 EMPTY = Head(0, GENESIS_DIGEST, 0)
+VERSION_MAX = 2**63 - 1
 
 
 class StreamEntry(NamedTuple):
@@ -56,12 +57,8 @@ class Journal(ABC):
         """The row in which `position` lies."""
 
     @abstractmethod
-    def stream(self, stream: str, first_position: int = 0) -> list[StreamEntry]:
-        """The entries of a stream in order, from the commit at `first_position` on."""
-
-    @abstractmethod
-    def last_version(self, stream: str) -> int:
-        """The newest version of a stream; 0 where it has none."""
+    def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
+        """The entries of a stream that reach into the versions above `gt` up to `lte`, in order, in bounded memory."""
 
     @abstractmethod
     def streams(self) -> Iterator[StreamEntry]:

@@ -5,9 +5,10 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 
 from tallystick.infrastructure.codec import Row
-from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry
+from tallystick.infrastructure.journal import EMPTY, VERSION_MAX, Head, Journal, StreamEntry
 
 
 class MemoryJournal(Journal):
@@ -42,12 +43,13 @@ class MemoryJournal(Journal):
             return None
         return self._rows[index]
 
-    def stream(self, stream: str, first_position: int = 0) -> list[StreamEntry]:
-        return [entry for entry in self._streams.get(stream, ()) if entry.first_position >= first_position]
-
-    def last_version(self, stream: str) -> int:
-        entries = self._streams.get(stream)
-        return entries[-1].last_version if entries else 0
+    def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
+        entries = self._streams.get(stream, [])
+        found = range(
+            bisect_right(entries, gt, key=attrgetter("last_version")),
+            bisect_right(entries, lte, key=attrgetter("first_version")),
+        )
+        return (entries[index] for index in (reversed(found) if descending else found))
 
     def streams(self) -> Iterator[StreamEntry]:
         return (entry for entries in list(self._streams.values()) for entry in entries)

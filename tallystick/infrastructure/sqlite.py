@@ -26,6 +26,7 @@ from tallystick.infrastructure.codec import Row
 from tallystick.infrastructure.filelock import FileLock
 from tallystick.infrastructure.journal import (
     EMPTY,
+    VERSION_MAX,
     Head,
     Journal,
     StreamEntry,
@@ -135,21 +136,31 @@ class SQLiteJournal(Journal):
             columns = connection.execute(query, (position,)).fetchone()
         return Row(*columns) if columns is not None and columns[1] >= position else None
 
-    def stream(self, stream: str, first_position: int = 0) -> list[StreamEntry]:
-        query = f"SELECT {_STREAM_COLUMNS} FROM streams WHERE stream = ? AND first_position >= ? ORDER BY last_version"
-        with self._reading() as connection:
-            return [_entry(columns) for columns in connection.execute(query, (stream, first_position))]
-
-    def last_version(self, stream: str) -> int:
-        query = "SELECT last_version FROM streams WHERE stream = ? ORDER BY last_version DESC LIMIT 1"
-        with self._reading() as connection:
-            columns = connection.execute(query, (stream,)).fetchone()
-        return 0 if columns is None else columns[0]
+    def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
+        # The last condition repeats what `first_version <= :lte` says in words of the primary key.
+        query = f"""SELECT {_STREAM_COLUMNS} FROM streams
+            WHERE stream = :stream AND last_version > :gt AND first_version <= :lte AND last_version <= ifnull(
+                (SELECT last_version FROM streams WHERE stream = :stream AND last_version >= :lte
+                ORDER BY last_version LIMIT 1), :lte)
+            ORDER BY last_version {"DESC" if descending else "ASC"} LIMIT :size"""
+        size = 1  # who wants many entries reads on
+        while True:
+            with self._reading() as connection:
+                parameters = {"stream": stream, "gt": gt, "lte": lte, "size": size}
+                page = [_entry(columns) for columns in connection.execute(query, parameters)]
+            yield from page
+            if len(page) < size:
+                return
+            if descending:
+                lte = page[-1].first_version - 1
+            else:
+                gt = page[-1].last_version
+            size = min(8 * size, PAGE_ROWS)
 
     def streams(self) -> Iterator[StreamEntry]:
         query = f"""SELECT {_STREAM_COLUMNS} FROM streams WHERE (stream, last_version) > (?, ?)
             ORDER BY stream, last_version LIMIT {PAGE_ROWS}"""
-        after = ("", 0)
+        after = ("", -1)
         while True:
             with self._reading() as connection:
                 page = [_entry(columns) for columns in connection.execute(query, after)]

@@ -1,0 +1,37 @@
+"""All Hypothesis strategies: accounts, amounts around every boundary, and what a transaction may ask for."""
+
+from hypothesis import strategies as st
+
+ACCOUNTS = ("alice", "bob", "carol", "dave", "0x" + "ab" * 20)
+KEEPERS = ("keeper", "bob")
+
+tokens = st.sampled_from(["PLN", "CENT", "WEI"])
+accounts = st.sampled_from(ACCOUNTS)
+keepers = st.sampled_from(KEEPERS)
+
+ordinary = st.one_of(st.integers(1, 30), st.integers(1, 9_000))
+boundaries = st.sampled_from([25_000, 2**31, 2**53, 2**62, 2**63 - 1, 2**63, 2**64, 2**200])
+amounts = st.integers(0, 9).flatmap(lambda pick: ordinary if pick else boundaries)
+"""Smallest units: mostly of the size of what accounts have, and around those at which machines change their mind."""
+
+weights = st.dictionaries(accounts, st.integers(0, 9), min_size=1, max_size=4).filter(lambda found: any(found.values()))
+
+picks = st.integers(0, 2**16)
+"""Which of several things, whose number is only known at run time."""
+
+steps = st.one_of(
+    st.tuples(st.just("mint"), accounts, amounts),
+    st.tuples(st.just("burn"), accounts, amounts),
+    st.tuples(st.just("transfer"), accounts, accounts, amounts),
+    st.tuples(st.just("split"), accounts, amounts, weights),
+    st.tuples(st.just("reserve"), accounts, keepers, amounts, st.one_of(st.none(), st.integers(0, 3))),
+    st.tuples(st.just("settle"), keepers, accounts, amounts),
+    st.tuples(st.just("settle_hold"), picks, accounts, amounts),
+    st.tuples(st.just("release"), picks, st.one_of(st.none(), amounts)),
+    st.tuples(st.just("expire"), st.integers(1, 3)),
+)
+"""One call on a transaction: its name and arguments, the token left out."""
+
+guards = st.integers(0, 5).map(bool)
+plans = st.lists(st.tuples(tokens, steps, guards), min_size=1, max_size=8)
+"""The calls of one transaction, each with its token and whether it stands in a savepoint of its own."""
