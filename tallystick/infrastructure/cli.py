@@ -44,7 +44,7 @@ app.add_typer(import_app, name="import")
 
 URL = Annotated[
     str | None,
-    typer.Option("--url", envvar="TALLYSTICK_URL", help="The ledger: a file's path, or sqlite:///books.db.", show_default=False),
+    typer.Option("--url", envvar="TALLYSTICK_URL", help="A path, or sqlite:///books.db.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 TokenCode = Annotated[str | None, typer.Argument(help="Only this token.", show_default=False)]

@@ -225,7 +225,9 @@ class Committer:
         """Applies the events that are not somebody else's, and gives those."""
         own: list[JournalEvent] = []
         for at, event in enumerate(events, position):
-            if not isinstance(event, Foreign):
+            if isinstance(event, Foreign):
+                self._versions[event.stream] = event.version
+            else:
                 self.books.apply(event, at)
                 own.append(event)
         return own

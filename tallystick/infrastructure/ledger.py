@@ -161,8 +161,7 @@ class Ledger:
         for attempt in range(1, attempts + 1):
             try:
                 with self.atomic(idempotency_key) as tx:
-                    result = function(tx)
-                return result
+                    return function(tx)
             except Conflict:
                 if attempt == attempts:
                     raise

@@ -9,8 +9,10 @@ Failures arrive as the library's errors, with ours as their cause: `OperationalE
 `InterfaceError` where it was closed, `DataError` for what cannot be stored, `DatabaseError` where the journal is corrupt.
 """
 
+import re
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,28 +21,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import (
-    ApplicationRecorder,
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    Notification,
-    OperationalError,
-    PersistenceError,
-    StoredEvent,
-    Subscription,
-)
+from eventsourcing import persistence
+from eventsourcing.persistence import DataError, IntegrityError, Notification, StoredEvent
 from eventsourcing.utils import get_topic
 
-from tallystick.domain.errors import (
-    CommitTooLarge,
-    CorruptJournal,
-    LedgerClosed,
-    OutcomeUnknown,
-    StorageError,
-    StorageUnavailable,
-)
+from tallystick.domain.errors import CommitTooLarge, CorruptJournal, LedgerClosed, OutcomeUnknown, StorageError
 from tallystick.infrastructure.codec import Foreign, JournalEvent, Row, decode_events, encode_events, make_row, stream_of
 from tallystick.infrastructure.committer import COMMIT_BYTES_MAX
 from tallystick.infrastructure.journal import VERSION_MAX, Journal, StreamEntry, UnclearOutcome
@@ -49,12 +34,13 @@ POLL_SECONDS = 0.1
 PULL_LIMIT = 500
 ROWS_ONE_BY_ONE = 16
 
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _encode_state = msgspec.json.Encoder().encode
 
-_TRANSLATIONS: tuple[tuple[type[Exception], type[PersistenceError]], ...] = (
-    (LedgerClosed, InterfaceError),
-    (StorageError, OperationalError),
-    (CorruptJournal, DatabaseError),
+_TRANSLATIONS: tuple[tuple[type[Exception], type[persistence.PersistenceError]], ...] = (
+    (LedgerClosed, persistence.InterfaceError),
+    (StorageError, persistence.OperationalError),
+    (CorruptJournal, persistence.DatabaseError),
     (CommitTooLarge, DataError),
     (UnicodeEncodeError, DataError),
 )
@@ -69,7 +55,7 @@ def _library_errors() -> Generator[None]:
         raise theirs(str(error)) from error
 
 
-class JournalRecorder(ApplicationRecorder):
+class JournalRecorder(persistence.ApplicationRecorder):
     """Records and reads stored events in `journal`. Notification ids are positions.
 
     Streams are named by text, a UUID by its canonical form. With `originator_id_type` "uuid" such a name is read back as a
@@ -209,7 +195,7 @@ class JournalRecorder(ApplicationRecorder):
         except StorageError:
             raise OutcomeUnknown(f"the commit at position {row.first_position} may or may not stand: {error}") from error
         if found is None or found.digest != row.digest:
-            raise StorageUnavailable(f"nothing was recorded: {error}") from error
+            raise persistence.OperationalError(f"nothing was recorded: {error}") from error
 
     # Reading.
 
@@ -267,25 +253,24 @@ class JournalRecorder(ApplicationRecorder):
     def _entry_at(self, stream: str, first_position: int) -> StreamEntry:
         """The entry of a stream for one commit, found by halves: entries are in the order of versions and of positions."""
         entry = next(self._journal.stream(stream, descending=True), None)
-        low, high = -1, -1 if entry is None else entry.last_version
-        while entry is not None and entry.first_position != first_position and low < high:
-            middle = (low + high) // 2
-            entry = next(self._journal.stream(stream, gt=middle), None)
-            if entry is not None and entry.first_position < first_position:
-                low = entry.last_version
-            else:
-                high = middle
+        if entry is not None and entry.first_position > first_position:
+
+            def position_of(version: int) -> int:
+                return next(self._journal.stream(stream, version - 1)).first_position
+
+            version = bisect_left(range(entry.last_version), first_position, key=position_of)
+            entry = next(self._journal.stream(stream, version - 1))
         if entry is None or entry.first_position != first_position:
             raise CorruptJournal(f"stream {stream!r} has no entry for it", position=first_position)
         return entry
 
     def _originator_id(self, event: JournalEvent) -> UUID | str:
-        if not isinstance(event, Foreign):
-            return event.token
-        return _uuid_or_text(event.stream) if self.originator_id_type == "uuid" else event.stream
+        stream = stream_of(event)
+        is_uuid = self.originator_id_type == "uuid" and isinstance(event, Foreign) and _UUID.fullmatch(stream)
+        return UUID(stream) if is_uuid else stream
 
 
-class JournalSubscription(Subscription[JournalRecorder]):
+class JournalSubscription(persistence.Subscription[JournalRecorder]):
     """Events as they are recorded: at once those of its own recorder, within `POLL_SECONDS` those of anybody else."""
 
     def __init__(self, recorder: JournalRecorder, gt: int | None = None, topics: Sequence[str] = ()) -> None:
@@ -327,11 +312,3 @@ def _topic(event: JournalEvent) -> str:
 
 def _state(event: JournalEvent) -> bytes:
     return event.state if isinstance(event, Foreign) else _encode_state(event)
-
-
-def _uuid_or_text(stream: str) -> UUID | str:
-    try:
-        found = UUID(stream)
-    except ValueError:
-        return stream
-    return found if str(found) == stream else stream

@@ -174,8 +174,9 @@ class SQLiteJournal(Journal):
         with self._lock, self._exclusive():
             with self._reading() as connection:
                 connection.execute("BEGIN IMMEDIATE")
+                head = self._head(connection)
             try:
-                yield self._head(connection)
+                yield head
             finally:
                 with contextlib.suppress(sqlite3.Error):
                     if connection.in_transaction:
