@@ -236,11 +236,10 @@ def _print_audit(found: AuditReport, json: bool) -> None:
     if json:
         report.print_json(report.audit_record(found))
         return
-    output = _output()
     for finding in found.findings:
-        output.print(str(finding), markup=False, soft_wrap=True)
+        sys.stdout.write(f"{finding}\n")
     verdict = "ok" if found.ok else f"{len(found.findings)} found"
-    output.print(f"{verdict}\tposition {found.position}\tdigest {found.digest}", soft_wrap=True, highlight=False)
+    sys.stdout.write(f"{verdict}\tposition {found.position}\tdigest {found.digest}\n")
 
 
 def _output() -> Console:

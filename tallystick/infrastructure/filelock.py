@@ -13,12 +13,15 @@ class FileLock:
     """The lock on `path`, which is made where it is missing. Entering again while it is held only counts."""
 
     def __init__(self, path: Path) -> None:
-        self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._path = path
+        self._file: int | None = None
         self._depth = 0
 
     def acquire(self) -> None:
         """Waits until nobody else holds it. `OSError` where the file system cannot lock."""
-        if self._depth == 0 and fcntl is not None and self._file is not None:
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if self._depth == 0 and fcntl is not None:
             fcntl.flock(self._file, fcntl.LOCK_EX)
         self._depth += 1
 
@@ -33,3 +36,4 @@ class FileLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+            self._depth = 0

@@ -94,10 +94,7 @@ class SQLiteJournal(Journal):
             raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
         if not create and not path.exists():
             raise StorageUnavailable(f"there is no ledger at {path}")
-        try:
-            self._file_lock = FileLock(Path(f"{path}.lock"))
-        except OSError as error:
-            raise StorageUnavailable(f"{path}: {error}") from error
+        self._file_lock = FileLock(Path(f"{path}.lock"))
         try:
             self.reopen()
         except BaseException:

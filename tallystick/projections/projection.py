@@ -8,6 +8,7 @@ a digest of the state says in one line whether two replays agree.
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -46,5 +47,6 @@ def replay(
 
 def digest(projection: Projection) -> str:
     """SHA-256, in hex, of the projection's name, version and state, whatever order its dictionaries are in."""
-    content = (projection.name, projection.version, projection.state)
+    state = msgspec.to_builtins(projection.state, str_keys=True, builtin_types=(datetime,))
+    content = (projection.name, projection.version, state)
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
