@@ -1,0 +1,64 @@
+"""The baselines: what SQLite, msgspec and hashing do with the same bytes and nothing else."""
+
+import hashlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tallystick.infrastructure.codec import JournalEvent
+
+
+class BareTable:
+    """A table of texts with a durable commit: the write-ahead log, `synchronous=FULL`, no triggers, no second table."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = FULL")
+        self.connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, content TEXT)")
+
+    def insert_each(self, content: str, count: int) -> int:
+        """`count` commits of one row."""
+        for _ in range(count):
+            self.connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute("INSERT INTO rows (content) VALUES (?)", (content,))
+            self.connection.execute("COMMIT")
+        return count
+
+    def insert_at_once(self, content: str, count: int) -> int:
+        """One commit of `count` rows, inserted one by one."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        for _ in range(count):
+            self.connection.execute("INSERT INTO rows (content) VALUES (?)", (content,))
+        self.connection.execute("COMMIT")
+        return count
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self.connection.close()
+
+
+def rows_of(path: Path) -> list[Any]:
+    """The bodies of a journal, read past this library."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    connection.text_factory = bytes
+    try:
+        return [row[0] for row in connection.execute("SELECT body FROM commits ORDER BY first_position")]
+    finally:
+        connection.close()
+
+
+def read_and_decode(path: Path) -> int:
+    """Reads all bodies and decodes them; gives the number of events."""
+    decode = msgspec.json.Decoder(list[JournalEvent]).decode
+    return sum(len(decode(body)) for body in rows_of(path))
+
+
+def read_and_hash(path: Path, events: int) -> int:
+    """Reads all bodies and hashes them; gives `events`."""
+    digest = hashlib.sha256()
+    for body in rows_of(path):
+        digest.update(body)
+    return events
