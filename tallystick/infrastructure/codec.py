@@ -66,25 +66,23 @@ def make_row(
     previous: bytes, first_position: int, recorded_at: int, keys: Sequence[Key], counts: Sequence[int], body: bytes
 ) -> Row:
     """The row after the one whose digest is `previous`; `counts` says how many events each transaction has."""
-    row = Row(first_position, first_position + sum(counts) - 1, recorded_at, _encode(keys), _encode(counts), body, b"")
-    return row._replace(digest=digest_of(previous, row))
+    last_position = first_position + sum(counts) - 1
+    columns = (first_position, last_position, recorded_at, _encode(keys) if keys else b"[]", _encode(counts), body)
+    return Row(*columns, _digest(previous, *columns))
 
 
 def digest_of(previous: bytes, row: Row) -> bytes:
     """SHA-256 over `previous` and the row's other columns, integers as decimal text, each after its 8-byte length."""
-    digest = hashlib.sha256()
-    for column in (
-        previous,
-        b"%d" % row.first_position,
-        b"%d" % row.last_position,
-        b"%d" % row.recorded_at,
-        row.keys,
-        row.transactions,
-        row.body,
-    ):
-        digest.update(len(column).to_bytes(8, "big"))
-        digest.update(column)
-    return digest.digest()
+    return _digest(previous, *row[:6])
+
+
+def _digest(
+    previous: bytes, first_position: int, last_position: int, recorded_at: int, keys: bytes, transactions: bytes, body: bytes
+) -> bytes:
+    first, last, recorded = b"%d" % first_position, b"%d" % last_position, b"%d" % recorded_at
+    columns = (previous, first, last, recorded, keys, transactions, body)
+    lengths = [length.to_bytes(8, "big") for length in map(len, columns)]
+    return hashlib.sha256(b"".join([part for pair in zip(lengths, columns, strict=True) for part in pair])).digest()
 
 
 def decode_events(row: Row) -> list[JournalEvent]:

@@ -26,7 +26,9 @@ class FileLock:
         self._depth += 1
 
     def release(self) -> None:
-        """Lets the next one have it."""
+        """Lets the next one have it; where it is not held, nothing."""
+        if self._depth == 0:
+            return
         self._depth -= 1
         if self._depth == 0 and fcntl is not None and self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)

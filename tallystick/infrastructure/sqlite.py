@@ -10,8 +10,8 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ class SQLiteJournal(Journal):
         self.path = path
         self._create = create
         self._durable = durable
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        self._reading = _Reading(self)
         self._data_version = -1
         self._connection: sqlite3.Connection | None = None
         if sqlite3.sqlite_version_info < (3, 37):
@@ -102,11 +103,11 @@ class SQLiteJournal(Journal):
             raise
 
     def head(self) -> Head:
-        with self._reading() as connection:
-            return self._head(connection)
+        with self._reading as connection:
+            return head_of(connection)
 
     def changed(self) -> bool:
-        with self._reading() as connection:
+        with self._reading as connection:
             version = connection.execute("PRAGMA data_version").fetchone()[0]
         seen, self._data_version = self._data_version, version
         return seen != version
@@ -116,7 +117,7 @@ class SQLiteJournal(Journal):
         while True:
             page: list[Row] = []
             size = 0
-            with self._reading() as connection, contextlib.closing(connection.execute(query, (after,))) as cursor:
+            with self._reading as connection, contextlib.closing(connection.execute(query, (after,))) as cursor:
                 for columns in cursor:
                     page.append(Row(*columns))
                     size += len(columns[5])
@@ -129,7 +130,7 @@ class SQLiteJournal(Journal):
 
     def row_at(self, position: int) -> Row | None:
         query = f"SELECT {_COLUMNS} FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1"
-        with self._reading() as connection:
+        with self._reading as connection:
             columns = connection.execute(query, (position,)).fetchone()
         return Row(*columns) if columns is not None and columns[1] >= position else None
 
@@ -142,7 +143,7 @@ class SQLiteJournal(Journal):
             ORDER BY last_version {"DESC" if descending else "ASC"} LIMIT :size"""
         size = 1  # who wants many entries reads on
         while True:
-            with self._reading() as connection:
+            with self._reading as connection:
                 parameters = {"stream": stream, "gt": gt, "lte": lte, "size": size}
                 page = [_entry(columns) for columns in connection.execute(query, parameters)]
             yield from page
@@ -159,28 +160,18 @@ class SQLiteJournal(Journal):
             ORDER BY stream, last_version LIMIT {PAGE_ROWS}"""
         after = ("", -1)
         while True:
-            with self._reading() as connection:
+            with self._reading as connection:
                 page = [_entry(columns) for columns in connection.execute(query, after)]
             if not page:
                 return
             yield from page
             after = (page[-1].stream, page[-1].last_version)
 
-    @contextmanager
-    def writing(self) -> Generator[Head]:
-        with self._lock, self._exclusive():
-            with self._reading() as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                head = self._head(connection)
-            try:
-                yield head
-            finally:
-                with contextlib.suppress(sqlite3.Error):
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
+    def writing(self) -> AbstractContextManager[Head]:
+        return _Writing(self, self._reading, self._file_lock)
 
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
-        connection = self._open_connection()
+        connection = self.connection()
         try:
             connection.execute(
                 f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -188,27 +179,27 @@ class SQLiteJournal(Journal):
             )
             connection.executemany(f"INSERT INTO streams ({_STREAM_COLUMNS}) VALUES (?, ?, ?, ?)", entries)
         except sqlite3.Error as error:
-            raise _translated(self.path, error) from error
+            raise translated(self.path, error) from error
         try:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            translated = _translated(self.path, error)
-            if isinstance(translated, StorageFull) or _primary_code(error) == sqlite3.SQLITE_BUSY:
-                raise translated from error
+            cause = translated(self.path, error)
+            if isinstance(cause, StorageFull) or _primary_code(error) == sqlite3.SQLITE_BUSY:
+                raise cause from error
             raise UnclearOutcome(str(error)) from error
 
     def reopen(self) -> None:
-        with self._lock:
+        with self.lock:
             if self._connection is not None:
                 self._connection.close()
             try:
                 self._connection = self._connect()
             except sqlite3.Error as error:
-                raise _translated(self.path, error) from error
+                raise translated(self.path, error) from error
             self._data_version = -1
 
     def close(self) -> None:
-        with self._lock:
+        with self.lock:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -233,12 +224,17 @@ class SQLiteJournal(Journal):
             return
         if not self._create:
             raise NotALedger(f"{self.path} is no ledger")
-        with self._exclusive():
+        try:
+            self._file_lock.acquire()
             if self._is_ledger(connection):
                 return
             connection.execute("PRAGMA page_size = 4096")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        except OSError as error:
+            raise StorageUnavailable(f"{self.path}: its lock file: {error}") from error
+        finally:
+            self._file_lock.release()
 
     def _is_ledger(self, connection: sqlite3.Connection) -> bool:
         """False where the database is empty; `NotALedger` or `SchemaTooNew` where it is something else."""
@@ -253,35 +249,74 @@ class SQLiteJournal(Journal):
             raise NotALedger(f"{self.path} is an SQLite database and no ledger")
         return False
 
-    def _head(self, connection: sqlite3.Connection) -> Head:
-        query = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
-        columns = connection.execute(query).fetchone()
-        return EMPTY if columns is None else Head(*columns)
-
-    def _open_connection(self) -> sqlite3.Connection:
+    def connection(self) -> sqlite3.Connection:
+        """The open connection; `LedgerClosed` where there is none."""
         if self._connection is None:
             raise LedgerClosed(f"the ledger {self.path} was closed")
         return self._connection
 
-    @contextmanager
-    def _reading(self) -> Generator[sqlite3.Connection]:
-        with self._lock:
-            connection = self._open_connection()
-            try:
-                yield connection
-            except sqlite3.Error as error:
-                raise _translated(self.path, error) from error
 
-    @contextmanager
-    def _exclusive(self) -> Generator[None]:
+class _Reading:
+    """While it is entered the connection is this thread's, and SQLite's errors leave it as ours."""
+
+    def __init__(self, journal: SQLiteJournal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._journal.lock.acquire()
+        try:
+            return self._journal.connection()
+        except BaseException:
+            self._journal.lock.release()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        self._journal.lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise translated(self._journal.path, error) from error
+
+
+class _Writing:
+    """While it is entered nobody else, in no thread or process, can append; what was not committed is rolled back."""
+
+    def __init__(self, journal: SQLiteJournal, reading: _Reading, file_lock: FileLock) -> None:
+        self._journal = journal
+        self._reading = reading
+        self._file_lock = file_lock
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Head:
+        self._journal.lock.acquire()
+        try:
+            with self._reading as connection:
+                self._connection = connection
+                self._take_turn()
+                connection.execute("BEGIN IMMEDIATE")
+                return head_of(connection)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection is not None and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        self._file_lock.release()
+        self._journal.lock.release()
+
+    def _take_turn(self) -> None:
         try:
             self._file_lock.acquire()
         except OSError as error:
-            raise StorageUnavailable(f"{self.path}: its lock file: {error}") from error
-        try:
-            yield
-        finally:
-            self._file_lock.release()
+            raise StorageUnavailable(f"{self._journal.path}: its lock file: {error}") from error
+
+
+def head_of(connection: sqlite3.Connection) -> Head:
+    """The head as the connection sees it."""
+    columns = connection.execute(
+        "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
+    ).fetchone()
+    return EMPTY if columns is None else Head(*columns)
 
 
 def _entry(columns: tuple[Any, ...]) -> StreamEntry:
@@ -292,7 +327,8 @@ def _primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _translated(path: Path, error: sqlite3.Error) -> NotALedger | StorageFull | StorageUnavailable:
+def translated(path: Path, error: sqlite3.Error) -> NotALedger | StorageFull | StorageUnavailable:
+    """SQLite's error as one of ours."""
     code = _primary_code(error)
     if code == sqlite3.SQLITE_NOTADB:
         return NotALedger(f"{path} is no SQLite database")
