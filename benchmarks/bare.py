@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,22 @@ from tallystick.infrastructure.codec import JournalEvent
 
 
 class BareTable:
-    """A table of texts with a durable commit: the write-ahead log, `synchronous=FULL`, no triggers, no second table."""
+    """Tables with a durable commit: the write-ahead log, `synchronous=FULL`, no triggers, no second table to keep."""
 
     def __init__(self, path: Path) -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = FULL")
         self.connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, content TEXT)")
+        self.connection.execute("CREATE TABLE commits (a INTEGER PRIMARY KEY, b INT, c INT, d TEXT, e TEXT, f TEXT, g BLOB)")
 
-    def insert_each(self, content: str, count: int) -> int:
-        """`count` commits of one row."""
-        for _ in range(count):
+    def insert_each(self, commits: Sequence[tuple[Any, ...]]) -> int:
+        """A commit for each of the journal's rows, of the same columns and bytes."""
+        for columns in commits:
             self.connection.execute("BEGIN IMMEDIATE")
-            self.connection.execute("INSERT INTO rows (content) VALUES (?)", (content,))
+            self.connection.execute("INSERT INTO commits VALUES (NULL, ?, ?, ?, ?, ?, ?)", columns)
             self.connection.execute("COMMIT")
-        return count
+        return len(commits)
 
     def insert_at_once(self, content: str, count: int) -> int:
         """One commit of `count` rows, inserted one by one."""
@@ -38,6 +40,16 @@ class BareTable:
     def close(self) -> None:
         """Closes the connection."""
         self.connection.close()
+
+
+def last_commits(path: Path, count: int) -> list[tuple[Any, ...]]:
+    """The columns of a journal's newest rows but for their first positions, oldest first."""
+    query = "SELECT last_position, recorded_at, keys, transactions, body, digest FROM commits ORDER BY 1 DESC LIMIT ?"
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return connection.execute(query, (count,)).fetchall()[::-1]
+    finally:
+        connection.close()
 
 
 def rows_of(path: Path) -> list[Any]:

@@ -69,11 +69,11 @@ class Draft:
 
     def funds(self, code: str) -> DraftFunds:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
-        try:
-            return self._funds[code]
-        except (KeyError, TypeError):
-            funds = self._books.funds(code)
-            return self._funds.setdefault(code, DraftFunds(funds))
+        funds = self._funds.get(code) if type(code) is str else None
+        if funds is None:
+            known = self._books.funds(code)
+            funds = self._funds[known.token.code] = DraftFunds(known)
+        return funds
 
     def token(self, code: str) -> Token | None:
         """The token registered under the code, if one is."""

@@ -5,8 +5,9 @@ of events, each an array that begins with its type's tag. The digest covers the 
 with its length before it, so no byte can change and none can pass from one column into the next unnoticed.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from struct import Struct
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -51,6 +52,7 @@ class Row(NamedTuple):
     digest: bytes
 
 
+_length = Struct(">Q").pack
 _encode = msgspec.json.Encoder().encode
 _decode_events = msgspec.json.Decoder(list[JournalEvent]).decode
 _decode_keys = msgspec.json.Decoder(list[Key]).decode
@@ -67,8 +69,9 @@ def make_row(
 ) -> Row:
     """The row after the one whose digest is `previous`; `counts` says how many events each transaction has."""
     last_position = first_position + sum(counts) - 1
-    columns = (first_position, last_position, recorded_at, _encode(keys) if keys else b"[]", _encode(counts), body)
-    return Row(*columns, _digest(previous, *columns))
+    encoded_keys, transactions = _encode(keys), _encode(counts)
+    digest = _digest(previous, first_position, last_position, recorded_at, encoded_keys, transactions, body)
+    return Row(first_position, last_position, recorded_at, encoded_keys, transactions, body, digest)
 
 
 def digest_of(previous: bytes, row: Row) -> bytes:
@@ -80,9 +83,16 @@ def _digest(
     previous: bytes, first_position: int, last_position: int, recorded_at: int, keys: bytes, transactions: bytes, body: bytes
 ) -> bytes:
     first, last, recorded = b"%d" % first_position, b"%d" % last_position, b"%d" % recorded_at
-    columns = (previous, first, last, recorded, keys, transactions, body)
-    lengths = [length.to_bytes(8, "big") for length in map(len, columns)]
-    return hashlib.sha256(b"".join([part for pair in zip(lengths, columns, strict=True) for part in pair])).digest()
+    columns = (
+        *(_length(len(previous)), previous),
+        *(_length(len(first)), first),
+        *(_length(len(last)), last),
+        *(_length(len(recorded)), recorded),
+        *(_length(len(keys)), keys),
+        *(_length(len(transactions)), transactions),
+        *(_length(len(body)), body),
+    )
+    return sha256(b"".join(columns)).digest()
 
 
 def decode_events(row: Row) -> list[JournalEvent]:

@@ -8,7 +8,7 @@ read again from the journal, which can.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from operator import attrgetter
 from typing import NamedTuple, cast
@@ -60,6 +60,17 @@ class Request(NamedTuple):
     digest: str | None
 
 
+class Committed(NamedTuple):
+    """A transaction that is durable. Its receipt is made when it is asked for, outside every lock."""
+
+    row: Row
+    events: Sequence[DomainEvent]
+
+    def receipt(self) -> Receipt:
+        """What its caller gets."""
+        return make_receipt(self.row, self.row.first_position, self.events)
+
+
 class Committer:
     """The books of one journal, and the way to change them."""
 
@@ -75,7 +86,7 @@ class Committer:
         self.books.reset()
         self._head = EMPTY
         self._keys = KeyIndex()
-        self._versions: Counter[str] = Counter()
+        self._versions: dict[str, int] = {}
         self._behind = True
 
     # What a plan needs of the world.
@@ -101,7 +112,7 @@ class Committer:
 
     # Committing.
 
-    def commit(self, operations: Sequence[Operation], request: Request | None = None) -> Receipt | None:
+    def commit(self, operations: Sequence[Operation], request: Request | None = None) -> Committed | None:
         """Executes `operations` as one transaction on the newest state and makes it durable.
 
         None where they record nothing. Raises what the operations are refused for, `DuplicateIdempotencyKey`,
@@ -121,15 +132,15 @@ class Committer:
                 self._reset()  # interrupted who knows where: the journal knows what stands
                 raise
 
-    def _execute(self, operations: Sequence[Operation], request: Request | None) -> Receipt | None:
+    def _execute(self, operations: Sequence[Operation], request: Request | None) -> Committed | None:
         now = self.now()
-        first_position = self._head.position + 1
-        events, decided = execute(self.books, operations, first_position, now)
+        events = execute(self.books, operations, self._head.position + 1, now)
         if not events:
             return None
+        keys = () if request is None else (Key(request.key, request.digest, 0),)
         row: Row | None = None
         try:
-            row = self._row(events, now, request)
+            row = self._row(events, now, keys)
             entries = self._entries(events, row.first_position)
             self.journal.append(row, entries)
         except LedgerError:
@@ -139,9 +150,8 @@ class Committer:
             assert row is not None
             self._resolve(row, error)
         else:
-            self._advance(row, entries)
-            self._keys.add(() if request is None else (Key(request.key, request.digest, 0),), row.first_position)
-        return make_receipt(row, [(position, events[position - first_position]) for position in decided])
+            self._advance(row, keys, entries)
+        return Committed(row, events)
 
     def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used."""
@@ -156,21 +166,21 @@ class Committer:
                 error = IdempotencyMismatch if differs else DuplicateIdempotencyKey
                 raise error(key=request.key, receipt=receipt_from(row, used.index))
 
-    def _row(self, events: Sequence[DomainEvent], now: int, request: Request | None) -> Row:
+    def _row(self, events: Sequence[DomainEvent], now: int, keys: Sequence[Key]) -> Row:
         body = encode_events(events)
         if len(body) > COMMIT_BYTES_MAX:
             raise CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX)
-        keys = () if request is None else (Key(request.key, request.digest, 0),)
         return make_row(self._head.digest, self._head.position + 1, now, keys, (len(events),), body)
 
     def _entries(self, events: Sequence[DomainEvent], first_position: int) -> list[StreamEntry]:
         entries: list[StreamEntry] = []
-        for stream, count in Counter(map(_token_of, events)).items():
-            version = self._versions[stream]
+        for stream, count in _counts(events).items():
+            version = self._versions.get(stream, 0)
             entries.append(StreamEntry(stream, version + 1, version + count, first_position))
         return entries
 
-    def _advance(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def _advance(self, row: Row, keys: Sequence[Key], entries: Sequence[StreamEntry]) -> None:
+        self._keys.add(keys, row.first_position)
         self._head = Head(row.last_position, row.digest, row.recorded_at)
         for entry in entries:
             self._versions[entry.stream] = entry.last_version
@@ -217,8 +227,8 @@ class Committer:
             raise CorruptJournal(f"its events cannot have happened: {error!r}", position=position) from error
         self._keys.add(decode_keys(row), row.first_position)
         self._head = Head(row.last_position, row.digest, row.recorded_at)
-        for stream, count in Counter(map(_token_of, events)).items():
-            self._versions[stream] += count
+        for stream, count in _counts(events).items():
+            self._versions[stream] = self._versions.get(stream, 0) + count
         self.books.forget()
 
     def _apply_own(self, events: Sequence[JournalEvent], position: int) -> list[JournalEvent]:
@@ -231,3 +241,10 @@ class Committer:
                 self.books.apply(event, at)
                 own.append(event)
         return own
+
+
+def _counts(events: Sequence[JournalEvent]) -> Mapping[str, int]:
+    """How many of the events each token has."""
+    if len(events) == 1:  # a Counter takes longer to make than all else here
+        return {_token_of(events[0]): 1}
+    return Counter(map(_token_of, events))

@@ -40,7 +40,7 @@ from tallystick.domain.value_object import ValueObject
 from tallystick.infrastructure import audit
 from tallystick.infrastructure.audit import AuditReport
 from tallystick.infrastructure.codec import JournalEvent, Row, decode_events, digest_of
-from tallystick.infrastructure.committer import Committer, Request
+from tallystick.infrastructure.committer import Committed, Committer, Request
 from tallystick.infrastructure.journal import EMPTY, Journal
 from tallystick.infrastructure.location import open_journal
 from tallystick.infrastructure.receipt import Receipt
@@ -58,10 +58,18 @@ class TransactionContext(Plan):
 
     def __init__(self, ledger: "Ledger", committer: Committer, request: Request | None) -> None:
         super().__init__(committer.books, committer)
-        self.receipt: Receipt | None = None
         self._ledger = ledger
         self._committer = committer
         self._request = request
+        self._committed: Committed | None = None
+        self._receipt: Receipt | None = None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The receipt, once the block has ended and unless it recorded nothing."""
+        if self._receipt is None and self._committed is not None:
+            self._receipt = self._committed.receipt()
+        return self._receipt
 
     def __enter__(self) -> Self:
         self._ledger.enter_block()
@@ -79,7 +87,9 @@ class TransactionContext(Plan):
         self.close()
         if kind is None:
             self.check_finished()
-            self.receipt = self._committer.commit(self.plan, self._request) if self.plan else None
+            operations = self.plan
+            if operations:
+                self._committed = self._committer.commit(operations, self._request)
 
 
 class Ledger:

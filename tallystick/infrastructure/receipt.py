@@ -28,15 +28,16 @@ class Receipt(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
-def make_receipt(row: Row, moves: Iterable[tuple[int, JournalEvent]]) -> Receipt:
-    """The receipt of the transaction of `row` that made `moves`, the positions and events that move money."""
-    found = [(position, event) for position, event in moves if type(event) in _RECORDED]
-    return Receipt(
-        position=row.last_position,
-        transaction_ids=tuple(position for position, _ in found),
-        hold_ids=tuple(event.hold for _, event in found if type(event) is Reserved),
-        recorded_at=from_microseconds(row.recorded_at),
-    )
+def make_receipt(row: Row, first_position: int, events: Iterable[JournalEvent]) -> Receipt:
+    """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""
+    transactions: list[int] = []
+    holds: list[str] = []
+    for position, event in enumerate(events, first_position):
+        if type(event) in _RECORDED:
+            transactions.append(position)
+            if type(event) is Reserved:
+                holds.append(event.hold)
+    return Receipt(row.last_position, tuple(transactions), tuple(holds), from_microseconds(row.recorded_at))
 
 
 def receipt_from(row: Row, index: int) -> Receipt:
@@ -44,4 +45,4 @@ def receipt_from(row: Row, index: int) -> Receipt:
     counts = decode_counts(row)
     first = sum(counts[:index])
     events = decode_events(row)[first : first + counts[index]]
-    return make_receipt(row, enumerate(events, row.first_position + first))
+    return make_receipt(row, row.first_position + first, events)

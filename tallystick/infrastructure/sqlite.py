@@ -41,6 +41,9 @@ BUSY_TIMEOUT_MS = 30_000
 
 _COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
 _STREAM_COLUMNS = "stream, first_version, last_version, first_position"
+_HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
+_APPEND = f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_APPEND_STREAM = f"INSERT INTO streams ({_STREAM_COLUMNS}) VALUES (?, ?, ?, ?)"
 
 SCHEMA = f"""
 CREATE TABLE commits (
@@ -168,16 +171,18 @@ class SQLiteJournal(Journal):
             after = (page[-1].stream, page[-1].last_version)
 
     def writing(self) -> AbstractContextManager[Head]:
-        return _Writing(self, self._reading, self._file_lock)
+        return _Writing(self, self._file_lock)
 
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
         connection = self.connection()
+        first, last, recorded_at, keys, transactions, body, digest = row
+        columns = (first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest)
         try:
-            connection.execute(
-                f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*row[:3], row.keys.decode(), row.transactions.decode(), row.body.decode(), row.digest),
-            )
-            connection.executemany(f"INSERT INTO streams ({_STREAM_COLUMNS}) VALUES (?, ?, ?, ?)", entries)
+            connection.execute(_APPEND, columns)
+            if len(entries) == 1:  # preparing for many costs as much again
+                connection.execute(_APPEND_STREAM, entries[0])
+            else:
+                connection.executemany(_APPEND_STREAM, entries)
         except sqlite3.Error as error:
             raise translated(self.path, error) from error
         try:
@@ -279,22 +284,22 @@ class _Reading:
 class _Writing:
     """While it is entered nobody else, in no thread or process, can append; what was not committed is rolled back."""
 
-    def __init__(self, journal: SQLiteJournal, reading: _Reading, file_lock: FileLock) -> None:
+    def __init__(self, journal: SQLiteJournal, file_lock: FileLock) -> None:
         self._journal = journal
-        self._reading = reading
         self._file_lock = file_lock
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Head:
         self._journal.lock.acquire()
         try:
-            with self._reading as connection:
-                self._connection = connection
-                self._take_turn()
-                connection.execute("BEGIN IMMEDIATE")
-                return head_of(connection)
-        except BaseException:
+            self._connection = connection = self._journal.connection()
+            self._take_turn()
+            connection.execute("BEGIN IMMEDIATE")
+            return head_of(connection)
+        except BaseException as error:
             self.__exit__()
+            if isinstance(error, sqlite3.Error):
+                raise translated(self._journal.path, error) from error
             raise
 
     def __exit__(self, *error: object) -> None:
@@ -313,9 +318,7 @@ class _Writing:
 
 def head_of(connection: sqlite3.Connection) -> Head:
     """The head as the connection sees it."""
-    columns = connection.execute(
-        "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
-    ).fetchone()
+    columns = connection.execute(_HEAD).fetchone()
     return EMPTY if columns is None else Head(*columns)
 
 
