@@ -26,11 +26,11 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
-from tallystick.domain.fragmentation import carry
+from tallystick.domain.fragmentation import carry, carry_move
 from tallystick.domain.hold import Hold, Holds
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import TokenState
-from tallystick.domain.value_object import Entry, ValueObject, ValueObjects
+from tallystick.domain.value_object import Burnt, ValueObject, ValueObjects
 
 
 class Books:
@@ -43,7 +43,7 @@ class Books:
         """Makes the books as empty as new ones."""
         self._tokens: dict[str, TokenState] = {}
         self._fragments: dict[str, ValueObjects] = {}
-        self._burned: dict[int, Entry] = {}
+        self._burnt_fragments = Burnt()
         self._holds = Holds()
         self._rules: dict[type, Callable[[Any, int], None]] = {
             TokenRegistered: self._registered,
@@ -106,13 +106,17 @@ class Books:
 
     # Changing.
 
-    def record(self, event: DomainEvent, position: int) -> Sequence[DomainEvent]:
-        """Applies a decided event at `position`; gives it and the events, applied too, by which fragments carried it."""
+    def record(self, event: DomainEvent, position: int, events: list[DomainEvent]) -> None:
+        """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it."""
         self._rules[type(event)](event, position)
+        events.append(event)
         fragments = self._fragments.get(event.token)
-        if fragments is None or not isinstance(event, RECORDED):
-            return (event,)
-        return (event, *carry(fragments, event, position + 1))
+        if fragments is None:
+            return
+        if type(event) is Moved:
+            carry_move(fragments, event, position + 1, events)
+        elif isinstance(event, RECORDED):
+            carry(fragments, event, position + 1, events)
 
     def apply(self, event: DomainEvent, position: int) -> None:
         """Makes the change of an event that stands, or is to stand, at `position` in the journal."""
@@ -146,13 +150,13 @@ class Books:
     def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""
         self._holds.forget()
-        self._burned.clear()
+        self._burnt_fragments.forget()
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
         token = Token(event.token, event.decimals, event.max_supply, event.unit, event.role)  # pyright: ignore[reportArgumentType]
         funds = self._tokens[token.code] = TokenState(token)
         if token.unit is not None:
-            self._fragments[token.code] = ValueObjects(token.code, token.unit, funds.available_of, self._burned)
+            self._fragments[token.code] = ValueObjects(token.code, token.unit, funds.available_of, self._burnt_fragments)
 
     def _minted(self, event: Minted, position: int) -> None:
         self._tokens[event.token].credit(event.account, event.amount)

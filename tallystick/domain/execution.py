@@ -16,7 +16,7 @@ def execute(books: Books, operations: Sequence[Operation], position: int, now: i
     try:
         for operation in operations:
             for event in decide(books, operation, now):
-                events += books.record(event, position + len(events))
+                books.record(event, position + len(events), events)
     except BaseException:
         books.revert(events)
         raise

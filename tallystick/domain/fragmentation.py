@@ -7,6 +7,7 @@ small fragments merges two of them on each credit, so that it cannot fill up for
 
 from tallystick.domain.events import (
     Burned,
+    DomainEvent,
     FragmentEvent,
     FragmentsBurned,
     FragmentsReleased,
@@ -43,11 +44,9 @@ def _cut(amount: int, piece: int) -> list[int]:
     return [piece] * count + [rest] if rest else [piece] * count
 
 
-def carry(fragments: ValueObjects, event: MoneyEvent, position: int) -> list[FragmentEvent]:
-    """Makes fragments carry `event`; gives the events by which they did, the first of them at `position`."""
-    if type(event) is Moved:
-        return _carry_move(fragments, event, position) if event.sender != event.receiver else []
-    steps = _Steps(fragments, position)
+def carry(fragments: ValueObjects, event: MoneyEvent, position: int, events: list[DomainEvent]) -> None:
+    """Makes fragments carry `event`, and adds to `events` those by which they do, the first of them at `position`."""
+    steps = _Steps(fragments, position, events)
     if type(event) is Minted:
         steps.credit(event.account, event.amount)
     elif type(event) is Burned:
@@ -58,43 +57,44 @@ def carry(fragments: ValueObjects, event: MoneyEvent, position: int) -> list[Fra
         steps.settle(event.hold, event.receiver, event.amount)
     elif type(event) is Released:
         steps.release(event.hold, event.amount)
-    return steps.events
 
 
-def _carry_move(fragments: ValueObjects, event: Moved, position: int) -> list[FragmentEvent]:
-    """The one movement that comes by the thousand, so without steps where nothing has to be cut or merged."""
-    amount, unit, token = event.amount, fragments.unit, event.token
-    if amount > unit or fragments.is_crowded(event.receiver):
-        steps = _Steps(fragments, position)
-        change = steps.spend(event.sender, amount, give_change=False)
-        steps.credit(event.receiver, amount)
+def carry_move(fragments: ValueObjects, event: Moved, position: int, events: list[DomainEvent]) -> None:
+    """The same for a move: the movement that comes by the thousand, in one go where nothing has to be cut or merged."""
+    sender, receiver, amount = event.sender, event.receiver, event.amount
+    if sender == receiver:
+        return
+    if amount > fragments.unit or fragments.is_crowded(receiver):
+        steps = _Steps(fragments, position, events)
+        change = steps.spend(sender, amount, give_change=False)
+        steps.credit(receiver, amount)
         if change:
-            steps.mint(event.sender, change)
-        return steps.events
-    ids, total = fragments.spend(event.sender, amount)
-    events: list[FragmentEvent] = [
-        FragmentsBurned(token, ids),
-        fragments.credit(event.receiver, (position + 1) * IDS_PER_EVENT, [amount]),
-    ]
-    if total > amount:
-        change = change_of(total - amount, unit, len(ids))
-        events.append(fragments.credit(event.sender, (position + 2) * IDS_PER_EVENT, change))
-    return events
+            steps.mint(sender, change)
+        return
+    ids, rest = fragments.spend(sender, amount)
+    first_id = (position + 1) * IDS_PER_EVENT
+    events += (FragmentsBurned(event.token, ids), fragments.credit_one(receiver, first_id, amount))
+    if rest:
+        first_id += IDS_PER_EVENT
+        if rest <= fragments.unit:
+            events.append(fragments.credit_one(sender, first_id, rest))
+        else:
+            events.append(fragments.credit(sender, first_id, change_of(rest, fragments.unit, len(ids))))
 
 
 class _Steps:
-    """The events so far, each applied, and the ids that follow from their positions."""
+    """Each applied and added to the events at once; the ids follow from their positions."""
 
-    __slots__ = ("events", "fragments", "position", "token")
+    __slots__ = ("_before", "events", "fragments", "token")
 
-    def __init__(self, fragments: ValueObjects, position: int) -> None:
+    def __init__(self, fragments: ValueObjects, position: int, events: list[DomainEvent]) -> None:
         self.fragments = fragments
         self.token = fragments.token
-        self.position = position
-        self.events: list[FragmentEvent] = []
+        self.events = events
+        self._before = position - len(events)
 
     def mint(self, owner: str, amounts: list[int]) -> int:
-        first_id = (self.position + len(self.events)) * IDS_PER_EVENT
+        first_id = (self._before + len(self.events)) * IDS_PER_EVENT
         self.events.append(self.fragments.credit(owner, first_id, amounts))
         return first_id
 
@@ -111,9 +111,9 @@ class _Steps:
         self.mint(owner, chunks(amount, self.fragments.unit))
 
     def spend(self, owner: str, amount: int, *, give_change: bool = True) -> list[int]:
-        ids, total = self.fragments.spend(owner, amount)
+        ids, rest = self.fragments.spend(owner, amount)
         self.events.append(FragmentsBurned(self.token, ids))
-        change = change_of(total - amount, self.fragments.unit, len(ids)) if total > amount else []
+        change = change_of(rest, self.fragments.unit, len(ids)) if rest else []
         if change and give_change:
             self.mint(owner, change)
         return change

@@ -280,7 +280,7 @@ class Plan:
         for event in events:
             self._draft.apply(event)
         self._operations.append(operation)
-        self._log.extend(events)
+        self._log += events
         return events
 
     def _propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
@@ -312,7 +312,8 @@ class Plan:
         purse.remaining = amount
 
     def _funds(self, token: str) -> DraftFunds:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         try:
             return self._draft.funds(token)
         except NotFound:

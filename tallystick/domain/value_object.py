@@ -1,10 +1,11 @@
 """Money in fragments: the value objects that a fragmented token's balances are made of.
 
-A movement of such a token says what changed hands, and its fragments say which pieces of money did. Spending begins with the
-owner's smallest, so each holding is a heap. The dictionaries of live and reserved fragments are the truth: an entry of a heap
-that they do not confirm is passed over, and the heaps are only built, all in one sweep, when something is first chosen,
-so that reading a journal does not pay for them. What was burned is remembered by the books until it is durable, so that a
-commit which fails can be taken back.
+A movement of such a token says what changed hands, and its fragments say which pieces of money did. There may be millions of
+them, so a fragment is one integer here, its amount, id and owner's index side by side, in the order in which fragments are
+spent; a holding is a heap of those. The dictionaries of live and reserved fragments are the truth: what they do not confirm
+is stale in a heap and passed over. The owners' heaps are only built, all in one sweep, when something is first chosen, so that
+reading a journal does not pay for them. What was burned is remembered until it is durable, so that a commit which fails
+can be taken back.
 """
 
 import enum
@@ -23,6 +24,11 @@ from tallystick.domain.events import (
 )
 
 SPARE_FRAGMENTS = 1000
+
+_OWNER_BITS = 32
+_AMOUNT_SHIFT = 64 + _OWNER_BITS
+_OWNER_MASK = 2**_OWNER_BITS - 1
+_ID_MASK = 2**64 - 1
 
 
 class FragmentState(enum.Enum):
@@ -44,31 +50,68 @@ class ValueObject(msgspec.Struct, frozen=True):
     hold: str | None = None
 
 
-Entry = tuple[int, int, str, str | None]
-"""A fragment as dictionaries and heaps share it, in the order of choice: amount, id, owner, hold."""
+class Burnt:
+    """The fragments burned since the last durable commit, the newest last, and under what holds those lay that did."""
+
+    def __init__(self) -> None:
+        self.fragments: list[int] = []
+        self.holds: dict[int, str] = {}
+
+    def forget(self) -> None:
+        """They are not coming back."""
+        self.fragments.clear()
+        self.holds.clear()
 
 
 class _Holding:
-    """The heap of one owner's live fragments, or of one hold's, some of them stale, and how many are not."""
+    """The heap of one owner's live fragments, or of one hold's, and how many of it are stale."""
 
-    __slots__ = ("count", "heap")
+    __slots__ = ("heap", "index", "stale")
 
-    def __init__(self) -> None:
-        self.heap: list[Entry] = []
-        self.count = 0
+    def __init__(self, index: int = 0) -> None:
+        self.index = index
+        self.heap: list[int] = []
+        self.stale = 0
+
+    def take(self, confirmed: dict[int, int]) -> int:
+        """Takes the smallest confirmed fragment out of the heap, and with it what is stale and in its way."""
+        while True:
+            fragment = heappop(self.heap)
+            if confirmed.get(fragment >> _OWNER_BITS & _ID_MASK) is fragment:
+                while self.heap and self.heap[0] is fragment:  # its like, from before it was reserved and released
+                    heappop(self.heap)
+                    self.stale -= 1
+                return fragment
+            self.stale -= 1
+
+    def give_back(self, fragments: list[int]) -> None:
+        """Puts what was taken out back in."""
+        for fragment in fragments:
+            heappush(self.heap, fragment)
+
+    def leave(self, confirmed: dict[int, int]) -> None:
+        """One fragment of the heap is stale from here on; a heap that is mostly stale is swept."""
+        self.stale += 1
+        if self.stale > len(self.heap) // 2 + 32:
+            fresh = {fragment >> _OWNER_BITS & _ID_MASK: fragment for fragment in self.heap}
+            self.heap = sorted(fragment for id, fragment in fresh.items() if confirmed.get(id) is fragment)
+            self.stale = 0
 
 
 class ValueObjects:
     """The fragments of one token: which are live and whose, which are reserved and under what hold."""
 
-    def __init__(self, token: str, unit: int, balance_of: Callable[[str], int], burned: dict[int, Entry]) -> None:
+    def __init__(self, token: str, unit: int, balance_of: Callable[[str], int], burnt: Burnt) -> None:
         self.token = token
         self.unit = unit
         self._balance_of = balance_of
-        self._live: dict[int, Entry] = {}
-        self._reserved: dict[int, Entry] = {}
-        self._burned = burned
-        self._owners: dict[str, _Holding] | None = None
+        self._burnt = burnt
+        self._live: dict[int, int] = {}
+        self._reserved: dict[int, int] = {}
+        self._hold_of: dict[int, str] = {}
+        self._owners: list[str] = []
+        self._holdings: dict[str, _Holding] = {}
+        self._heaped = False
         self._holds: dict[str, _Holding] = {}
         self._apply: dict[type, Callable[[Any], None]] = {
             FragmentsMinted: self._mint,
@@ -85,89 +128,95 @@ class ValueObjects:
 
     def of(self, account: str, holds: Iterable[str]) -> list[ValueObject]:
         """The account's live fragments and those reserved under `holds`, smallest first."""
-        live, reserved = self._live, self._reserved
-        found = {entry for entry in self._heap_of_owner(account) if live.get(entry[1]) is entry}
+        found: dict[int, str | None] = {}
+        holding = self._heaps().get(account)
+        if holding is not None:
+            found.update((f, None) for f in holding.heap if self._live.get(f >> _OWNER_BITS & _ID_MASK) is f)
         for hold in holds:
-            found.update(entry for entry in self._heap_of_hold(hold) if reserved.get(entry[1]) is entry)
-        return [
-            ValueObject(id, self.token, owner, amount, FragmentState.RESERVED if hold else FragmentState.ALIVE, hold)
-            for amount, id, owner, hold in sorted(found, key=lambda entry: entry[:2])
-        ]
+            if hold in self._holds:
+                heap = self._holds[hold].heap
+                found.update((f, hold) for f in heap if self._reserved.get(f >> _OWNER_BITS & _ID_MASK) is f)
+        return [self._value_object(fragment, hold) for fragment, hold in sorted(found.items())]
+
+    def _value_object(self, fragment: int, hold: str | None) -> ValueObject:
+        state = FragmentState.RESERVED if hold else FragmentState.ALIVE
+        id, owner = fragment >> _OWNER_BITS & _ID_MASK, self._owners[fragment & _OWNER_MASK]
+        return ValueObject(id, self.token, owner, fragment >> _AMOUNT_SHIFT, state, hold)
 
     # Spending and crediting: decided and applied at once, for this is where a ledger spends its time.
 
     def spend(self, owner: str, amount: int) -> tuple[list[int], int]:
-        """Burns the owner's smallest live fragments until they cover `amount`; gives their ids and their sum."""
-        holding = (self._owners or self._heaps())[owner]
-        heap, live, burned = holding.heap, self._live, self._burned
+        """Burns the owner's smallest live fragments until they cover `amount`; gives their ids and by how much they exceed it."""
+        holding = (self._holdings if self._heaped else self._heaps())[owner]
+        heap, live, burnt = holding.heap, self._live, self._burnt.fragments
         ids: list[int] = []
-        total = 0
-        while total < amount:
-            entry = heappop(heap)
-            id = entry[1]
-            if live.get(id) is entry:
+        while amount > 0:
+            fragment = heappop(heap)
+            id = fragment >> _OWNER_BITS & _ID_MASK
+            if live.get(id) is fragment:
                 del live[id]
-                burned[id] = entry
+                burnt.append(fragment)
                 ids.append(id)
-                total += entry[0]
-        holding.count -= len(ids)
-        return ids, total
+                amount -= fragment >> _AMOUNT_SHIFT
+            else:
+                holding.stale -= 1
+        return ids, -amount
 
     def credit(self, owner: str, first_id: int, amounts: list[int]) -> FragmentsMinted:
         """Makes live fragments of `amounts` for `owner`, with ids from `first_id` on; gives the event that says so."""
-        event = FragmentsMinted(self.token, owner, first_id, amounts)
-        self._mint(event)
-        return event
+        holdings = self._holdings if self._heaped else self._heaps()
+        holding = holdings.get(owner) or self._open(owner)
+        heap, live, id = holding.heap, self._live, first_id
+        for amount in amounts:
+            fragment = live[id] = amount << _AMOUNT_SHIFT | id << _OWNER_BITS | holding.index
+            heappush(heap, fragment)
+            id += 1
+        return FragmentsMinted(self.token, owner, first_id, amounts)
+
+    def credit_one(self, owner: str, id: int, amount: int) -> FragmentsMinted:
+        """The same for one fragment, once the heaps are built."""
+        holding = self._holdings.get(owner) or self._open(owner)
+        fragment = self._live[id] = amount << _AMOUNT_SHIFT | id << _OWNER_BITS | holding.index
+        heappush(holding.heap, fragment)
+        return FragmentsMinted(self.token, owner, id, [amount])
 
     def is_crowded(self, owner: str) -> bool:
         """Whether the owner has more fragments than a balance of that size should take."""
-        holding = (self._owners or self._heaps()).get(owner)
-        return (
-            holding is not None
-            and holding.count > SPARE_FRAGMENTS
-            and holding.count > -(-self._balance_of(owner) // self.unit) + SPARE_FRAGMENTS
-        )
+        holding = (self._holdings if self._heaped else self._heaps()).get(owner)
+        if holding is None or len(holding.heap) <= SPARE_FRAGMENTS:
+            return False
+        return len(holding.heap) - holding.stale > -(-self._balance_of(owner) // self.unit) + SPARE_FRAGMENTS
 
     def mergeable(self, owner: str) -> int:
         """The sum of the owner's two smallest fragments, where it fits the unit; else 0."""
-        heap = self._heaps()[owner].heap
-        smallest = [self._smallest(heap, self._live) for _ in range(2)]
-        for entry in smallest:
-            heappush(heap, entry)
-        merged = smallest[0][0] + smallest[1][0]
+        holding = self._heaps()[owner]
+        smallest = [holding.take(self._live) for _ in range(2)]
+        holding.give_back(smallest)
+        merged = sum(fragment >> _AMOUNT_SHIFT for fragment in smallest)
         return merged if merged <= self.unit else 0
 
-    # Choosing for escrow, smallest first. The heap entries of what is chosen are used up: an event must say what became of it.
+    # Choosing for escrow, smallest first. What becomes of the chosen, an event must say.
 
     def choose_live(self, owner: str, amount: int) -> tuple[list[int], int, int]:
         """The ids of the owner's smallest live fragments that cover `amount`, their sum, and the amount of the last."""
-        return self._choose((self._owners or self._heaps())[owner].heap, self._live, amount)
+        return self._choose(self._heaps()[owner], self._live, amount)
 
     def choose_held(self, hold: str, amount: int) -> tuple[list[int], int, int]:
         """The same of the fragments reserved under `hold`."""
-        return self._choose(self._holds[hold].heap, self._reserved, amount)
+        return self._choose(self._holds[hold], self._reserved, amount)
 
-    def _choose(self, heap: list[Entry], entries: dict[int, Entry], amount: int) -> tuple[list[int], int, int]:
-        ids: list[int] = []
-        total = last = 0
+    def _choose(self, holding: _Holding, confirmed: dict[int, int], amount: int) -> tuple[list[int], int, int]:
+        chosen: list[int] = []
+        total = 0
         while total < amount:
-            last, id, _, _ = self._smallest(heap, entries)
-            ids.append(id)
-            total += last
-        return ids, total, last
-
-    def _smallest(self, heap: list[Entry], entries: dict[int, Entry]) -> Entry:
-        """Takes the smallest confirmed entry out of a heap, and its like if it is there twice."""
-        while True:
-            entry = heappop(heap)
-            if entries.get(entry[1]) is entry:
-                while heap and heap[0] is entry:
-                    heappop(heap)
-                return entry
+            chosen.append(holding.take(confirmed))
+            total += chosen[-1] >> _AMOUNT_SHIFT
+        holding.give_back(chosen)
+        return [fragment >> _OWNER_BITS & _ID_MASK for fragment in chosen], total, chosen[-1] >> _AMOUNT_SHIFT
 
     def payer_of(self, id: int) -> str:
         """Who gets a reserved fragment back."""
-        return self._reserved[id][2]
+        return self._owners[self._reserved[id] & _OWNER_MASK]
 
     # Applying: what happened to fragments.
 
@@ -176,110 +225,92 @@ class ValueObjects:
         self._apply[type(event)](event)
 
     def revert(self, event: FragmentEvent) -> None:
-        """Takes back the last event applied, while `burned` still remembers what it ended."""
+        """Takes back the last event applied, while `Burnt` still remembers what it ended."""
         self._revert[type(event)](event)
 
     def _mint(self, event: FragmentsMinted) -> None:
-        live = self._live
-        owner = event.owner
-        id = event.first_id
-        if self._owners is None:
-            for amount in event.amounts:
-                live[id] = (amount, id, owner, None)
-                id += 1
+        if self._heaped:
+            self.credit(event.owner, event.first_id, event.amounts)
             return
-        holding = self._owners.get(owner)
-        if holding is None:
-            holding = self._owners[owner] = _Holding()
-        for amount in event.amounts:
-            entry = live[id] = (amount, id, owner, None)
-            heappush(holding.heap, entry)
-            id += 1
-        holding.count += len(event.amounts)
+        holding = self._holdings.get(event.owner) or self._open(event.owner)
+        live, index = self._live, holding.index
+        for id, amount in enumerate(event.amounts, event.first_id):
+            live[id] = amount << _AMOUNT_SHIFT | id << _OWNER_BITS | index
 
     def _unmint(self, event: FragmentsMinted) -> None:
         for id in range(event.first_id, event.first_id + len(event.amounts)):
-            self._leave(self._owners, self._live.pop(id)[2], self._live)
+            self._leave_owner(self._live.pop(id))
 
     def _burn(self, event: FragmentsBurned) -> None:
-        live = self._live
-        burned = self._burned
-        owners = self._owners
         for id in event.ids:
-            entry = live.pop(id, None)
-            if entry is None:
-                entry = self._reserved.pop(id)
-                self._leave(self._holds, str(entry[3]), self._reserved)
-            elif owners is not None:
-                self._leave(owners, entry[2], live)
-            burned[id] = entry
+            fragment = self._live.pop(id, None)
+            if fragment is not None:
+                self._leave_owner(fragment)
+            else:
+                fragment = self._reserved.pop(id)
+                self._burnt.holds[id] = self._leave_hold(id)
+            self._burnt.fragments.append(fragment)
 
     def _unburn(self, event: FragmentsBurned) -> None:
-        for id in event.ids:
-            entry = self._burned.pop(id)
-            if entry[3] is None:
-                self._live[id] = entry
-                self._join(self._owners, entry[2], entry)
+        for id in reversed(event.ids):
+            fragment = self._burnt.fragments.pop()
+            hold = self._burnt.holds.pop(id, None)
+            if hold is None:
+                self._join_owner(id, fragment)
             else:
-                self._reserved[id] = entry
-                self._join(self._holds, entry[3], entry)
+                self._join_hold(id, fragment, hold)
 
     def _reserve(self, event: FragmentsReserved | FragmentsReleased) -> None:
         for id in event.ids:
-            entry = self._live.pop(id)
-            self._leave(self._owners, entry[2], self._live)
-            entry = self._reserved[id] = (*entry[:3], event.hold)
-            self._join(self._holds, event.hold, entry)
+            fragment = self._live.pop(id)
+            self._leave_owner(fragment)
+            self._join_hold(id, fragment, event.hold)
 
     def _release(self, event: FragmentsReserved | FragmentsReleased) -> None:
         for id in event.ids:
-            entry = self._reserved.pop(id)
-            self._leave(self._holds, event.hold, self._reserved)
-            entry = self._live[id] = (*entry[:3], None)
-            self._join(self._owners, entry[2], entry)
+            fragment = self._reserved.pop(id)
+            self._leave_hold(id)
+            self._join_owner(id, fragment)
 
-    # The heaps.
+    # Holdings.
+
+    def _open(self, owner: str) -> _Holding:
+        holding = self._holdings[owner] = _Holding(len(self._owners))
+        self._owners.append(owner)
+        return holding
 
     def _heaps(self) -> dict[str, _Holding]:
-        """The owners' heaps, built where they are not yet."""
-        if self._owners is None:
-            owners: dict[str, _Holding] = {}
-            for entry in self._live.values():
-                holding = owners.get(entry[2])
-                if holding is None:
-                    holding = owners[entry[2]] = _Holding()
-                holding.heap.append(entry)
-            for holding in owners.values():
-                holding.count = len(holding.heap)
+        """The owners' holdings, their heaps built where they are not yet."""
+        if not self._heaped:
+            holdings = list(self._holdings.values())
+            for fragment in self._live.values():
+                holdings[fragment & _OWNER_MASK].heap.append(fragment)
+            for holding in holdings:
                 heapify(holding.heap)
-            self._owners = owners
-        return self._owners
+            self._heaped = True
+        return self._holdings
 
-    def _heap_of_owner(self, owner: str) -> list[Entry]:
-        holding = (self._owners or self._heaps()).get(owner)
-        return holding.heap if holding else []
+    def _join_owner(self, id: int, fragment: int) -> None:
+        self._live[id] = fragment
+        if self._heaped:
+            heappush(self._holdings[self._owners[fragment & _OWNER_MASK]].heap, fragment)
 
-    def _heap_of_hold(self, hold: str) -> list[Entry]:
+    def _leave_owner(self, fragment: int) -> None:
+        if self._heaped:
+            self._holdings[self._owners[fragment & _OWNER_MASK]].leave(self._live)
+
+    def _join_hold(self, id: int, fragment: int, hold: str) -> None:
+        self._reserved[id] = fragment
+        self._hold_of[id] = hold
         holding = self._holds.get(hold)
-        return holding.heap if holding else []
-
-    def _join(self, holdings: dict[str, _Holding] | None, key: str, entry: Entry) -> None:
-        if holdings is None:
-            return
-        holding = holdings.get(key)
         if holding is None:
-            holding = holdings[key] = _Holding()
-        holding.count += 1
-        heappush(holding.heap, entry)
+            holding = self._holds[hold] = _Holding()
+        heappush(holding.heap, fragment)
 
-    def _leave(self, holdings: dict[str, _Holding] | None, key: str, entries: dict[int, Entry]) -> None:
-        """One fragment less; a heap that is mostly stale is swept."""
-        if holdings is None:
-            return
-        holding = holdings[key]
-        holding.count -= 1
-        if not holding.count:
-            del holdings[key]
-        elif len(holding.heap) > 2 * holding.count + 64:
-            fresh = {entry[1]: entry for entry in holding.heap if entries.get(entry[1]) is entry}
-            holding.heap = sorted(fresh.values())
+    def _leave_hold(self, id: int) -> str:
+        hold = self._hold_of.pop(id)
+        holding = self._holds[hold]
+        holding.leave(self._reserved)
+        if holding.stale >= len(holding.heap):
+            del self._holds[hold]
+        return hold
