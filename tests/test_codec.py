@@ -44,7 +44,7 @@ from tallystick.infrastructure.codec import (
     make_row,
     stream_of,
 )
-from tallystick.infrastructure.sqlite import APPLICATION_ID, SCHEMA_VERSION
+from tallystick.infrastructure.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
 
 JOURNAL_MD = files("tallystick.infrastructure").joinpath("JOURNAL.md").read_text(encoding="utf-8")
 

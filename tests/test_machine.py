@@ -29,7 +29,7 @@ from tallystick import (
     SupplyReserves,
     Token,
 )
-from tallystick.infrastructure.ledger import TransactionContext
+from tallystick.infrastructure.transaction import TransactionContext
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

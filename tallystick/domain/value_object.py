@@ -146,7 +146,7 @@ class ValueObjects:
     # Spending and crediting: decided and applied at once, for this is where a ledger spends its time.
 
     def spend(self, owner: str, amount: int) -> tuple[list[int], int]:
-        """Burns the owner's smallest live fragments until they cover `amount`; gives their ids and by how much they exceed it."""
+        """Burns the owner's smallest live fragments until they cover `amount`; gives their ids and what is too much."""
         holding = (self._holdings if self._heaped else self._heaps())[owner]
         heap, live, burnt = holding.heap, self._live, self._burnt.fragments
         ids: list[int] = []

@@ -14,7 +14,8 @@ from tallystick.domain.amount import AMOUNT_MAX
 from tallystick.domain.errors import InvalidAccount, MalformedRow
 from tallystick.domain.token import Token
 from tallystick.infrastructure.importing import ImportReport, Progress, import_batches
-from tallystick.infrastructure.ledger import Ledger, TransactionContext
+from tallystick.infrastructure.ledger import Ledger
+from tallystick.infrastructure.transaction import TransactionContext
 
 COLUMNS = ("safe_address", "tokens")
 

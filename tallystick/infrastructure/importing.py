@@ -13,7 +13,8 @@ from typing import TypeVar
 import msgspec
 
 from tallystick.domain.errors import DuplicateIdempotencyKey
-from tallystick.infrastructure.ledger import Ledger, TransactionContext
+from tallystick.infrastructure.ledger import Ledger
+from tallystick.infrastructure.transaction import TransactionContext
 
 BATCH_ROWS = 250
 

@@ -4,18 +4,14 @@ Reads answer from the newest durable state. Changes are planned in a block, `wit
 ends, as one commit or not at all. A ledger may be used from several threads, and several processes may open the same file.
 """
 
-import hashlib
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-
-import msgspec
 
 from tallystick.domain.account import TOTAL_SUPPLY_RESERVE, check_account
 from tallystick.domain.cells import check_cell, counted_in
@@ -28,68 +24,26 @@ from tallystick.domain.errors import (
     InvalidRequest,
     InvalidToken,
     LedgerClosed,
-    TransactionClosed,
     TransactionNotFound,
 )
 from tallystick.domain.hold import Hold
 from tallystick.domain.instant import to_microseconds
-from tallystick.domain.plan import Plan
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Balance, Supply
 from tallystick.domain.value_object import ValueObject
 from tallystick.infrastructure import audit
 from tallystick.infrastructure.audit import AuditReport
 from tallystick.infrastructure.codec import JournalEvent, Row, decode_events, digest_of
-from tallystick.infrastructure.committer import Committed, Committer, Request
+from tallystick.infrastructure.committer import Committer
 from tallystick.infrastructure.journal import EMPTY, Journal
 from tallystick.infrastructure.location import open_journal
-from tallystick.infrastructure.receipt import Receipt
+from tallystick.infrastructure.state_view import StateView
+from tallystick.infrastructure.transaction import Blocks, TransactionContext, make_request
 from tallystick.projections.projection import ProjectionType
 from tallystick.projections.projection import replay as replay_projection
 from tallystick.projections.transactions import Transaction, transaction_of
 
-KEY_LENGTH_MAX = 256
-
 Result = TypeVar("Result")
-
-
-class TransactionContext(Plan):
-    """The block of one transaction: a plan, and once the block has ended its receipt."""
-
-    def __init__(self, ledger: "Ledger", committer: Committer, request: Request | None) -> None:
-        super().__init__(committer.books, committer)
-        self._ledger = ledger
-        self._committer = committer
-        self._request = request
-        self._committed: Committed | None = None
-        self._receipt: Receipt | None = None
-
-    @property
-    def receipt(self) -> Receipt | None:
-        """The receipt, once the block has ended and unless it recorded nothing."""
-        if self._receipt is None and self._committed is not None:
-            self._receipt = self._committed.receipt()
-        return self._receipt
-
-    def __enter__(self) -> Self:
-        self._ledger.enter_block()
-        try:
-            if self._request is not None:
-                self._committer.catch_up()
-                self._committer.check_unused(self._request)
-        except BaseException:
-            self._ledger.leave_block()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._ledger.leave_block()
-        self.close()
-        if kind is None:
-            self.check_finished()
-            operations = self.plan
-            if operations:
-                self._committed = self._committer.commit(operations, self._request)
 
 
 class Ledger:
@@ -99,7 +53,7 @@ class Ledger:
         self._journal = journal
         self._committer = Committer(journal, clock, new_hold_id)
         self._books = self._committer.books
-        self._block = threading.local()
+        self._blocks = Blocks(self._check_open)
         self._closed = False
 
     @classmethod
@@ -162,7 +116,7 @@ class Ledger:
         the first receipt, or `IdempotencyMismatch` if `request` (anything that JSON can write) is not the first one's.
         """
         self._check_open()
-        return TransactionContext(self, self._committer, _make_request(idempotency_key, request))
+        return TransactionContext(self._blocks, self._committer, make_request(idempotency_key, request))
 
     def run(
         self, function: Callable[[TransactionContext], Result], idempotency_key: str | None = None, attempts: int = 8
@@ -204,7 +158,7 @@ class Ledger:
             return dict(self._books.funds(token).balances())
 
     @property
-    def state(self) -> "StateView":
+    def state(self) -> StateView:
         """The double map: `state[first][second]` is the cell of that pair; `MeaninglessCell` where it has no meaning."""
         return StateView(self)
 
@@ -305,19 +259,6 @@ class Ledger:
             yield _commit(row, digest)
             digest = row.digest
 
-    # Blocks, for `TransactionContext`.
-
-    def enter_block(self) -> None:
-        """Notes that this thread is in a block; `TransactionClosed` where it is in one already."""
-        self._check_open()
-        if getattr(self._block, "entered", False):
-            raise TransactionClosed("a transaction is open on this thread: blocks of one ledger do not nest")
-        self._block.entered = True
-
-    def leave_block(self) -> None:
-        """Notes that this thread's block has ended."""
-        self._block.entered = False
-
     def _check_open(self) -> None:
         if self._closed:
             raise LedgerClosed("the ledger was closed")
@@ -328,60 +269,10 @@ class Ledger:
         return self._committer.reading()
 
 
-class StateView(Mapping[str, "RowView"]):
-    """The first key of the double map: any name; iterating gives the tokens."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def __getitem__(self, first: str) -> "RowView":
-        return RowView(self._ledger, check_account(first))
-
-    def __iter__(self) -> Iterator[str]:
-        return (token.code for token in self._ledger.tokens())
-
-    def __len__(self) -> int:
-        return len(self._ledger.tokens())
-
-
-class RowView(Mapping[str, int]):
-    """The second key of the double map: any name; iterating gives the reserve and the accounts that have something."""
-
-    def __init__(self, ledger: Ledger, first: str) -> None:
-        self._ledger = ledger
-        self._first = first
-
-    def __getitem__(self, second: str) -> int:
-        return self._ledger.cell(self._first, second)
-
-    def __iter__(self) -> Iterator[str]:
-        yield TOTAL_SUPPLY_RESERVE
-        yield from self._ledger.balances(self._first)
-
-    def __len__(self) -> int:
-        return 1 + len(self._ledger.balances(self._first))
-
-
 def _commit(row: Row, previous: bytes | None) -> tuple[int, int, list[JournalEvent]]:
     if previous is not None and digest_of(previous, row) != row.digest:
         raise CorruptJournal("its digest does not fit", position=row.first_position)
     return row.first_position, row.recorded_at, decode_events(row)
-
-
-def _make_request(key: str | None, request: Any) -> Request | None:
-    if key is None:
-        if request is not None:
-            raise InvalidRequest("a request is compared under an idempotency key, and none was given")
-        return None
-    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
-        raise InvalidRequest(f"an idempotency key is a str of 1 to {KEY_LENGTH_MAX} printable characters, not {key!r}")
-    if request is None:
-        return Request(key, None)
-    try:
-        content = msgspec.json.encode(request, order="deterministic")
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
-    return Request(key, hashlib.sha256(content).hexdigest())
 
 
 def _check_position(position: object) -> None:

@@ -1,13 +1,10 @@
-"""A journal in an SQLite file.
+"""A journal in an SQLite file, which several processes may share.
 
-One table holds the rows and one, derived from them, where each stream's versions are. Triggers refuse to change or delete
-either, and to insert a row that does not follow the last one. A commit is durable when `append` returns: write-ahead log with
-`synchronous=FULL`. Writers queue on a lock file before they ask SQLite for its lock, because SQLite's own busy waiting
-lets one writer starve another.
+Writers queue on a lock file before they ask SQLite for its lock, because SQLite's own busy waiting lets one writer starve
+another. Readers page, and end each read at once, because a reader that stays keeps the write-ahead log from being reused.
 """
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,8 +14,6 @@ from typing import Any
 
 from tallystick.domain.errors import (
     LedgerClosed,
-    NotALedger,
-    SchemaTooNew,
     StorageFull,
     StorageUnavailable,
 )
@@ -32,55 +27,16 @@ from tallystick.infrastructure.journal import (
     StreamEntry,
     UnclearOutcome,
 )
+from tallystick.infrastructure.sqlite_file import connect, is_busy, translated
 
-APPLICATION_ID = 0x7A11757C
-SCHEMA_VERSION = 1
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
-BUSY_TIMEOUT_MS = 30_000
 
 _COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
 _STREAM_COLUMNS = "stream, first_version, last_version, first_position"
 _HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
 _APPEND = f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _APPEND_STREAM = f"INSERT INTO streams ({_STREAM_COLUMNS}) VALUES (?, ?, ?, ?)"
-
-SCHEMA = f"""
-CREATE TABLE commits (
-    first_position INTEGER PRIMARY KEY,
-    last_position INTEGER NOT NULL,
-    recorded_at INTEGER NOT NULL,
-    keys TEXT NOT NULL,
-    transactions TEXT NOT NULL,
-    body TEXT NOT NULL,
-    digest BLOB NOT NULL
-) STRICT;
-CREATE TABLE streams (
-    stream TEXT NOT NULL,
-    last_version INTEGER NOT NULL,
-    first_version INTEGER NOT NULL,
-    first_position INTEGER NOT NULL,
-    PRIMARY KEY (stream, last_version)
-) STRICT, WITHOUT ROWID;
-CREATE TRIGGER commits_follow_each_other BEFORE INSERT ON commits
-WHEN NEW.last_position < NEW.first_position OR NEW.first_position IS NOT
-    1 + ifnull((SELECT last_position FROM commits ORDER BY first_position DESC LIMIT 1), 0)
-BEGIN SELECT RAISE(ABORT, 'a commit begins after the last position'); END;
-CREATE TRIGGER streams_follow_each_other BEFORE INSERT ON streams
-WHEN NEW.last_version < NEW.first_version OR NEW.first_version <=
-    (SELECT last_version FROM streams WHERE stream = NEW.stream ORDER BY last_version DESC LIMIT 1)
-BEGIN SELECT RAISE(ABORT, 'a stream goes on after its last version'); END;
-CREATE TRIGGER commits_are_not_updated BEFORE UPDATE ON commits
-BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER commits_are_not_deleted BEFORE DELETE ON commits
-BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER streams_are_not_updated BEFORE UPDATE ON streams
-BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER streams_are_not_deleted BEFORE DELETE ON streams
-BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
 
 
 class SQLiteJournal(Journal):
@@ -189,7 +145,7 @@ class SQLiteJournal(Journal):
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             cause = translated(self.path, error)
-            if isinstance(cause, StorageFull) or _primary_code(error) == sqlite3.SQLITE_BUSY:
+            if isinstance(cause, StorageFull) or is_busy(error):
                 raise cause from error
             raise UnclearOutcome(str(error)) from error
 
@@ -198,7 +154,7 @@ class SQLiteJournal(Journal):
             if self._connection is not None:
                 self._connection.close()
             try:
-                self._connection = self._connect()
+                self._connection = connect(self.path, self._file_lock, create=self._create, durable=self._durable)
             except sqlite3.Error as error:
                 raise translated(self.path, error) from error
             self._data_version = -1
@@ -209,50 +165,6 @@ class SQLiteJournal(Journal):
                 self._connection.close()
                 self._connection = None
             self._file_lock.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False)
-        try:
-            connection.text_factory = bytes
-            self._check_schema(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
-            connection.execute("PRAGMA wal_autocheckpoint = 1000")
-            connection.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _check_schema(self, connection: sqlite3.Connection) -> None:
-        if self._is_ledger(connection):
-            return
-        if not self._create:
-            raise NotALedger(f"{self.path} is no ledger")
-        try:
-            self._file_lock.acquire()
-            if self._is_ledger(connection):
-                return
-            connection.execute("PRAGMA page_size = 4096")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
-        except OSError as error:
-            raise StorageUnavailable(f"{self.path}: its lock file: {error}") from error
-        finally:
-            self._file_lock.release()
-
-    def _is_ledger(self, connection: sqlite3.Connection) -> bool:
-        """False where the database is empty; `NotALedger` or `SchemaTooNew` where it is something else."""
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if application == APPLICATION_ID:
-            if version > SCHEMA_VERSION:
-                raise SchemaTooNew(f"{self.path} has schema {version}, and this version reads up to {SCHEMA_VERSION}")
-            return True
-        if application or version or tables:
-            raise NotALedger(f"{self.path} is an SQLite database and no ledger")
-        return False
 
     def connection(self) -> sqlite3.Connection:
         """The open connection; `LedgerClosed` where there is none."""
@@ -324,28 +236,3 @@ def head_of(connection: sqlite3.Connection) -> Head:
 
 def _entry(columns: tuple[Any, ...]) -> StreamEntry:
     return StreamEntry(columns[0].decode(), *columns[1:])
-
-
-def _primary_code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def translated(path: Path, error: sqlite3.Error) -> NotALedger | StorageFull | StorageUnavailable:
-    """SQLite's error as one of ours."""
-    code = _primary_code(error)
-    if code == sqlite3.SQLITE_NOTADB:
-        return NotALedger(f"{path} is no SQLite database")
-    if code == sqlite3.SQLITE_FULL or _disk_is_full(path, code):
-        return StorageFull(f"{path}: {error}; nothing was recorded")
-    return StorageUnavailable(f"{path}: {error}")
-
-
-def _disk_is_full(path: Path, code: int) -> bool:
-    """SQLite calls a full disk an I/O error where it grows its shared-memory file."""
-    if code != sqlite3.SQLITE_IOERR:
-        return False
-    try:
-        space = os.statvfs(path.parent)
-    except (OSError, AttributeError):
-        return False
-    return space.f_bavail * space.f_frsize < PAGE_BYTES // 64

@@ -1,0 +1,57 @@
+"""The double map for reading, `ledger.state[first][second]`: mappings that ask the ledger for one cell at a time."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from tallystick.domain.account import TOTAL_SUPPLY_RESERVE, check_account
+from tallystick.domain.token import Token
+
+
+class Cells(Protocol):
+    """What the views ask of a ledger."""
+
+    def cell(self, first: str, second: str) -> int:
+        """What lies in a cell; `MeaninglessCell` for a pair that is none."""
+        ...
+
+    def balances(self, token: str) -> Iterable[str]:
+        """The accounts that have something of a token."""
+        ...
+
+    def tokens(self) -> Sequence[Token]:
+        """All tokens."""
+        ...
+
+
+class StateView(Mapping[str, "RowView"]):
+    """The first key of the double map: any name; iterating gives the tokens."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def __getitem__(self, first: str) -> "RowView":
+        return RowView(self._cells, check_account(first))
+
+    def __iter__(self) -> Iterator[str]:
+        return (token.code for token in self._cells.tokens())
+
+    def __len__(self) -> int:
+        return len(self._cells.tokens())
+
+
+class RowView(Mapping[str, int]):
+    """The second key of the double map: any name; iterating gives the reserve and the accounts that have something."""
+
+    def __init__(self, cells: Cells, first: str) -> None:
+        self._cells = cells
+        self._first = first
+
+    def __getitem__(self, second: str) -> int:
+        return self._cells.cell(self._first, second)
+
+    def __iter__(self) -> Iterator[str]:
+        yield TOTAL_SUPPLY_RESERVE
+        yield from self._cells.balances(self._first)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,0 +1,91 @@
+"""The block of one transaction: a plan that is executed when the block ends, under an idempotency key if it has one."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from tallystick.domain.errors import InvalidRequest, TransactionClosed
+from tallystick.domain.plan import Plan
+from tallystick.infrastructure.committer import Committed, Committer, Request
+from tallystick.infrastructure.receipt import Receipt
+
+KEY_LENGTH_MAX = 256
+
+
+class Blocks:
+    """Which threads are in a block of a ledger. Blocks of one ledger do not nest."""
+
+    def __init__(self, check_open: Callable[[], None]) -> None:
+        self._check_open = check_open
+        self._thread = threading.local()
+
+    def enter(self) -> None:
+        """Notes that this thread is in a block; `TransactionClosed` where it is in one already."""
+        self._check_open()
+        if getattr(self._thread, "entered", False):
+            raise TransactionClosed("a transaction is open on this thread: blocks of one ledger do not nest")
+        self._thread.entered = True
+
+    def leave(self) -> None:
+        """Notes that this thread's block has ended."""
+        self._thread.entered = False
+
+
+class TransactionContext(Plan):
+    """What `ledger.atomic()` gives: a plan, and once the block has ended its receipt."""
+
+    def __init__(self, blocks: Blocks, committer: Committer, request: Request | None) -> None:
+        super().__init__(committer.books, committer)
+        self._blocks = blocks
+        self._committer = committer
+        self._request = request
+        self._committed: Committed | None = None
+        self._receipt: Receipt | None = None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The receipt, once the block has ended and unless it recorded nothing."""
+        if self._receipt is None and self._committed is not None:
+            self._receipt = self._committed.receipt()
+        return self._receipt
+
+    def __enter__(self) -> Self:
+        self._blocks.enter()
+        try:
+            if self._request is not None:
+                self._committer.catch_up()
+                self._committer.check_unused(self._request)
+        except BaseException:
+            self._blocks.leave()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._blocks.leave()
+        self.close()
+        if kind is None:
+            self.check_finished()
+            operations = self.plan
+            if operations:
+                self._committed = self._committer.commit(operations, self._request)
+
+
+def make_request(key: str | None, request: Any) -> Request | None:
+    """The idempotency key and its request's digest; `InvalidRequest` where they cannot be that."""
+    if key is None:
+        if request is not None:
+            raise InvalidRequest("a request is compared under an idempotency key, and none was given")
+        return None
+    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
+        raise InvalidRequest(f"an idempotency key is a str of 1 to {KEY_LENGTH_MAX} printable characters, not {key!r}")
+    if request is None:
+        return Request(key, None)
+    try:
+        content = msgspec.json.encode(request, order="deterministic")
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
+    return Request(key, hashlib.sha256(content).hexdigest())
