@@ -1,0 +1,30 @@
+"""Each store of a journal, by the suite that all share."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tallystick.infrastructure.journal import Journal
+from tallystick.infrastructure.memory import MemoryJournal
+from tallystick.infrastructure.sqlite import SQLiteJournal
+from tests.journal_cases import JournalCases, SharedJournalCases
+
+
+class TestMemory(JournalCases):
+    @pytest.fixture
+    def journal(self) -> Journal:
+        return MemoryJournal()
+
+
+class TestSQLite(SharedJournalCases):
+    @pytest.fixture
+    def journal(self, tmp_path: Path) -> Iterator[Journal]:
+        with closing(SQLiteJournal(tmp_path / "books.db", durable=False)) as journal:
+            yield journal
+
+    @pytest.fixture
+    def other(self, journal: Journal, tmp_path: Path) -> Iterator[Journal]:
+        with closing(SQLiteJournal(tmp_path / "books.db", durable=False)) as other:
+            yield other
