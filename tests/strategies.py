@@ -29,9 +29,11 @@ steps = st.one_of(
     st.tuples(st.just("settle_hold"), picks, accounts, amounts),
     st.tuples(st.just("release"), picks, st.one_of(st.none(), amounts)),
     st.tuples(st.just("expire"), st.integers(1, 3)),
+    st.tuples(st.just("balance"), accounts),
+    st.tuples(st.just("drain"), accounts, accounts),
 )
 """One call on a transaction: its name and arguments, the token left out."""
 
-guards = st.integers(0, 5).map(bool)
+guards = st.sampled_from(["", "savepoint", "savepoint", "savepoint", "savepoint", "abandoned"])
 plans = st.lists(st.tuples(tokens, steps, guards), min_size=1, max_size=8)
-"""The calls of one transaction, each with its token and whether it stands in a savepoint of its own."""
+"""The calls of one transaction, each with its token and the savepoint it stands in, if it does."""

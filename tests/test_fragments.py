@@ -1,6 +1,7 @@
 """Money in fragments: how credits are cut, what is burned, what change is given, and what escrow splits."""
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -125,6 +126,38 @@ def test_escrow_flips_whole_fragments_and_splits_the_last(usd: Ledger) -> None:
     assert amounts(usd, "keeper", FragmentState.RESERVED) == []
     assert sum(amounts(usd, "alice")) == 22_500
     assert usd.audit().ok
+
+
+def test_a_fragment_that_changed_holds_is_the_newer_ones_alone(usd: Ledger) -> None:
+    mint(usd, "alice", 5, 7, 9)
+    with usd.atomic() as tx:
+        first = tx.reserve("CENT", "alice", "keeper", 21)
+    with usd.atomic() as tx:
+        tx.release(first, 5)
+        second = tx.reserve("CENT", "alice", "keeper", 5)
+    with usd.atomic() as tx:
+        tx.settle("CENT", "keeper", "bob", 7, hold=first)
+    assert [(f.amount, f.hold) for f in usd.fragments("CENT", "keeper")] == [(5, second), (9, first)]
+    assert amounts(usd, "bob") == [7]
+    assert usd.audit().ok
+
+
+def test_a_holding_much_changed_by_another_ledger_keeps_its_fragments(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "books.db") as one, Ledger.open(tmp_path / "books.db") as other:
+        one.register_token(Token("CENT", unit=UNIT))
+        mint(one, "alice", *range(1, 201))
+        for ledger in (one, other, one):
+            with ledger.atomic() as tx:
+                tx.burn("CENT", "alice", 1)
+            with ledger.atomic() as tx:
+                hold = tx.reserve("CENT", "alice", "keeper", sum(range(1, 120)))
+            with ledger.atomic() as tx:
+                tx.release(hold)
+        assert one.fragments("CENT", "alice") == other.fragments("CENT", "alice")
+        with one.atomic() as tx:
+            tx.transfer("CENT", "alice", "bob", sum(range(1, 201)) - 3)
+        assert one.fragments("CENT", "alice") == other.fragments("CENT", "alice") == []
+        assert one.audit().ok
 
 
 def test_a_crowded_holding_merges_its_smallest(usd: Ledger) -> None:

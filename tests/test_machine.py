@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from strategies import ACCOUNTS, KEEPERS, plans
 
 from tallystick import (
+    Balance,
     Balances,
     Conflict,
     DuplicateIdempotencyKey,
@@ -44,6 +45,10 @@ class StoppedError(Exception):
     """A block that ends half-way."""
 
 
+class AbandonedError(Exception):
+    """A savepoint that is given up."""
+
+
 class Model:
     """Balances and holds in dictionaries, changed by steps: tuples of a name, a token and arguments."""
 
@@ -58,11 +63,13 @@ class Model:
         name, *arguments = step
         if name in ("settle_hold", "release"):
             arguments[0] = list(self.holds)[arguments[0] % len(self.holds)] if self.holds else "unknown"
+        if name == "drain":
+            return ("transfer", token, *arguments, max(1, self.available[token, arguments[0]]))
         return (name, token, *arguments)
 
     def apply(self, step: tuple[Any, ...], result: Any = None) -> None:
         """Does a step whole, or raises `ModelRefusal`; `result` is what the ledger gave for it."""
-        getattr(self, f"do_{step[0]}")(*step[1:], *([result] if step[0] == "reserve" else []))
+        getattr(self, f"do_{step[0]}")(*step[1:], *([result] if step[0] in ("reserve", "balance") else []))
 
     def held(self, token: str, keeper: str) -> int:
         return sum(hold[3] for hold in self.holds.values() if hold[:2] == [token, keeper])
@@ -129,6 +136,10 @@ class Model:
         due = sorted((hold[4], place, id) for place, (id, hold) in enumerate(self.holds.items()) if self.due(hold))
         for _, _, id in due[:limit]:
             self.draw(id, self.holds[id][3], self.holds[id][2])
+
+    def do_balance(self, token: str, account: str, told: Balance | str) -> None:
+        if isinstance(told, Balance):
+            self.check((told.available, told.reserved) == (self.available[token, account], self.held(token, account)))
 
     @staticmethod
     def check(condition: bool) -> None:
@@ -207,8 +218,8 @@ class LedgerMachine(RuleBasedStateMachine):
             with ledger.atomic(key) as tx:
                 assert key not in self.keys
                 planned = copy.deepcopy(start)
-                for token, step, guarded in plan:
-                    self.play(tx, planned, token, step, guarded, done)
+                for token, step, guard in plan:
+                    self.play(tx, planned, token, step, guard, done)
                 if fails:
                     raise StoppedError
                 self.transact_between(1 - which, between)
@@ -232,7 +243,7 @@ class LedgerMachine(RuleBasedStateMachine):
         planned = copy.deepcopy(self.model)
         with self.ledgers[which].atomic() as tx:
             for token, step, _ in plan:
-                self.play(tx, planned, token, step, True, done)
+                self.play(tx, planned, token, step, "savepoint", done)
         self.model = planned
 
     def follows(self, done: list[tuple[tuple[Any, ...], Any]]) -> bool:
@@ -247,19 +258,24 @@ class LedgerMachine(RuleBasedStateMachine):
         return True
 
     def play(
-        self, tx: TransactionContext, model: Model, token: str, step: tuple[Any, ...], guarded: bool, done: list[Any]
+        self, tx: TransactionContext, model: Model, token: str, step: tuple[Any, ...], guard: str, done: list[Any]
     ) -> None:
         """A step on the transaction and on the model, who must agree whether it can be done."""
         concrete = model.resolve(token, step)
         after = copy.deepcopy(model)
         try:
-            with tx.savepoint() if guarded else nullcontext():
+            with tx.savepoint() if guard else nullcontext():
                 result = call(tx, model, concrete)
+                if guard == "abandoned":
+                    raise AbandonedError
+        except AbandonedError:
+            after.apply(concrete, result)
+            return
         except (Refused, NotFound):
             try:
                 after.apply(concrete, "refused")
             except ModelRefusal:
-                if not guarded:
+                if not guard:
                     raise StoppedError from None
                 return
             raise AssertionError(f"the ledger refused what the model allows: {concrete}") from None
@@ -340,4 +356,4 @@ class _Yes:
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=80, stateful_step_count=20, deadline=None)
+TestLedger.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)

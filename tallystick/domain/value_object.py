@@ -1,11 +1,8 @@
 """Money in fragments: the value objects that a fragmented token's balances are made of.
 
-A movement of such a token says what changed hands, and its fragments say which pieces of money did. There may be millions of
-them, so a fragment is one integer here, its amount, id and owner's index side by side, in the order in which fragments are
-spent; a holding is a heap of those. The dictionaries of live and reserved fragments are the truth: what they do not confirm
-is stale in a heap and passed over. The owners' heaps are only built, all in one sweep, when something is first chosen, so that
-reading a journal does not pay for them. What was burned is remembered until it is durable, so that a commit which fails
-can be taken back.
+A movement of such a token says what changed hands, and its fragments say which pieces of money did. The owners' heaps are only
+built, all in one sweep, when something is first chosen, so that reading a journal does not pay for them. What was burned
+is remembered until it is durable, so that a commit which fails can be taken back.
 """
 
 import enum
@@ -22,13 +19,9 @@ from tallystick.domain.events import (
     FragmentsReleased,
     FragmentsReserved,
 )
+from tallystick.domain.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK, Holding
 
 SPARE_FRAGMENTS = 1000
-
-_OWNER_BITS = 32
-_AMOUNT_SHIFT = 64 + _OWNER_BITS
-_OWNER_MASK = 2**_OWNER_BITS - 1
-_ID_MASK = 2**64 - 1
 
 
 class FragmentState(enum.Enum):
@@ -63,41 +56,6 @@ class Burnt:
         self.holds.clear()
 
 
-class _Holding:
-    """The heap of one owner's live fragments, or of one hold's, and how many of it are stale."""
-
-    __slots__ = ("heap", "index", "stale")
-
-    def __init__(self, index: int = 0) -> None:
-        self.index = index
-        self.heap: list[int] = []
-        self.stale = 0
-
-    def take(self, confirmed: dict[int, int]) -> int:
-        """Takes the smallest confirmed fragment out of the heap, and with it what is stale and in its way."""
-        while True:
-            fragment = heappop(self.heap)
-            if confirmed.get(fragment >> _OWNER_BITS & _ID_MASK) is fragment:
-                while self.heap and self.heap[0] is fragment:  # its like, from before it was reserved and released
-                    heappop(self.heap)
-                    self.stale -= 1
-                return fragment
-            self.stale -= 1
-
-    def give_back(self, fragments: list[int]) -> None:
-        """Puts what was taken out back in."""
-        for fragment in fragments:
-            heappush(self.heap, fragment)
-
-    def leave(self, confirmed: dict[int, int]) -> None:
-        """One fragment of the heap is stale from here on; a heap that is mostly stale is swept."""
-        self.stale += 1
-        if self.stale > len(self.heap) // 2 + 32:
-            fresh = {fragment >> _OWNER_BITS & _ID_MASK: fragment for fragment in self.heap}
-            self.heap = sorted(fragment for id, fragment in fresh.items() if confirmed.get(id) is fragment)
-            self.stale = 0
-
-
 class ValueObjects:
     """The fragments of one token: which are live and whose, which are reserved and under what hold."""
 
@@ -107,12 +65,11 @@ class ValueObjects:
         self._balance_of = balance_of
         self._burnt = burnt
         self._live: dict[int, int] = {}
-        self._reserved: dict[int, int] = {}
         self._hold_of: dict[int, str] = {}
         self._owners: list[str] = []
-        self._holdings: dict[str, _Holding] = {}
+        self._holdings: dict[str, Holding] = {}
         self._heaped = False
-        self._holds: dict[str, _Holding] = {}
+        self._holds: dict[str, Holding] = {}
         self._apply: dict[type, Callable[[Any], None]] = {
             FragmentsMinted: self._mint,
             FragmentsBurned: self._burn,
@@ -131,17 +88,16 @@ class ValueObjects:
         found: dict[int, str | None] = {}
         holding = self._heaps().get(account)
         if holding is not None:
-            found.update((f, None) for f in holding.heap if self._live.get(f >> _OWNER_BITS & _ID_MASK) is f)
+            found.update((f, None) for f in holding.heap if self._live.get(f >> OWNER_BITS & ID_MASK) is f)
         for hold in holds:
             if hold in self._holds:
-                heap = self._holds[hold].heap
-                found.update((f, hold) for f in heap if self._reserved.get(f >> _OWNER_BITS & _ID_MASK) is f)
+                found.update((fragment, hold) for fragment in self._holds[hold].confirmed.values())
         return [self._value_object(fragment, hold) for fragment, hold in sorted(found.items())]
 
     def _value_object(self, fragment: int, hold: str | None) -> ValueObject:
         state = FragmentState.RESERVED if hold else FragmentState.ALIVE
-        id, owner = fragment >> _OWNER_BITS & _ID_MASK, self._owners[fragment & _OWNER_MASK]
-        return ValueObject(id, self.token, owner, fragment >> _AMOUNT_SHIFT, state, hold)
+        id, owner = fragment >> OWNER_BITS & ID_MASK, self._owners[fragment & OWNER_MASK]
+        return ValueObject(id, self.token, owner, fragment >> AMOUNT_SHIFT, state, hold)
 
     # Spending and crediting: decided and applied at once, for this is where a ledger spends its time.
 
@@ -152,12 +108,12 @@ class ValueObjects:
         ids: list[int] = []
         while amount > 0:
             fragment = heappop(heap)
-            id = fragment >> _OWNER_BITS & _ID_MASK
+            id = fragment >> OWNER_BITS & ID_MASK
             if live.get(id) is fragment:
                 del live[id]
                 burnt.append(fragment)
                 ids.append(id)
-                amount -= fragment >> _AMOUNT_SHIFT
+                amount -= fragment >> AMOUNT_SHIFT
             else:
                 holding.stale -= 1
         return ids, -amount
@@ -168,7 +124,7 @@ class ValueObjects:
         holding = holdings.get(owner) or self._open(owner)
         heap, live, id = holding.heap, self._live, first_id
         for amount in amounts:
-            fragment = live[id] = amount << _AMOUNT_SHIFT | id << _OWNER_BITS | holding.index
+            fragment = live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | holding.index
             heappush(heap, fragment)
             id += 1
         return FragmentsMinted(self.token, owner, first_id, amounts)
@@ -176,7 +132,7 @@ class ValueObjects:
     def credit_one(self, owner: str, id: int, amount: int) -> FragmentsMinted:
         """The same for one fragment, once the heaps are built."""
         holding = self._holdings.get(owner) or self._open(owner)
-        fragment = self._live[id] = amount << _AMOUNT_SHIFT | id << _OWNER_BITS | holding.index
+        fragment = self._live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | holding.index
         heappush(holding.heap, fragment)
         return FragmentsMinted(self.token, owner, id, [amount])
 
@@ -190,33 +146,22 @@ class ValueObjects:
     def mergeable(self, owner: str) -> int:
         """The sum of the owner's two smallest fragments, where it fits the unit; else 0."""
         holding = self._heaps()[owner]
-        smallest = [holding.take(self._live) for _ in range(2)]
-        holding.give_back(smallest)
-        merged = sum(fragment >> _AMOUNT_SHIFT for fragment in smallest)
+        merged = holding.two_smallest()
         return merged if merged <= self.unit else 0
 
     # Choosing for escrow, smallest first. What becomes of the chosen, an event must say.
 
     def choose_live(self, owner: str, amount: int) -> tuple[list[int], int, int]:
         """The ids of the owner's smallest live fragments that cover `amount`, their sum, and the amount of the last."""
-        return self._choose(self._heaps()[owner], self._live, amount)
+        return _chosen(self._heaps()[owner].choose(amount))
 
     def choose_held(self, hold: str, amount: int) -> tuple[list[int], int, int]:
         """The same of the fragments reserved under `hold`."""
-        return self._choose(self._holds[hold], self._reserved, amount)
-
-    def _choose(self, holding: _Holding, confirmed: dict[int, int], amount: int) -> tuple[list[int], int, int]:
-        chosen: list[int] = []
-        total = 0
-        while total < amount:
-            chosen.append(holding.take(confirmed))
-            total += chosen[-1] >> _AMOUNT_SHIFT
-        holding.give_back(chosen)
-        return [fragment >> _OWNER_BITS & _ID_MASK for fragment in chosen], total, chosen[-1] >> _AMOUNT_SHIFT
+        return _chosen(self._holds[hold].choose(amount))
 
     def payer_of(self, id: int) -> str:
         """Who gets a reserved fragment back."""
-        return self._owners[self._reserved[id] & _OWNER_MASK]
+        return self._owners[self._holds[self._hold_of[id]].confirmed[id] & OWNER_MASK]
 
     # Applying: what happened to fragments.
 
@@ -235,7 +180,7 @@ class ValueObjects:
         holding = self._holdings.get(event.owner) or self._open(event.owner)
         live, index = self._live, holding.index
         for id, amount in enumerate(event.amounts, event.first_id):
-            live[id] = amount << _AMOUNT_SHIFT | id << _OWNER_BITS | index
+            live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | index
 
     def _unmint(self, event: FragmentsMinted) -> None:
         for id in range(event.first_id, event.first_id + len(event.amounts)):
@@ -247,8 +192,8 @@ class ValueObjects:
             if fragment is not None:
                 self._leave_owner(fragment)
             else:
-                fragment = self._reserved.pop(id)
-                self._burnt.holds[id] = self._leave_hold(id)
+                self._burnt.holds[id] = self._hold_of[id]
+                fragment = self._leave_hold(id)
             self._burnt.fragments.append(fragment)
 
     def _unburn(self, event: FragmentsBurned) -> None:
@@ -268,23 +213,21 @@ class ValueObjects:
 
     def _release(self, event: FragmentsReserved | FragmentsReleased) -> None:
         for id in event.ids:
-            fragment = self._reserved.pop(id)
-            self._leave_hold(id)
-            self._join_owner(id, fragment)
+            self._join_owner(id, self._leave_hold(id))
 
     # Holdings.
 
-    def _open(self, owner: str) -> _Holding:
-        holding = self._holdings[owner] = _Holding(len(self._owners))
+    def _open(self, owner: str) -> Holding:
+        holding = self._holdings[owner] = Holding(self._live, len(self._owners))
         self._owners.append(owner)
         return holding
 
-    def _heaps(self) -> dict[str, _Holding]:
+    def _heaps(self) -> dict[str, Holding]:
         """The owners' holdings, their heaps built where they are not yet."""
         if not self._heaped:
             holdings = list(self._holdings.values())
             for fragment in self._live.values():
-                holdings[fragment & _OWNER_MASK].heap.append(fragment)
+                holdings[fragment & OWNER_MASK].heap.append(fragment)
             for holding in holdings:
                 heapify(holding.heap)
             self._heaped = True
@@ -293,24 +236,30 @@ class ValueObjects:
     def _join_owner(self, id: int, fragment: int) -> None:
         self._live[id] = fragment
         if self._heaped:
-            heappush(self._holdings[self._owners[fragment & _OWNER_MASK]].heap, fragment)
+            heappush(self._holdings[self._owners[fragment & OWNER_MASK]].heap, fragment)
 
     def _leave_owner(self, fragment: int) -> None:
         if self._heaped:
-            self._holdings[self._owners[fragment & _OWNER_MASK]].leave(self._live)
+            self._holdings[self._owners[fragment & OWNER_MASK]].leave()
 
     def _join_hold(self, id: int, fragment: int, hold: str) -> None:
-        self._reserved[id] = fragment
         self._hold_of[id] = hold
         holding = self._holds.get(hold)
         if holding is None:
-            holding = self._holds[hold] = _Holding()
+            holding = self._holds[hold] = Holding({})
+        holding.confirmed[id] = fragment
         heappush(holding.heap, fragment)
 
-    def _leave_hold(self, id: int) -> str:
+    def _leave_hold(self, id: int) -> int:
         hold = self._hold_of.pop(id)
         holding = self._holds[hold]
-        holding.leave(self._reserved)
-        if holding.stale >= len(holding.heap):
+        fragment = holding.confirmed.pop(id)
+        holding.leave()
+        if not holding.confirmed:
             del self._holds[hold]
-        return hold
+        return fragment
+
+
+def _chosen(fragments: list[int]) -> tuple[list[int], int, int]:
+    amounts = [fragment >> AMOUNT_SHIFT for fragment in fragments]
+    return [fragment >> OWNER_BITS & ID_MASK for fragment in fragments], sum(amounts), amounts[-1]
