@@ -8,9 +8,22 @@ from tallystick.domain.account import (
     TOTAL_SUPPLY_RESERVE,
     address,
 )
+from tallystick.domain.contract import Allocation
 from tallystick.domain.errors import (
+    AccountAlreadyAllocated,
+    AccountNotAllocated,
+    AllocationBelowZero,
+    AllocationNotZero,
+    AllocationsExceedBalance,
+    AllocationsSumBelowZero,
+    BalanceBelowAllocations,
+    BalanceBelowZero,
     CommitTooLarge,
     Conflict,
+    ContractAlreadyRegistered,
+    ContractIsBacked,
+    ContractIsNotBacked,
+    ContractNotFound,
     CorruptJournal,
     DuplicateIdempotencyKey,
     HoldExpired,
@@ -32,6 +45,7 @@ from tallystick.domain.errors import (
     NameInUse,
     NotALedger,
     NotFound,
+    NothingAllocated,
     OutcomeUnknown,
     Refused,
     SchemaTooNew,
@@ -48,14 +62,17 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.hold import Hold
 from tallystick.domain.money import Money, MoneySlice
+from tallystick.domain.planned_contract import PlannedContract
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Balance, Supply
 from tallystick.domain.value_object import FragmentState, ValueObject
 from tallystick.infrastructure.audit import AuditReport
+from tallystick.infrastructure.contract_view import ContractView
 from tallystick.infrastructure.ledger import Ledger
 from tallystick.infrastructure.receipt import Receipt
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
+from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transaction, Transactions
 
@@ -67,11 +84,26 @@ __all__ = [
     "SEAT_COLLECTION_POOL",
     "SEAT_DISTRIBUTION_POOL",
     "TOTAL_SUPPLY_RESERVE",
+    "AccountAlreadyAllocated",
+    "AccountNotAllocated",
+    "Allocation",
+    "AllocationBelowZero",
+    "AllocationNotZero",
+    "Allocations",
+    "AllocationsExceedBalance",
+    "AllocationsSumBelowZero",
     "AuditReport",
     "Balance",
+    "BalanceBelowAllocations",
+    "BalanceBelowZero",
     "Balances",
     "CommitTooLarge",
     "Conflict",
+    "ContractAlreadyRegistered",
+    "ContractIsBacked",
+    "ContractIsNotBacked",
+    "ContractNotFound",
+    "ContractView",
     "CorruptJournal",
     "DuplicateIdempotencyKey",
     "FragmentState",
@@ -99,10 +131,13 @@ __all__ = [
     "NameInUse",
     "NotALedger",
     "NotFound",
+    "NothingAllocated",
     "OutcomeUnknown",
+    "PlannedContract",
     "Receipt",
     "Refused",
     "SchemaTooNew",
+    "ShadowSpaces",
     "StorageError",
     "StorageFull",
     "StorageUnavailable",

@@ -18,7 +18,14 @@ from tallystick import CorruptJournal, Ledger, Token
 from tallystick.domain.amount import AMOUNT_MAX
 from tallystick.domain.events import (
     EVENT_TYPES,
+    Allocated,
+    AllShadowsLowered,
+    AllShadowsRaised,
+    BalanceLowered,
+    BalanceRaised,
     Burned,
+    ContractRegistered,
+    Deallocated,
     FragmentsBurned,
     FragmentsMinted,
     FragmentsReleased,
@@ -28,6 +35,8 @@ from tallystick.domain.events import (
     Released,
     Reserved,
     Settled,
+    ShadowLowered,
+    ShadowRaised,
     TokenRegistered,
 )
 from tallystick.infrastructure.codec import (
@@ -64,6 +73,16 @@ GOLDEN: list[tuple[JournalEvent, str]] = [
     (FragmentsBurned("USD", [7_000, 7_001]), '["FragmentsBurned","USD",[7000,7001]]'),
     (FragmentsReserved("USD", "h1", [7_000]), '["FragmentsReserved","USD","h1",[7000]]'),
     (FragmentsReleased("USD", "h1", [7_000]), '["FragmentsReleased","USD","h1",[7000]]'),
+    (ContractRegistered("pool", None), '["ContractRegistered","pool",null]'),
+    (ContractRegistered("pool", "BTC"), '["ContractRegistered","pool","BTC"]'),
+    (BalanceRaised("pool", 5, "in"), '["BalanceRaised","pool",5,"in"]'),
+    (BalanceLowered("pool", 5, "out"), '["BalanceLowered","pool",5,"out"]'),
+    (Allocated("pool", "alice", "joins"), '["Allocated","pool","alice","joins"]'),
+    (Deallocated("pool", "alice", 99_999_999, 1, "left"), '["Deallocated","pool","alice",99999999,1,"left"]'),
+    (ShadowRaised("pool", "alice", 5, "stake"), '["ShadowRaised","pool","alice",5,"stake"]'),
+    (ShadowLowered("pool", "alice", 5, "unstake"), '["ShadowLowered","pool","alice",5,"unstake"]'),
+    (AllShadowsRaised("pool", 5, 50, 1, "yield"), '["AllShadowsRaised","pool",5,50,1,"yield"]'),
+    (AllShadowsLowered("pool", 5, 50, 1, "loss"), '["AllShadowsLowered","pool",5,50,1,"loss"]'),
     (Foreign("order-1", 0, "shop:Order.Paid", b"\x00\xff{}"), '["Foreign","order-1",0,"shop:Order.Paid","AP97fQ=="]'),
 ]
 
@@ -93,6 +112,14 @@ OLD: list[tuple[str, JournalEvent]] = [
     ('["Reserved","USD","alice","court",5,"h1"]', Reserved("USD", "alice", "court", 5, "h1", None, "")),
     ('["Settled","USD","court","bob",5,"h1"]', Settled("USD", "court", "bob", 5, "h1", "")),
     ('["Released","USD","court","alice",5,"h1"]', Released("USD", "court", "alice", 5, "h1", False, "")),
+    ('["BalanceRaised","pool",5]', BalanceRaised("pool", 5, "")),
+    ('["BalanceLowered","pool",5]', BalanceLowered("pool", 5, "")),
+    ('["Allocated","pool","alice"]', Allocated("pool", "alice", "")),
+    ('["Deallocated","pool","alice",0,0]', Deallocated("pool", "alice", 0, 0, "")),
+    ('["ShadowRaised","pool","alice",5]', ShadowRaised("pool", "alice", 5, "")),
+    ('["ShadowLowered","pool","alice",5]', ShadowLowered("pool", "alice", 5, "")),
+    ('["AllShadowsRaised","pool",5,50]', AllShadowsRaised("pool", 5, 50, 1, "")),
+    ('["AllShadowsLowered","pool",5,50]', AllShadowsLowered("pool", 5, 50, 1, "")),
 ]
 
 
@@ -117,6 +144,9 @@ def test_amounts_are_exact(amount: int) -> None:
         Settled("WEI", "court", "bob", amount, "h1"),
         Released("WEI", "court", "alice", amount, "h1"),
         FragmentsMinted("WEI", "alice", 1, [amount, amount]),
+        BalanceRaised("pool", amount),
+        Deallocated("pool", "alice", amount, amount),
+        AllShadowsLowered("pool", amount, amount),
     ]
     body = encode_events(events)
     assert str(amount).encode() in body
@@ -124,7 +154,7 @@ def test_amounts_are_exact(amount: int) -> None:
 
 
 def test_streams() -> None:
-    assert {stream_of(event) for event, _ in GOLDEN} == {"USD", "TEA", "order-1"}
+    assert {stream_of(event) for event, _ in GOLDEN} == {"USD", "TEA", "pool", "order-1"}
 
 
 # Rows.

@@ -1,4 +1,4 @@
-"""The books: the aggregates of all tokens, their fragments and the open holds, as the events have made them.
+"""The books: the aggregates of all tokens and contracts, fragments and open holds, as the events have made them.
 
 `apply` is how anything changes here, whether an event was decided a moment ago or is read back from the journal; it refuses
 nothing. `revert` takes the newest events back in reverse, which is what an abandoned commit needs: the events themselves are
@@ -8,10 +8,15 @@ the record of what to undo, so undoing costs a commit that succeeds next to noth
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from tallystick.domain.contract import Contract
+from tallystick.domain.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
 from tallystick.domain.errors import TokenNotFound
 from tallystick.domain.events import (
+    EVENT_TYPES,
     RECORDED,
     Burned,
+    ContractChange,
+    ContractEvent,
     DomainEvent,
     FragmentEvent,
     FragmentsBurned,
@@ -36,11 +41,15 @@ from tallystick.domain.value_object import Burnt, ValueObject, ValueObjects
 class Books:
     """Everything that a decision may depend on."""
 
-    def __init__(self) -> None:
+    def __init__(self, shelf: Shelf | None = None, contracts_in_memory: int = CONTRACTS_IN_MEMORY) -> None:
+        self._shelf = shelf
+        self._contracts_in_memory = contracts_in_memory
         self.reset()
 
     def reset(self) -> None:
         """Makes the books as empty as new ones."""
+        self.contracts = Contracts(self._shelf, self._contracts_in_memory)
+        self.is_contract = self.contracts.registered.__contains__
         self._tokens: dict[str, TokenState] = {}
         self._fragments: dict[str, ValueObjects] = {}
         self._burnt_fragments = Burnt()
@@ -57,6 +66,7 @@ class Books:
             FragmentsBurned: self._fragments_changed,
             FragmentsReserved: self._fragments_changed,
             FragmentsReleased: self._fragments_changed,
+            **dict.fromkeys((kind for kind in EVENT_TYPES if issubclass(kind, ContractEvent)), self._contract_changed),
         }
 
     # Reading.
@@ -99,6 +109,10 @@ class Books:
         """Up to `limit` holds that are due at `now`."""
         return self._holds.due(now, limit)
 
+    def contract(self, id: object) -> Contract:
+        """The contract's aggregate; `ContractNotFound` where none is registered under the id."""
+        return self.contracts.get(id)
+
     def fragments(self, code: str, account: str) -> list[ValueObject]:
         """The account's fragments, live and held by it, smallest first; none where the token is not fragmented."""
         fragments = self._fragments.get(code)
@@ -108,6 +122,10 @@ class Books:
 
     def record(self, event: DomainEvent, position: int, events: list[DomainEvent]) -> None:
         """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it."""
+        if isinstance(event, ContractEvent):
+            self.contracts.record(event)
+            events.append(event)
+            return
         self._rules[type(event)](event, position)
         events.append(event)
         fragments = self._fragments.get(event.token)
@@ -141,6 +159,8 @@ class Books:
         for event in reversed(events):
             if isinstance(event, FragmentEvent):
                 self._fragments[event.token].revert(event)
+            elif isinstance(event, ContractEvent):
+                self.contracts.revert(event)
             elif isinstance(event, TokenRegistered):
                 del self._tokens[event.token]
                 self._fragments.pop(event.token, None)
@@ -151,6 +171,7 @@ class Books:
         """What was applied so far is durable and will not be taken back."""
         self._holds.forget()
         self._burnt_fragments.forget()
+        self.contracts.forget()
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
         token = Token(event.token, event.decimals, event.max_supply, event.unit, event.role)  # pyright: ignore[reportArgumentType]
@@ -181,6 +202,9 @@ class Books:
 
     def _fragments_changed(self, event: FragmentEvent, position: int) -> None:
         self._fragments[event.token].apply(event)
+
+    def _contract_changed(self, event: ContractChange, position: int) -> None:
+        self.contracts.apply(event)
 
     def _take_back(self, event: MoneyEvent) -> None:
         funds = self._tokens[event.token]

@@ -7,10 +7,9 @@ checked here is what only the books know.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
-
+from tallystick.domain.contract_decisions import CONTRACT_RULES, check_is_no_contract
 from tallystick.domain.errors import (
     Conflict,
     HoldExpired,
@@ -32,121 +31,25 @@ from tallystick.domain.events import (
     TokenRegistered,
 )
 from tallystick.domain.hold import Hold
-from tallystick.domain.token import Token
-
-
-class FundsView(Protocol):
-    """One token's cells, as a decision sees them."""
-
-    @property
-    def token(self) -> Token: ...
-    @property
-    def reserve(self) -> int: ...
-    def available_of(self, account: str) -> int: ...
-    def held_of(self, account: str) -> int: ...
-
-
-class View(Protocol):
-    """The books, as a decision sees them."""
-
-    def funds(self, code: str) -> FundsView: ...
-    def token(self, code: str) -> Token | None: ...
-    def tokens(self) -> Sequence[Token]: ...
-    def hold(self, id: str) -> Hold | None: ...
-    def holds(self, code: str, authority: str) -> Iterable[Hold]: ...
-    def due(self, now: int, limit: int) -> list[Hold]: ...
-    def holder_of_anything(self, account: str) -> bool: ...
-
-
-class Operation(msgspec.Struct, frozen=True, gc=False):
-    """The base of what can be asked for."""
-
-
-class RegisterToken(Operation, frozen=True):
-    """Registers `definition`; nothing to do where the very same is registered."""
-
-    definition: Token
-
-
-class Mint(Operation, frozen=True):
-    """`amount` out of the supply reserve to `account`."""
-
-    token: str
-    account: str
-    amount: int
-    memo: str
-
-
-class Burn(Operation, frozen=True):
-    """`amount` of `account`'s into the supply reserve."""
-
-    token: str
-    account: str
-    amount: int
-    memo: str
-
-
-class Transfer(Operation, frozen=True):
-    """`amount` from `sender` to `receiver`."""
-
-    token: str
-    sender: str
-    receiver: str
-    amount: int
-    memo: str
-
-
-class Reserve(Operation, frozen=True):
-    """`amount` of `payer`'s into `authority`'s keeping, as `hold`."""
-
-    token: str
-    payer: str
-    authority: str
-    amount: int
-    hold: str
-    expires_at: int | None
-    memo: str
-
-
-class Settle(Operation, frozen=True):
-    """`amount` of what `authority` keeps to `receiver`: of `hold`, or of its oldest that are not due."""
-
-    token: str
-    authority: str
-    receiver: str
-    amount: int
-    hold: str | None
-    memo: str
-
-
-class Release(Operation, frozen=True):
-    """`amount`, or all, of what is kept under `hold` back to its payer."""
-
-    hold: str
-    amount: int | None
-    memo: str
-
-
-class Expire(Operation, frozen=True):
-    """Up to `limit` holds that were due at `due_at` back to their payers; the block was told that they are `told`."""
-
-    limit: int
-    due_at: int
-    told: int | None
-
-
-class Observe(Operation, frozen=True):
-    """The block was told that `account` has these amounts of `token`."""
-
-    token: str
-    account: str
-    available: int
-    held: int
+from tallystick.domain.operations import (
+    Burn,
+    Expire,
+    Mint,
+    Observe,
+    Operation,
+    RegisterToken,
+    Release,
+    Reserve,
+    Settle,
+    Transfer,
+)
+from tallystick.domain.view import View
 
 
 def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:
     """The events that do `operation` at `now` (microseconds in UTC), or a `Refused`, `NotFound` or `Conflict`."""
-    return _RULES[type(operation)](view, operation, now)
+    rule = _RULES.get(type(operation))
+    return CONTRACT_RULES[type(operation)](view, operation) if rule is None else rule(view, operation, now)
 
 
 def require(view: View, token: str, account: str, amount: int) -> None:
@@ -168,29 +71,40 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
             if other.role == "settlement":
                 raise TokenAlreadyRegistered(f": {other.code!r} is the book's settlement token", token=token.code)
         if view.holder_of_anything(token.code):
-            raise NameInUse(name=token.code)
+            raise NameInUse(
+                "it is an account that holds something, and a settlement token begins with nothing", name=token.code
+            )
+        if view.is_contract(token.code):
+            raise NameInUse("it is a contract", name=token.code)
     return (TokenRegistered(token.code, token.decimals, token.max_supply, token.unit, token.role),)
 
 
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
     reserve = view.funds(operation.token).reserve
+    check_is_no_contract(view, operation.token, operation.account)
     if operation.amount > reserve:
         raise SupplyExhausted(token=operation.token, required=operation.amount, reserve=reserve)
     return (Minted(operation.token, operation.account, operation.amount, operation.memo),)
 
 
 def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
+    check_is_no_contract(view, operation.token, operation.account)
     require(view, operation.token, operation.account, operation.amount)
     return (Burned(operation.token, operation.account, operation.amount, operation.memo),)
 
 
 def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent]:
+    if view.is_contract(operation.receiver) or view.is_contract(operation.sender):
+        check_is_no_contract(view, operation.token, operation.sender)
+        check_is_no_contract(view, operation.token, operation.receiver)
     if view.funds(operation.token).available_of(operation.sender) < operation.amount:
         require(view, operation.token, operation.sender, operation.amount)
     return (Moved(operation.token, operation.sender, operation.receiver, operation.amount, operation.memo),)
 
 
 def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
+    check_is_no_contract(view, operation.token, operation.payer)
+    check_is_no_contract(view, operation.token, operation.authority)
     require(view, operation.token, operation.payer, operation.amount)
     return (
         Reserved(
@@ -206,6 +120,7 @@ def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
 
 
 def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
+    check_is_no_contract(view, operation.token, operation.receiver)
     wanted = operation.amount
     if operation.hold is not None:
         holds: Iterable[Hold] = (_settleable(view, operation, operation.hold, now),)

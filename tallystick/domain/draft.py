@@ -12,8 +12,11 @@ import msgspec
 
 from tallystick.domain.books import Books
 from tallystick.domain.cells import check_holder
+from tallystick.domain.contract import Contract
+from tallystick.domain.contract_drafts import ContractDrafts
 from tallystick.domain.events import (
     Burned,
+    ContractEvent,
     DomainEvent,
     Minted,
     Moved,
@@ -66,6 +69,8 @@ class Draft:
         self._funds: dict[str, DraftFunds] = {}
         self._opened: dict[str, Hold] = {}
         self._drawn: defaultdict[str, int] = defaultdict(int)
+        self._contracts = ContractDrafts(books.contracts)
+        self.is_contract = self._contracts.registered
 
     def funds(self, code: str) -> DraftFunds:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
@@ -86,6 +91,15 @@ class Draft:
     def holder_of_anything(self, account: str) -> bool:
         """Whether the account has a cell above zero in the books."""
         return self._books.holder_of_anything(account)
+
+    def knows_account(self, account: str) -> bool:
+        """Whether the account was ever named in a movement, or has or owes something in the draft."""
+        drafted = any(funds.available.get(account) or funds.held.get(account) for funds in self._funds.values())
+        return drafted or self._books.knows_account(account)
+
+    def contract(self, id: object) -> Contract:
+        """The contract as drafted; `ContractNotFound` where none is registered under the id."""
+        return self._contracts.get(id)
 
     def hold(self, id: str) -> Hold | None:
         """The hold with what would be left in it, while anything would."""
@@ -134,6 +148,8 @@ class Draft:
         elif type(event) is Released:
             self._drawn[event.hold] += sign * event.amount
             self._hold(event.token, event.payer, event.authority, -sign * event.amount)
+        elif isinstance(event, ContractEvent):
+            self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
 
     def _mint(self, token: str, account: str, amount: int) -> None:
         funds = self.funds(token)

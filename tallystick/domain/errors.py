@@ -5,10 +5,13 @@
         InvalidAmount  InvalidAccount  InvalidToken  InvalidPosition  InvalidURL  MalformedRow  MeaninglessCell
         UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
       NotFound (LookupError)          it names something the books do not know
-        TokenNotFound  HoldNotFound  TransactionNotFound
+        TokenNotFound  ContractNotFound  HoldNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
         InsufficientFunds  SupplyExhausted  TokenAlreadyRegistered  NameInUse  DuplicateIdempotencyKey
-        IdempotencyMismatch  InvalidAuthority  HoldExpired  CommitTooLarge
+        IdempotencyMismatch  InvalidAuthority  HoldExpired  ContractAlreadyRegistered  ContractIsBacked
+        ContractIsNotBacked  AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
+        AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
+        CommitTooLarge
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk or the database failed
         StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew
@@ -146,6 +149,13 @@ class TokenNotFound(NotFound):
     rule = "token {token!r} is not registered{reason}"
 
 
+class ContractNotFound(NotFound):
+    """No contract is registered under this id."""
+
+    contract: str
+    rule = "contract {contract!r} is not registered"
+
+
 class HoldNotFound(NotFound):
     """No hold of this id is open: it is unknown, or was settled, released or expired in full."""
 
@@ -187,10 +197,10 @@ class TokenAlreadyRegistered(Refused):
 
 
 class NameInUse(Refused):
-    """A settlement token's code would be the name of an account that holds something."""
+    """A settlement token or a contract would have the name of an account, a contract or a token that is there already."""
 
     name: str
-    rule = "{name!r} is an account that holds something: a settlement token cannot take its name"
+    rule = "{name!r} is in use: {reason}"
 
 
 class DuplicateIdempotencyKey(Refused):
@@ -223,6 +233,107 @@ class HoldExpired(Refused):
 
     hold: str
     rule = "hold {hold!r} was due at {expires_at} and cannot be settled"
+
+
+class ContractAlreadyRegistered(Refused):
+    """The id stands for a contract."""
+
+    contract: str
+    rule = "contract {contract!r} is already registered"
+
+
+class ContractIsBacked(Refused):
+    """The contract's balance is made of a token: it changes with `fund` and `defund` alone."""
+
+    contract: str
+    token: str
+    rule = "contract {contract!r} is backed by {token}: its balance changes with fund and defund alone"
+
+
+class ContractIsNotBacked(Refused):
+    """The contract's balance is not made of a token: there is nothing to fund it with."""
+
+    contract: str
+    rule = "contract {contract!r} is not backed by a token: its balance changes with balance_up and balance_down"
+
+
+class AccountAlreadyAllocated(Refused):
+    """The account has an allocation in the contract."""
+
+    contract: str
+    account: str
+    rule = "{account} has an allocation in contract {contract!r} already"
+
+
+class AccountNotAllocated(Refused):
+    """The account has no allocation in the contract."""
+
+    contract: str
+    account: str
+    rule = "{account} has no allocation in contract {contract!r}"
+
+
+class AllocationNotZero(Refused):
+    """The allocation to be ended is not 0; `sati` is what is left, in sati-satoshis."""
+
+    contract: str
+    account: str
+    sati: int
+    rule = "the allocation of {account} in contract {contract!r} is not zero but {sati} sati-satoshis"
+
+
+class AllocationBelowZero(Refused):
+    """More satoshis would leave an allocation, or all of them where `account` is None, than are in it."""
+
+    contract: str
+    account: str | None
+    amount: int
+    rule = "{amount} satoshis cannot leave the shadow space of contract {contract!r}: {reason}"
+
+
+class AllocationsSumBelowZero(Refused):
+    """More satoshis would leave an allocation than the sum of the allocations holds."""
+
+    contract: str
+    amount: int
+    allocs_sum: int
+    rule = "{amount} satoshis exceed the {allocs_sum} to which the allocations of contract {contract!r} sum"
+
+
+class AllocationsExceedBalance(Refused):
+    """The allocations would sum to more satoshis than the contract's balance."""
+
+    contract: str
+    amount: int
+    allocs_sum: int
+    balance: int
+    rule = "{amount} more than the {allocs_sum} allocated exceed the balance of {balance} of contract {contract!r}"
+
+
+class NothingAllocated(Refused):
+    """Where the allocations sum to 0, nothing can be in proportion to them."""
+
+    contract: str
+    rule = "the allocations of contract {contract!r} sum to zero"
+
+
+class BalanceBelowZero(Refused):
+    """More satoshis would leave the balance than are in it."""
+
+    contract: str
+    amount: int
+    balance: int
+    rule = "{amount} satoshis exceed the balance of {balance} of contract {contract!r}"
+
+
+class BalanceBelowAllocations(Refused):
+    """The balance would be less than what is allocated of it."""
+
+    contract: str
+    amount: int
+    balance: int
+    allocs_sum: int
+    rule = "{amount} satoshis off the balance of {balance} of contract {contract!r} would not leave the {allocs_sum} allocated"
 
 
 class CommitTooLarge(Refused):

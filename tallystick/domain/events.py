@@ -1,19 +1,25 @@
 """The events: what happened, as it stands in the journal.
 
 This module is the table of event types. A type's name is its tag in the journal and its fields are stored in this order,
-so the table only grows: new types, and new fields at the end, with a default. Every event names its token first; that
-token's aggregate is the stream it belongs to. Amounts are whole smallest units of the token, times are microseconds since
-1970 in UTC. Those of `RECORDED` move money and are each one transaction in the books; the `Fragments...` ones that follow
-say which value objects of a fragmented token carried it.
+so the table only grows: new types, and new fields at the end, with a default. Every event names its token or its contract
+first; that aggregate is the stream it belongs to. Amounts are whole smallest units of the token, or whole satoshis of a
+contract, times are microseconds since 1970 in UTC. Those of `RECORDED` move money and are each one transaction in the books;
+the `Fragments...` ones that follow say which value objects of a fragmented token carried it.
 """
 
 import msgspec
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The base of all events."""
+    """The base of a token's events."""
 
     token: str
+
+
+class ContractEvent(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The base of a contract's events."""
+
+    contract: str
 
 
 class TokenRegistered(Event, frozen=True):
@@ -110,16 +116,103 @@ class FragmentsReleased(Event, frozen=True):
     ids: list[int]
 
 
+class ContractRegistered(ContractEvent, frozen=True):
+    """A contract exists from here on, with a balance of 0 and nobody allocated. `backed_by`: the token that its balance is
+    counted in and made of, None where the balance is only a figure. Since 1.
+    """
+
+    backed_by: str | None
+
+
+class BalanceRaised(ContractEvent, frozen=True):
+    """`amount` was added to the contract's balance. Since 1."""
+
+    amount: int
+    memo: str = ""
+
+
+class BalanceLowered(ContractEvent, frozen=True):
+    """`amount` was taken from the contract's balance. Since 1."""
+
+    amount: int
+    memo: str = ""
+
+
+class Allocated(ContractEvent, frozen=True):
+    """`account` got an allocation of 0. Since 1."""
+
+    account: str
+    memo: str = ""
+
+
+class Deallocated(ContractEvent, frozen=True):
+    """`account` lost its allocation, of `dropped` sati-satoshis; `sum_dropped` satoshis left `allocs_sum`. Since 1."""
+
+    account: str
+    dropped: int
+    sum_dropped: int
+    memo: str = ""
+
+
+class ShadowRaised(ContractEvent, frozen=True):
+    """`amount` was added to the account's allocation and to `allocs_sum`. Since 1."""
+
+    account: str
+    amount: int
+    memo: str = ""
+
+
+class ShadowLowered(ContractEvent, frozen=True):
+    """`amount` was taken from the account's allocation and from `allocs_sum`. Since 1."""
+
+    account: str
+    amount: int
+    memo: str = ""
+
+
+class AllShadowsRaised(ContractEvent, frozen=True):
+    """Every allocation a got a * `amount` / `allocs_sum` more, the sum as it was before, and then `amount` was added to it.
+
+    `rounding` 1: the quotient is rounded down to whole sati-satoshis. Since 1.
+    """
+
+    amount: int
+    allocs_sum: int
+    rounding: int = 1
+    memo: str = ""
+
+
+class AllShadowsLowered(ContractEvent, frozen=True):
+    """Every allocation a lost a * `amount` / `allocs_sum`, rounded likewise; `amount` was taken from the sum. Since 1."""
+
+    amount: int
+    allocs_sum: int
+    rounding: int = 1
+    memo: str = ""
+
+
 MoneyEvent = Minted | Burned | Moved | Reserved | Settled | Released
 FragmentEvent = FragmentsMinted | FragmentsBurned | FragmentsReserved | FragmentsReleased
-DomainEvent = TokenRegistered | MoneyEvent | FragmentEvent
+BalanceEvent = BalanceRaised | BalanceLowered
+AllocationEvent = Allocated | Deallocated | ShadowRaised | ShadowLowered | AllShadowsRaised | AllShadowsLowered
+ContractChange = ContractRegistered | BalanceEvent | AllocationEvent
+DomainEvent = TokenRegistered | MoneyEvent | FragmentEvent | ContractChange
 
 RECORDED = (Minted, Burned, Moved, Reserved, Settled, Released)
-EVENT_TYPES: tuple[type[Event], ...] = (
+EVENT_TYPES: tuple[type[Event | ContractEvent], ...] = (
     TokenRegistered,
     *RECORDED,
     FragmentsMinted,
     FragmentsBurned,
     FragmentsReserved,
     FragmentsReleased,
+    ContractRegistered,
+    BalanceRaised,
+    BalanceLowered,
+    Allocated,
+    Deallocated,
+    ShadowRaised,
+    ShadowLowered,
+    AllShadowsRaised,
+    AllShadowsLowered,
 )

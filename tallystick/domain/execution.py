@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from tallystick.domain.books import Books
-from tallystick.domain.decisions import Operation, decide
+from tallystick.domain.decisions import decide
 from tallystick.domain.events import DomainEvent
+from tallystick.domain.operations import Operation
 
 
 def execute(books: Books, operations: Sequence[Operation], position: int, now: int) -> list[DomainEvent]:

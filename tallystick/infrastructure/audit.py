@@ -1,7 +1,7 @@
 """Proving a journal: that its bytes are those written, and that what they say can have happened.
 
 `verify` reads every row, checks the chain of digests and that nothing is missing. `audit` does that and derives everything
-again from the first event: the invariants of money and fragments, the streams' versions, and that the books and the
+again from the first event: the invariants of money, fragments and contracts, the streams' versions, and that the books and the
 projections, which get to their sums on different ways, agree. Both report what they find with its first position, and stop
 reading where a row cannot be read.
 """

@@ -21,6 +21,7 @@ from tallystick.domain.errors import IntegrityError, InvalidURL, LedgerError, St
 from tallystick.domain.token import Token
 from tallystick.infrastructure import report
 from tallystick.infrastructure.audit import AuditReport
+from tallystick.infrastructure.comparison import differences
 from tallystick.infrastructure.demo import run_demo
 from tallystick.infrastructure.import_allocations import import_allocations
 from tallystick.infrastructure.import_erc20 import import_erc20
@@ -29,13 +30,14 @@ from tallystick.infrastructure.ledger import Ledger
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.projection import Projection, digest
+from tallystick.projections.shadow_spaces import ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transactions
 
 FINE, DIFFERENCE, USAGE, STORAGE, INTEGRITY = range(5)
 
 PROJECTIONS: dict[str, Callable[[], Projection]] = {
-    kind.name: kind for kind in (Balances, SupplyReserves, Fragments, Transactions)
+    kind.name: kind for kind in (Balances, SupplyReserves, ShadowSpaces, Fragments, Transactions)
 }
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="An event-sourced ledger on an append-only journal.")
@@ -122,6 +124,33 @@ def supply(token: TokenCode = None, url: URL = None, json: Json = False) -> None
 
 
 @app.command()
+def contracts(url: URL = None, json: Json = False) -> None:
+    """Every contract: its balance, and what is allocated of it to how many accounts."""
+    with _open(url) as ledger:
+        _print(report.contract_records(ledger), [], json)
+
+
+@app.command()
+def contract(
+    id: Annotated[str, typer.Argument(help="The contract's id.")],
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """A contract's figures, and what each account is allocated."""
+    with _open(url) as ledger:
+        found = ledger.contract(id)
+        allocations = report.allocation_records(found)
+    figures = report.contract_record(id, found)
+    if json:
+        report.print_json({**figures, "allocations": allocations})
+        return
+    _print([figures], [], json)
+    if allocations:
+        _output().print()
+        _print(allocations, [], json)
+
+
+@app.command()
 def history(
     token: Annotated[str, typer.Argument(help="The token's code.")],
     account: Annotated[str, typer.Argument(help="The account.")],
@@ -151,13 +180,13 @@ def replay(
         started = time.perf_counter()
         ledger.replay(rebuilt, upto)
         seconds = time.perf_counter() - started
-        differences = _differences(ledger, rebuilt) if upto is None else []
+        found = list(differences(ledger, rebuilt)) if upto is None else []
     _errors().print(f"{head} events in {seconds:.2f} s")
-    for difference in differences:
+    for difference in found:
         _errors().print(f"differs from the books: {difference}", markup=False)
-    record = {"projection": projection, "position": head, "digest": digest(rebuilt), "differences": len(differences)}
+    record = {"projection": projection, "position": head, "digest": digest(rebuilt), "differences": len(found)}
     report.print_json(record) if json else report.print_records(_output(), [record])
-    raise typer.Exit(DIFFERENCE if differences else FINE)
+    raise typer.Exit(DIFFERENCE if found else FINE)
 
 
 @app.command()
@@ -205,24 +234,6 @@ def _import(url: str | None, json: bool, run: Callable[[Ledger, Callable[[int], 
     if found.openings:
         _errors().print(f"{found.openings} senders had less than they sent: the difference was minted as an opening balance")
     report.print_json(record) if json else report.print_records(_output(), [record])
-
-
-def _differences(ledger: Ledger, rebuilt: Projection) -> list[str]:
-    """Where a rebuilt projection is not what the books say; only balances and supply reserves stand in both."""
-    differences: list[str] = []
-    for token in ledger.tokens():
-        if isinstance(rebuilt, SupplyReserves):
-            stated, derived = ledger.supply(token.code).reserve, rebuilt.state[token.code]
-            if stated != derived:
-                differences.append(f"the supply reserve of {token.code} is {stated}, replayed {derived}")
-        elif isinstance(rebuilt, Balances):
-            cells = rebuilt.state[token.code]
-            for account in {*ledger.balances(token.code), *cells["available"], *cells["reserved"]}:
-                balance = ledger.balance(token.code, account)
-                derived = (cells["available"].get(account, 0), cells["reserved"].get(account, 0))
-                if (balance.available, balance.reserved) != derived:
-                    differences.append(f"the {token.code} of {account} are {balance}, replayed {derived}")
-    return differences
 
 
 def _print(records: list[report.Record], tokens: list[Token], json: bool) -> None:

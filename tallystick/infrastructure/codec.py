@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import DomainEvent
+from tallystick.domain.events import ContractEvent, DomainEvent
 
 GENESIS_DIGEST = bytes(32)
 
@@ -120,8 +120,10 @@ def decode_counts(row: Row) -> list[int]:
 
 
 def stream_of(event: JournalEvent) -> str:
-    """The stream that an event belongs to: its token, or somebody else's aggregate."""
-    return event.stream if isinstance(event, Foreign) else event.token
+    """The stream that an event belongs to: its token, its contract, or somebody else's aggregate."""
+    if isinstance(event, Foreign):
+        return event.stream
+    return event.contract if isinstance(event, ContractEvent) else event.token
 
 
 def _decoded(row: Row, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:

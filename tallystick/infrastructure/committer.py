@@ -14,7 +14,6 @@ from operator import attrgetter
 from typing import NamedTuple, cast
 
 from tallystick.domain.books import Books
-from tallystick.domain.decisions import Operation
 from tallystick.domain.errors import (
     CommitTooLarge,
     CorruptJournal,
@@ -27,6 +26,7 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.execution import execute
+from tallystick.domain.operations import Operation
 from tallystick.infrastructure.codec import (
     Foreign,
     JournalEvent,
@@ -37,7 +37,10 @@ from tallystick.infrastructure.codec import (
     digest_of,
     encode_events,
     make_row,
+    stream_of,
 )
+from tallystick.infrastructure.contract_shelf import ContractShelf
+from tallystick.infrastructure.contract_snapshots import Anchor
 from tallystick.infrastructure.journal import (
     EMPTY,
     Head,
@@ -74,9 +77,12 @@ class Committed(NamedTuple):
 class Committer:
     """The books of one journal, and the way to change them."""
 
-    def __init__(self, journal: Journal, clock: Callable[[], int], new_hold_id: Callable[[], str]) -> None:
+    def __init__(
+        self, journal: Journal, clock: Callable[[], int], new_hold_id: Callable[[], str], contracts_in_memory: int
+    ) -> None:
         self.journal = journal
-        self.books = Books()
+        self._shelf = ContractShelf(journal, self._anchor)
+        self.books = Books(self._shelf, contracts_in_memory)
         self.new_hold_id = new_hold_id
         self._clock = clock
         self._lock = threading.RLock()
@@ -84,10 +90,19 @@ class Committer:
 
     def _reset(self) -> None:
         self.books.reset()
+        self._shelf.forget()
         self._head = EMPTY
         self._keys = KeyIndex()
         self._versions: dict[str, int] = {}
         self._behind = True
+
+    def _anchor(self, contract: str) -> Anchor:
+        return Anchor(self._head.position, self._head.digest, self._versions.get(contract, 0))
+
+    def close(self) -> None:
+        """Puts the contracts in memory on the shelf, and waits until they are there."""
+        with self._lock:
+            self._shelf.close(self.books.contracts.in_memory())
 
     # What a plan needs of the world.
 
@@ -244,8 +259,11 @@ class Committer:
 
 
 def _counts(events: Sequence[JournalEvent]) -> Mapping[str, int]:
-    """How many of the events each token has."""
-    streams = list(map(_token_of, events))
+    """How many of the events each stream has."""
+    try:
+        streams = list(map(_token_of, events))
+    except AttributeError:
+        streams = list(map(stream_of, events))
     if streams and streams.count(streams[0]) == len(streams):  # nearly always, and many times faster to find out
         return {streams[0]: len(streams)}
     return Counter(streams)

@@ -11,12 +11,26 @@ from typing import Any
 from rich.console import Console
 from rich.rule import Rule
 
-from tallystick.domain.errors import DuplicateIdempotencyKey, InsufficientFunds, StorageUnavailable
+from tallystick.domain.errors import (
+    AllocationsExceedBalance,
+    DuplicateIdempotencyKey,
+    InsufficientFunds,
+    StorageUnavailable,
+)
 from tallystick.domain.token import Token
+from tallystick.infrastructure.comparison import differences
 from tallystick.infrastructure.ledger import Ledger
-from tallystick.infrastructure.report import balance_records, fragment_records, print_records, supply_records
+from tallystick.infrastructure.report import (
+    allocation_records,
+    balance_records,
+    contract_records,
+    fragment_records,
+    print_records,
+    supply_records,
+)
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
+from tallystick.projections.shadow_spaces import ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 
 USD = Token("USD", decimals=2, max_supply=1_000_000_00, unit=100_00)
@@ -35,13 +49,18 @@ def run_demo(url: str | Path, console: Console) -> bool:
         _sale(ledger, console)
         _escrow(ledger, console)
         _refusals(ledger, console)
+        _contract(ledger, console)
         before = _figures(ledger)
         _say(console, "The books at the end of the day")
         _show(ledger, console)
     _say(console, "All state is thrown away; the journal is replayed from event one")
     with Ledger.open(url, create=False) as ledger:
         after = _figures(ledger)
-        same = before == after and _projected(ledger) == _stated(ledger)
+        projections = (Balances(), SupplyReserves(), Fragments(), ShadowSpaces())
+        differing = [line for projection in projections for line in differences(ledger, ledger.replay(projection))]
+        for line in differing:
+            console.print(f"  {line}", markup=False)
+        same = before == after and not differing
         events = ledger.verify().position
         console.print(f"{events} events replayed: {'every figure is the same' if same else 'FIGURES DIFFER'}")
         report = ledger.audit()
@@ -94,33 +113,44 @@ def _refusals(ledger: Ledger, console: Console) -> None:
         console.print(f"the first deposit is sent again and not done again: {error}", markup=False)
 
 
+def _contract(ledger: Ledger, console: Console) -> None:
+    with ledger.atomic() as tx:
+        fund = tx.register_contract("loan-fund", backed_by="USD")
+        for investor, amount in (("alice", 200_00), ("seller", 100_00)):
+            fund.fund(investor, amount)
+            fund.alloc(investor)
+            fund.shadow_up(investor, amount)
+    console.print(
+        "a contract is funded by alice with 200.00 and by the seller with 100.00, and mirrors it in their shadow space"
+    )
+    with ledger.atomic() as tx:
+        fund = tx.contract("loan-fund")
+        fund.fund("bob", 10_00, memo="interest")
+        fund.shadow_up_all(10_00)
+    shares = {account: allocation.sats for account, allocation in ledger.contract("loan-fund").allocations().items()}
+    console.print(f"10.00 of interest raise all shares in proportion, in one step: {shares}, a fraction each beside")
+    try:
+        with ledger.atomic() as tx:
+            tx.contract("loan-fund").shadow_up("alice", 1)
+    except AllocationsExceedBalance as error:
+        console.print(f"what the balance does not cover cannot be allocated: {error}", markup=False)
+
+
 def _show(ledger: Ledger, console: Console) -> None:
     tokens = ledger.tokens()
     print_records(console, balance_records(ledger, tokens), tokens, "Balances")
     fragments = [fragment for account in sorted(ledger.balances("USD")) for fragment in ledger.fragments("USD", account)]
     print_records(console, fragment_records(fragments), tokens, "Fragments")
     print_records(console, supply_records(ledger, tokens), tokens, "Supply")
+    print_records(console, contract_records(ledger), tokens, "Contracts")
+    print_records(console, allocation_records(ledger.contract("loan-fund")), tokens, "Allocations")
 
 
 def _figures(ledger: Ledger) -> tuple[Any, ...]:
     balances = ledger.balances("USD")
     fragments = {account: ledger.fragments("USD", account) for account in balances}
-    return balances, fragments, ledger.supply("USD"), ledger.holds("USD", "marketplace")
-
-
-def _stated(ledger: Ledger) -> tuple[Any, ...]:
-    balances = ledger.balances("USD")
-    fragments = {fragment.id: fragment.amount for account in balances for fragment in ledger.fragments("USD", account)}
-    cells = {account: (balance.available, balance.reserved) for account, balance in balances.items()}
-    return cells, fragments, ledger.supply("USD").reserve
-
-
-def _projected(ledger: Ledger) -> tuple[Any, ...]:
-    state = ledger.replay(Balances()).state["USD"]
-    accounts = {*state["available"], *state["reserved"]}
-    cells = {account: (state["available"].get(account, 0), state["reserved"].get(account, 0)) for account in accounts}
-    fragments = {id: amount for id, (_, _, amount, _) in ledger.replay(Fragments()).state.items()}
-    return {a: c for a, c in cells.items() if any(c)}, fragments, ledger.replay(SupplyReserves()).state["USD"]
+    contract = ledger.contract("loan-fund")
+    return balances, fragments, ledger.supply("USD"), ledger.holds("USD", "marketplace"), contract, contract.allocations()
 
 
 def _say(console: Console, text: str) -> None:

@@ -7,6 +7,7 @@ the head as it stands, and until it is left nobody else can append. `append` ret
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import NamedTuple
 
 from tallystick.infrastructure.codec import GENESIS_DIGEST, Row
@@ -39,6 +40,11 @@ class UnclearOutcome(Exception):
 
 class Journal(ABC):
     """What a store must do. Every method raises `StorageUnavailable` where the store cannot be reached."""
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where a cache of what is derived from the journal may be kept; None where that is nowhere."""
+        return None
 
     @abstractmethod
     def head(self) -> Head:

@@ -6,7 +6,7 @@ ends, as one commit or not at all. A ledger may be used from several threads, an
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, Self, TypeVar
 
 from tallystick.domain.account import TOTAL_SUPPLY_RESERVE, check_account
 from tallystick.domain.cells import check_cell, counted_in
-from tallystick.domain.decisions import RegisterToken
+from tallystick.domain.contract import Allocation, allocation_of
+from tallystick.domain.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import (
     Conflict,
     CorruptJournal,
@@ -28,6 +29,7 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.hold import Hold
 from tallystick.domain.instant import to_microseconds
+from tallystick.domain.operations import RegisterToken
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Balance, Supply
 from tallystick.domain.value_object import ValueObject
@@ -35,12 +37,15 @@ from tallystick.infrastructure import audit
 from tallystick.infrastructure.audit import AuditReport
 from tallystick.infrastructure.codec import JournalEvent, Row, decode_events, digest_of
 from tallystick.infrastructure.committer import Committer
+from tallystick.infrastructure.contract_view import ContractsView, ContractView
+from tallystick.infrastructure.follower import Follower
 from tallystick.infrastructure.journal import EMPTY, Journal
 from tallystick.infrastructure.location import open_journal
 from tallystick.infrastructure.state_view import StateView
 from tallystick.infrastructure.transaction import Blocks, TransactionContext, make_request
 from tallystick.projections.projection import ProjectionType
 from tallystick.projections.projection import replay as replay_projection
+from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.transactions import Transaction, transaction_of
 
 Result = TypeVar("Result")
@@ -49,11 +54,18 @@ Result = TypeVar("Result")
 class Ledger:
     """The books of one journal. Use it as a context manager, or call `close`."""
 
-    def __init__(self, journal: Journal, clock: Callable[[], int], new_hold_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Callable[[], int],
+        new_hold_id: Callable[[], str],
+        contracts_in_memory: int = CONTRACTS_IN_MEMORY,
+    ) -> None:
         self._journal = journal
-        self._committer = Committer(journal, clock, new_hold_id)
+        self._committer = Committer(journal, clock, new_hold_id, contracts_in_memory)
         self._books = self._committer.books
         self._blocks = Blocks(self._check_open)
+        self._shadow_spaces = Follower(journal, ShadowSpaces())
         self._closed = False
 
     @classmethod
@@ -62,20 +74,24 @@ class Ledger:
         url: str | Path,
         *,
         create: bool = True,
+        contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
     ) -> Self:
         """The ledger at `url`: "sqlite:///books.db", a `Path`, or "memory:". A missing file is made if `create`.
 
-        `clock` gives the time as an aware datetime, `ids` an id for each new hold. Raises `InvalidURL`, `NotALedger`,
-        `SchemaTooNew`, `StorageUnavailable`, `StorageFull`. A corrupt journal opens, so that `verify` and `audit` can
-        say what is wrong with it; everything else then raises `CorruptJournal`.
+        Up to `contracts_in_memory` contracts stay loaded. `clock` gives the time as an aware datetime, `ids` an id for
+        each new hold. Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`, `StorageFull`. A corrupt
+        journal opens, so that `verify` and `audit` can say what is wrong with it; all else then raises `CorruptJournal`.
         """
+        if type(contracts_in_memory) is not int or contracts_in_memory < 1:
+            raise InvalidRequest(f"contracts_in_memory is an int, 1 or more, not {contracts_in_memory!r}")
         journal = open_journal(url, create=create)
         ledger = cls(
             journal,
             _microseconds_now if clock is None else lambda: to_microseconds(clock()),
             _random_id if ids is None else ids,
+            contracts_in_memory,
         )
         try:
             ledger._committer.catch_up()
@@ -88,8 +104,10 @@ class Ledger:
 
     def close(self) -> None:
         """Closes the journal; every later call is `LedgerClosed`."""
-        self._closed = True
-        self._journal.close()
+        if not self._closed:
+            self._closed = True
+            self._committer.close()
+            self._journal.close()
 
     def __enter__(self) -> Self:
         return self
@@ -192,6 +210,39 @@ class Ledger:
         with self._newest():
             self._books.funds(token)
             return list(self._books.holds(token, check_account(authority)))
+
+    def contract(self, id: str) -> ContractView:
+        """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
+        with self._newest():
+            contract = self._books.contract(id)
+            return ContractView(
+                contract.balance, contract.allocs_sum, contract.num_allocs, contract.backed_by, contract.id, self
+            )
+
+    def contracts(self) -> Mapping[str, ContractView]:
+        """All contracts by id, in the order of their registration; each is loaded when it is asked for."""
+        return ContractsView(self)
+
+    def contract_ids(self) -> list[str]:
+        """The ids of all contracts, in the order of their registration."""
+        with self._newest():
+            return list(self._books.contracts.registered)
+
+    def allocation(self, contract: str, account: str) -> Allocation | None:
+        """What the account is allocated in a contract; None where it has no allocation."""
+        with self._newest():
+            sati = self._books.contract(contract).sati_of(check_account(account))
+        return None if sati is None else allocation_of(sati)
+
+    def allocations(self, contract: str) -> dict[str, Allocation]:
+        """What every account is allocated in a contract."""
+        with self._newest():
+            return dict(self._books.contract(contract).allocations())
+
+    def allocations_of(self, account: str) -> Allocations:
+        """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
+        with self._newest():
+            return self._shadow_spaces.catch_up().allocations_of(check_account(account))
 
     # Reading what happened.
 

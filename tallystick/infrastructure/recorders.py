@@ -1,9 +1,9 @@
-"""The `eventsourcing` library's recorder over a journal: its aggregates and the ledger's tokens in one sequence.
+"""The `eventsourcing` library's recorder over a journal: its aggregates and the ledger's in one sequence.
 
 What applications of that library record is kept as `Foreign` events, each call of `insert_events` as one row, so it has
 positions, digests and audits like all else, and a ledger may be open on the same journal. The ledger's own events are read
-here too: a token is a stream named by its code, an event's topic is its class and its state the JSON that stands in the
-journal. Only the ledger adds to those.
+here too: a token is a stream named by its code and a contract one named by its id, an event's topic is its class and its
+state the JSON that stands in the journal. Only the ledger adds to those.
 
 Failures arrive as the library's errors, with ours as their cause: `OperationalError` where the store failed,
 `InterfaceError` where it was closed, `DataError` for what cannot be stored, `DatabaseError` where the journal is corrupt.
@@ -184,7 +184,7 @@ class JournalRecorder(persistence.ApplicationRecorder):
         if entry is None:
             return -1
         if any(not isinstance(event, Foreign) for _, event in self._versions(entry)):
-            raise IntegrityError(f"{stream} is a token: the ledger alone makes its events")
+            raise IntegrityError(f"{stream} is a token or a contract: the ledger alone makes its events")
         return entry.last_version
 
     def _resolve(self, row: Row, error: UnclearOutcome) -> None:
@@ -243,7 +243,7 @@ class JournalRecorder(persistence.ApplicationRecorder):
                 if isinstance(event, Foreign):
                     yield position, event.version, event
                     continue
-                stream = event.token
+                stream = stream_of(event)
                 if stream not in versions:
                     skipped = sum(stream_of(before) == stream for before in events[:offset])
                     versions[stream] = self._entry_at(stream, row.first_position).first_version - 1 + skipped

@@ -17,11 +17,14 @@ from rich.table import Table
 from tallystick.domain.token import Token
 from tallystick.domain.value_object import ValueObject
 from tallystick.infrastructure.audit import AuditReport
+from tallystick.infrastructure.contract_view import ContractView
 from tallystick.infrastructure.ledger import Ledger
+from tallystick.projections.shadow_spaces import ShadowSpace, ShadowSpaces
 
 Record = dict[str, Any]
 
-NUMBERS = frozenset({"available", "reserved", "total", "max", "reserve", "circulating", "amount", "burned", "minted", "id"})
+MONEY = frozenset({"available", "reserved", "total", "max", "reserve", "circulating", "amount", "burned", "minted"})
+NUMBERS = MONEY | {"id", "balance", "allocs_sum", "num_allocs", "sats", "sati"}
 
 
 def balance_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
@@ -42,6 +45,30 @@ def balance_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
 def supply_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
     """The supply of each token."""
     return [{"token": token.code, **msgspec.structs.asdict(ledger.supply(token.code))} for token in tokens]
+
+
+def contract_record(id: str, contract: ContractView | ShadowSpace) -> Record:
+    """A contract's figures, in satoshis."""
+    return {
+        "contract": id,
+        "backed_by": contract.backed_by or "",
+        "balance": contract.balance,
+        "allocs_sum": contract.allocs_sum,
+        "num_allocs": contract.num_allocs,
+    }
+
+
+def contract_records(ledger: Ledger) -> list[Record]:
+    """Every contract's figures, from one replay: many contracts are sooner replayed than loaded one by one."""
+    return [contract_record(id, space) for id, space in ledger.replay(ShadowSpaces()).spaces.items()]
+
+
+def allocation_records(contract: ContractView) -> list[Record]:
+    """The allocations of a contract, in whole satoshis and exact in sati-satoshis."""
+    return [
+        {"contract": contract.id, "account": account, "sats": allocation.sats, "sati": allocation.sati}
+        for account, allocation in sorted(contract.allocations().items())
+    ]
 
 
 def fragment_records(fragments: Iterable[ValueObject]) -> list[Record]:
@@ -104,6 +131,6 @@ def print_records(console: Console, records: Sequence[Record], tokens: Iterable[
 
 def _text(record: Record, column: str, formats: dict[str, Any]) -> str:
     value = record[column]
-    if column in NUMBERS and column != "id" and record.get("token") in formats:
+    if column in MONEY and record.get("token") in formats:
         return formats[record["token"]](value)
     return str(value)

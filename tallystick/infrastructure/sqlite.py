@@ -61,6 +61,10 @@ class SQLiteJournal(Journal):
             self.close()
             raise
 
+    @property
+    def cache_folder(self) -> Path:
+        return Path(f"{self.path}.cache")
+
     def head(self) -> Head:
         with self._reading as connection:
             return head_of(connection)

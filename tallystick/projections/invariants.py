@@ -1,9 +1,10 @@
 """What must be true of any journal, checked event by event and apart from the code that decides.
 
 This projection keeps its own plain sums and trusts nothing: that a token is registered once and before it moves, that no
-account and no supply reserve goes below zero, that holds are drawn by those who have them and not beyond what they hold, and
+account and no supply reserve goes below zero, that holds are drawn by those who have them and not beyond what they hold,
 that after every transaction the live fragments of each account touched sum to its balance, and those of each hold to the
-hold. Its state is a list of findings, each with the first position at which something was wrong.
+hold, and what `contract_invariants` says of contracts. Its state is a list of findings, each with the first position at
+which something was wrong.
 """
 
 from collections import defaultdict
@@ -15,6 +16,7 @@ import msgspec
 from tallystick.domain.events import (
     RECORDED,
     Burned,
+    ContractEvent,
     FragmentsBurned,
     FragmentsMinted,
     FragmentsReleased,
@@ -26,6 +28,7 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
+from tallystick.projections.contract_invariants import ContractInvariants
 
 FINDINGS_MAX = 100
 """After so many findings no more are collected."""
@@ -60,6 +63,7 @@ class Invariants:
         self._touched: set[tuple[str, str]] = set()
         self._touched_holds: set[str] = set()
         self._movement = 0
+        self._contracts = ContractInvariants(self._find, self._available)
         self._rules: dict[type, Callable[[int, Any], None]] = {
             TokenRegistered: self._registered,
             Minted: self._minted,
@@ -76,12 +80,14 @@ class Invariants:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Checks one event."""
-        kind = event.__class__
-        rule = self._rules.get(kind)
+        if isinstance(event, ContractEvent):
+            self._contracts.apply(position, event)
+            return
+        rule = self._rules.get(event.__class__)
         if rule is None:
             return
         if isinstance(event, RECORDED):
-            self._check_fragments()
+            self._finish_movement()
             self._movement = position
         if not isinstance(event, TokenRegistered) and event.token not in self._tokens:
             self._find(position, f"token {event.token!r} is not registered")
@@ -90,7 +96,8 @@ class Invariants:
 
     def finish(self) -> list[Finding]:
         """Checks what the last transaction left, and gives all findings."""
-        self._check_fragments()
+        self._finish_movement()
+        self._contracts.finish()
         return self.state
 
     def _find(self, position: int, reason: str) -> None:
@@ -162,6 +169,7 @@ class Invariants:
             self._find(position, f"{account} has {self._available[cell]} {token}")
         if self._tokens[token].unit is not None:
             self._touched.add(cell)
+        self._contracts.paid(position, token, account)
 
     # Fragments.
 
@@ -210,6 +218,10 @@ class Invariants:
     def _change_held(self, hold: str, amount: int) -> None:
         self._held_sums[hold] += amount
         self._touched_holds.add(hold)
+
+    def _finish_movement(self) -> None:
+        self._check_fragments()
+        self._contracts.check_backing()
 
     def _check_fragments(self) -> None:
         for token, account in self._touched:

@@ -19,8 +19,9 @@ class Projection(Protocol):
 
     name: str
     version: int
-    state: Any
 
+    @property
+    def state(self) -> Any: ...
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None: ...
 
 

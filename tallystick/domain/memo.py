@@ -1,0 +1,17 @@
+"""A memo: a few words that go with an operation into the journal."""
+
+from tallystick.domain.errors import InvalidRequest
+
+MEMO_LENGTH_MAX = 65_536
+
+
+def check_memo(memo: object) -> str:
+    """The memo itself, where it is text of at most `MEMO_LENGTH_MAX` characters; else `InvalidRequest`."""
+    if not isinstance(memo, str) or len(memo) > MEMO_LENGTH_MAX:
+        raise InvalidRequest(f"a memo is a str of at most {MEMO_LENGTH_MAX} characters, not {str(memo)[:80]!r}")
+    if not memo.isascii():
+        try:
+            memo.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest(f"a memo is text that UTF-8 can write, not {memo[:80]!r}") from None
+    return memo
