@@ -1,4 +1,4 @@
-"""All Hypothesis strategies: accounts, amounts around every boundary, and what a transaction may ask for."""
+"""All Hypothesis strategies: accounts, amounts around every boundary, and what a transaction may ask of money and contracts."""
 
 from hypothesis import strategies as st
 
@@ -37,3 +37,35 @@ steps = st.one_of(
 guards = st.sampled_from(["", "savepoint", "savepoint", "savepoint", "savepoint", "abandoned"])
 plans = st.lists(st.tuples(tokens, steps, guards), min_size=1, max_size=8)
 """The calls of one transaction, each with its token and the savepoint it stands in, if it does."""
+
+
+CONTRACTS = ("figure", "backed", "other")
+HOLDERS = ("alice", "bob", "carol")
+
+contracts = st.sampled_from(CONTRACTS)
+holders = st.sampled_from(HOLDERS)
+satoshis = st.one_of(st.integers(1, 9), st.integers(1, 2_000), st.sampled_from([2**31, 2**64, 2**130]))
+shares = st.one_of(st.just(0), st.integers(1, 9), st.integers(1, 2_000))
+
+contract_steps = st.one_of(
+    st.tuples(st.just("register")),
+    st.tuples(st.just("balance_up"), satoshis),
+    st.tuples(st.just("balance_down"), satoshis),
+    st.tuples(st.just("fund"), holders, satoshis),
+    st.tuples(st.just("defund"), holders, satoshis),
+    st.tuples(st.just("alloc"), holders),
+    st.tuples(st.just("dealloc"), holders, st.booleans()),
+    st.tuples(st.just("shadow_up"), holders, satoshis),
+    st.tuples(st.just("shadow_down"), holders, satoshis),
+    st.tuples(st.just("shadow_up_all"), shares),
+    st.tuples(st.just("shadow_up_all"), shares),
+    st.tuples(st.just("shadow_down_all"), shares),
+    st.tuples(st.just("shadow_down_all"), shares),
+    st.tuples(st.just("drain"), holders),
+    st.tuples(st.just("figures")),
+    st.tuples(st.just("allocation"), holders),
+)
+"""One call on a contract: its name and arguments, the contract left out."""
+
+contract_plans = st.lists(st.tuples(contracts, contract_steps, guards), min_size=1, max_size=10)
+"""The calls of one transaction on contracts, each with its contract and the savepoint it stands in, if it does."""

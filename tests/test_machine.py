@@ -4,29 +4,22 @@ The model knows balances and holds and nothing of columns, fragments, drafts or 
 both, from the same ledger object or another one on the same file, and whatever the model refuses the ledger must refuse.
 """
 
-import copy
-import tempfile
 from collections import defaultdict
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
+from machine import ModelRefusal, TransactingMachine
 from strategies import ACCOUNTS, KEEPERS, plans
 
 from tallystick import (
     Balance,
     Balances,
-    Conflict,
-    DuplicateIdempotencyKey,
     Fragments,
     FragmentState,
     Ledger,
-    NotFound,
-    Refused,
     SupplyReserves,
     Token,
 )
@@ -35,18 +28,6 @@ from tallystick.infrastructure.transaction import TransactionContext
 START = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TOKENS = (Token("PLN", max_supply=2**63), Token("CENT", max_supply=2**66, unit=1000), Token("WEI", max_supply=2**256 - 1))
-
-
-class ModelRefusal(Exception):
-    """The model says no."""
-
-
-class StoppedError(Exception):
-    """A block that ends half-way."""
-
-
-class AbandonedError(Exception):
-    """A savepoint that is given up."""
 
 
 class Model:
@@ -147,47 +128,32 @@ class Model:
             raise ModelRefusal
 
 
-def call(tx: TransactionContext, model: Model, step: tuple[Any, ...]) -> Any:
-    """The step as a call on the transaction."""
-    match step:
-        case ("split", token, owner, amount, weights):
-            return tx.money(token, owner, amount).slice(amount).split(weights)
-        case ("reserve", token, payer, keeper, amount, hours):
-            due = None if hours is None else START + (model.hour + hours) * HOUR
-            return tx.reserve(token, payer, keeper, amount, due)
-        case ("settle_hold", token, id, receiver, amount):
-            authority = model.holds[id][1] if id in model.holds else "keeper"
-            return tx.settle(token, authority, receiver, amount, hold=id)
-        case ("release", _, id, amount):
-            return tx.release(id, amount)
-        case ("expire", _, limit):
-            return tx.expire(limit)
-        case _:
-            return getattr(tx, step[0])(*step[1:])
-
-
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(TransactingMachine):
     """Transactions, refusals, keys, time, reopening, and a second ledger on the same file that comes in between."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.path = Path(self.folder.name) / "books.db"
-        self.model = Model()
-        self.ledgers = [self.open(), self.open()]
-        self.keys: dict[str, int] = {}
+    def make_model(self) -> Model:
+        return Model()
 
-    def open(self) -> Ledger:
+    def open(self, which: int) -> Ledger:
         return Ledger.open(f"sqlite:///{self.path}?durability=normal", clock=lambda: START + self.model.hour * HOUR)
 
-    def teardown(self) -> None:
-        ledger = self.ledgers[0]
-        assert ledger.verify().ok
-        report = ledger.audit()
-        assert report.ok, report.findings
-        for other in self.ledgers:
-            other.close()
-        self.folder.cleanup()
+    def call(self, tx: TransactionContext, model: Model, step: tuple[Any, ...]) -> Any:
+        """The step as a call on the transaction."""
+        match step:
+            case ("split", token, owner, amount, weights):
+                return tx.money(token, owner, amount).slice(amount).split(weights)
+            case ("reserve", token, payer, keeper, amount, hours):
+                due = None if hours is None else START + (model.hour + hours) * HOUR
+                return tx.reserve(token, payer, keeper, amount, due)
+            case ("settle_hold", token, id, receiver, amount):
+                authority = model.holds[id][1] if id in model.holds else "keeper"
+                return tx.settle(token, authority, receiver, amount, hold=id)
+            case ("release", _, id, amount):
+                return tx.release(id, amount)
+            case ("expire", _, limit):
+                return tx.expire(limit)
+            case _:
+                return getattr(tx, step[0])(*step[1:])
 
     @initialize()
     def register_and_fund(self) -> None:
@@ -196,9 +162,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 ledger.register_token(token)
             with ledger.atomic() as tx:
                 for step in [("mint", token.code, account, 25_000) for token in TOKENS for account in ACCOUNTS]:
-                    call(tx, self.model, step)
+                    self.call(tx, self.model, step)
                     self.model.apply(step)
-        self.ledgers[0] = self.open()
+        self.ledgers[0] = self.open(0)
 
     @rule(which=st.integers(0, 1), plan=plans, key=st.sampled_from([None, None, None, *"vwxyz"]), fails=st.integers(0, 9))
     def transact(self, which: int, plan: list[Any], key: str | None, fails: int) -> None:
@@ -210,85 +176,12 @@ class LedgerMachine(RuleBasedStateMachine):
         """One transaction; just before it ends the other ledger does `between`, as a transaction of its own."""
         self.play_transaction(which, plan, between, None, fails=False)
 
-    def play_transaction(self, which: int, plan: list[Any], between: list[Any], key: str | None, *, fails: bool) -> None:
-        ledger = self.ledgers[which]
-        start = copy.deepcopy(self.model)
-        done: list[tuple[tuple[Any, ...], Any]] = []
-        try:
-            with ledger.atomic(key) as tx:
-                assert key not in self.keys
-                planned = copy.deepcopy(start)
-                for token, step, guard in plan:
-                    self.play(tx, planned, token, step, guard, done)
-                if fails:
-                    raise StoppedError
-                self.transact_between(1 - which, between)
-        except StoppedError:
-            return
-        except Conflict:
-            assert between
-            return
-        except DuplicateIdempotencyKey as refusal:
-            assert refusal.receipt.position == self.keys[str(key)]
-            return
-        except (Refused, NotFound):
-            assert not self.follows(done), "the ledger refused what the model allows"
-            return
-        assert self.follows(done), "the ledger did what the model refuses"
-        if key is not None and tx.receipt is not None:
-            self.keys[key] = tx.receipt.position
-
-    def transact_between(self, which: int, plan: list[Any]) -> None:
-        done: list[tuple[tuple[Any, ...], Any]] = []
-        planned = copy.deepcopy(self.model)
-        with self.ledgers[which].atomic() as tx:
-            for token, step, _ in plan:
-                self.play(tx, planned, token, step, "savepoint", done)
-        self.model = planned
-
-    def follows(self, done: list[tuple[tuple[Any, ...], Any]]) -> bool:
-        """Does on the model what was planned, if it can be done on what the model is by now."""
-        after = copy.deepcopy(self.model)
-        try:
-            for step, result in done:
-                after.apply(step, result)
-        except ModelRefusal:
-            return False
-        self.model = after
-        return True
-
-    def play(
-        self, tx: TransactionContext, model: Model, token: str, step: tuple[Any, ...], guard: str, done: list[Any]
-    ) -> None:
-        """A step on the transaction and on the model, who must agree whether it can be done."""
-        concrete = model.resolve(token, step)
-        after = copy.deepcopy(model)
-        try:
-            with tx.savepoint() if guard else nullcontext():
-                result = call(tx, model, concrete)
-                if guard == "abandoned":
-                    raise AbandonedError
-        except AbandonedError:
-            after.apply(concrete, result)
-            return
-        except (Refused, NotFound):
-            try:
-                after.apply(concrete, "refused")
-            except ModelRefusal:
-                if not guard:
-                    raise StoppedError from None
-                return
-            raise AssertionError(f"the ledger refused what the model allows: {concrete}") from None
-        after.apply(concrete, result)
-        model.__dict__.update(after.__dict__)
-        done.append((concrete, result))
-
     @rule(which=st.integers(0, 1), hours=st.integers(0, 2), replay=st.booleans())
     def pause(self, which: int, hours: int, replay: bool) -> None:
         """Time goes by, one of the ledgers is opened anew, and perhaps the projections are rebuilt."""
         self.model.hour += hours
         self.ledgers[which].close()
-        self.ledgers[which] = self.open()
+        self.ledgers[which] = self.open(which)
         if replay:
             self.replay()
 
@@ -336,23 +229,6 @@ class LedgerMachine(RuleBasedStateMachine):
             f.id: [f.token, f.owner, f.amount, f.hold] for a in {*ACCOUNTS, *KEEPERS} for f in ledger.fragments("CENT", a)
         }
         assert fragments == everything
-
-
-class _Yes:
-    """A transaction that takes everything, for asking the model alone."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *arguments, **options: "asked"
-
-    def money(self, token: str, owner: str, amount: int) -> Any:
-        self._model.check(self._model.available[token, owner] >= amount)
-        raise AssertionError("the ledger refused money that is there")
-
-    def expire(self, limit: int) -> int:
-        return min(limit, sum(map(self._model.due, self._model.holds.values())))
 
 
 TestLedger = LedgerMachine.TestCase

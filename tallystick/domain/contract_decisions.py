@@ -9,7 +9,7 @@ from typing import Any
 
 from tallystick.domain.account import check_account
 from tallystick.domain.amount import AMOUNT_MAX
-from tallystick.domain.cells import SPECIAL_ACCOUNTS
+from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder
 from tallystick.domain.contract import SATI_PER_SAT
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
@@ -106,9 +106,8 @@ def _lower_balance(view: View, operation: LowerBalance) -> Sequence[DomainEvent]
 
 
 def _fund(view: View, operation: Fund) -> Sequence[DomainEvent]:
-    """`ContractIsNotBacked`, `InvalidAccount` where the account is a contract's, `InsufficientFunds`."""
-    contract, token = _backed(view, operation.contract)
-    check_is_no_contract(view, token, operation.account)
+    """`ContractIsNotBacked`, `InvalidAccount` where the account's money is not its own to give, `InsufficientFunds`."""
+    contract, token = _backed(view, operation.contract, operation.account)
     available = view.funds(token).available_of(operation.account)
     if available < operation.amount:
         raise InsufficientFunds(token=token, account=operation.account, required=operation.amount, available=max(available, 0))
@@ -119,9 +118,8 @@ def _fund(view: View, operation: Fund) -> Sequence[DomainEvent]:
 
 
 def _defund(view: View, operation: Defund) -> Sequence[DomainEvent]:
-    """`ContractIsNotBacked`, `InvalidAccount` where the account is a contract's, then as lowering the balance."""
-    contract, token = _backed(view, operation.contract)
-    check_is_no_contract(view, token, operation.account)
+    """`ContractIsNotBacked`, `InvalidAccount` as `_fund`, then as lowering the balance."""
+    contract, token = _backed(view, operation.contract, operation.account)
     _check_lowered(contract, operation.amount)
     return (
         Moved(token, contract.id, operation.account, operation.amount, operation.memo),
@@ -219,10 +217,13 @@ def _unbacked(view: View, id: str) -> ContractState:
     return contract
 
 
-def _backed(view: View, id: str) -> tuple[ContractState, str]:
+def _backed(view: View, id: str, account: str) -> tuple[ContractState, str]:
+    """The contract and the token that backs it, of which `account` may give and get."""
     contract = view.contract(id)
     if contract.backed_by is None:
         raise ContractIsNotBacked(contract=id)
+    check_holder(view.funds(contract.backed_by).token, account)
+    check_is_no_contract(view, contract.backed_by, account)
     return contract, contract.backed_by
 
 

@@ -131,7 +131,7 @@ class Draft:
     def apply(self, event: DomainEvent, sign: int = 1) -> None:
         """Adds the event to the draft; with `sign` -1, takes it out again."""
         if type(event) is Moved:
-            available = self._funds[event.token].available
+            available = (self._funds.get(event.token) or self.funds(event.token)).available
             amount = sign * event.amount
             available[event.sender] -= amount
             available[event.receiver] += amount

@@ -14,6 +14,10 @@ class Shadows(Protocol):
         """A contract; `ContractNotFound`."""
         ...
 
+    def is_contract(self, id: object) -> bool:
+        """Whether a contract is registered under the id."""
+        ...
+
     def contract_ids(self) -> Sequence[str]:
         """Every contract's id."""
         ...
@@ -35,7 +39,7 @@ class ContractView:
     allocs_sum: int
     num_allocs: int
     backed_by: str | None = None
-    id: str = ""
+    id: str = field(default="", compare=False)
     _shadows: Shadows | None = field(default=None, repr=False, compare=False)
 
     def allocation(self, account: str) -> Allocation | None:
@@ -55,6 +59,9 @@ class ContractsView(Mapping[str, ContractView]):
 
     def __getitem__(self, id: str) -> ContractView:
         return self._shadows.contract(id)
+
+    def __contains__(self, id: object) -> bool:
+        return self._shadows.is_contract(id)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shadows.contract_ids())

@@ -223,6 +223,11 @@ class Ledger:
         """All contracts by id, in the order of their registration; each is loaded when it is asked for."""
         return ContractsView(self)
 
+    def is_contract(self, id: object) -> bool:
+        """Whether a contract is registered under `id`."""
+        with self._newest():
+            return isinstance(id, str) and self._books.is_contract(id)
+
     def contract_ids(self) -> list[str]:
         """The ids of all contracts, in the order of their registration."""
         with self._newest():
