@@ -62,9 +62,20 @@ class TransactingMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
     def play_transaction(
-        self, which: int, plan: list[Any], between: list[Any], key: str | None, *, fails: bool, place: int | None = None
+        self,
+        which: int,
+        plan: list[Any],
+        between: list[Any],
+        key: str | None,
+        *,
+        fails: bool,
+        place: int | None = None,
+        detour: tuple[Any, ...] | list[Any] = (),
     ) -> None:
-        """Plays `plan`; before its step number `place`, or at its end, the other ledger commits `between`."""
+        """Plays `plan`; before its step number `place`, or at its end, the other ledger commits `between`.
+
+        At the same place `detour` is played in a savepoint and given up.
+        """
         ledger = self.ledgers[which]
         start = copy.deepcopy(self.model)
         done: list[tuple[tuple[Any, ...], Any]] = []
@@ -73,12 +84,14 @@ class TransactingMachine(RuleBasedStateMachine):
                 assert key not in self.keys
                 planned = copy.deepcopy(start)
                 for number, (subject, step, guard) in enumerate(plan):
-                    if number == place:
-                        planned = self.continue_after(1 - which, between, done)
+                    if number == place and between:
+                        planned = self.continue_after(which, between, done)
+                    if number == place and detour:
+                        self.go_astray(tx, planned, detour)
                     self.play(tx, planned, subject, step, guard, done)
                 if fails:
                     raise StoppedError
-                if place is None or place >= len(plan):
+                if between and (place is None or place >= len(plan)):
                     self.transact_between(1 - which, between)
         except StoppedError:
             return
@@ -96,8 +109,9 @@ class TransactingMachine(RuleBasedStateMachine):
             self.keys[key] = tx.receipt.position
 
     def continue_after(self, which: int, between: list[Any], done: list[Any]) -> Any:
-        """Commits `between` in the middle of a plan; gives what the plan so far makes of that, if it can stand on it."""
-        self.transact_between(which, between)
+        """The other commits `between` in the middle of a plan; gives what the plan so far makes of that, if it still can be."""
+        self.transact_between(1 - which, between)
+        self.ledgers[which].tokens()  # reads on
         planned = copy.deepcopy(self.model)
         try:
             for step, result in done:
@@ -105,6 +119,17 @@ class TransactingMachine(RuleBasedStateMachine):
         except ModelRefusal:
             raise StoppedError from None
         return planned
+
+    def go_astray(self, tx: TransactionContext, planned: Any, detour: tuple[Any, ...] | list[Any]) -> None:
+        """Plays steps in a savepoint that is given up."""
+        astray = copy.deepcopy(planned)
+        try:
+            with tx.savepoint():
+                for subject, step, guard in detour:
+                    self.play(tx, astray, subject, step, guard or "savepoint", [])
+                raise AbandonedError
+        except AbandonedError:
+            pass
 
     def transact_between(self, which: int, plan: list[Any]) -> None:
         done: list[tuple[tuple[Any, ...], Any]] = []

@@ -55,6 +55,8 @@ contract_steps = st.one_of(
     st.tuples(st.just("defund"), holders, satoshis),
     st.tuples(st.just("alloc"), holders),
     st.tuples(st.just("dealloc"), holders, st.booleans()),
+    st.tuples(st.just("dealloc"), holders, st.just(True)),
+    st.tuples(st.just("drain"), holders),
     st.tuples(st.just("shadow_up"), holders, satoshis),
     st.tuples(st.just("shadow_down"), holders, satoshis),
     st.tuples(st.just("shadow_up_all"), shares),

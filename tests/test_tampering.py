@@ -11,8 +11,26 @@ import pytest
 
 from tallystick import AuditReport, CorruptJournal, Ledger, NotALedger, SchemaTooNew, StorageUnavailable, Token
 from tallystick.domain.errors import InvalidURL
-from tallystick.domain.events import Burned, FragmentsBurned, FragmentsMinted, Minted, Moved, Reserved, Settled, TokenRegistered
-from tallystick.infrastructure.codec import Foreign, encode_events, make_row
+from tallystick.domain.events import (
+    Allocated,
+    AllShadowsLowered,
+    AllShadowsRaised,
+    BalanceLowered,
+    BalanceRaised,
+    Burned,
+    ContractRegistered,
+    Deallocated,
+    FragmentsBurned,
+    FragmentsMinted,
+    Minted,
+    Moved,
+    Reserved,
+    Settled,
+    ShadowLowered,
+    ShadowRaised,
+    TokenRegistered,
+)
+from tallystick.infrastructure.codec import Foreign, encode_events, make_row, stream_of
 from tallystick.infrastructure.journal import StreamEntry
 from tallystick.infrastructure.sqlite import SQLiteJournal
 
@@ -142,6 +160,15 @@ def test_the_database_refuses_what_is_no_append(path: Path, statement: str) -> N
 
 REGISTERED = TokenRegistered("T", 0, 100, None, "external")
 FRAGMENTED = TokenRegistered("T", 0, 100, 10, "external")
+BACKED = [REGISTERED, Minted("T", "a", 5), ContractRegistered("p", "T")]
+STAKED = [
+    ContractRegistered("p", None),
+    BalanceRaised("p", 10),
+    Allocated("p", "a"),
+    Allocated("p", "b"),
+    ShadowRaised("p", "a", 2),
+    ShadowRaised("p", "b", 1),
+]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +190,31 @@ FRAGMENTED = TokenRegistered("T", 0, 100, 10, "external")
         ([FRAGMENTED, Minted("T", "a", 5), FragmentsMinted("T", "b", 3000, [5])], 2),
         ([FRAGMENTED, Minted("T", "a", 5), FragmentsMinted("T", "a", 3000, [5]), FragmentsBurned("T", [3001])], 4),
         ([Foreign("order-1", 1, "orders:Placed", b"{}"), REGISTERED], None),
+        ([*STAKED, AllShadowsRaised("p", 1, 3), AllShadowsLowered("p", 3, 4), Deallocated("p", "a", 66_666_667, 0)], None),
+        ([*STAKED, ShadowRaised("p", "a", 8)], 7),
+        ([*STAKED, AllShadowsRaised("p", 8, 3)], 7),
+        ([*STAKED, BalanceLowered("p", 8)], 7),
+        ([*STAKED, BalanceRaised("p", -1)], 7),
+        ([*STAKED, BalanceRaised("q", 1)], 7),
+        ([*STAKED, ContractRegistered("p", None)], 7),
+        ([*STAKED, Allocated("p", "a")], 7),
+        ([*STAKED, ShadowRaised("p", "c", 1)], 7),
+        ([*STAKED, ShadowLowered("p", "a", 3)], 7),
+        ([*STAKED, ShadowLowered("p", "a", 2), ShadowLowered("p", "b", 2)], 8),
+        ([*STAKED, AllShadowsRaised("p", 1, 2)], 7),
+        ([*STAKED, AllShadowsLowered("p", 4, 3)], 7),
+        ([*STAKED, AllShadowsRaised("p", 1, 3, 2)], 7),
+        ([*STAKED, Deallocated("p", "a", 2 * 10**8, 0)], 7),
+        ([*STAKED, ShadowLowered("p", "a", 2), Deallocated("p", "a", 0, 1)], 8),
+        ([*STAKED, ShadowLowered("p", "a", 2), Deallocated("p", "a", 1, 0)], 8),
+        ([*BACKED, Moved("T", "a", "p", 3), BalanceRaised("p", 3), Moved("T", "p", "b", 1), BalanceLowered("p", 1)], None),
+        ([*BACKED, Moved("T", "a", "p", 3), BalanceRaised("p", 2)], 4),
+        ([*BACKED, Moved("T", "a", "p", 3), BalanceRaised("p", 3), Moved("T", "p", "a", 1), Moved("T", "a", "p", 1)], 6),
+        ([*BACKED, BalanceRaised("p", 3), Moved("T", "a", "p", 3)], 4),
+        ([*BACKED, Minted("T", "p", 3)], 4),
+        ([REGISTERED, Minted("T", "p", 5), ContractRegistered("p", "T")], 3),
+        ([REGISTERED, ContractRegistered("p", None), Minted("T", "p", 5)], 3),
+        ([REGISTERED, ContractRegistered("p", "U"), Minted("T", "p", 5)], 2),
     ],
 )
 def test_audit_finds_what_cannot_have_happened(tmp_path: Path, events: list[Any], verdict: int | None) -> None:
@@ -170,7 +222,7 @@ def test_audit_finds_what_cannot_have_happened(tmp_path: Path, events: list[Any]
     journal = SQLiteJournal(path)
     counts: dict[str, int] = {}
     for event in events:
-        stream = event.stream if isinstance(event, Foreign) else event.token
+        stream = stream_of(event)
         counts[stream] = counts.get(stream, 0) + 1
     with journal.writing() as head:
         row = make_row(head.digest, 1, 5, (), (len(events),), encode_events(events))

@@ -5,7 +5,7 @@ rounded away: less than one sati-satoshi an allocation and step, and what later 
 checked at the end.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from tallystick.domain.contract import SATI_PER_SAT
@@ -36,10 +36,16 @@ class _Contract:
 
 
 class ContractInvariants:
-    """The contracts' part of an audit. What is wrong goes to `find(position, reason)`; `available` has every cell."""
+    """The contracts' part of an audit, which knows of the `tokens` there are and of what is `available` in every cell.
 
-    def __init__(self, find: Callable[[int, str], None], available: Mapping[tuple[str, str], int]) -> None:
+    What is wrong goes to `find(position, reason)`.
+    """
+
+    def __init__(
+        self, find: Callable[[int, str], None], tokens: Container[str], available: Mapping[tuple[str, str], int]
+    ) -> None:
         self._find = find
+        self._tokens = tokens
         self._available = available
         self._contracts: dict[str, _Contract] = {}
         self._touched: dict[str, int] = {}
@@ -103,8 +109,12 @@ class ContractInvariants:
         if event.contract in self._contracts:
             self._find(position, f"contract {event.contract!r} is registered a second time")
         self._contracts[event.contract] = _Contract(event.backed_by)
-        if event.backed_by is not None:
-            self._touched.setdefault(event.contract, position)
+        if event.backed_by is None:
+            return
+        if event.backed_by not in self._tokens:
+            self._find(position, f"token {event.backed_by!r} is not registered")
+        if self._available.get((event.backed_by, event.contract), 0):
+            self._find(position, f"contract {event.contract!r} is an account that has {event.backed_by} already")
 
     def _balance_changed(self, position: int, contract: _Contract, event: BalanceRaised | BalanceLowered) -> None:
         contract.balance += event.amount if isinstance(event, BalanceRaised) else -event.amount

@@ -63,7 +63,7 @@ class Invariants:
         self._touched: set[tuple[str, str]] = set()
         self._touched_holds: set[str] = set()
         self._movement = 0
-        self._contracts = ContractInvariants(self._find, self._available)
+        self._contracts = ContractInvariants(self._find, self._tokens, self._available)
         self._rules: dict[type, Callable[[int, Any], None]] = {
             TokenRegistered: self._registered,
             Minted: self._minted,
