@@ -71,3 +71,11 @@ contract_steps = st.one_of(
 
 contract_plans = st.lists(st.tuples(contracts, contract_steps, guards), min_size=1, max_size=10)
 """The calls of one transaction on contracts, each with its contract and the savepoint it stands in, if it does."""
+
+scalings = st.tuples(
+    st.sampled_from(["add", "add", "remove", "change", "change", "scale", "scale", "scale", "get", "settle", "undo"]),
+    st.sampled_from("abcd"),
+    st.integers(1, 1_000),
+    st.integers(0, 2_000),
+)
+"""One call on values that are scaled together: what, which, how much or the old sum, the new sum or how often."""
