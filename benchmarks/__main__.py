@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import contracts, workloads
 from benchmarks.timing import Result
-from benchmarks.workloads import WORKLOADS
 
 QUICK = 20
+WORKLOADS = {**workloads.WORKLOADS, **contracts.WORKLOADS}
 
 
 def main() -> None:

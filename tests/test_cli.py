@@ -27,6 +27,11 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tx.mint("USD", "alice", 500_00, memo="a [bold] deposit")
             tx.transfer("USD", "alice", "bob", 30_50)
             tx.mint("[red]", "a" * 128, 2**255)
+            pool = tx.register_contract("pool[1]", backed_by="[red]")
+            pool.fund("a" * 128, 2**70)
+            pool.alloc("bob")
+            pool.shadow_up("bob", 2**69)
+            tx.register_contract("empty")
     return path
 
 
@@ -46,9 +51,14 @@ def tampered(books: Path, tmp_path: Path, statement: str) -> Path:
     [
         (["balances"], "USD\talice\t469.50\t0.00\t469.50"),
         (["balances", "USD"], "USD\tbob\t30.50\t0.00\t30.50"),
-        (["balances", "[red]"], "[red]\t" + "a" * 128 + f"\t{2**255}\t0\t{2**255}"),
+        (["balances", "[red]"], "[red]\t" + "a" * 128 + f"\t{2**255 - 2**70}\t0\t{2**255 - 2**70}"),
         (["supply", "USD"], "USD\t10000.00\t9500.00\t500.00"),
+        (["contracts"], f"pool[1]\t[red]\t{2**70}\t{2**69}\t1\nempty\t\t0\t0\t0\n"),
+        (["contract", "pool[1]"], f"pool[1]\t[red]\t{2**70}\t{2**69}\t1\n"),
+        (["contract", "pool[1]"], f"pool[1]\tbob\t{2**69}\t{2**69 * 10**8}\n"),
+        (["contract", "empty"], "empty\t\t0\t0\t0\n"),
         (["history", "USD", "alice"], "a [bold] deposit"),
+        (["replay", "--projection", "shadow_spaces"], "shadow_spaces\t"),
         (["replay"], "balances\t"),
         (["replay", "--projection", "fragments"], "fragments\t"),
         (["replay", "--projection", "supply_reserves"], "supply_reserves\t"),
@@ -68,7 +78,10 @@ def test_reading(books: Path, arguments: list[str], verdict: str) -> None:
 
 def test_json_is_exact(books: Path) -> None:
     found = json.loads(run("balances", "[red]", "--json", "--url", books).stdout)
-    assert found == [{"token": "[red]", "account": "a" * 128, "available": 2**255, "reserved": 0, "total": 2**255}]
+    left = 2**255 - 2**70
+    assert found[0] == {"token": "[red]", "account": "a" * 128, "available": left, "reserved": 0, "total": left}
+    contract = json.loads(run("contract", "pool[1]", "--json", "--url", books).stdout)
+    assert (contract["balance"], contract["allocations"][0]["sati"]) == (2**70, 2**69 * 10**8)
     history = json.loads(run("history", "USD", "alice", "--after", 3, "--limit", 1, "--json", "--url", books).stdout)
     assert [(row["sender"], row["receiver"], row["burned"]) for row in history] == [("alice", "bob", 30_50)]
 
@@ -78,6 +91,7 @@ def test_json_is_exact(books: Path) -> None:
     [
         (["balances"], 2, "no ledger is named"),
         (["balances", "EUR", "--url", "BOOKS"], 2, "error: token_not_found"),
+        (["contract", "nobody", "--url", "BOOKS"], 2, "error: contract_not_found"),
         (["history", "USD", "no body", "--url", "BOOKS"], 2, "error: invalid_account"),
         (["replay", "--upto", "1000", "--url", "BOOKS"], 2, "error: invalid_position"),
         (["replay", "--projection", "other", "--url", "BOOKS"], 2, "one of balances"),
@@ -130,7 +144,15 @@ def test_importing(tmp_path: Path) -> None:
 def test_the_demonstration(tmp_path: Path, named: bool) -> None:
     done = run("demo", *(["--url", tmp_path / "demo.db"] if named else []))
     assert done.returncode == 0, done.stdout + done.stderr
-    for promise in ("every figure is the same", "audit: nothing to find", "refused", "not done again", "Fragments", "reserved"):
+    for promise in (
+        "every figure is the same",
+        "audit: nothing to find",
+        "refused",
+        "not done again",
+        "Fragments",
+        "reserved",
+        "loan-fund",
+    ):
         assert promise in done.stdout
     if named:
         assert run("audit", "--url", tmp_path / "demo.db").returncode == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tallystick import ContractView, InvalidRequest, Ledger
+from tallystick.domain.scaling import STEPS_KEPT
 from tallystick.infrastructure.codec import Row
 from tallystick.infrastructure.contract_shelf import SNAPSHOT_EVENTS
 from tallystick.infrastructure.journal import VERSION_MAX, StreamEntry
@@ -133,6 +134,33 @@ def test_another_ledgers_commits_reach_a_loaded_contract(many: Path) -> None:
         assert other.contract("c5") == ContractView(15, 15, 1)
         view = other.contract("c5")
         assert view.allocation("alice") == other.allocation("c5", "alice")
+
+
+def test_loading_stops_where_the_books_have_read_to(many: Path) -> None:
+    with Ledger.open(many) as one, Ledger.open(many) as other:
+        with other.atomic() as tx:
+            with one.atomic() as before:
+                before.contract("c5").balance_up(10)
+            tx.contract("c5").alloc("bob")
+        assert other.contract("c5") == one.contract("c5") == ContractView(15, 5, 2)
+
+
+def test_the_steps_that_a_contract_remembers_are_bounded(tmp_path: Path) -> None:
+    with Ledger.open(f"sqlite:///{tmp_path / 'books.db'}?durability=normal") as ledger:
+        with ledger.atomic() as tx:
+            contract = tx.register_contract("pool")
+            contract.balance_up(10**6)
+            for account, amount in (("a", 100), ("b", 271), ("c", 3)):
+                contract.alloc(account)
+                contract.shadow_up(account, amount)
+        for _ in range(40):
+            with ledger.atomic() as tx:
+                for _ in range(50):
+                    tx.contract("pool").shadow_up_all(1)
+                    tx.contract("pool").shadow_down_all(1)
+        values = ledger._committer.books.contract("pool").values
+        assert values.steps_kept < 2 * STEPS_KEPT < 4_000
+        assert ledger.audit().ok
 
 
 def test_a_large_contract_loads_from_its_snapshot(large: Path) -> None:

@@ -419,6 +419,21 @@ def test_steps_are_executed_on_the_newest_state(pool: Any, ledger: Ledger) -> No
     assert {a: s.sati for a, s in ledger.contract("pool").allocations().items()} == {"alice": 325 * SAT, "bob": 125 * SAT}
 
 
+def test_what_was_undone_stays_undone_when_others_come_in_between(pool: Any, ledger: Ledger) -> None:
+    pool(STAKED)
+    with ledger.atomic() as tx:
+        contract = tx.contract("pool")
+        contract.shadow_up_all(100)
+        with pytest.raises(ZeroDivisionError), tx.savepoint():
+            contract.shadow_down("alice", 100)
+            contract.alloc("carol")
+            raise ZeroDivisionError
+        elsewhere(ledger, lambda other: other.contract("pool").shadow_up("alice", 100))
+        assert contract.allocation("alice") == Allocation(500 * SAT, 500)
+        assert contract.allocation("carol") is None
+    assert figures(ledger) == (1000, 500, 1)
+
+
 def test_savepoints_and_rollback_over_all_models(ledger: Ledger) -> None:
     def everything(tx: Any, contract: Any) -> str:
         tx.mint("PLN", "bob", 7)

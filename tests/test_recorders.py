@@ -363,6 +363,20 @@ class Collected:
         self.state.append(getattr(event, "topic", f"tallystick.domain.events:{type(event).__name__}"))
 
 
+def test_a_contracts_events_can_be_read(recorder: JournalRecorder, beside: Ledger) -> None:
+    for amount in (5, 6):
+        with beside.atomic() as tx:
+            contract = tx.contract("pool") if beside.is_contract("pool") else tx.register_contract("pool")
+            contract.balance_up(amount)
+            tx.register_contract(f"other-{amount}")
+    found = recorder.select_events("pool")
+    assert [event.originator_version for event in found] == [1, 2, 3]
+    assert found[2] == StoredEvent("pool", 3, "tallystick.domain.events:BalanceRaised", b'["BalanceRaised","pool",6,""]')
+    assert len(recorder.select_notifications(None, 100, topics=["tallystick.domain.events:ContractRegistered"])) == 3
+    with pytest.raises(IntegrityError, match="pool"):
+        recorder.insert_events(stored("pool", 4))
+
+
 def test_a_tokens_events_can_be_read(recorder: JournalRecorder, beside: Ledger) -> None:
     fill(recorder, beside, commits=12)
     (first, *rest) = recorder.select_events("USD")
