@@ -1,0 +1,120 @@
+"""Reading the books: what a ledger answers about the state it stands at. Amounts are in the token's smallest unit."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+from tallystick.domain.account import TOTAL_SUPPLY_RESERVE, check_account
+from tallystick.domain.books import Books
+from tallystick.domain.cells import check_cell, counted_in
+from tallystick.domain.contract import Allocation, allocation_of
+from tallystick.domain.errors import HoldNotFound
+from tallystick.domain.hold import Hold
+from tallystick.domain.token import Token
+from tallystick.domain.token_state import Balance, Supply
+from tallystick.domain.value_object import ValueObject
+from tallystick.infrastructure.contract_view import ContractsView, ContractView
+from tallystick.infrastructure.state_view import StateView
+
+
+class Reading(ABC):
+    """The answers. Whoever gives them says what the books are, and how to have them stand still."""
+
+    _books: Books
+
+    @abstractmethod
+    def _newest(self) -> AbstractContextManager[object]:
+        """Brings the books up to date; while it is entered they do not change."""
+
+    def token(self, code: str) -> Token:
+        """The token registered under `code`; else `TokenNotFound`."""
+        with self._newest():
+            return self._books.funds(code).token
+
+    def tokens(self) -> list[Token]:
+        """All tokens, in the order of their registration."""
+        with self._newest():
+            return self._books.tokens()
+
+    def balance(self, token: str, account: str) -> Balance:
+        """What `account` has; zeros where it was never heard of."""
+        with self._newest():
+            funds = self._books.funds(token)
+            check_cell(funds.token, check_account(account))
+            if account == TOTAL_SUPPLY_RESERVE:
+                return Balance(funds.reserve, 0, funds.reserve)
+            return funds.balance_of(account)
+
+    def balances(self, token: str) -> dict[str, Balance]:
+        """Every account that has something of the token."""
+        with self._newest():
+            return dict(self._books.funds(token).balances())
+
+    @property
+    def state(self) -> StateView:
+        """The double map: `state[first][second]` is the cell of that pair; `MeaninglessCell` where it has no meaning."""
+        return StateView(self)
+
+    def cell(self, first: str, second: str) -> int:
+        """`state[first][second]`."""
+        with self._newest():
+            token = counted_in(first, second, self._books.token)
+            return self.balance(token.code, second).total
+
+    def supply(self, token: str) -> Supply:
+        """What is in circulation and what is left in the reserve."""
+        with self._newest():
+            return self._books.funds(token).supply()
+
+    def fragments(self, token: str, account: str) -> list[ValueObject]:
+        """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""
+        with self._newest():
+            self._books.funds(token)
+            return self._books.fragments(token, check_account(account))
+
+    def hold(self, id: str) -> Hold:
+        """The open hold of this id; else `HoldNotFound`."""
+        with self._newest():
+            hold = self._books.hold(id) if isinstance(id, str) else None
+        if hold is None:
+            raise HoldNotFound(hold=id)
+        return hold
+
+    def holds(self, token: str, authority: str) -> list[Hold]:
+        """The open holds that `authority` keeps in a token, oldest first."""
+        with self._newest():
+            self._books.funds(token)
+            return list(self._books.holds(token, check_account(authority)))
+
+    def contract(self, id: str) -> ContractView:
+        """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
+        with self._newest():
+            contract = self._books.contract(id)
+            return ContractView(
+                contract.balance, contract.allocs_sum, contract.num_allocs, contract.backed_by, contract.id, self
+            )
+
+    def contracts(self) -> Mapping[str, ContractView]:
+        """All contracts by id, in the order of their registration; each is loaded when it is asked for."""
+        return ContractsView(self)
+
+    def is_contract(self, id: object) -> bool:
+        """Whether a contract is registered under `id`."""
+        with self._newest():
+            return isinstance(id, str) and self._books.is_contract(id)
+
+    def contract_ids(self) -> list[str]:
+        """The ids of all contracts, in the order of their registration."""
+        with self._newest():
+            return list(self._books.contracts.registered)
+
+    def allocation(self, contract: str, account: str) -> Allocation | None:
+        """What the account is allocated in a contract; None where it has no allocation."""
+        with self._newest():
+            sati = self._books.contract(contract).sati_of(check_account(account))
+        return None if sati is None else allocation_of(sati)
+
+    def allocations(self, contract: str) -> dict[str, Allocation]:
+        """What every account is allocated in a contract."""
+        with self._newest():
+            return dict(self._books.contract(contract).allocations())
