@@ -210,13 +210,3 @@ def test_reading(ledger: Ledger) -> None:
     state = ledger.replay(ShadowSpaces()).state
     assert state["one"] == {"balance": 1000, "allocs_sum": 150, "num_allocs": 1, "allocations": {"alice": 150 * SAT}}
     assert state["two"] == {"balance": 1000, "allocs_sum": 0, "num_allocs": 1, "allocations": {"two": 0}}
-
-
-def test_a_token_and_a_contract_of_one_name(ledger: Ledger) -> None:
-    with ledger.atomic() as tx:
-        tx.mint("USD", "alice", 500)
-        tx.register_contract("USD", backed_by="USD").fund("alice", 100)
-        tx.transfer("USD", "alice", "bob", 10)
-    assert figures(ledger, "USD") == (100, 0, 0)
-    assert ledger.balance("USD", "USD").total == 100
-    assert ledger.audit().ok

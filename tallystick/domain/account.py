@@ -30,7 +30,7 @@ DAO_RESERVED_ACCOUNT = address(b"\xfe" * ADDRESS_BYTES)
 
 def check_account(account: object) -> str:
     """The account itself, where it is one; else `InvalidAccount`."""
-    if not isinstance(account, str):
+    if type(account) is not str:
         raise InvalidAccount(f"an account is a str, not {account!r}")
     if not 1 <= len(account) <= ACCOUNT_LENGTH_MAX:
         raise InvalidAccount(f"an account has 1 to {ACCOUNT_LENGTH_MAX} characters, not {len(account)}: {account[:140]!r}")

@@ -15,7 +15,7 @@ def check_amount(amount: object, what: str = "an amount") -> int:
     if isinstance(amount, bool) or not isinstance(amount, int):
         raise InvalidAmount(f"{what} is an int in the token's smallest unit, not {amount!r}")
     if amount <= 0:
-        raise InvalidAmount(f"{what} is above zero, not {amount}")
+        raise InvalidAmount(f"{what} is above zero, not {amount if amount > -AMOUNT_MAX else hex(amount)}")
     if amount > AMOUNT_MAX:
         raise InvalidAmount(f"{what} is at most 2**256 - 1, not {amount:#x}")
     return int(amount)

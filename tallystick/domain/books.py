@@ -44,10 +44,14 @@ class Books:
     def __init__(self, shelf: Shelf | None = None, contracts_in_memory: int = CONTRACTS_IN_MEMORY) -> None:
         self._shelf = shelf
         self._contracts_in_memory = contracts_in_memory
+        self.generation = 0
+        self.contracts = Contracts(None, 1)
         self.reset()
 
     def reset(self) -> None:
-        """Makes the books as empty as new ones."""
+        """Makes the books as empty as new ones. What was got of them before is not theirs any more."""
+        self.generation += 1
+        self.contracts.detach()
         self.contracts = Contracts(self._shelf, self._contracts_in_memory)
         self.is_contract = self.contracts.registered.__contains__
         self._tokens: dict[str, TokenState] = {}
@@ -73,7 +77,7 @@ class Books:
 
     def funds(self, code: object) -> TokenState:
         """The token's aggregate; `TokenNotFound` where none is registered under the code."""
-        if isinstance(code, str):
+        if type(code) is str:
             funds = self._tokens.get(code)
             if funds is not None:
                 return funds
@@ -88,6 +92,10 @@ class Books:
     def tokens(self) -> list[Token]:
         """All tokens, in the order of their registration."""
         return [funds.token for funds in self._tokens.values()]
+
+    def is_owed(self, account: str) -> bool:
+        """Whether the account has paid into a hold that is open, and may get it back."""
+        return self._holds.has_payer(account)
 
     def knows_account(self, account: str) -> bool:
         """Whether the account was ever named in a movement of any token."""

@@ -48,6 +48,7 @@ class Contract:
         self.balance = 0
         self.allocs_sum = 0
         self.changes = 0  # how many events have made it what it is
+        self._settled_changes = 0
         self.values = ScaledValues() if values is None else values
         self._rules: dict[type, Callable[[Any, int], None]] = {
             BalanceRaised: self._balance_raised,
@@ -67,6 +68,11 @@ class Contract:
     def num_allocs(self) -> int:
         """How many accounts have an allocation, be it 0."""
         return len(self.values)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing was applied since the last `settle` that still stands."""
+        return self.changes == self._settled_changes
 
     def sati_of(self, account: str) -> int | None:
         """The account's allocation in sati-satoshis; None where it has none."""
@@ -96,6 +102,7 @@ class Contract:
     def settle(self) -> None:
         """What was applied so far is durable and will not be taken back."""
         self.values.settle()
+        self._settled_changes = self.changes
 
     def _balance_raised(self, event: BalanceRaised, sign: int) -> None:
         self.balance += sign * event.amount

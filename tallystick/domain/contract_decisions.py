@@ -83,11 +83,10 @@ def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
         raise ContractAlreadyRegistered(contract=id)
     if operation.backed_by is not None:
         view.funds(operation.backed_by)
-    token = view.token(id)
-    if token is not None and token.role != "external":
-        raise NameInUse("the settlement token's name cannot be a contract's", name=id)
-    if view.knows_account(id):
-        raise NameInUse("it is an account that has moved money, and a contract's own account begins empty", name=id)
+    if view.token(id) is not None:
+        raise NameInUse("it is a token", name=id)
+    if view.holder_of_anything(id) or view.is_owed(id):
+        raise NameInUse("it is an account that has or may get back money, and a contract's own begins empty", name=id)
     return (ContractRegistered(id, operation.backed_by),)
 
 

@@ -40,16 +40,21 @@ class Contracts:
 
     def get(self, id: object) -> Contract:
         """The contract, loaded if it has to be; `ContractNotFound` where none is registered under the id."""
-        if not isinstance(id, str) or id not in self.registered:
+        if type(id) is not str or id not in self.registered:
             raise ContractNotFound(contract=id)
         contract = self._in_memory.get(id)
         if contract is not None:
             self._in_memory.move_to_end(id)
             return contract
-        assert self._shelf is not None, "these books are kept without contracts' contents"
+        if self._shelf is None:
+            raise ContractNotFound(contract=id)  # these books are kept without what is in contracts, or are no more
         contract = self._in_memory[id] = self._shelf.load(id, self.registered[id])
         self._make_room()
         return contract
+
+    def detach(self) -> None:
+        """These contracts are no more the newest: nothing of them may reach the shelf."""
+        self._shelf = None
 
     def in_memory(self) -> Iterator[Contract]:
         """The contracts that are in memory."""
@@ -76,8 +81,11 @@ class Contracts:
         """Takes back the newest event."""
         if isinstance(event, ContractRegistered):
             del self.registered[event.contract], self._in_memory[event.contract], self._changed[event.contract]
-        else:
-            self._in_memory[event.contract].revert(event)
+            return
+        contract = self._in_memory[event.contract]
+        contract.revert(event)
+        if contract.is_settled:
+            self._changed.pop(event.contract, None)
 
     def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""

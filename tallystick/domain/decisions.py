@@ -66,6 +66,8 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
         return ()
     if known is not None:
         raise TokenAlreadyRegistered(f" as {known}, not {token}", token=token.code)
+    if view.is_contract(token.code):
+        raise NameInUse("it is a contract", name=token.code)
     if token.role == "settlement":
         for other in view.tokens():
             if other.role == "settlement":
@@ -74,8 +76,6 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
             raise NameInUse(
                 "it is an account that holds something, and a settlement token begins with nothing", name=token.code
             )
-        if view.is_contract(token.code):
-            raise NameInUse("it is a contract", name=token.code)
     return (TokenRegistered(token.code, token.decimals, token.max_supply, token.unit, token.role),)
 
 

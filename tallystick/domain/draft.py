@@ -41,6 +41,10 @@ class DraftFunds:
         self.claimed: defaultdict[str, int] = defaultdict(int)
         self._holders: set[str] = set()
 
+    def rebase(self, funds: TokenState) -> None:
+        """The books' cells are these from here on."""
+        self._funds = funds
+
     def check_holder(self, account: str) -> None:
         """Raises as `cells.check_holder` does; an account that passed is not checked again."""
         if type(account) is not str or account not in self._holders:
@@ -66,17 +70,28 @@ class Draft:
 
     def __init__(self, books: Books) -> None:
         self._books = books
+        self._generation = books.generation
         self._funds: dict[str, DraftFunds] = {}
         self._opened: dict[str, Hold] = {}
         self._drawn: defaultdict[str, int] = defaultdict(int)
-        self._contracts = ContractDrafts(books.contracts)
+        self._contracts = ContractDrafts(books)
         self.is_contract = self._contracts.registered
 
     def funds(self, code: str) -> DraftFunds:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
         funds = self._funds.get(code) if type(code) is str else None
+        if funds is None or self._generation != self._books.generation:
+            return self._find(code)
+        return funds
+
+    def _find(self, code: str) -> DraftFunds:
+        known = self._books.funds(code)
+        if self._generation != self._books.generation:  # they were dropped and read anew
+            for drafted, funds in self._funds.items():
+                funds.rebase(self._books.funds(drafted))
+            self._generation = self._books.generation
+        funds = self._funds.get(known.token.code)
         if funds is None:
-            known = self._books.funds(code)
             funds = self._funds[known.token.code] = DraftFunds(known)
         return funds
 
@@ -89,13 +104,16 @@ class Draft:
         return self._books.tokens()
 
     def holder_of_anything(self, account: str) -> bool:
-        """Whether the account has a cell above zero in the books."""
-        return self._books.holder_of_anything(account)
+        """Whether the account would have a cell above zero in any token."""
+        for token in self._books.tokens():
+            cells = self._funds.get(token.code) or self._books.funds(token.code)
+            if cells.available_of(account) or cells.held_of(account):
+                return True
+        return False
 
-    def knows_account(self, account: str) -> bool:
-        """Whether the account was ever named in a movement, or has or owes something in the draft."""
-        drafted = any(funds.available.get(account) or funds.held.get(account) for funds in self._funds.values())
-        return drafted or self._books.knows_account(account)
+    def is_owed(self, account: str) -> bool:
+        """Whether the account has paid into a hold that is open, and may get it back."""
+        return self._books.is_owed(account) or any(hold.payer == account for hold in self._opened.values())
 
     def contract(self, id: object) -> Contract:
         """The contract as drafted; `ContractNotFound` where none is registered under the id."""

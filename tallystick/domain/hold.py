@@ -5,6 +5,7 @@ last `forget` replaced is remembered, so that a commit which fails can be taken 
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -37,6 +38,7 @@ class Holds:
         self._queues: dict[tuple[str, str], dict[str, None]] = {}
         self._due: list[tuple[int, int, str]] = []
         self._before: dict[str, Hold] = {}
+        self._payers: Counter[str] = Counter()
 
     def get(self, hold: str) -> Hold | None:
         """The open hold of this id."""
@@ -61,12 +63,17 @@ class Holds:
     def open(self, hold: Hold) -> None:
         """A new hold, the youngest of its authority."""
         self._open[hold.id] = hold
+        self._payers[hold.payer] += 1
         self._queues.setdefault((hold.token, hold.authority), {})[hold.id] = None
         if hold.expires_at is not None:
             if len(self._due) > 2 * len(self._open) + 64:
                 self._due = [entry for entry in self._due if entry[2] in self._open]
                 heapq.heapify(self._due)
             heapq.heappush(self._due, (hold.expires_at, hold.position, hold.id))
+
+    def has_payer(self, account: str) -> bool:
+        """Whether the account has paid into an open hold."""
+        return self._payers[account] > 0
 
     def draw(self, hold: str, amount: int) -> None:
         """`amount` leaves the hold; at nothing it is closed."""
@@ -92,6 +99,9 @@ class Holds:
     def cancel(self, hold: str) -> None:
         """The hold is no more."""
         old = self._open.pop(hold)
+        self._payers[old.payer] -= 1
+        if not self._payers[old.payer]:
+            del self._payers[old.payer]
         queue = self._queues[old.token, old.authority]
         del queue[hold]
         if not queue:

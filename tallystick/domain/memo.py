@@ -7,7 +7,7 @@ MEMO_LENGTH_MAX = 65_536
 
 def check_memo(memo: object) -> str:
     """The memo itself, where it is text of at most `MEMO_LENGTH_MAX` characters; else `InvalidRequest`."""
-    if not isinstance(memo, str) or len(memo) > MEMO_LENGTH_MAX:
+    if type(memo) is not str or len(memo) > MEMO_LENGTH_MAX:
         raise InvalidRequest(f"a memo is a str of at most {MEMO_LENGTH_MAX} characters, not {str(memo)[:80]!r}")
     if not memo.isascii():
         try:

@@ -143,7 +143,8 @@ class Plan(Recording):
         """Registers a contract with a balance of 0 and an empty shadow space, and gives it.
 
         With `backed_by`, a token's code, its balance is that token's and lies in the contract's own account.
-        `ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse` where an account of that name has moved money.
+        `ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse` where an account of that name has money or may
+        get some back, or a token has the name.
         """
         self._check_open()
         with self._reading:
@@ -248,5 +249,5 @@ class Plan(Recording):
 
 
 def _check_hold_id(hold: object) -> None:
-    if not isinstance(hold, str):
+    if type(hold) is not str:
         raise InvalidRequest(f"a hold's id is a str, not {hold!r}")

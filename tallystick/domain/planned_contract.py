@@ -9,6 +9,7 @@ from typing import Protocol
 from tallystick.domain.account import check_account
 from tallystick.domain.amount import check_amount
 from tallystick.domain.contract import Allocation, allocation_of
+from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.memo import check_memo
 from tallystick.domain.operations import (
     Allocate,
@@ -75,7 +76,9 @@ class PlannedContract:
 
         `AccountNotAllocated`, `AllocationNotZero`. With the last allocation the sum becomes 0.
         """
-        self._plan.propose_for_contract(Deallocate(self.id, check_account(account), bool(drop_fraction), check_memo(memo)))
+        if type(drop_fraction) is not bool:
+            raise InvalidRequest(f"drop_fraction is True or False, not {drop_fraction!r}")
+        self._plan.propose_for_contract(Deallocate(self.id, check_account(account), drop_fraction, check_memo(memo)))
 
     def shadow_up(self, account: str, amount: int, *, memo: str = "") -> None:
         """Adds to the account's allocation: `AccountNotAllocated`, `AllocationsExceedBalance`."""

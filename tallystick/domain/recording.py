@@ -12,7 +12,7 @@ from typing import Protocol
 from tallystick.domain.books import Books
 from tallystick.domain.decisions import decide
 from tallystick.domain.draft import Draft, DraftFunds
-from tallystick.domain.errors import NotFound, Refused, TransactionClosed
+from tallystick.domain.errors import InvalidRequest, NotFound, Refused, TransactionClosed
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.money import Purse
 from tallystick.domain.operations import Operation
@@ -90,7 +90,7 @@ class Recording:
         """Decides an operation against the draft and records it. What is refused is decided again at the journal's head."""
         try:
             events = decide(self._draft, operation, self._now)
-        except (Refused, NotFound):
+        except (Refused, NotFound, InvalidRequest):
             events = self._decide_at_head(operation)
         for event in events:
             self._draft.apply(event)

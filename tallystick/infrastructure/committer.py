@@ -121,7 +121,13 @@ class Committer:
                 return False
             self._behind = True
             before = self._head
-            self._read_on()
+            try:
+                self._read_on()
+            except LedgerError:
+                raise
+            except BaseException:
+                self._reset()  # interrupted who knows where: the journal knows what stands
+                raise
             self._behind = False
             return self._head != before
 

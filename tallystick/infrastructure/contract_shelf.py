@@ -51,6 +51,7 @@ class ContractShelf:
             for event in self._events(entry.first_position).get(id, ()):
                 contract.apply(event)
             contract.settle()
+        contract.settle()
         return contract
 
     def put_away(self, contract: Contract) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tallystick.domain.contract import Allocation
+from tallystick.domain.errors import ContractNotFound
 
 
 class Shadows(Protocol):
@@ -62,6 +63,12 @@ class ContractsView(Mapping[str, ContractView]):
 
     def __contains__(self, id: object) -> bool:
         return self._shadows.is_contract(id)
+
+    def get(self, id: str, default: Any = None, /) -> Any:
+        try:
+            return self[id]
+        except ContractNotFound:
+            return default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shadows.contract_ids())

@@ -1,5 +1,6 @@
 """A follower: a projection that is built when it is first asked for, and after that reads only what was added."""
 
+from collections.abc import Callable
 from typing import Generic
 
 from tallystick.domain.errors import CorruptJournal
@@ -9,18 +10,29 @@ from tallystick.projections.projection import ProjectionType, replay
 
 
 class Follower(Generic[ProjectionType]):
-    """`projection` as of the last `catch_up`."""
+    """The projection that `make` begins, as of the last `catch_up`."""
 
-    def __init__(self, journal: Journal, projection: ProjectionType) -> None:
+    def __init__(self, journal: Journal, make: Callable[[], ProjectionType]) -> None:
         self._journal = journal
+        self._make = make
+        self._begin()
+
+    def _begin(self) -> None:
         self._head = EMPTY
-        self.projection = projection
+        self._projection = self._make()
 
     def catch_up(self) -> ProjectionType:
         """Applies what was appended since the last call, and gives the projection. Raises `CorruptJournal`."""
+        try:
+            self._read_on()
+        except BaseException:
+            self._begin()  # a row may have been applied in part
+            raise
+        return self._projection
+
+    def _read_on(self) -> None:
         for row in self._journal.rows(after=self._head.position):
             if digest_of(self._head.digest, row) != row.digest:
                 raise CorruptJournal("its digest does not fit", position=row.first_position)
-            replay(self.projection, [(row.first_position, row.recorded_at, decode_events(row))])
+            replay(self._projection, [(row.first_position, row.recorded_at, decode_events(row))])
             self._head = Head(row.last_position, row.digest, row.recorded_at)
-        return self.projection

@@ -58,7 +58,7 @@ class Ledger(Reading):
         self._committer = Committer(journal, clock, new_hold_id, contracts_in_memory)
         self._books = self._committer.books
         self._blocks = Blocks(self._check_open)
-        self._shadow_spaces = Follower(journal, ShadowSpaces())
+        self._shadow_spaces = Follower(journal, ShadowSpaces)
         self._closed = False
 
     @classmethod

@@ -80,7 +80,7 @@ def make_request(key: str | None, request: Any) -> Request | None:
         if request is not None:
             raise InvalidRequest("a request is compared under an idempotency key, and none was given")
         return None
-    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
+    if type(key) is not str or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
         raise InvalidRequest(f"an idempotency key is a str of 1 to {KEY_LENGTH_MAX} printable characters, not {key!r}")
     if request is None:
         return Request(key, None)
