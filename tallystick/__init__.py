@@ -9,6 +9,7 @@ from tallystick.domain.account import (
     address,
 )
 from tallystick.domain.contract import Allocation
+from tallystick.domain.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
     AccountNotAllocated,
@@ -34,6 +35,7 @@ from tallystick.domain.errors import (
     InvalidAccount,
     InvalidAmount,
     InvalidAuthority,
+    InvalidCurve,
     InvalidPosition,
     InvalidRequest,
     InvalidToken,
@@ -43,7 +45,9 @@ from tallystick.domain.errors import (
     MalformedRow,
     MeaninglessCell,
     NameInUse,
+    NoHolders,
     NotALedger,
+    NotAnApp,
     NotFound,
     NothingAllocated,
     OutcomeUnknown,
@@ -54,15 +58,19 @@ from tallystick.domain.errors import (
     StorageUnavailable,
     SupplyExhausted,
     TokenAlreadyRegistered,
+    TokenNotAccepted,
     TokenNotFound,
     TransactionClosed,
     TransactionNotFound,
     UnconsumedSlice,
+    UnknownCurve,
     UnslicedMoney,
 )
 from tallystick.domain.hold import Hold
 from tallystick.domain.money import Money, MoneySlice
+from tallystick.domain.planned_app import PlannedApp
 from tallystick.domain.planned_contract import PlannedContract
+from tallystick.domain.planned_seats import PlannedSeats
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Balance, Supply
 from tallystick.domain.value_object import FragmentState, ValueObject
@@ -105,7 +113,9 @@ __all__ = [
     "ContractNotFound",
     "ContractView",
     "CorruptJournal",
+    "Curve",
     "DuplicateIdempotencyKey",
+    "FixedPriceCurve",
     "FragmentState",
     "Fragments",
     "Hold",
@@ -117,6 +127,7 @@ __all__ = [
     "InvalidAccount",
     "InvalidAmount",
     "InvalidAuthority",
+    "InvalidCurve",
     "InvalidPosition",
     "InvalidRequest",
     "InvalidToken",
@@ -124,20 +135,26 @@ __all__ = [
     "Ledger",
     "LedgerClosed",
     "LedgerError",
+    "LinearCurve",
     "MalformedRow",
     "MeaninglessCell",
     "Money",
     "MoneySlice",
     "NameInUse",
+    "NoHolders",
     "NotALedger",
+    "NotAnApp",
     "NotFound",
     "NothingAllocated",
     "OutcomeUnknown",
+    "PlannedApp",
     "PlannedContract",
+    "PlannedSeats",
     "Receipt",
     "Refused",
     "SchemaTooNew",
     "ShadowSpaces",
+    "SquareRootCurve",
     "StorageError",
     "StorageFull",
     "StorageUnavailable",
@@ -146,12 +163,14 @@ __all__ = [
     "SupplyReserves",
     "Token",
     "TokenAlreadyRegistered",
+    "TokenNotAccepted",
     "TokenNotFound",
     "Transaction",
     "TransactionClosed",
     "TransactionNotFound",
     "Transactions",
     "UnconsumedSlice",
+    "UnknownCurve",
     "UnslicedMoney",
     "ValueObject",
     "address",

@@ -21,11 +21,13 @@ from tallystick.domain.events import (
     Allocated,
     AllShadowsLowered,
     AllShadowsRaised,
+    AppUpdated,
     BalanceLowered,
     BalanceRaised,
     Burned,
     ContractRegistered,
     Deallocated,
+    Distributed,
     FragmentsBurned,
     FragmentsMinted,
     FragmentsReleased,
@@ -59,8 +61,16 @@ JOURNAL_MD = files("tallystick.infrastructure").joinpath("JOURNAL.md").read_text
 
 # Bytes that stand in journals: these lines are added to, and never changed.
 GOLDEN: list[tuple[JournalEvent, str]] = [
-    (TokenRegistered("USD", 2, 1_000_000, 10_000, "external"), '["TokenRegistered","USD",2,1000000,10000,"external"]'),
-    (TokenRegistered("TEA", 0, 2**128 - 1, None, "settlement"), f'["TokenRegistered","TEA",0,{2**128 - 1},null,"settlement"]'),
+    (
+        TokenRegistered("USD", 2, 1_000_000, 10_000, "external"),
+        '["TokenRegistered","USD",2,1000000,10000,"external",null,[],null,[]]',
+    ),
+    (
+        TokenRegistered("TeaParty", 12, 2**128 - 1, None, "app", "square_root", (10, 7), "dev", ("USDT",)),
+        f'["TokenRegistered","TeaParty",12,{2**128 - 1},null,"app","square_root",[10,7],"dev",["USDT"]]',
+    ),
+    (AppUpdated("TeaParty", "owner", ("USDT", "DAI")), '["AppUpdated","TeaParty","owner",["USDT","DAI"]]'),
+    (Distributed("TeaParty", None, 5, ("GlobalToken",), 1, "x"), '["Distributed","TeaParty",null,5,["GlobalToken"],1,"x"]'),
     (Minted("USD", "alice", 500, "deposit"), '["Minted","USD","alice",500,"deposit"]'),
     (Burned("USD", "alice", 500, "payout"), '["Burned","USD","alice",500,"payout"]'),
     (Moved("USD", "alice", "bob", 5), '["Moved","USD","alice","bob",5,""]'),
@@ -106,6 +116,9 @@ def test_every_type_has_a_golden_sample(kind: type[JournalEvent]) -> None:
 
 
 OLD: list[tuple[str, JournalEvent]] = [
+    ('["TokenRegistered","USD",2,1000000,10000,"external"]', TokenRegistered("USD", 2, 1_000_000, 10_000, "external")),
+    (f'["TokenRegistered","TEA",0,{2**128 - 1},null,"settlement"]', TokenRegistered("TEA", 0, 2**128 - 1, None, "settlement")),
+    ('["Distributed","TeaParty","TeaParty",5]', Distributed("TeaParty", "TeaParty", 5)),
     ('["Minted","USD","alice",500]', Minted("USD", "alice", 500, "")),
     ('["Burned","USD","alice",500]', Burned("USD", "alice", 500, "")),
     ('["Moved","USD","alice","bob",5]', Moved("USD", "alice", "bob", 5, "")),
@@ -154,7 +167,7 @@ def test_amounts_are_exact(amount: int) -> None:
 
 
 def test_streams() -> None:
-    assert {stream_of(event) for event, _ in GOLDEN} == {"USD", "TEA", "pool", "order-1"}
+    assert {stream_of(event) for event, _ in GOLDEN} == {"USD", "TeaParty", "pool", "order-1"}
 
 
 # Rows.

@@ -5,18 +5,23 @@ nothing. `revert` takes the newest events back in reverse, which is what an aban
 the record of what to undo, so undoing costs a commit that succeeds next to nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from tallystick.domain.contract import Contract
 from tallystick.domain.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
+from tallystick.domain.curve import CURVES, CurveMaker, make_curve
 from tallystick.domain.errors import TokenNotFound
 from tallystick.domain.events import (
     EVENT_TYPES,
     RECORDED,
+    AppUpdated,
     Burned,
     ContractChange,
     ContractEvent,
+    Distributed,
     DomainEvent,
     FragmentEvent,
     FragmentsBurned,
@@ -34,32 +39,45 @@ from tallystick.domain.events import (
 from tallystick.domain.fragmentation import carry, carry_move
 from tallystick.domain.hold import Hold, Holds
 from tallystick.domain.token import Token
-from tallystick.domain.token_state import TokenState
+from tallystick.domain.token_state import Distribution, TokenState
 from tallystick.domain.value_object import Burnt, ValueObject, ValueObjects
 
 
 class Books:
     """Everything that a decision may depend on."""
 
-    def __init__(self, shelf: Shelf | None = None, contracts_in_memory: int = CONTRACTS_IN_MEMORY) -> None:
+    def __init__(
+        self,
+        shelf: Shelf | None = None,
+        contracts_in_memory: int = CONTRACTS_IN_MEMORY,
+        curves: Mapping[str, CurveMaker] = CURVES,
+    ) -> None:
+        self._curves = curves
         self._shelf = shelf
         self._contracts_in_memory = contracts_in_memory
         self.generation = 0
-        self.contracts = Contracts(None, 1)
+        self.contracts = Contracts(None, 1, {})
         self.reset()
 
     def reset(self) -> None:
         """Makes the books as empty as new ones. What was got of them before is not theirs any more."""
         self.generation += 1
         self.contracts.detach()
-        self.contracts = Contracts(self._shelf, self._contracts_in_memory)
+        self._special: dict[str, None] = {}
+        self.is_special = self._special.__contains__
+        self.contracts = Contracts(self._shelf, self._contracts_in_memory, self._special)
         self.is_contract = self.contracts.registered.__contains__
+        self._settlement: str | None = None
+        self._former_apps: list[Token] = []
+        self._distributions: list[Distribution] = []
         self._tokens: dict[str, TokenState] = {}
         self._fragments: dict[str, ValueObjects] = {}
         self._burnt_fragments = Burnt()
         self._holds = Holds()
         self._rules: dict[type, Callable[[Any, int], None]] = {
             TokenRegistered: self._registered,
+            AppUpdated: self._updated,
+            Distributed: self._distributed,
             Minted: self._minted,
             Burned: self._burnt,
             Moved: self._moved,
@@ -96,6 +114,14 @@ class Books:
     def is_owed(self, account: str) -> bool:
         """Whether the account has paid into a hold that is open, and may get it back."""
         return self._holds.has_payer(account)
+
+    def settlement(self) -> Token | None:
+        """The settlement token, once there is one."""
+        return self.token(self._settlement) if self._settlement is not None else None
+
+    def special_names(self) -> Iterable[str]:
+        """The apps and contracts, whose accounts are their own."""
+        return self._special
 
     def knows_account(self, account: str) -> bool:
         """Whether the account was ever named in a movement of any token."""
@@ -170,8 +196,11 @@ class Books:
             elif isinstance(event, ContractEvent):
                 self.contracts.revert(event)
             elif isinstance(event, TokenRegistered):
-                del self._tokens[event.token]
-                self._fragments.pop(event.token, None)
+                self._unregister(event)
+            elif isinstance(event, AppUpdated):
+                self._tokens[event.token].token = self._former_apps.pop()
+            elif isinstance(event, Distributed):
+                self._tokens[event.token].take_back(self._distributions.pop(), event.source, event.amount)
             else:
                 self._take_back(event)
 
@@ -180,12 +209,45 @@ class Books:
         self._holds.forget()
         self._burnt_fragments.forget()
         self.contracts.forget()
+        self._former_apps.clear()
+        self._distributions.clear()
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
-        token = Token(event.token, event.decimals, event.max_supply, event.unit, event.role)  # pyright: ignore[reportArgumentType]
+        curve = None if event.curve is None else make_curve(event.curve, event.parameters, self._curves)
+        token = Token(
+            event.token,
+            event.decimals,
+            event.max_supply,
+            event.unit,
+            event.role,  # pyright: ignore[reportArgumentType]
+            curve,
+            event.owner,
+            event.accepts,
+        )
         funds = self._tokens[token.code] = TokenState(token)
         if token.unit is not None:
             self._fragments[token.code] = ValueObjects(token.code, token.unit, funds.available_of, self._burnt_fragments)
+        if token.role == "settlement":
+            self._settlement = token.code
+        elif token.role == "app":
+            self._special[token.code] = None
+
+    def _unregister(self, event: TokenRegistered) -> None:
+        del self._tokens[event.token]
+        self._fragments.pop(event.token, None)
+        if event.role == "settlement":
+            self._settlement = None
+        elif event.role == "app":
+            del self._special[event.token]
+
+    def _updated(self, event: AppUpdated, position: int) -> None:
+        funds = self._tokens[event.token]
+        self._former_apps.append(funds.token)
+        funds.token = msgspec.structs.replace(funds.token, owner=event.owner, accepts=event.accepts)
+
+    def _distributed(self, event: Distributed, position: int) -> None:
+        funds = self._tokens[event.token]
+        self._distributions.append(funds.distribute(event.source, event.amount, event.excluded, position))
 
     def _minted(self, event: Minted, position: int) -> None:
         self._tokens[event.token].credit(event.account, event.amount)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tallystick.domain.account import check_account
 from tallystick.domain.amount import AMOUNT_MAX
-from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder
+from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder, check_ordinary
 from tallystick.domain.contract import SATI_PER_SAT
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
@@ -68,12 +68,6 @@ def check_contract_id(id: object) -> str:
     if name in SPECIAL_ACCOUNTS:
         raise InvalidAccount(f"{name} cannot be a contract: {SPECIAL_ACCOUNTS[name]}")
     return name
-
-
-def check_is_no_contract(view: View, token: str, account: str) -> None:
-    """`InvalidAccount` where the account is a contract's own, whose money nothing but `fund` and `defund` moves."""
-    if view.is_contract(account):
-        raise InvalidAccount(f"{account} is a contract: its {token} is moved by fund and defund alone")
 
 
 def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
@@ -222,7 +216,7 @@ def _backed(view: View, id: str, account: str) -> tuple[ContractState, str]:
     if contract.backed_by is None:
         raise ContractIsNotBacked(contract=id)
     check_holder(view.funds(contract.backed_by).token, account)
-    check_is_no_contract(view, contract.backed_by, account)
+    check_ordinary(view, contract.backed_by, account)
     return contract, contract.backed_by
 
 

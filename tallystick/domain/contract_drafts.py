@@ -56,6 +56,10 @@ class ContractDrafts:
         """Whether there is such a contract, in the books or in the plan."""
         return id in self._registered or self._books.is_contract(id)
 
+    def is_special(self, name: str, /) -> bool:
+        """Whether the name is an app's or a contract's, in the books or in the plan."""
+        return name in self._registered or self._books.is_special(name)
+
     def get(self, id: object) -> Contract:
         """The contract as drafted, on its newest state; `ContractNotFound` where none is registered under the id.
 

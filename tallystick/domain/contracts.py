@@ -29,9 +29,10 @@ class Shelf(Protocol):
 
 
 class Contracts:
-    """The contracts of one book."""
+    """The contracts of one book. Their names are noted in `special` too, among those whose accounts are their own."""
 
-    def __init__(self, shelf: Shelf | None, in_memory_max: int = CONTRACTS_IN_MEMORY) -> None:
+    def __init__(self, shelf: Shelf | None, in_memory_max: int, special: dict[str, None]) -> None:
+        self._special = special
         self._shelf = shelf
         self._in_memory_max = in_memory_max
         self.registered: dict[str, str | None] = {}
@@ -71,6 +72,7 @@ class Contracts:
         """Makes the event's change, where the contract is in memory; where it is not, the shelf knows when it is loaded."""
         if isinstance(event, ContractRegistered):
             self.registered[event.contract] = event.backed_by
+            self._special[event.contract] = None
             return
         contract = self._in_memory.get(event.contract)
         if contract is not None:
@@ -80,7 +82,8 @@ class Contracts:
     def revert(self, event: ContractChange) -> None:
         """Takes back the newest event."""
         if isinstance(event, ContractRegistered):
-            del self.registered[event.contract], self._in_memory[event.contract], self._changed[event.contract]
+            del self.registered[event.contract], self._special[event.contract]
+            del self._in_memory[event.contract], self._changed[event.contract]
             return
         contract = self._in_memory[event.contract]
         contract.revert(event)

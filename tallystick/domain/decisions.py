@@ -9,13 +9,16 @@ checked here is what only the books know.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tallystick.domain.contract_decisions import CONTRACT_RULES, check_is_no_contract
+from tallystick.domain.app_decisions import APP_RULES
+from tallystick.domain.cells import check_ordinary, deposit_cell
+from tallystick.domain.contract_decisions import CONTRACT_RULES
 from tallystick.domain.errors import (
     Conflict,
     HoldExpired,
     HoldNotFound,
     InsufficientFunds,
     InvalidAuthority,
+    InvalidToken,
     NameInUse,
     SupplyExhausted,
     TokenAlreadyRegistered,
@@ -43,13 +46,15 @@ from tallystick.domain.operations import (
     Settle,
     Transfer,
 )
+from tallystick.domain.seat_decisions import SEAT_RULES
+from tallystick.domain.token import Token
 from tallystick.domain.view import View
 
 
 def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:
     """The events that do `operation` at `now` (microseconds in UTC), or a `Refused`, `NotFound` or `Conflict`."""
     rule = _RULES.get(type(operation))
-    return CONTRACT_RULES[type(operation)](view, operation) if rule is None else rule(view, operation, now)
+    return _TIMELESS_RULES[type(operation)](view, operation) if rule is None else rule(view, operation, now)
 
 
 def require(view: View, token: str, account: str, amount: int) -> None:
@@ -62,49 +67,75 @@ def require(view: View, token: str, account: str, amount: int) -> None:
 def _register(view: View, operation: RegisterToken, now: int) -> Sequence[DomainEvent]:
     token = operation.definition
     known = view.token(token.code)
-    if known == token:
+    if token.is_same(known):
         return ()
     if known is not None:
         raise TokenAlreadyRegistered(f" as {known}, not {token}", token=token.code)
+    if token.role == "settlement" and view.settlement() is not None:
+        raise TokenAlreadyRegistered(": the book has its settlement token already", token=token.code)
+    _check_name(view, token)
+    curve, parameters = (token.curve.name, token.curve.parameters) if token.curve else (None, ())
+    return (
+        TokenRegistered(
+            token.code,
+            token.decimals,
+            token.max_supply,
+            token.unit,
+            token.role,
+            curve,
+            parameters,
+            token.owner,
+            token.accepts,
+        ),
+    )
+
+
+def _check_name(view: View, token: Token) -> None:
+    """`NameInUse`: nobody deposits under a token's name, and the account of an app or of the settlement token is its own."""
+    settlement = view.settlement()
+    if settlement is not None:
+        funds = view.funds(settlement.code)
+        if any(app.role == "app" and funds.available_of(deposit_cell(token.code, app.code)) for app in view.tokens()):
+            raise NameInUse("it is an account that has deposited to an app", name=token.code)
     if view.is_contract(token.code):
         raise NameInUse("it is a contract", name=token.code)
-    if token.role == "settlement":
-        for other in view.tokens():
-            if other.role == "settlement":
-                raise TokenAlreadyRegistered(f": {other.code!r} is the book's settlement token", token=token.code)
-        if view.holder_of_anything(token.code):
-            raise NameInUse(
-                "it is an account that holds something, and a settlement token begins with nothing", name=token.code
-            )
-    return (TokenRegistered(token.code, token.decimals, token.max_supply, token.unit, token.role),)
+    if token.role != "external" and view.holder_of_anything(token.code):
+        raise NameInUse(f"it is an account that holds something, and the account of {token.role} begins empty", name=token.code)
 
 
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
     reserve = view.funds(operation.token).reserve
-    check_is_no_contract(view, operation.token, operation.account)
+    _check_is_no_app(view, operation.token)
+    check_ordinary(view, operation.token, operation.account)
     if operation.amount > reserve:
         raise SupplyExhausted(token=operation.token, required=operation.amount, reserve=reserve)
     return (Minted(operation.token, operation.account, operation.amount, operation.memo),)
 
 
 def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
-    check_is_no_contract(view, operation.token, operation.account)
+    _check_is_no_app(view, operation.token)
+    check_ordinary(view, operation.token, operation.account)
     require(view, operation.token, operation.account, operation.amount)
     return (Burned(operation.token, operation.account, operation.amount, operation.memo),)
 
 
+def _check_is_no_app(view: View, token: str) -> None:
+    if view.funds(token).token.role == "app":
+        raise InvalidToken(f"{token} is an app's token: it enters and leaves circulation by trades and distributions alone")
+
+
 def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent]:
-    if view.is_contract(operation.receiver) or view.is_contract(operation.sender):
-        check_is_no_contract(view, operation.token, operation.sender)
-        check_is_no_contract(view, operation.token, operation.receiver)
+    if view.is_special(operation.receiver) or view.is_special(operation.sender):
+        check_ordinary(view, operation.token, operation.sender)
+        check_ordinary(view, operation.token, operation.receiver)
     if view.funds(operation.token).available_of(operation.sender) < operation.amount:
         require(view, operation.token, operation.sender, operation.amount)
     return (Moved(operation.token, operation.sender, operation.receiver, operation.amount, operation.memo),)
 
 
 def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
-    check_is_no_contract(view, operation.token, operation.payer)
-    check_is_no_contract(view, operation.token, operation.authority)
+    check_ordinary(view, operation.token, operation.payer)
+    check_ordinary(view, operation.token, operation.authority)
     require(view, operation.token, operation.payer, operation.amount)
     return (
         Reserved(
@@ -120,7 +151,7 @@ def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
 
 
 def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
-    check_is_no_contract(view, operation.token, operation.receiver)
+    check_ordinary(view, operation.token, operation.receiver)
     wanted = operation.amount
     if operation.hold is not None:
         holds: Iterable[Hold] = (_settleable(view, operation, operation.hold, now),)
@@ -199,3 +230,4 @@ _RULES: dict[type[Operation], Callable[[Any, Any, int], Sequence[DomainEvent]]] 
     Expire: _expire,
     Observe: _observe,
 }
+_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES}

@@ -6,17 +6,18 @@ spend it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from tallystick.domain.books import Books
-from tallystick.domain.cells import check_holder
 from tallystick.domain.contract import Contract
 from tallystick.domain.contract_drafts import ContractDrafts
+from tallystick.domain.draft_funds import DraftFunds
 from tallystick.domain.events import (
     Burned,
     ContractEvent,
+    Distributed,
     DomainEvent,
     Minted,
     Moved,
@@ -26,43 +27,6 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.hold import Hold
 from tallystick.domain.token import Token
-from tallystick.domain.token_state import TokenState
-
-
-class DraftFunds:
-    """One token's cells as drafted."""
-
-    def __init__(self, funds: TokenState) -> None:
-        self._funds = funds
-        self.token = funds.token
-        self.minted = 0
-        self.available: defaultdict[str, int] = defaultdict(int)
-        self.held: defaultdict[str, int] = defaultdict(int)
-        self.claimed: defaultdict[str, int] = defaultdict(int)
-        self._holders: set[str] = set()
-
-    def rebase(self, funds: TokenState) -> None:
-        """The books' cells are these from here on."""
-        self._funds = funds
-
-    def check_holder(self, account: str) -> None:
-        """Raises as `cells.check_holder` does; an account that passed is not checked again."""
-        if type(account) is not str or account not in self._holders:
-            self._holders.add(check_holder(self.token, account))
-
-    @property
-    def reserve(self) -> int:
-        """What could still be minted."""
-        return self._funds.reserve - self.minted
-
-    def available_of(self, account: str) -> int:
-        """What the account could still spend in this plan."""
-        available = self._funds.available_of(account) + self.available.get(account, 0)
-        return available - self.claimed[account] if account in self.claimed else available
-
-    def held_of(self, account: str) -> int:
-        """What the account would hold for others."""
-        return self._funds.held_of(account) + self.held.get(account, 0)
 
 
 class Draft:
@@ -76,6 +40,7 @@ class Draft:
         self._drawn: defaultdict[str, int] = defaultdict(int)
         self._contracts = ContractDrafts(books)
         self.is_contract = self._contracts.registered
+        self.is_special = self._contracts.is_special
 
     def funds(self, code: str) -> DraftFunds:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
@@ -102,6 +67,14 @@ class Draft:
     def tokens(self) -> Sequence[Token]:
         """All registered tokens."""
         return self._books.tokens()
+
+    def settlement(self) -> Token | None:
+        """The settlement token, once there is one."""
+        return self._books.settlement()
+
+    def special_names(self) -> Iterable[str]:
+        """The apps and contracts, whose accounts are their own."""
+        return self._books.special_names()
 
     def holder_of_anything(self, account: str) -> bool:
         """Whether the account would have a cell above zero in any token."""
@@ -166,6 +139,8 @@ class Draft:
         elif type(event) is Released:
             self._drawn[event.hold] += sign * event.amount
             self._hold(event.token, event.payer, event.authority, -sign * event.amount)
+        elif type(event) is Distributed:
+            self.funds(event.token).distribute(event, sign)
         elif isinstance(event, ContractEvent):
             self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
 

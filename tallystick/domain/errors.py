@@ -2,14 +2,15 @@
 
     LedgerError
       InvalidRequest (ValueError)     the request is wrong whatever the books say
-        InvalidAmount  InvalidAccount  InvalidToken  InvalidPosition  InvalidURL  MalformedRow  MeaninglessCell
-        UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
+        InvalidAmount  InvalidAccount  InvalidToken  InvalidCurve  InvalidPosition  InvalidURL  MalformedRow
+        MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
       NotFound (LookupError)          it names something the books do not know
         TokenNotFound  ContractNotFound  HoldNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
         InsufficientFunds  SupplyExhausted  TokenAlreadyRegistered  NameInUse  DuplicateIdempotencyKey
-        IdempotencyMismatch  InvalidAuthority  HoldExpired  ContractAlreadyRegistered  ContractIsBacked
-        ContractIsNotBacked  AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
+        IdempotencyMismatch  InvalidAuthority  HoldExpired  NotAnApp  TokenNotAccepted  NoHolders  UnknownCurve
+        ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
+        AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
         CommitTooLarge
       Conflict                        a value told to the transaction has changed since; run it again
@@ -91,6 +92,10 @@ class InvalidAccount(InvalidRequest):
 
 class InvalidToken(InvalidRequest):
     """A token's definition breaks a rule of `Token`."""
+
+
+class InvalidCurve(InvalidRequest):
+    """A bonding curve's parameters break a rule, or a curve answers what no curve can."""
 
 
 class InvalidPosition(InvalidRequest):
@@ -233,6 +238,35 @@ class HoldExpired(Refused):
 
     hold: str
     rule = "hold {hold!r} was due at {expires_at} and cannot be settled"
+
+
+class NotAnApp(Refused):
+    """The token is no app's: it takes no deposits, has no curve and no income."""
+
+    token: str
+    rule = "{token!r} is not an app's token"
+
+
+class TokenNotAccepted(Refused):
+    """The app takes the settlement token, its own, and those that its definition accepts."""
+
+    app: str
+    token: str
+    rule = "app {app!r} does not accept {token!r}: it takes {reason}"
+
+
+class NoHolders(Refused):
+    """There is nobody to share among: no ordinary account has any of the token."""
+
+    token: str
+    rule = "nobody holds any {token!r} to share in proportion to"
+
+
+class UnknownCurve(Refused):
+    """No curve is known under this name: give it with `Ledger.open(curves=...)`."""
+
+    name: str
+    rule = "the curve {name!r} is not known here: give it with Ledger.open(curves=...)"
 
 
 class ContractAlreadyRegistered(Refused):

@@ -29,6 +29,17 @@ class TokenRegistered(Event, frozen=True):
     max_supply: int
     unit: int | None
     role: str
+    curve: str | None = None
+    parameters: tuple[int, ...] = ()
+    owner: str | None = None
+    accepts: tuple[str, ...] = ()
+
+
+class AppUpdated(Event, frozen=True):
+    """The app accepts these tokens and has this owner from here on. Since 1."""
+
+    owner: str | None
+    accepts: tuple[str, ...]
 
 
 class Minted(Event, frozen=True):
@@ -85,6 +96,21 @@ class Released(Event, frozen=True):
     amount: int
     hold: str
     expired: bool = False
+    memo: str = ""
+
+
+class Distributed(Event, frozen=True):
+    """`amount` of `source`'s, or out of the supply reserve where that is None, went to all holders in proportion.
+
+    A holder is whoever can spend some of the token and is not in `excluded`. With `rounding` 1, each gets the floor of the
+    exact share, and one unit more goes to each of the largest remainders; ties are taken in the order of names, beginning
+    at the index (position of this event modulo the number of those tied). Since 1.
+    """
+
+    source: str | None
+    amount: int
+    excluded: tuple[str, ...] = ()
+    rounding: int = 1
     memo: str = ""
 
 
@@ -191,17 +217,20 @@ class AllShadowsLowered(ContractEvent, frozen=True):
     memo: str = ""
 
 
+AppEvent = AppUpdated | Distributed
 MoneyEvent = Minted | Burned | Moved | Reserved | Settled | Released
 FragmentEvent = FragmentsMinted | FragmentsBurned | FragmentsReserved | FragmentsReleased
 BalanceEvent = BalanceRaised | BalanceLowered
 AllocationEvent = Allocated | Deallocated | ShadowRaised | ShadowLowered | AllShadowsRaised | AllShadowsLowered
 ContractChange = ContractRegistered | BalanceEvent | AllocationEvent
-DomainEvent = TokenRegistered | MoneyEvent | FragmentEvent | ContractChange
+DomainEvent = TokenRegistered | AppEvent | MoneyEvent | FragmentEvent | ContractChange
 
 RECORDED = (Minted, Burned, Moved, Reserved, Settled, Released)
 EVENT_TYPES: tuple[type[Event | ContractEvent], ...] = (
     TokenRegistered,
+    AppUpdated,
     *RECORDED,
+    Distributed,
     FragmentsMinted,
     FragmentsBurned,
     FragmentsReserved,

@@ -5,16 +5,23 @@ data, which the ledger executes once, later, on whatever the newest state is by 
 books (a balance, a count) is recorded too, and if it no longer holds at execution the plan is in conflict.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from tallystick.domain.amount import check_amount
+from tallystick.domain.app_decisions import app_of
+from tallystick.domain.app_operations import Buy, Open, Sell
 from tallystick.domain.cells import check_receiver_of_mint
 from tallystick.domain.contract_decisions import check_contract_id
 from tallystick.domain.decisions import require
 from tallystick.domain.errors import InvalidRequest, NotFound, TransactionClosed, UnconsumedSlice, UnslicedMoney
+from tallystick.domain.events import DomainEvent, Minted, Moved
 from tallystick.domain.instant import to_microseconds
 from tallystick.domain.memo import check_memo
 from tallystick.domain.money import Money, Purse
+from tallystick.domain.movement import movement
 from tallystick.domain.operations import (
     Burn,
     Expire,
@@ -29,7 +36,9 @@ from tallystick.domain.operations import (
     Settle,
     Transfer,
 )
+from tallystick.domain.planned_app import PlannedApp
 from tallystick.domain.planned_contract import PlannedContract, told_of
+from tallystick.domain.planned_seats import PlannedSeats
 from tallystick.domain.recording import Recording
 from tallystick.domain.token_state import Balance
 
@@ -137,6 +146,46 @@ class Plan(Recording):
         self._operations[-1] = Expire(limit, due_at, len(events))
         return len(events)
 
+    # The double map.
+
+    def move(self, source: tuple[str, str], target: tuple[str, str], amount: int, *, memo: str = "") -> None:
+        """Moves `amount` from the cell `state[source[0]][source[1]]` to the cell of `target`.
+
+        Between accounts of a token that is a transfer, from a user's account into their deposit to an app a deposit, and
+        back a refund. `MeaninglessCell` for a pair that is none or is counted in another token, `InvalidAccount` for cells
+        that belong to other operations, `InsufficientFunds`.
+        """
+        self._check_open()
+        with self._reading:
+            try:
+                operation = movement(self._draft, source, target, check_amount(amount), check_memo(memo))
+            except InvalidRequest:
+                self._surroundings.catch_up()
+                operation = movement(self._draft, source, target, amount, memo)
+            self._propose(operation)
+
+    def app(self, code: str) -> PlannedApp:
+        """The app whose token this is; `TokenNotFound` or `NotAnApp`."""
+        with self._reading:
+            self._funds(code)
+            app_of(self._draft, code)
+        return PlannedApp(self, code)
+
+    @property
+    def seats(self) -> PlannedSeats:
+        """The seats: taxes, pools and public services."""
+        self._check_open()
+        return PlannedSeats(self)
+
+    def open_cell(self, first: str, second: str, amount: int, *, memo: str = "") -> None:
+        """Moves `amount` out of the supply reserve into the cell `state[first][second]`, to take over an older book.
+
+        Unlike minting it reaches special cells and apps' tokens. `MeaninglessCell`, `InvalidAccount`, `SupplyExhausted`.
+        """
+        self._check_open()
+        with self._reading:
+            self._propose(Open(first, second, check_amount(amount), check_memo(memo)))
+
     # Contracts.
 
     def register_contract(self, id: str, backed_by: str | None = None) -> PlannedContract:
@@ -147,8 +196,7 @@ class Plan(Recording):
         get some back, or a token has the name.
         """
         self._check_open()
-        with self._reading:
-            self._propose(RegisterContract(check_contract_id(id), backed_by))
+        self.propose_still(RegisterContract(check_contract_id(id), backed_by))
         return PlannedContract(self, id)
 
     def contract(self, id: str) -> PlannedContract:
@@ -171,13 +219,22 @@ class Plan(Recording):
                 error = UnslicedMoney if isinstance(purse, Money) else UnconsumedSlice
                 raise error(token=purse.token, owner=purse.owner, remainder=purse.remaining)
 
-    # What planned contracts ask for.
+    # What planned contracts and apps ask for.
 
-    def propose_for_contract(self, operation: Operation) -> None:
-        """Records an operation on a contract, which must stand still meanwhile."""
+    def propose_still(self, operation: Operation) -> Sequence[DomainEvent]:
+        """Records an operation for whose decision the books must stand still."""
         self._check_open()
         with self._reading:
-            self._propose(operation)
+            return self._propose(operation)
+
+    def propose_trade(self, operation: Buy | Sell) -> int:
+        """Records a trade, and gives what the block is told: how much it mints, or pays."""
+        events = self.propose_still(operation)
+        newest = events[-1]
+        assert isinstance(newest, Minted | Moved)
+        told = newest.amount
+        self._operations[-1] = msgspec.structs.replace(operation, told=told)
+        return told
 
     def tell_of_contract(self, id: str) -> ObserveContract:
         """What the block is told of a contract."""

@@ -11,7 +11,11 @@ import msgspec
 
 from tallystick.domain.account import check_account
 from tallystick.domain.amount import AMOUNT_MAX
+from tallystick.domain.curve import Curve, SquareRootCurve, UnresolvedCurve
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidToken
+
+Role = Literal["external", "settlement", "app"]
+ROLES = ("external", "settlement", "app")
 
 DECIMALS_MAX = 77  # 2**256 - 1 has 78 digits
 _DIGITS_MAX = 400
@@ -23,15 +27,19 @@ class Token(msgspec.Struct, frozen=True, kw_only=False):
     `code`: its name, under the rules of an account's. `decimals`: digits after the point when written, 0 to 77.
     `max_supply`: all that can ever be in circulation, in smallest units, 1 to 2**256 - 1. `unit`: the largest fragment
     that change is given in, or None for plain balances; only external tokens have one. `role`: "external" for what lives
-    elsewhere too (fiat, bitcoin, USDT), "settlement" for the one token that applications settle in.
-    Raises `InvalidToken`.
+    elsewhere too (fiat, bitcoin, USDT), "settlement" for the one token that apps settle in, "app" for an app's own. Only an
+    app has a `curve`, by which its token is bought and sold, an `owner`, who gets its spread and income, and further tokens
+    that it `accepts` in payment. Raises `InvalidToken`.
     """
 
     code: str
     decimals: int = 0
     max_supply: int = 2**128 - 1
     unit: int | None = None
-    role: Literal["external", "settlement"] = "external"
+    role: Role = "external"
+    curve: Curve | None = None
+    owner: str | None = None
+    accepts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -40,12 +48,36 @@ class Token(msgspec.Struct, frozen=True, kw_only=False):
             raise InvalidToken(f"a token's code is formed like an account: {error}") from None
         _check_range(self.code, "decimals", self.decimals, 0, DECIMALS_MAX)
         _check_range(self.code, "max_supply", self.max_supply, 1, AMOUNT_MAX)
-        if self.role not in ("external", "settlement"):
-            raise InvalidToken(f"token {self.code!r}: role is 'external' or 'settlement', not {self.role!r}")
+        if self.role not in ROLES:
+            raise InvalidToken(f"token {self.code!r}: role is 'external', 'settlement' or 'app', not {self.role!r}")
         if self.unit is not None:
             _check_range(self.code, "unit", self.unit, 1, AMOUNT_MAX)
             if self.role != "external":
                 raise InvalidToken(f"token {self.code!r}: only an external token is fragmented")
+        if self.role == "app":
+            self._check_app()
+        elif self.curve is not None or self.owner is not None or self.accepts != ():
+            raise InvalidToken(f"token {self.code!r}: only an app has a curve, an owner or accepts other tokens")
+
+    def _check_app(self) -> None:
+        if self.curve is not None and not isinstance(self.curve, Curve):
+            raise InvalidToken(f"token {self.code!r}: {self.curve!r} is no curve")
+        if not isinstance(self.accepts, tuple):
+            raise InvalidToken(f"token {self.code!r}: accepts is a tuple of codes, not {self.accepts!r}")
+        try:
+            for name in (*self.accepts, *(() if self.owner is None else (self.owner,))):
+                check_account(name)
+        except InvalidAccount as error:
+            raise InvalidToken(f"token {self.code!r}: its owner and what it accepts: {error}") from None
+        if self.owner is None and isinstance(self.curve, SquareRootCurve) and self.curve.has_spread:
+            raise InvalidToken(f"token {self.code!r}: its curve has a spread, which needs an owner to go to")
+
+    def is_same(self, other: "Token | None") -> bool:
+        """Whether both define the same; a curve is what its name and parameters say."""
+        return other is not None and self._plain() == other._plain()
+
+    def _plain(self) -> "Token":
+        return msgspec.structs.replace(self, curve=self.curve and UnresolvedCurve(self.curve.name, self.curve.parameters))
 
     def parse(self, text: str | Decimal) -> int:
         """The amount that `text` writes: `Token("USD", 2).parse("19.99") == 1999`. `InvalidAmount` where it is not exact."""

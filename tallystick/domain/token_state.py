@@ -8,10 +8,13 @@ when it passes that.
 """
 
 from array import array
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Collection, Iterator, MutableSequence, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
+from tallystick.domain.shares import Column, pro_rata
 from tallystick.domain.token import Token
 
 NARROW_MAX = 2**63 - 1
@@ -31,6 +34,13 @@ class Supply(msgspec.Struct, frozen=True):
     max: int
     reserve: int
     circulating: int
+
+
+class Distribution(NamedTuple):
+    """The handles of those who got something in a distribution, and their shares."""
+
+    holders: Any
+    shares: Any
 
 
 class TokenState:
@@ -76,8 +86,7 @@ class TokenState:
     def credit(self, account: str, amount: int) -> None:
         """Minting into `account`; a negative amount takes it back."""
         self.reserve -= amount
-        if self.token.max_supply - self.reserve > NARROW_MAX and isinstance(self._available, array):
-            self._available, self._held = list(self._available), list(self._held)
+        self._widen_if_needed()
         self._available[self.handle(account)] += amount
 
     def transfer(self, sender: str, receiver: str, amount: int) -> None:
@@ -95,6 +104,72 @@ class TokenState:
         holder = self.handle(authority)
         self._available[self.handle(payer)] -= amount
         self._held[holder] += amount
+
+    def distribute(self, source: str | None, amount: int, excluded: Sequence[str], position: int) -> Distribution:
+        """From `source`, or the reserve, to all who can spend some and are not `excluded`, in proportion; says who got what."""
+        left_out = {self._handles[account] for account in excluded if account in self._handles}
+        holders, weights = self._holders(left_out)
+        shares = pro_rata(amount, weights, lambda index: self._names[int(holders[index])], position)
+        distribution = Distribution(holders, shares)
+        if source is None:
+            self.reserve -= amount
+            self._widen_if_needed()
+        else:
+            self._available[self._handles[source]] -= amount
+        self._add(distribution, 1)
+        return distribution
+
+    def take_back(self, distribution: Distribution, source: str | None, amount: int) -> None:
+        """Undoes the newest `distribute`."""
+        self._add(distribution, -1)
+        if source is None:
+            self.reserve += amount
+        else:
+            self._available[self._handles[source]] += amount
+
+    def has_holders(self, excluded: Sequence[str]) -> bool:
+        """Whether anybody not `excluded` can spend some of it."""
+        left_out = {self._handles[account] for account in excluded if account in self._handles}
+        return len(self._holders(left_out)[0]) > 0
+
+    def column(self) -> Column | None:
+        """A copy of what every account can spend, by handle; None where that is too wide for a column."""
+        return np.array(self._available, dtype=np.int64) if isinstance(self._available, array) else None
+
+    def _widen_if_needed(self) -> None:
+        if self.token.max_supply - self.reserve > NARROW_MAX and isinstance(self._available, array):
+            self._available, self._held = list(self._available), list(self._held)
+
+    def amounts(self) -> list[int]:
+        """What every account can spend, by handle."""
+        return list(self._available)
+
+    def handle_of(self, account: str) -> int | None:
+        """The account's handle; None where it was never named."""
+        return self._handles.get(account)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The accounts by handle."""
+        return self._names
+
+    def _holders(self, left_out: Collection[int]) -> tuple[Any, Column | list[int]]:
+        if isinstance(self._available, array):
+            weights = np.array(self._available, dtype=np.int64)
+            weights[list(left_out)] = 0
+            holders = np.flatnonzero(weights > 0)
+            return holders, weights[holders]
+        found = [handle for handle, amount in enumerate(self._available) if amount > 0 and handle not in left_out]
+        return found, [self._available[handle] for handle in found]
+
+    def _add(self, distribution: Distribution, sign: int) -> None:
+        holders, shares = distribution
+        if isinstance(self._available, array) and isinstance(shares, np.ndarray):
+            view = np.frombuffer(self._available, dtype=np.int64)
+            view[holders] += sign * shares
+            return
+        for handle, share in zip(holders, shares, strict=True):
+            self._available[handle] += sign * int(share)
 
     def handle(self, account: str) -> int:
         """The index of the account's cell in the columns, made where it is new."""

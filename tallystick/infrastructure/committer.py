@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple, cast
 
 from tallystick.domain.books import Books
+from tallystick.domain.curve import CurveMaker
 from tallystick.domain.errors import (
     CommitTooLarge,
     CorruptJournal,
@@ -78,11 +79,16 @@ class Committer:
     """The books of one journal, and the way to change them."""
 
     def __init__(
-        self, journal: Journal, clock: Callable[[], int], new_hold_id: Callable[[], str], contracts_in_memory: int
+        self,
+        journal: Journal,
+        clock: Callable[[], int],
+        new_hold_id: Callable[[], str],
+        contracts_in_memory: int,
+        curves: Mapping[str, CurveMaker],
     ) -> None:
         self.journal = journal
         self._shelf = ContractShelf(journal, self._anchor)
-        self.books = Books(self._shelf, contracts_in_memory)
+        self.books = Books(self._shelf, contracts_in_memory, curves)
         self.new_hold_id = new_hold_id
         self._clock = clock
         self._lock = threading.RLock()

@@ -6,7 +6,7 @@ ends, as one commit or not at all. A ledger may be used from several threads, an
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tallystick.domain.account import check_account
+from tallystick.domain.app_operations import UpdateApp
 from tallystick.domain.contracts import CONTRACTS_IN_MEMORY
+from tallystick.domain.curve import CURVES, CurveMaker
 from tallystick.domain.errors import (
     Conflict,
     CorruptJournal,
@@ -53,9 +55,10 @@ class Ledger(Reading):
         clock: Callable[[], int],
         new_hold_id: Callable[[], str],
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
+        curves: Mapping[str, CurveMaker] | None = None,
     ) -> None:
         self._journal = journal
-        self._committer = Committer(journal, clock, new_hold_id, contracts_in_memory)
+        self._committer = Committer(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
         self._books = self._committer.books
         self._blocks = Blocks(self._check_open)
         self._shadow_spaces = Follower(journal, ShadowSpaces)
@@ -67,13 +70,15 @@ class Ledger(Reading):
         url: str | Path,
         *,
         create: bool = True,
+        curves: Mapping[str, CurveMaker] | None = None,
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
     ) -> Self:
         """The ledger at `url`: "sqlite:///books.db", a `Path`, or "memory:". A missing file is made if `create`.
 
-        Up to `contracts_in_memory` contracts stay loaded. `clock` gives the time as an aware datetime, `ids` an id for
+        `curves` makes curves of your own again, by name from the integers that the journal keeps. Up to
+        `contracts_in_memory` contracts stay loaded. `clock` gives the time as an aware datetime, `ids` an id for
         each new hold. Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`, `StorageFull`. A corrupt
         journal opens, so that `verify` and `audit` can say what is wrong with it; all else then raises `CorruptJournal`.
         """
@@ -85,6 +90,7 @@ class Ledger(Reading):
             _microseconds_now if clock is None else lambda: to_microseconds(clock()),
             _random_id if ids is None else ids,
             contracts_in_memory,
+            curves,
         )
         try:
             ledger._committer.catch_up()
@@ -119,6 +125,17 @@ class Ledger(Reading):
             raise InvalidToken(f"register_token takes a Token, not {token!r}")
         self._check_open()
         self._committer.commit([RegisterToken(token)])
+
+    def update_app(self, code: str, accepts: Sequence[str] | None = None, owner: str | None = None) -> None:
+        """Changes which tokens an app accepts beside the settlement token and its own, and whose it is; None leaves it.
+
+        Raises `TokenNotFound`, `NotAnApp`, `InvalidAccount`, and the errors of a commit.
+        """
+        if isinstance(accepts, str) or not isinstance(accepts, Sequence | None):
+            raise InvalidToken(f"what app {code!r} accepts is a sequence of codes, not {accepts!r}")
+        self._check_open()
+        codes = None if accepts is None else tuple(check_account(token) for token in accepts)
+        self._committer.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
 
     def atomic(self, idempotency_key: str | None = None, request: Any = None) -> TransactionContext:
         """The block of one transaction, executed as a whole when it ends without an exception.

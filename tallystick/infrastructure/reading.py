@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from tallystick.domain.account import TOTAL_SUPPLY_RESERVE, check_account
+from tallystick.domain.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL_SUPPLY_RESERVE, check_account
 from tallystick.domain.books import Books
-from tallystick.domain.cells import check_cell, counted_in
+from tallystick.domain.cells import deposit_cell, is_crossing, locate
 from tallystick.domain.contract import Allocation, allocation_of
 from tallystick.domain.errors import HoldNotFound
 from tallystick.domain.hold import Hold
@@ -39,16 +39,14 @@ class Reading(ABC):
     def balance(self, token: str, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
         with self._newest():
-            funds = self._books.funds(token)
-            check_cell(funds.token, check_account(account))
-            if account == TOTAL_SUPPLY_RESERVE:
-                return Balance(funds.reserve, 0, funds.reserve)
-            return funds.balance_of(account)
+            self._books.funds(token)
+            return self._balance_at(token, account)
 
     def balances(self, token: str) -> dict[str, Balance]:
         """Every account that has something of the token."""
         with self._newest():
-            return dict(self._books.funds(token).balances())
+            cells = self._books.funds(token).balances()
+            return {account: balance for account, balance in cells if not is_crossing(account)}
 
     @property
     def state(self) -> StateView:
@@ -58,8 +56,29 @@ class Reading(ABC):
     def cell(self, first: str, second: str) -> int:
         """`state[first][second]`."""
         with self._newest():
-            token = counted_in(first, second, self._books.token)
-            return self.balance(token.code, second).total
+            return self._balance_at(first, second).total
+
+    def row(self, first: str) -> list[str]:
+        """The second names under which `state[first]` has something: accounts of a token, or apps with a deposit of a user."""
+        with self._newest():
+            token, settlement = self._books.token(first), self._books.settlement()
+            if token is None:
+                if settlement is None:
+                    return []
+                deposits = self._books.funds(settlement.code)
+                apps = [app.code for app in self._books.tokens() if app.role == "app"]
+                return [app for app in apps if deposits.available_of(deposit_cell(first, app))]
+            special = [TOTAL_SUPPLY_RESERVE]
+            if token.role == "app" and settlement is not None:
+                special.append(HIDDEN_BONDING_CURVE_ACCOUNT)
+            return [*special, *self.balances(first)]
+
+    def _balance_at(self, first: str, second: str) -> Balance:
+        cell = locate(self._books, first, second)
+        funds = self._books.funds(cell.token.code)
+        if cell.name == TOTAL_SUPPLY_RESERVE:
+            return Balance(funds.reserve, 0, funds.reserve)
+        return funds.balance_of(cell.name)
 
     def supply(self, token: str) -> Supply:
         """What is in circulation and what is left in the reserve."""

@@ -1,9 +1,9 @@
 """The double map for reading, `ledger.state[first][second]`: mappings that ask the ledger for one cell at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from tallystick.domain.account import TOTAL_SUPPLY_RESERVE, check_account
+from tallystick.domain.account import check_account
 from tallystick.domain.token import Token
 
 
@@ -14,8 +14,8 @@ class Cells(Protocol):
         """What lies in a cell; `MeaninglessCell` for a pair that is none."""
         ...
 
-    def balances(self, token: str) -> Iterable[str]:
-        """The accounts that have something of a token."""
+    def row(self, first: str) -> Sequence[str]:
+        """The second names under which there is something."""
         ...
 
     def tokens(self) -> Sequence[Token]:
@@ -40,7 +40,7 @@ class StateView(Mapping[str, "RowView"]):
 
 
 class RowView(Mapping[str, int]):
-    """The second key of the double map: any name; iterating gives the reserve and the accounts that have something."""
+    """The second key of the double map: any name; iterating gives those with something in them, and a token's reserve."""
 
     def __init__(self, cells: Cells, first: str) -> None:
         self._cells = cells
@@ -50,8 +50,7 @@ class RowView(Mapping[str, int]):
         return self._cells.cell(self._first, second)
 
     def __iter__(self) -> Iterator[str]:
-        yield TOTAL_SUPPLY_RESERVE
-        yield from self._cells.balances(self._first)
+        return iter(self._cells.row(self._first))
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._cells.row(self._first))

@@ -6,6 +6,7 @@ from typing import Any
 
 from tallystick.domain.events import (
     Burned,
+    Distributed,
     Minted,
     Moved,
     Released,
@@ -13,6 +14,7 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
+from tallystick.domain.shares import shares_among
 
 
 class Balances:
@@ -57,8 +59,18 @@ class Balances:
             self._hold(event.token, event.receiver, event.authority, -event.amount)
         elif kind is Released:
             self._hold(event.token, event.payer, event.authority, -event.amount)
+        elif kind is Distributed:
+            self._distribute(position, event)
         elif kind is TokenRegistered:
             self.state[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
+
+    def _distribute(self, position: int, event: Distributed) -> None:
+        available = self.state[event.token]["available"]
+        shares = list(shares_among(available, event.amount, event.excluded, position))
+        if event.source is not None:
+            available[event.source] -= event.amount
+        for account, share in shares:
+            available[account] += share
 
     def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
         cells = self.state[token]

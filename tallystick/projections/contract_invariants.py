@@ -5,7 +5,7 @@ rounded away: less than one sati-satoshi an allocation and step, and what later 
 checked at the end.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from typing import Any
 
 from tallystick.domain.contract import SATI_PER_SAT
@@ -36,17 +36,17 @@ class _Contract:
 
 
 class ContractInvariants:
-    """The contracts' part of an audit, which knows of the `tokens` there are and of what is `available` in every cell.
+    """The contracts' part of an audit, which knows of the `tokens` there are and of what is in every cell.
 
     What is wrong goes to `find(position, reason)`.
     """
 
     def __init__(
-        self, find: Callable[[int, str], None], tokens: Container[str], available: Mapping[tuple[str, str], int]
+        self, find: Callable[[int, str], None], tokens: Container[str], cells: Mapping[str, Mapping[str, int]]
     ) -> None:
         self._find = find
         self._tokens = tokens
-        self._available = available
+        self._cells = cells
         self._contracts: dict[str, _Contract] = {}
         self._touched: dict[str, int] = {}
         self._rules: dict[type, Callable[[int, _Contract, Any], None]] = {
@@ -77,6 +77,10 @@ class ContractInvariants:
             figures = f"{contract.allocs_sum} allocated of a balance of {contract.balance}"
             self._find(position, f"contract {event.contract!r} has {figures}")
 
+    def ids(self) -> Collection[str]:
+        """The contracts there are."""
+        return self._contracts
+
     def paid(self, position: int, token: str, account: str) -> None:
         """Notes that tokens went into or out of an account, which may be a contract's own."""
         contract = self._contracts.get(account)
@@ -91,7 +95,7 @@ class ContractInvariants:
         """Checks the backed contracts touched since the last call."""
         for id, position in self._touched.items():
             contract = self._contracts[id]
-            tokens = self._available.get((contract.backed_by or "", id), 0)
+            tokens = self._cells[contract.backed_by or ""].get(id, 0)
             if tokens != contract.balance:
                 has = f"{tokens} {contract.backed_by} in its account"
                 self._find(position, f"contract {id!r} has {has} and a balance of {contract.balance}")
@@ -113,7 +117,7 @@ class ContractInvariants:
             return
         if event.backed_by not in self._tokens:
             self._find(position, f"token {event.backed_by!r} is not registered")
-        if self._available.get((event.backed_by, event.contract), 0):
+        if self._cells[event.backed_by].get(event.contract, 0):
             self._find(position, f"contract {event.contract!r} is an account that has {event.backed_by} already")
 
     def _balance_changed(self, position: int, contract: _Contract, event: BalanceRaised | BalanceLowered) -> None:

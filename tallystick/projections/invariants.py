@@ -15,8 +15,10 @@ import msgspec
 
 from tallystick.domain.events import (
     RECORDED,
+    AppUpdated,
     Burned,
     ContractEvent,
+    Distributed,
     FragmentsBurned,
     FragmentsMinted,
     FragmentsReleased,
@@ -28,8 +30,10 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
+from tallystick.domain.shares import shares_among
 from tallystick.projections.contract_invariants import ContractInvariants
 
+MOVEMENTS = (*RECORDED, Distributed)
 FINDINGS_MAX = 100
 """After so many findings no more are collected."""
 
@@ -54,7 +58,7 @@ class Invariants:
         self.state: list[Finding] = []
         self._tokens: dict[str, TokenRegistered] = {}
         self._reserves: dict[str, int] = {}
-        self._available: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._cells: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._holds: dict[str, list[Any]] = {}
         self._fragments: dict[int, tuple[str, str, int, str | None]] = {}
@@ -63,9 +67,11 @@ class Invariants:
         self._touched: set[tuple[str, str]] = set()
         self._touched_holds: set[str] = set()
         self._movement = 0
-        self._contracts = ContractInvariants(self._find, self._tokens, self._available)
+        self._contracts = ContractInvariants(self._find, self._tokens, self._cells)
         self._rules: dict[type, Callable[[int, Any], None]] = {
             TokenRegistered: self._registered,
+            AppUpdated: self._updated,
+            Distributed: self._distributed,
             Minted: self._minted,
             Burned: self._burned,
             Moved: self._moved,
@@ -86,7 +92,7 @@ class Invariants:
         rule = self._rules.get(event.__class__)
         if rule is None:
             return
-        if isinstance(event, RECORDED):
+        if isinstance(event, MOVEMENTS):
             self._finish_movement()
             self._movement = position
         if not isinstance(event, TokenRegistered) and event.token not in self._tokens:
@@ -129,6 +135,31 @@ class Invariants:
         self._pay(position, event.token, event.sender, -event.amount)
         self._pay(position, event.token, event.receiver, event.amount)
 
+    def _updated(self, position: int, event: AppUpdated) -> None:
+        if self._tokens[event.token].role != "app":
+            self._find(position, f"token {event.token!r} is no app's and is updated")
+
+    def _distributed(self, position: int, event: Distributed) -> None:
+        self._check_amount(position, event.amount)
+        if event.rounding != 1:
+            self._find(position, f"there is no rule of rounding {event.rounding}")
+        available = self._cells[event.token]
+        apps = [code for code, token in self._tokens.items() if token.role == "app"]
+        special = {name for name in (*apps, *self._contracts.ids()) if available.get(name, 0) > 0}
+        if special != set(event.excluded) or self._tokens[event.token].role != "app":
+            self._find(position, f"{event.token} is distributed leaving out {event.excluded}, not {sorted(special)}")
+        shares = list(shares_among(available, event.amount, event.excluded, position))
+        if not shares:
+            self._find(position, f"nobody holds any {event.token}, and it is distributed")
+        if event.source is None:
+            self._reserves[event.token] -= event.amount
+            if self._reserves[event.token] < 0:
+                self._find(position, f"the supply reserve of {event.token} is {self._reserves[event.token]}")
+        else:
+            self._pay(position, event.token, event.source, -event.amount)
+        for account, share in shares:
+            self._pay(position, event.token, account, share)
+
     def _reserved(self, position: int, event: Reserved) -> None:
         self._check_amount(position, event.amount)
         if event.hold in self._holds:
@@ -164,9 +195,10 @@ class Invariants:
 
     def _pay(self, position: int, token: str, account: str, amount: int) -> None:
         cell = (token, account)
-        self._available[cell] += amount
-        if self._available[cell] < 0:
-            self._find(position, f"{account} has {self._available[cell]} {token}")
+        cells = self._cells[token]
+        cells[account] += amount
+        if cells[account] < 0:
+            self._find(position, f"{account} has {cells[account]} {token}")
         if self._tokens[token].unit is not None:
             self._touched.add(cell)
         self._contracts.paid(position, token, account)
@@ -225,7 +257,7 @@ class Invariants:
 
     def _check_fragments(self) -> None:
         for token, account in self._touched:
-            balance, live = self._available[token, account], self._live_sums[token, account]
+            balance, live = self._cells[token][account], self._live_sums[token, account]
             if balance != live:
                 self._find(self._movement, f"{account} has {balance} {token} and live fragments of {live}")
         for hold in self._touched_holds:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tallystick.domain.events import Burned, Minted, TokenRegistered
+from tallystick.domain.events import Burned, Distributed, Minted, TokenRegistered
 
 
 class SupplyReserves:
@@ -21,5 +21,7 @@ class SupplyReserves:
             self.state[event.token] -= event.amount
         elif kind is Burned:
             self.state[event.token] += event.amount
+        elif kind is Distributed and event.source is None:
+            self.state[event.token] -= event.amount
         elif kind is TokenRegistered:
             self.state[event.token] = event.max_supply
