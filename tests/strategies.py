@@ -2,6 +2,8 @@
 
 from hypothesis import strategies as st
 
+from tallystick import FixedPriceCurve, LinearCurve, SquareRootCurve
+
 ACCOUNTS = ("alice", "bob", "carol", "dave", "0x" + "ab" * 20)
 KEEPERS = ("keeper", "bob")
 
@@ -79,3 +81,14 @@ scalings = st.tuples(
     st.integers(0, 2_000),
 )
 """One call on values that are scaled together: what, which, how much or the old sum, the new sum or how often."""
+
+slopes = st.one_of(st.integers(1, 100), st.integers(1, 2**64 - 1))
+curves = st.one_of(
+    st.builds(SquareRootCurve, slopes),
+    st.tuples(slopes, slopes).map(lambda ks: SquareRootCurve(max(ks), min(ks))),
+    st.builds(FixedPriceCurve, slopes),
+    st.builds(LinearCurve, slopes),
+)
+supplies = st.one_of(st.integers(0, 10**6), st.integers(0, 10**18), st.integers(0, 2**255))
+payments = st.one_of(st.integers(0, 10**6), st.integers(0, 10**18), st.integers(0, 2**255))
+"""Base units, of an app's token and of the settlement token."""
