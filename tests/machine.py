@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from tallystick import Conflict, DuplicateIdempotencyKey, Ledger, NotFound, Refused
+from tallystick import Conflict, DuplicateIdempotencyKey, InvalidRequest, Ledger, NotFound, Refused
 from tallystick.infrastructure.transaction import TransactionContext
 
 
@@ -101,7 +101,7 @@ class TransactingMachine(RuleBasedStateMachine):
         except DuplicateIdempotencyKey as refusal:
             assert refusal.receipt.position == self.keys[str(key)]
             return
-        except (Refused, NotFound):
+        except (Refused, NotFound, InvalidRequest):
             assert not self.follows(done), "the ledger refused what the model allows"
             return
         assert self.follows(done), "the ledger did what the model refuses"
@@ -164,7 +164,7 @@ class TransactingMachine(RuleBasedStateMachine):
         except AbandonedError:
             after.apply(concrete, result)
             return
-        except (Refused, NotFound):
+        except (Refused, NotFound, InvalidRequest):
             try:
                 after.apply(concrete, "refused")
             except ModelRefusal:

@@ -92,3 +92,51 @@ curves = st.one_of(
 supplies = st.one_of(st.integers(0, 10**6), st.integers(0, 10**18), st.integers(0, 2**255))
 payments = st.one_of(st.integers(0, 10**6), st.integers(0, 10**18), st.integers(0, 2**255))
 """Base units, of an app's token and of the settlement token."""
+
+
+USERS = ("alice", "bob", "carol")
+APPS = ("GlobalToken", "TeaParty", "Fixed")
+
+users = st.sampled_from(USERS)
+apps = st.sampled_from(APPS)
+teas = st.one_of(st.integers(1, 50), st.integers(1, 10**6), st.integers(1, 10**13), st.just(10**16))
+trades = st.one_of(st.integers(1, 10**7), st.integers(10**9, 10**13))
+names = st.sampled_from([*USERS, *APPS])
+cells = st.one_of(st.tuples(st.sampled_from(["TEA", "USDT", *APPS]), names), st.tuples(users, apps))
+movements = st.one_of(
+    st.tuples(st.just("move"), cells, cells, teas),
+    st.builds(lambda user, app, amount: ("move", ("TEA", user), (user, app), amount), users, apps, teas),
+    st.builds(lambda user, app, amount: ("move", (user, app), ("TEA", user), amount), users, apps, teas),
+)
+
+app_steps = st.one_of(
+    st.tuples(st.just("topup"), st.sampled_from(["TEA", "USDT"]), users, teas),
+    st.tuples(st.just("withdraw"), st.sampled_from(["TEA", "USDT", "TeaParty"]), users, teas),
+    st.tuples(st.just("transfer"), st.sampled_from(["TEA", *APPS]), users, st.sampled_from([*USERS, "TeaParty"]), teas),
+    st.tuples(st.just("reserve"), st.sampled_from(["TEA", *APPS]), users, teas),
+    movements,
+    st.tuples(st.just("deposit"), apps, users, teas),
+    st.tuples(st.just("refund"), apps, users, teas),
+    st.tuples(st.just("consume_deposit"), apps, users, teas),
+    st.tuples(st.just("pay"), apps, users, teas, st.sampled_from([None, "TEA", "USDT", *APPS])),
+    st.tuples(st.just("buy"), apps, users, trades, st.sampled_from([1, 1, 10**6])),
+    st.tuples(st.just("buy"), apps, users, trades, st.just(1)),
+    st.tuples(st.just("sell"), apps, users, trades, st.sampled_from([1, 1, 10**6])),
+    st.tuples(st.just("withdraw_income"), apps, st.sampled_from(["USDT", "TEA"]), teas),
+    st.tuples(st.just("collect_memory_tax"), apps, teas),
+    st.tuples(st.just("share_income"), st.dictionaries(users, st.one_of(st.just(0), teas), min_size=1)),
+    st.tuples(st.just("pay_public_service"), users, teas),
+    st.tuples(st.just("balance"), st.sampled_from(["TEA", *APPS]), users),
+)
+"""One call on apps and seats, with all its arguments."""
+
+distributions = st.one_of(
+    st.none(),
+    st.tuples(st.just("distribute_income"), apps),
+    st.tuples(st.just("distribute_dividend"), apps),
+    st.tuples(st.just("share_distribution_pool"), apps, teas),
+)
+app_plans = st.tuples(st.lists(st.tuples(st.none(), app_steps, guards), max_size=8), distributions).map(
+    lambda plan: [*plan[0], *([] if plan[1] is None else [(None, plan[1], "savepoint")])]
+)
+"""The calls of one transaction on apps; what is distributed comes last, for the model does not know who takes turns."""

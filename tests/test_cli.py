@@ -129,6 +129,36 @@ def test_a_difference_is_exit_code_1(books: Path, tmp_path: Path) -> None:
     assert "stream 'USD'" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("lock", "code", "verdict"),
+    [
+        (["USD=500.00"], 0, "ok"),
+        (["USD=500", "[red]=" + str(2**255)], 0, "ok"),
+        (["USD=499.99"], 1, "500.00 USD are in circulation, and 499.99 are locked"),
+        (["USD=500", "[red]=1"], 1, "[red] are in circulation"),
+        (["USD"], 2, "TOKEN=AMOUNT"),
+        (["USD=5.001"], 2, "invalid_amount"),
+        (["EUR=5"], 2, "token_not_found"),
+    ],
+)
+def test_what_is_locked_elsewhere(books: Path, lock: list[str], code: int, verdict: str) -> None:
+    done = run("audit", "--url", books, *(part for each in lock for part in ("--lock", each)))
+    assert done.returncode == code, done.stderr
+    assert verdict in done.stdout + done.stderr
+
+
+def test_importing_an_older_state(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    tokens = {"TEA": {"role": "settlement", "max_supply": 100}, "App": {"role": "app", "max_supply": 5}}
+    state = {"ft_state": {"TEA": {"alice": 5}}, "ft_deposit_state": {"App": {"alice": 7}}}
+    path.write_text(json.dumps({"tea_state": state, "bonding_state": {"App": 8}, "tokens": tokens}))
+    arguments = ["import", "tea-state", path, "--url", tmp_path / "new.db"]
+    first, second = run(*arguments, "--json"), run(*arguments, "--json")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert (json.loads(first.stdout)["mints"], json.loads(second.stdout)["batches_before"]) == (3, 1)
+    assert run("audit", "--lock", "TEA=20", "--url", tmp_path / "new.db").returncode == 0
+
+
 def test_importing(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("safe_address,tokens\nalice,5\nbob,0\n")

@@ -8,9 +8,25 @@ from typing import Any
 
 import pytest
 
-from tallystick import InvalidToken, Ledger, MalformedRow, SupplyExhausted
+from tallystick import (
+    DAO_RESERVED_ACCOUNT,
+    HIDDEN_BONDING_CURVE_ACCOUNT,
+    SEAT_COLLECTION_POOL,
+    TOTAL_SUPPLY_RESERVE,
+    InvalidAccount,
+    InvalidAmount,
+    InvalidRequest,
+    InvalidToken,
+    Ledger,
+    MalformedRow,
+    MeaninglessCell,
+    SupplyExhausted,
+    TokenAlreadyRegistered,
+    UnknownCurve,
+)
 from tallystick.infrastructure.import_allocations import import_allocations
 from tallystick.infrastructure.import_erc20 import ZERO_ADDRESS, import_erc20
+from tallystick.infrastructure.import_tea_state import import_tea_state
 
 DATA = Path(os.environ.get("TALLYSTICK_DATA", "absent"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="TALLYSTICK_DATA names no folder with the public data sets")
@@ -193,3 +209,103 @@ def test_the_real_allocations(ledger: Ledger) -> None:
     supply = ledger.supply("SAFE")
     assert (supply.circulating, supply.reserve, supply.max) == (47_037_456, 2_962_544, 50_000_000)
     assert ledger.audit().ok
+
+
+# An older state.
+
+TEA, PARTY, GLOBAL = "0x" + "7e" * 32, "0x" + "aa" * 32, "0x" + "bb" * 32
+STATE: dict[str, Any] = {
+    "tea_state": {
+        "ft_state": {
+            TEA: {ALICE: 900, BOB: "250", PARTY: 7, DAO_RESERVED_ACCOUNT: 11, SEAT_COLLECTION_POOL: 5, "carol": 0},
+            "USDT": {ALICE: 2**128 - 1},
+            PARTY: {ALICE: 30, BOB: 10, PARTY: 2},
+        },
+        "ft_deposit_state": {PARTY: {ALICE: 60, BOB: 40}},
+    },
+    "bonding_state": {PARTY: 1000, GLOBAL: 0},
+    "tokens": {
+        TEA: {"role": "settlement", "max_supply": 2**32 - 1},
+        PARTY: {"role": "app", "max_supply": 100, "curve": {"name": "fixed_price", "parameters": [5]}, "owner": "dev"},
+        GLOBAL: {"role": "app", "max_supply": "100"},
+        "USDT": {"role": "external", "max_supply": 2**128 - 1, "unit": 2**120, "decimals": 6},
+    },
+    "key_state": {"ignored": True},
+}
+
+
+def older(path: Path, state: Any = STATE) -> Path:
+    path.write_text(json.dumps(state))
+    return path
+
+
+def changed(state: Any, *keys: Any) -> Any:
+    """A copy of the older state with the value at a path of keys replaced by the last of them."""
+    copy = json.loads(json.dumps(state))
+    place = copy
+    for key in keys[:-2]:
+        place = place[key]
+    place[keys[-2]] = keys[-1]
+    return copy
+
+
+def test_an_older_state_becomes_the_double_map(url: str | Path, tmp_path: Path) -> None:
+    file = older(tmp_path / "state.json")
+    with Ledger.open(url) as ledger:
+        report = import_tea_state(ledger, file)
+        assert (report.rows, report.tokens, report.mints, report.skipped, report.batches_before) == (14, 4, 12, 2, 0)
+        first = ledger.verify()
+        for token, balances in STATE["tea_state"]["ft_state"].items():
+            for account, amount in balances.items():
+                assert ledger.state[token][account] == int(amount)
+        assert (ledger.state[ALICE][PARTY], ledger.state[BOB][PARTY]) == (60, 40)
+        assert (ledger.state[PARTY][HIDDEN_BONDING_CURVE_ACCOUNT], ledger.state[GLOBAL][HIDDEN_BONDING_CURVE_ACCOUNT]) == (
+            1000,
+            0,
+        )
+        assert ledger.supply(TEA).circulating == 900 + 250 + 7 + 11 + 5 + 60 + 40 + 1000
+        assert len(ledger.fragments("USDT", ALICE)) > 1
+        with ledger.atomic() as tx:
+            tx.app(PARTY).refund(ALICE, 60)
+            tx.app(PARTY).distribute_dividend()
+        assert ledger.state[PARTY][ALICE] + ledger.state[PARTY][BOB] == 42
+        with pytest.raises(UnknownCurve), ledger.atomic() as tx:
+            tx.app(GLOBAL).buy(ALICE, 1)
+        assert import_tea_state(ledger, file).batches_before == 1
+        assert ledger.audit().ok
+        assert first.position == 4 + 12 + 1  # the fragments of USDT
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict", "named"),
+    [
+        (changed(STATE, "tea_state", "ft_state", "EUR", {"alice": 1}), MeaninglessCell, "state[EUR][alice]"),
+        (changed(STATE, "tea_state", "ft_state", "USDT", "bob", 1), SupplyExhausted, "state[USDT][bob]"),
+        (changed(STATE, "tea_state", "ft_state", "USDT", "two words", 1), InvalidAccount, "state[USDT][two words]"),
+        (changed(STATE, "tea_state", "ft_state", "USDT", ALICE, -1), InvalidAmount, f"state[USDT][{ALICE}]"),
+        (changed(STATE, "tea_state", "ft_state", "USDT", ALICE, 1.5), InvalidAmount, f"state[USDT][{ALICE}]"),
+        (changed(STATE, "tea_state", "ft_state", "USDT", ALICE, True), InvalidAmount, f"state[USDT][{ALICE}]"),
+        (changed(STATE, "tea_state", "ft_state", "USDT", ALICE, "1e3"), InvalidAmount, f"state[USDT][{ALICE}]"),
+        (changed(STATE, "tea_state", "ft_state", "USDT", DAO_RESERVED_ACCOUNT, 1), MeaninglessCell, "state[USDT]"),
+        (changed(STATE, "tea_state", "ft_state", TEA, TOTAL_SUPPLY_RESERVE, 1), MeaninglessCell, f"state[{TEA}]"),
+        (changed(STATE, "tea_state", "ft_state", TEA, HIDDEN_BONDING_CURVE_ACCOUNT, 1), MeaninglessCell, f"state[{TEA}]"),
+        (changed(STATE, "tea_state", "ft_deposit_state", "USDT", {ALICE: 1}), MeaninglessCell, f"state[{ALICE}][USDT]"),
+        (changed(STATE, "tea_state", "ft_deposit_state", PARTY, "USDT", 1), MeaninglessCell, f"state[USDT][{PARTY}]"),
+        (changed(STATE, "bonding_state", "USDT", 1), MeaninglessCell, "state[USDT]"),
+        (changed(STATE, "bonding_state", PARTY, 2**32), SupplyExhausted, f"state[{PARTY}]"),
+        (changed(STATE, "tokens", PARTY, "role", "bank"), InvalidToken, PARTY),
+        (changed(STATE, "tokens", PARTY, "max_supply", -5), InvalidToken, PARTY),
+        (changed(STATE, "tokens", GLOBAL, "role", "settlement"), TokenAlreadyRegistered, GLOBAL),
+        ([], InvalidRequest, "older state"),
+        ({"tea_state": 5}, InvalidRequest, "older state"),
+    ],
+)
+def test_an_older_state_that_does_not_fit_changes_nothing(
+    tmp_path: Path, state: Any, verdict: type[Exception], named: str
+) -> None:
+    with Ledger.open(tmp_path / "books.db") as ledger:
+        with pytest.raises(verdict) as caught:
+            import_tea_state(ledger, older(tmp_path / "state.json", state))
+        assert named in str(caught.value)
+        assert ledger.tokens() == []
+        assert ledger.verify().position == 0

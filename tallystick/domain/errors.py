@@ -191,7 +191,7 @@ class SupplyExhausted(Refused):
     token: str
     required: int
     reserve: int
-    rule = "{required} {token} exceed the {reserve} left in the supply reserve"
+    rule = "{required} {token} exceed the {reserve} left in the supply reserve{reason}"
 
 
 class TokenAlreadyRegistered(Refused):

@@ -12,7 +12,7 @@ import msgspec
 
 from tallystick.domain.amount import check_amount
 from tallystick.domain.app_decisions import app_of
-from tallystick.domain.app_operations import Buy, Open, Sell
+from tallystick.domain.app_operations import Buy, Sell
 from tallystick.domain.cells import check_receiver_of_mint
 from tallystick.domain.contract_decisions import check_contract_id
 from tallystick.domain.decisions import require
@@ -176,15 +176,6 @@ class Plan(Recording):
         """The seats: taxes, pools and public services."""
         self._check_open()
         return PlannedSeats(self)
-
-    def open_cell(self, first: str, second: str, amount: int, *, memo: str = "") -> None:
-        """Moves `amount` out of the supply reserve into the cell `state[first][second]`, to take over an older book.
-
-        Unlike minting it reaches special cells and apps' tokens. `MeaninglessCell`, `InvalidAccount`, `SupplyExhausted`.
-        """
-        self._check_open()
-        with self._reading:
-            self._propose(Open(first, second, check_amount(amount), check_memo(memo)))
 
     # Contracts.
 

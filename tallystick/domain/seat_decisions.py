@@ -22,7 +22,7 @@ from tallystick.domain.app_operations import (
     ShareIncome,
 )
 from tallystick.domain.cells import check_ordinary, locate
-from tallystick.domain.errors import InsufficientFunds, MeaninglessCell, SupplyExhausted
+from tallystick.domain.errors import InsufficientFunds, InvalidAccount, MeaninglessCell, SupplyExhausted
 from tallystick.domain.events import DomainEvent, Minted, Moved
 from tallystick.domain.operations import Operation
 from tallystick.domain.view import View
@@ -82,14 +82,18 @@ def _share_pool(view: View, operation: ShareDistributionPool) -> Sequence[Domain
 
 def _open(view: View, operation: Open) -> Sequence[DomainEvent]:
     """`MeaninglessCell`, also for a supply reserve, which is what the others leave; `InvalidAccount`, `SupplyExhausted`."""
-    cell = locate(view, operation.first, operation.second)
+    place = f"state[{operation.first}][{operation.second}]"
+    try:
+        cell = locate(view, operation.first, operation.second)
+    except InvalidAccount as error:
+        raise InvalidAccount(f"{place}: {error}") from error
     if cell.name == TOTAL_SUPPLY_RESERVE:
         raise MeaninglessCell("a reserve is what the other cells leave", first=operation.first, second=operation.second)
     if view.is_contract(cell.name):
         check_ordinary(view, cell.token.code, cell.name)
     reserve = view.funds(cell.token.code).reserve
     if operation.amount > reserve:
-        raise SupplyExhausted(token=cell.token.code, required=operation.amount, reserve=reserve)
+        raise SupplyExhausted(f" for {place}", token=cell.token.code, required=operation.amount, reserve=reserve)
     return (Minted(cell.token.code, cell.name, operation.amount, operation.memo),)
 
 

@@ -21,10 +21,11 @@ from tallystick.domain.errors import IntegrityError, InvalidURL, LedgerError, St
 from tallystick.domain.token import Token
 from tallystick.infrastructure import report
 from tallystick.infrastructure.audit import AuditReport
-from tallystick.infrastructure.comparison import differences
+from tallystick.infrastructure.comparison import differences, with_locks
 from tallystick.infrastructure.demo import run_demo
 from tallystick.infrastructure.import_allocations import import_allocations
 from tallystick.infrastructure.import_erc20 import import_erc20
+from tallystick.infrastructure.import_tea_state import import_tea_state
 from tallystick.infrastructure.importing import ImportReport
 from tallystick.infrastructure.ledger import Ledger
 from tallystick.projections.balances import Balances
@@ -105,6 +106,12 @@ def import_allocations_command(
 ) -> None:
     """Allocations to mint, a CSV file with the columns safe_address and tokens."""
     _import(url, json, lambda ledger, progress: import_allocations(ledger, file, token, max_supply, progress))
+
+
+@import_app.command("tea-state")
+def import_tea_state_command(file: ReadableFile, url: URL = None, json: Json = False) -> None:
+    """An older state of balances, deposits and bonding reserves, a JSON file, as one commit."""
+    _import(url, json, lambda ledger, progress: import_tea_state(ledger, file, progress))
 
 
 @app.command()
@@ -199,11 +206,20 @@ def verify(url: URL = None, json: Json = False) -> None:
 
 
 @app.command()
-def audit(url: URL = None, json: Json = False) -> None:
+def audit(
+    lock: Annotated[
+        list[str] | None,
+        typer.Option(help="TOKEN=AMOUNT: what is locked elsewhere, which must be all in circulation.", show_default=False),
+    ] = None,
+    url: URL = None,
+    json: Json = False,
+) -> None:
     """Derive everything again from event one, and report whatever does not agree."""
     with _open(url) as ledger:
         verified = ledger.verify()
         found = ledger.audit() if verified.ok else verified
+        if verified.ok:
+            found = with_locks(ledger, found, lock or [])
     _print_audit(found, json)
     raise typer.Exit(INTEGRITY if not verified.ok else FINE if found.ok else DIFFERENCE)
 

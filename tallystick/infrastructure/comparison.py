@@ -1,11 +1,14 @@
 """Comparing the books with projections that were rebuilt from event one: what differs, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tallystick.domain.errors import InvalidRequest
+from tallystick.infrastructure.audit import AuditReport
 from tallystick.infrastructure.ledger import Ledger
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
+from tallystick.projections.invariants import Finding
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
@@ -23,6 +26,21 @@ def differences(ledger: Ledger, rebuilt: Projection) -> Iterator[str]:
         yield from _of_fragments(ledger, rebuilt)
     elif isinstance(rebuilt, ShadowSpaces):
         yield from _of_contracts(ledger, rebuilt)
+
+
+def with_locks(ledger: Ledger, report: AuditReport, locks: Sequence[str]) -> AuditReport:
+    """The report, with a finding for each lock, "TOKEN=AMOUNT" as people write it, that is not all in circulation."""
+    findings = list(report.findings)
+    for lock in locks:
+        code, equals, text = lock.rpartition("=")
+        if not equals:
+            raise InvalidRequest(f"a lock is written TOKEN=AMOUNT, not {lock!r}")
+        token = ledger.token(code)
+        locked, circulating = token.parse(text), ledger.supply(code).circulating
+        if locked != circulating:
+            stated = f"{token.format(circulating)} {code} are in circulation, and {token.format(locked)} are locked"
+            findings.append(Finding(report.position, stated))
+    return AuditReport(not findings, tuple(findings), report.position, report.digest)
 
 
 def _of_balances(ledger: Ledger, rebuilt: Balances) -> Iterator[str]:

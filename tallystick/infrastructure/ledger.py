@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tallystick.domain.account import check_account
-from tallystick.domain.app_operations import UpdateApp
+from tallystick.domain.amount import check_amount
+from tallystick.domain.app_operations import Open, UpdateApp
 from tallystick.domain.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.curve import CURVES, CurveMaker
 from tallystick.domain.errors import (
@@ -27,7 +28,7 @@ from tallystick.domain.errors import (
     TransactionNotFound,
 )
 from tallystick.domain.instant import to_microseconds
-from tallystick.domain.operations import RegisterToken
+from tallystick.domain.operations import Operation, RegisterToken
 from tallystick.domain.token import Token
 from tallystick.infrastructure import audit
 from tallystick.infrastructure.audit import AuditReport
@@ -121,10 +122,8 @@ class Ledger(Reading):
 
         Raises `TokenAlreadyRegistered` where its code stands for another, `NameInUse`, and the errors of a commit.
         """
-        if not isinstance(token, Token):
-            raise InvalidToken(f"register_token takes a Token, not {token!r}")
         self._check_open()
-        self._committer.commit([RegisterToken(token)])
+        self._committer.commit([RegisterToken(_check_token(token))])
 
     def update_app(self, code: str, accepts: Sequence[str] | None = None, owner: str | None = None) -> None:
         """Changes which tokens an app accepts beside the settlement token and its own, and whose it is; None leaves it.
@@ -136,6 +135,24 @@ class Ledger(Reading):
         self._check_open()
         codes = None if accepts is None else tuple(check_account(token) for token in accepts)
         self._committer.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
+
+    def take_over(
+        self, tokens: Sequence[Token], cells: Sequence[tuple[str, str, int]], idempotency_key: str | None = None
+    ) -> None:
+        """Registers `tokens` and moves amounts out of supply reserves into cells (first, second, amount), as one commit.
+
+        This is for taking over an older book: unlike minting it reaches special cells and apps' tokens. Raises what
+        `register_token` does; `MeaninglessCell`, `InvalidAccount`, `InvalidAmount` and `SupplyExhausted`, which name the
+        cell; and the errors of a commit.
+        """
+        operations: list[Operation] = [RegisterToken(_check_token(token)) for token in tokens]
+        operations += [Open(first, second, check_amount(amount), "taken over") for first, second, amount in cells]
+        self._check_open()
+        request = make_request(idempotency_key, None)
+        if request is not None:
+            self._committer.catch_up()
+            self._committer.check_unused(request)
+        self._committer.commit(operations, request)
 
     def atomic(self, idempotency_key: str | None = None, request: Any = None) -> TransactionContext:
         """The block of one transaction, executed as a whole when it ends without an exception.
@@ -244,6 +261,12 @@ def _commit(row: Row, previous: bytes | None) -> tuple[int, int, list[JournalEve
     if previous is not None and digest_of(previous, row) != row.digest:
         raise CorruptJournal("its digest does not fit", position=row.first_position)
     return row.first_position, row.recorded_at, decode_events(row)
+
+
+def _check_token(token: object) -> Token:
+    if not isinstance(token, Token):
+        raise InvalidToken(f"a token is registered by a Token, not {token!r}")
+    return token
 
 
 def _check_position(position: object) -> None:
