@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import contracts, workloads
+from benchmarks import apps, contracts, workloads
 from benchmarks.timing import Result
 
 QUICK = 20
-WORKLOADS = {**workloads.WORKLOADS, **contracts.WORKLOADS}
+WORKLOADS = {**workloads.WORKLOADS, **contracts.WORKLOADS, **apps.WORKLOADS}
 
 
 def main() -> None:

@@ -140,3 +140,10 @@ app_plans = st.tuples(st.lists(st.tuples(st.none(), app_steps, guards), max_size
     lambda plan: [*plan[0], *([] if plan[1] is None else [(None, plan[1], "savepoint")])]
 )
 """The calls of one transaction on apps; what is distributed comes last, for the model does not know who takes turns."""
+
+holdings = st.one_of(st.just(10), st.integers(1, 100), st.integers(1, 2**70))
+"""What somebody has who shares in a distribution; often as much as others."""
+
+narrow_holdings = st.one_of(st.integers(1, 100), st.integers(1, 2**31), st.integers(1, 2**56))
+wholes = st.one_of(st.integers(1, 100), st.integers(1, 2**31), st.integers(1, 2**63 - 1))
+"""What is shared, as long as it fits a column."""

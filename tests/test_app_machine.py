@@ -1,7 +1,7 @@
 """A state machine of apps, curves, distributions and pools against a model of plain cells.
 
-After every step each token's cells sum to its `max_supply`. The model shares exactly; which of equal remainders gets a unit
-more depends on the position in the journal, so there it takes what the ledger did, if that is one of the allowed ways.
+After every step each token's cells sum to its `max_supply`. The model shares exactly; whose turn it is among equal remainders
+it does not know, so there it takes what the ledger did, if that is one of the allowed ways.
 """
 
 from collections import defaultdict

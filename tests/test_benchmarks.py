@@ -12,7 +12,7 @@ def test_the_benchmarks_run(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     results = json.loads(figures.read_text())
-    assert len(results) == 23
+    assert len(results) == 27
     for result in results:
         assert min(result["rates"]) > 0
         assert min(result["baseline_rates"]) > 0

@@ -70,7 +70,7 @@ GOLDEN: list[tuple[JournalEvent, str]] = [
         f'["TokenRegistered","TeaParty",12,{2**128 - 1},null,"app","square_root",[10,7],"dev",["USDT"]]',
     ),
     (AppUpdated("TeaParty", "owner", ("USDT", "DAI")), '["AppUpdated","TeaParty","owner",["USDT","DAI"]]'),
-    (Distributed("TeaParty", None, 5, ("GlobalToken",), 1, "x"), '["Distributed","TeaParty",null,5,["GlobalToken"],1,"x"]'),
+    (Distributed("TeaParty", None, 5, 3, ("Other",), 1, "x"), '["Distributed","TeaParty",null,5,3,["Other"],1,"x"]'),
     (Minted("USD", "alice", 500, "deposit"), '["Minted","USD","alice",500,"deposit"]'),
     (Burned("USD", "alice", 500, "payout"), '["Burned","USD","alice",500,"payout"]'),
     (Moved("USD", "alice", "bob", 5), '["Moved","USD","alice","bob",5,""]'),
@@ -118,7 +118,7 @@ def test_every_type_has_a_golden_sample(kind: type[JournalEvent]) -> None:
 OLD: list[tuple[str, JournalEvent]] = [
     ('["TokenRegistered","USD",2,1000000,10000,"external"]', TokenRegistered("USD", 2, 1_000_000, 10_000, "external")),
     (f'["TokenRegistered","TEA",0,{2**128 - 1},null,"settlement"]', TokenRegistered("TEA", 0, 2**128 - 1, None, "settlement")),
-    ('["Distributed","TeaParty","TeaParty",5]', Distributed("TeaParty", "TeaParty", 5)),
+    ('["Distributed","TeaParty","TeaParty",5,3]', Distributed("TeaParty", "TeaParty", 5, 3)),
     ('["Minted","USD","alice",500]', Minted("USD", "alice", 500, "")),
     ('["Burned","USD","alice",500]', Burned("USD", "alice", 500, "")),
     ('["Moved","USD","alice","bob",5]', Moved("USD", "alice", "bob", 5, "")),

@@ -114,7 +114,8 @@ def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str)
     take(view, settlement_of(view).code, payer, payment)
     excluded = _excluded(view, app)
     bought = purchase(view, app, payer, payment, memo)
-    return (*bought.movements, Distributed(app.code, None, bought.amount, excluded, memo=memo))
+    turn = view.funds(app.code).distributions
+    return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, memo=memo))
 
 
 def _update(view: View, operation: UpdateApp) -> Sequence[DomainEvent]:
@@ -199,7 +200,8 @@ def _distribute_dividend(view: View, operation: DistributeDividend) -> Sequence[
     income = view.funds(app.code).available_of(app.code)
     if income <= 0:
         return ()
-    return (Distributed(app.code, app.code, income, _excluded(view, app), memo=operation.memo),)
+    turn = view.funds(app.code).distributions
+    return (Distributed(app.code, app.code, income, turn, _excluded(view, app), memo=operation.memo),)
 
 
 def _withdraw_income(view: View, operation: WithdrawIncome) -> Sequence[DomainEvent]:

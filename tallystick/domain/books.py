@@ -247,7 +247,7 @@ class Books:
 
     def _distributed(self, event: Distributed, position: int) -> None:
         funds = self._tokens[event.token]
-        self._distributions.append(funds.distribute(event.source, event.amount, event.excluded, position))
+        self._distributions.append(funds.distribute(event.source, event.amount, event.excluded, event.turn))
 
     def _minted(self, event: Minted, position: int) -> None:
         self._tokens[event.token].credit(event.account, event.amount)

@@ -51,6 +51,11 @@ class DraftFunds:
         """What could still be minted."""
         return self._funds.reserve - self.minted
 
+    @property
+    def distributions(self) -> int:
+        """How often the token was distributed."""
+        return self._funds.distributions + len(self._distributed)
+
     def available_of(self, account: str) -> int:
         """What the account could still spend in this plan."""
         available = self._funds.available_of(account) + self.available.get(account, 0)
@@ -68,10 +73,7 @@ class DraftFunds:
         return any(amount > 0 for amount in others.values()) or bool(np.any(np.asarray(amounts) > 0))
 
     def distribute(self, event: Distributed, sign: int) -> None:
-        """Shares an amount among the holders as drafted, or takes the newest such back.
-
-        Which of those tied gets a unit more depends on the event's position, which a plan does not know: it takes 0.
-        """
+        """Shares an amount among the holders as drafted, or takes the newest such back."""
         if event.source is None:
             self.minted += sign * event.amount
         else:
@@ -95,7 +97,7 @@ class DraftFunds:
         count = len(holders)
         if not len(everyone):
             return _Shares([], {})
-        shares = pro_rata(event.amount, everyone, lambda k: names[int(holders[k])] if k < count else new[k - count], 0)
+        shares = pro_rata(event.amount, everyone, lambda k: names[int(holders[k])] if k < count else new[k - count], event.turn)
         if isinstance(shares, np.ndarray):
             by_handle: Column | list[int] = np.zeros(len(amounts), dtype=np.int64)
             by_handle[holders] = shares[:count]

@@ -104,11 +104,12 @@ class Distributed(Event, frozen=True):
 
     A holder is whoever can spend some of the token and is not in `excluded`. With `rounding` 1, each gets the floor of the
     exact share, and one unit more goes to each of the largest remainders; ties are taken in the order of names, beginning
-    at the index (position of this event modulo the number of those tied). Since 1.
+    at the index (`turn` modulo the number of those tied). `turn` counts the token's distributions from 0. Since 1.
     """
 
     source: str | None
     amount: int
+    turn: int
     excluded: tuple[str, ...] = ()
     rounding: int = 1
     memo: str = ""

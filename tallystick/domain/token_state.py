@@ -49,6 +49,7 @@ class TokenState:
     def __init__(self, token: Token) -> None:
         self.token = token
         self.reserve = token.max_supply
+        self.distributions = 0
         self._handles: dict[str, int] = {}
         self._names: list[str] = []
         self._available: MutableSequence[int] = array("q")
@@ -105,12 +106,13 @@ class TokenState:
         self._available[self.handle(payer)] -= amount
         self._held[holder] += amount
 
-    def distribute(self, source: str | None, amount: int, excluded: Sequence[str], position: int) -> Distribution:
+    def distribute(self, source: str | None, amount: int, excluded: Sequence[str], turn: int) -> Distribution:
         """From `source`, or the reserve, to all who can spend some and are not `excluded`, in proportion; says who got what."""
         left_out = {self._handles[account] for account in excluded if account in self._handles}
         holders, weights = self._holders(left_out)
-        shares = pro_rata(amount, weights, lambda index: self._names[int(holders[index])], position)
+        shares = pro_rata(amount, weights, lambda index: self._names[int(holders[index])], turn)
         distribution = Distribution(holders, shares)
+        self.distributions += 1
         if source is None:
             self.reserve -= amount
             self._widen_if_needed()
@@ -121,6 +123,7 @@ class TokenState:
 
     def take_back(self, distribution: Distribution, source: str | None, amount: int) -> None:
         """Undoes the newest `distribute`."""
+        self.distributions -= 1
         self._add(distribution, -1)
         if source is None:
             self.reserve += amount

@@ -60,13 +60,13 @@ class Balances:
         elif kind is Released:
             self._hold(event.token, event.payer, event.authority, -event.amount)
         elif kind is Distributed:
-            self._distribute(position, event)
+            self._distribute(event)
         elif kind is TokenRegistered:
             self.state[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
 
-    def _distribute(self, position: int, event: Distributed) -> None:
+    def _distribute(self, event: Distributed) -> None:
         available = self.state[event.token]["available"]
-        shares = list(shares_among(available, event.amount, event.excluded, position))
+        shares = list(shares_among(available, event.amount, event.excluded, event.turn))
         if event.source is not None:
             available[event.source] -= event.amount
         for account, share in shares:

@@ -7,7 +7,7 @@ hold, and what `contract_invariants` says of contracts. Its state is a list of f
 which something was wrong.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +58,7 @@ class Invariants:
         self.state: list[Finding] = []
         self._tokens: dict[str, TokenRegistered] = {}
         self._reserves: dict[str, int] = {}
+        self._turns: Counter[str] = Counter()
         self._cells: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._holds: dict[str, list[Any]] = {}
@@ -143,12 +144,15 @@ class Invariants:
         self._check_amount(position, event.amount)
         if event.rounding != 1:
             self._find(position, f"there is no rule of rounding {event.rounding}")
+        if event.turn != self._turns[event.token]:
+            self._find(position, f"it is turn {self._turns[event.token]} of {event.token}, not {event.turn}")
+        self._turns[event.token] += 1
         available = self._cells[event.token]
         apps = [code for code, token in self._tokens.items() if token.role == "app"]
         special = {name for name in (*apps, *self._contracts.ids()) if available.get(name, 0) > 0}
         if special != set(event.excluded) or self._tokens[event.token].role != "app":
             self._find(position, f"{event.token} is distributed leaving out {event.excluded}, not {sorted(special)}")
-        shares = list(shares_among(available, event.amount, event.excluded, position))
+        shares = list(shares_among(available, event.amount, event.excluded, event.turn))
         if not shares:
             self._find(position, f"nobody holds any {event.token}, and it is distributed")
         if event.source is None:

@@ -1,0 +1,51 @@
+"""Multiplying a column by a number and dividing by another, exactly, where the products need 128 bits.
+
+numpy has no integers wider than 64 bits, so a product is kept as two columns, its upper and its lower half. Dividing such
+a pair by one divisor for all goes by the divisor's reciprocal, worked out once: a multiplication gives a quotient that is
+wrong by at most one either way, and two corrections make it right (Möller and Granlund, "Improved division by invariant
+integers", 2011, algorithm 4).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+_BLOCK = 1 << 14
+_LOW = np.uint64(2**32 - 1)
+_HALF = np.uint64(32)
+_ONE = np.uint64(1)
+
+
+def multiply_divide(column: Words, factor: int, divisor: int) -> tuple[Words, Words]:
+    """Quotients and remainders of column * factor / divisor. No entry exceeds the divisor; both numbers are below 2**63."""
+    quotients, remainders = np.empty_like(column), np.empty_like(column)
+    for start in range(0, len(column), _BLOCK):  # block by block, so that what lies between stays in the processor's cache
+        block = slice(start, start + _BLOCK)
+        quotients[block], remainders[block] = _divide(*_multiply(column[block], factor), divisor)
+    return quotients, remainders
+
+
+def _multiply(column: Words, factor: int) -> tuple[Words, Words]:
+    """The upper and the lower halves of the products."""
+    low, high = np.uint64(factor & 0xFFFFFFFF), np.uint64(factor >> 32)
+    column_low, column_high = column & _LOW, column >> _HALF
+    lowest, crossed, crossing, highest = column_low * low, column_high * low, column_low * high, column_high * high
+    middle = (lowest >> _HALF) + (crossed & _LOW) + (crossing & _LOW)
+    upper = highest + (crossed >> _HALF) + (crossing >> _HALF) + (middle >> _HALF)
+    return upper, (lowest & _LOW) | (middle << _HALF)
+
+
+def _divide(upper: Words, lower: Words, divisor: int) -> tuple[Words, Words]:
+    spare = 64 - divisor.bit_length()
+    shifted = divisor << spare
+    reciprocal = (2**128 - 1) // shifted - 2**64
+    shift, rest, by = np.uint64(spare), np.uint64(64 - spare), np.uint64(shifted)
+    upper, lower = (upper << shift) | (lower >> rest), lower << shift
+    quotient, fraction = _multiply(upper, reciprocal)
+    fraction = fraction + lower
+    quotient = quotient + upper + (fraction < lower) + _ONE
+    remainder = lower - quotient * by
+    high = remainder > fraction
+    quotient, remainder = quotient - high, remainder + high * by
+    low = remainder >= by
+    return quotient + low, (remainder - low * by) >> shift
