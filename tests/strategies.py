@@ -147,3 +147,10 @@ holdings = st.one_of(st.just(10), st.integers(1, 100), st.integers(1, 2**70))
 narrow_holdings = st.one_of(st.integers(1, 100), st.integers(1, 2**31), st.integers(1, 2**56))
 wholes = st.one_of(st.integers(1, 100), st.integers(1, 2**31), st.integers(1, 2**63 - 1))
 """What is shared, as long as it fits a column."""
+
+allocations = st.one_of(st.integers(0, 100), st.integers(0, 10**14), st.integers(0, 2**62), st.integers(0, 2**90))
+sums = st.one_of(st.integers(1, 1_000), st.integers(1, 10**12), st.integers(1, 2**63))
+scaling_steps = st.lists(
+    st.one_of(st.tuples(sums, sums), sums.map(lambda old: (old, old + 1)), sums.map(lambda old: (old, old - 1))), max_size=8
+)
+"""Values in sati-satoshis, and the old and new sums by which they are scaled."""

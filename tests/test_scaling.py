@@ -1,10 +1,12 @@
 """Values scaled together: equal to scaling each at once, whatever is asked, undone or swept in between."""
 
+from unittest import mock
+
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import scalings
+from strategies import allocations, scaling_steps, scalings
 
-from tallystick.domain import scaling
+from tallystick.domain import scaling, scaling_together
 from tallystick.domain.scaling import STEPS_KEPT, DraftedValues, ScaledValues
 
 Undo = list[tuple[str, str, int, dict[str, int]]]
@@ -62,11 +64,8 @@ def take_back(values: ScaledValues, undo: Undo) -> dict[str, int]:
 
 @given(st.lists(scalings, max_size=60))
 def test_it_is_as_if_every_value_were_scaled_at_once(steps: list[tuple[str, str, int, int]]) -> None:
-    kept, scaling.STEPS_KEPT = scaling.STEPS_KEPT, 2
-    try:
+    with mock.patch.object(scaling, "STEPS_KEPT", 2), mock.patch.object(scaling_together, "TOGETHER_MIN", 1):
         play(ScaledValues(), steps, settles=True)
-    finally:
-        scaling.STEPS_KEPT = kept
 
 
 @given(st.lists(scalings, max_size=40))
@@ -113,3 +112,29 @@ def test_steps_without_values_are_forgotten_too() -> None:
         values.scale(1, 2)
         values.settle()
     assert values.steps_kept <= STEPS_KEPT + 1
+
+
+@given(st.lists(allocations, min_size=1, max_size=9), scaling_steps)
+def test_values_that_go_together_come_to_what_each_comes_to(values: list[int], sums: list[tuple[int, int]]) -> None:
+    steps = [(new, old - 1 if new < old else 0, old) for old, new in sums]
+    expected = values
+    for old, new in sums:
+        expected = [scaled(value, old, new) for value in expected]
+    with mock.patch.object(scaling_together, "TOGETHER_MIN", 1):
+        assert scaling_together.advance_together(values, steps) == expected
+    assert [scaling_together.advance(value, steps) for value in values] == expected
+
+
+def test_a_thousand_values_are_swept_together() -> None:
+    values, total = ScaledValues(), 10**9
+    for number in range(1_000):
+        values.add(str(number), (10**6 + number) * 10**8)
+    expected = dict(values.items())
+    for number in range(3 * STEPS_KEPT):
+        new = total + (7 if number % 3 else -5)
+        values.scale(total, new)
+        values.settle()
+        expected = {name: scaled(value, total, new) for name, value in expected.items()}
+        total = new
+    assert values.steps_kept < 2 * STEPS_KEPT
+    assert dict(values.items()) == expected

@@ -44,9 +44,7 @@ def test_long_columns_are_divided_exactly() -> None:
     assert list(zip(quotients.tolist(), remainders.tolist(), strict=True)) == [divmod(n * factor, divisor) for n in entries]
 
 
-@given(
-    wholes, st.lists(st.one_of(st.integers(1, 2**31), st.integers(1, 2**56)), min_size=1, max_size=60), st.integers(0, 10**6)
-)
+@given(wholes, st.lists(narrow_holdings, min_size=1, max_size=60), st.integers(0, 10**6))
 def test_columns_are_shared_as_lists_are(whole: int, weights: list[int], turn: int) -> None:
     weights = weights + weights[: len(weights) // 2]  # so that some are tied
     column = pro_rata(whole, np.array(weights, dtype=np.int64), names, turn)

@@ -6,18 +6,24 @@ that it missed, one after another, so it is rounded as often as if it had never 
 there are values, each further step pays for bringing a few values up to date, and steps that all have seen are forgotten.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple, Self
+
+from tallystick.domain.scaling_together import Step, advance, advance_together
 
 STEPS_KEPT = 1024
 """So many steps may gather whatever the number of values."""
 
 SWEEP_PACE = 2
-"""How many times a step's own share of the work a sweep does for it: above 1, so that it gets done."""
+"""How many times a step's own share of the work is paid for with it: above 1, so that a sweep gets done."""
+
+SWEPT_TOGETHER = 1024
+SWEEP_WORK = 4_000_000
+"""So many values, and steps of values, are brought up to date at a time."""
 
 _STEP_BITS = 48
 _STEP_MASK = 2**_STEP_BITS - 1
-_ALIKE_MAX = 1024
 
 
 class ScaledColumns(NamedTuple):
@@ -34,14 +40,14 @@ class ScaledValues:
 
     def __init__(self) -> None:
         self._packed: dict[str, int] = {}
-        self._steps: list[tuple[int, int, int]] = []
+        self._steps: list[Step] = []
         self._first = 0
         self._count = 0
         self._settled = 0
         self._caught_up: list[tuple[str, int, int]] = []
         self._round = 0
         self._unswept: list[str] = []
-        self._alike: dict[int, int] = {}
+        self._paid = 0
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -83,6 +89,10 @@ class ScaledValues:
 
     def items(self) -> Iterator[tuple[str, int]]:
         """Every name and its value; while it is read nothing may be added or removed."""
+        if self._count == self._settled:
+            names = list(self._packed)
+            for start in range(0, len(names), SWEPT_TOGETHER):
+                self._bring(names[start : start + SWEPT_TOGETHER], self._count)
         for name in self._packed:
             yield name, self.get(name) or 0
 
@@ -137,35 +147,41 @@ class ScaledValues:
 
     def _advanced(self, packed: int, step: int) -> int:
         value, seen = packed >> _STEP_BITS, packed & _STEP_MASK
-        if value:
-            for new, rounding, old in self._steps[seen - self._first : step - self._first]:
-                value = (value * new + rounding) // old
-        return value << _STEP_BITS | step
+        return advance(value, self._steps[seen - self._first : step - self._first]) << _STEP_BITS | step
 
     def _sweep(self, work: int) -> None:
-        """Brings values to the step at which this round began, going through about `work` steps; then begins a new one."""
-        while work > 0:
+        """Brings values to the step at which this round began, many together once enough work is paid for; then begins anew."""
+        self._paid += work
+        while True:
             if not self._unswept:
                 del self._steps[: self._round - self._first]
                 self._first = self._round
-                self._alike.clear()
                 if len(self._steps) <= self._steps_max():
+                    self._paid = 0
                     return
                 self._round = self._count
                 self._unswept = list(self._packed)
-                continue
-            name = self._unswept.pop()
+            missed = max(1, self._round - self._first)
+            count = max(1, min(SWEPT_TOGETHER, SWEEP_WORK // missed, len(self._unswept)))
+            if self._paid < count * missed:
+                return
+            self._paid -= count * missed
+            self._bring(self._unswept[-count:], self._round)
+            del self._unswept[-count:]
+
+    def _bring(self, names: list[str], step: int) -> None:
+        """Brings these values to a step that will not be taken back, those that stand at the same one together."""
+        behind: defaultdict[int, list[str]] = defaultdict(list)
+        for name in names:
             packed = self._packed.get(name)
-            work -= 1
-            if packed is None or packed & _STEP_MASK >= self._round:
-                continue
-            swept = self._alike.get(packed)
-            if swept is None:
-                work -= self._round - (packed & _STEP_MASK)
-                swept = self._advanced(packed, self._round)
-                if len(self._alike) < _ALIKE_MAX:
-                    self._alike[packed] = swept
-            self._packed[name] = swept
+            if packed is not None and packed & _STEP_MASK < step:
+                behind[packed & _STEP_MASK].append(name)
+        for seen, alike in behind.items():
+            steps = self._steps[seen - self._first : step - self._first]
+            values = list({self._packed[name] >> _STEP_BITS for name in alike})
+            brought = dict(zip(values, advance_together(values, steps), strict=True))
+            for name in alike:
+                self._packed[name] = brought[self._packed[name] >> _STEP_BITS] << _STEP_BITS | step
 
 
 class DraftedValues(ScaledValues):
