@@ -354,6 +354,7 @@ def test_selling_for_nothing(book: Ledger) -> None:
         ({"role": "app"}, None),
         ({"role": "app", "curve": SquareRootCurve(10, 7)}, InvalidToken),
         ({"role": "app", "curve": "square_root"}, InvalidToken),
+        ({"role": "app", "curve": SquareRootCurve}, InvalidToken),
         ({"role": "app", "unit": 5}, InvalidToken),
         ({"role": "app", "owner": "two words"}, InvalidToken),
         ({"role": "app", "accepts": ["USDT"]}, InvalidToken),
@@ -488,8 +489,22 @@ class Confused(Generous):
         return payment / 2
 
 
+class Failing(Generous):
+    """A curve that cannot be asked."""
+
+    def cost(self, supply: int, amount: int) -> int:
+        raise ZeroDivisionError
+
+
 @pytest.mark.parametrize(
-    ("kind", "verdict"), [(Generous, InsufficientFunds), (Liar, InvalidCurve), (Confused, InvalidCurve), (None, UnknownCurve)]
+    ("kind", "verdict"),
+    [
+        (Generous, InsufficientFunds),
+        (Liar, InvalidCurve),
+        (Confused, InvalidCurve),
+        (Failing, InvalidCurve),
+        (None, UnknownCurve),
+    ],
 )
 def test_no_curve_can_promise_more_than_there_is(kind: Any, verdict: type[LedgerError]) -> None:
     curves = {"generous": lambda factor: kind()} if kind else {}
@@ -538,7 +553,9 @@ def test_a_curve_of_ones_own(tmp_path: Path) -> None:
             do(ledger, lambda tx: tx.app("Own").sell("alice", 3))
         assert ledger.audit().ok
     with Ledger.open(path, curves={"flat": Flat}) as ledger:
-        assert do(ledger, lambda tx: tx.app("Own").sell("alice", 3)) == [9]
+        assert do(ledger, lambda tx: tx.app("Own").sell("alice", 2)) == [6]
+    with Ledger.open(path, curves={"flat": Flat(3)}) as ledger:
+        assert do(ledger, lambda tx: tx.app("Own").sell("alice", 1)) == [3]
 
 
 def test_an_app_is_used_in_its_block_alone(book: Ledger) -> None:

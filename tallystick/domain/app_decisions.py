@@ -5,7 +5,7 @@ trade pays into or out of the app's bonding cell, and none is allowed after whic
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tallystick.domain.app_operations import (
     Buy,
@@ -20,7 +20,6 @@ from tallystick.domain.app_operations import (
     WithdrawIncome,
 )
 from tallystick.domain.cells import bonding_cell, check_holder, check_ordinary, deposit_cell, locate
-from tallystick.domain.curve import Curve
 from tallystick.domain.errors import (
     Conflict,
     InsufficientFunds,
@@ -28,6 +27,7 @@ from tallystick.domain.errors import (
     InvalidAmount,
     InvalidCurve,
     InvalidToken,
+    LedgerError,
     MeaninglessCell,
     NoHolders,
     NotAnApp,
@@ -86,17 +86,17 @@ def purchase(view: View, app: Token, payer: str, payment: int, memo: str) -> Pur
     """
     settlement = settlement_of(view).code
     take(view, settlement, payer, payment)
-    curve, funds = _curve(app), view.funds(app.code)
+    funds = view.funds(app.code)
     supply = funds.token.max_supply - funds.reserve
-    amount = _answer(app, curve.amount_for(supply, payment))
+    amount = _ask(app, "amount_for", supply, payment)
     if amount > funds.reserve:
         raise SupplyExhausted(token=app.code, required=amount, reserve=funds.reserve)
     if not amount:
         raise InvalidAmount(f"{payment} {settlement} buy less than the smallest unit of {app.code}")
-    cost = _answer(app, curve.cost(supply, amount))
+    cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
-    spread = max(0, cost - _answer(app, curve.proceeds(supply + amount, amount))) if app.owner is not None else 0
+    spread = max(0, cost - _ask(app, "proceeds", supply + amount, amount)) if app.owner is not None else 0
     if spread:
         check_party(view, view.funds(settlement).token, app.owner or "")
     bonding = bonding_cell(app.code)
@@ -175,7 +175,7 @@ def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
     check_party(view, settlement, operation.seller)
     take(view, app.code, operation.seller, operation.amount)
     supply = app.max_supply - view.funds(app.code).reserve
-    paid = _answer(app, _curve(app).proceeds(supply, operation.amount))
+    paid = _ask(app, "proceeds", supply, operation.amount)
     _check_least("brings", app, operation, paid)
     bonding = bonding_cell(app.code)
     take(view, settlement.code, bonding, paid)
@@ -236,15 +236,18 @@ def _excluded(view: View, app: Token) -> tuple[str, ...]:
     return excluded
 
 
-def _curve(app: Token) -> Curve:
+def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply: int, amount: int) -> int:
+    """What the app's curve answers; `UnknownCurve`, or `InvalidCurve` where it fails or answers no amount."""
     if app.curve is None:
         raise UnknownCurve(name=f"of {app.code}, which was registered without one")
-    return app.curve
-
-
-def _answer(app: Token, answer: object) -> int:
+    try:
+        answer: object = getattr(app.curve, question)(supply, amount)
+    except LedgerError:
+        raise
+    except Exception as error:
+        raise InvalidCurve(f"the curve of {app.code} fails at {question}({supply}, {amount}): {error!r}") from error
     if type(answer) is not int or answer < 0:
-        raise InvalidCurve(f"the curve of {app.code} answers {answer!r}: that is no amount")
+        raise InvalidCurve(f"the curve of {app.code} answers {answer!r} to {question}({supply}, {amount}): that is no amount")
     return answer
 
 
@@ -258,7 +261,7 @@ def _check_least(verb: str, app: Token, operation: Buy | Sell, amount: int) -> N
 
 
 def _check_backing(view: View, app: Token, supply: int, held: int) -> None:
-    required = _answer(app, _curve(app).proceeds(supply, supply))
+    required = _ask(app, "proceeds", supply, supply)
     if required > held:
         settlement = settlement_of(view).code
         raise InsufficientFunds(token=settlement, account=bonding_cell(app.code), required=required, available=held)

@@ -195,7 +195,9 @@ class UnresolvedCurve(msgspec.Struct, frozen=True):
         raise UnknownCurve(name=self.name)
 
 
-CurveMaker = Callable[..., Curve]
+CurveMaker = Callable[..., Curve] | Curve
+"""What makes a curve of its parameters, or the one curve of that name."""
+
 CURVES: Mapping[str, CurveMaker] = {
     "square_root": SquareRootCurve,
     "fixed_price": FixedPriceCurve,
@@ -206,12 +208,24 @@ CURVES: Mapping[str, CurveMaker] = {
 def make_curve(name: str, parameters: Sequence[int], makers: Mapping[str, CurveMaker]) -> Curve:
     """The curve of this name and these parameters; an `UnresolvedCurve` where no maker is known that takes them."""
     maker = makers.get(name)
+    if maker is not None and not callable(maker):
+        return maker
     if maker is not None:
         try:
             return maker(*parameters)
         except (TypeError, ValueError):
             pass
     return UnresolvedCurve(name, tuple(parameters))
+
+
+def is_curve(curve: object) -> bool:
+    """Whether it is a curve that a journal can keep."""
+    return (
+        isinstance(curve, Curve)
+        and not isinstance(curve, type)
+        and type(curve.name) is str
+        and all(type(parameter) is int for parameter in curve.parameters)
+    )
 
 
 def largest_amount(affordable: Callable[[int], bool], most: int) -> int:

@@ -74,7 +74,7 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
     if token.role == "settlement" and view.settlement() is not None:
         raise TokenAlreadyRegistered(": the book has its settlement token already", token=token.code)
     _check_name(view, token)
-    curve, parameters = (token.curve.name, token.curve.parameters) if token.curve else (None, ())
+    curve, parameters = (token.curve.name, tuple(token.curve.parameters)) if token.curve else (None, ())
     return (
         TokenRegistered(
             token.code,

@@ -11,7 +11,7 @@ import msgspec
 
 from tallystick.domain.account import check_account
 from tallystick.domain.amount import AMOUNT_MAX
-from tallystick.domain.curve import Curve, SquareRootCurve, UnresolvedCurve
+from tallystick.domain.curve import Curve, SquareRootCurve, UnresolvedCurve, is_curve
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidToken
 
 Role = Literal["external", "settlement", "app"]
@@ -60,8 +60,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=False):
             raise InvalidToken(f"token {self.code!r}: only an app has a curve, an owner or accepts other tokens")
 
     def _check_app(self) -> None:
-        if self.curve is not None and not isinstance(self.curve, Curve):
-            raise InvalidToken(f"token {self.code!r}: {self.curve!r} is no curve")
+        if self.curve is not None and not is_curve(self.curve):
+            raise InvalidToken(f"token {self.code!r}: {self.curve!r} is no curve with a name and integers as parameters")
         if not isinstance(self.accepts, tuple):
             raise InvalidToken(f"token {self.code!r}: accepts is a tuple of codes, not {self.accepts!r}")
         try:
@@ -77,7 +77,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=False):
         return other is not None and self._plain() == other._plain()
 
     def _plain(self) -> "Token":
-        return msgspec.structs.replace(self, curve=self.curve and UnresolvedCurve(self.curve.name, self.curve.parameters))
+        return msgspec.structs.replace(
+            self, curve=self.curve and UnresolvedCurve(self.curve.name, tuple(self.curve.parameters))
+        )
 
     def parse(self, text: str | Decimal) -> int:
         """The amount that `text` writes: `Token("USD", 2).parse("19.99") == 1999`. `InvalidAmount` where it is not exact."""
