@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from app_book import BONDING, TOKENS, T
 from hypothesis import HealthCheck, settings
 
 from tallystick import Ledger, Token
@@ -36,3 +37,26 @@ def ledger(url: str | Path) -> Iterator[Ledger]:
 def token(request: pytest.FixtureRequest) -> str:
     """The code of each token in turn: what holds for one holds for all."""
     return request.param
+
+
+@pytest.fixture
+def book(url: str | Path) -> Iterator[Ledger]:
+    """Alice and Bob have 1,000 TEA, 100 USDT and 100 DAI each."""
+    with Ledger.open(url) as ledger:
+        for token in TOKENS:
+            ledger.register_token(token)
+        with ledger.atomic() as tx:
+            for user in ("alice", "bob"):
+                tx.topup("TEA", user, 1_000 * T)
+                tx.topup("USDT", user, 100)
+                tx.topup("DAI", user, 100)
+        yield ledger
+        tokens = ledger.tokens()
+        total = {token.code: ledger.supply(token.code).reserve for token in tokens}
+        for code in total:
+            total[code] += sum(balance.total for balance in ledger.balances(code).values())
+        total["TEA"] += sum(sum(ledger.state[user].values()) for user in ("alice", "bob", "carol") if user not in total)
+        total["TEA"] += sum(ledger.state[token.code][BONDING] for token in tokens if token.role == "app")
+        assert total == {token.code: token.max_supply for token in tokens}
+        report = ledger.audit()
+        assert report.ok, report.findings

@@ -1,24 +1,20 @@
 """Apps in the double map: the worked examples, what each cell is counted in, and every refusal. TEA settles."""
 
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from app_book import BONDING, TOKENS, T, do
 
 from tallystick import (
     DAO_RESERVED_ACCOUNT,
-    HIDDEN_BONDING_CURVE_ACCOUNT,
     SEAT_COLLECTION_POOL,
     SEAT_DISTRIBUTION_POOL,
     TOTAL_SUPPLY_RESERVE,
-    Conflict,
     FixedPriceCurve,
     InsufficientFunds,
     InvalidAccount,
     InvalidAmount,
-    InvalidCurve,
     InvalidRequest,
     InvalidToken,
     Ledger,
@@ -33,48 +29,7 @@ from tallystick import (
     TokenAlreadyRegistered,
     TokenNotAccepted,
     TokenNotFound,
-    TransactionClosed,
-    UnknownCurve,
 )
-
-T = 10**12
-BONDING = HIDDEN_BONDING_CURVE_ACCOUNT
-TOKENS = (
-    Token("TEA", decimals=12, max_supply=10**6 * T, role="settlement"),
-    Token("USDT", decimals=6),
-    Token("DAI", decimals=2, unit=100),
-    Token("GlobalToken", decimals=12, role="app", curve=SquareRootCurve(10)),
-    Token("TeaParty", decimals=12, role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("USDT",)),
-)
-
-
-@pytest.fixture
-def book(url: str | Path) -> Iterator[Ledger]:
-    """Alice and Bob have 1,000 TEA, 100 USDT and 100 DAI each."""
-    with Ledger.open(url) as ledger:
-        for token in TOKENS:
-            ledger.register_token(token)
-        with ledger.atomic() as tx:
-            for user in ("alice", "bob"):
-                tx.topup("TEA", user, 1_000 * T)
-                tx.topup("USDT", user, 100)
-                tx.topup("DAI", user, 100)
-        yield ledger
-        tokens = ledger.tokens()
-        total = {token.code: ledger.supply(token.code).reserve for token in tokens}
-        for code in total:
-            total[code] += sum(balance.total for balance in ledger.balances(code).values())
-        total["TEA"] += sum(sum(ledger.state[user].values()) for user in ("alice", "bob", "carol") if user not in total)
-        total["TEA"] += sum(ledger.state[token.code][BONDING] for token in tokens if token.role == "app")
-        assert total == {token.code: token.max_supply for token in tokens}
-        report = ledger.audit()
-        assert report.ok, report.findings
-
-
-def do(ledger: Ledger, *work: Callable[[Any], Any]) -> list[Any]:
-    with ledger.atomic() as tx:
-        return [each(tx) for each in work]
-
 
 # The worked examples.
 
@@ -419,181 +374,3 @@ def test_a_book_without_a_settlement_token() -> None:
                 call(tx.app("App"))
         with pytest.raises(MeaninglessCell):
             _ = ledger.state["alice"]["App"]
-
-
-# Trades.
-
-
-def test_the_spread_goes_to_the_owner(book: Ledger) -> None:
-    (minted,) = do(book, lambda tx: tx.app("TeaParty").buy("alice", 100 * T))
-    curve = SquareRootCurve(10, 7)
-    spread = curve.cost(0, minted) - curve.proceeds(minted, minted)
-    assert book.state["TEA"]["dev"] == spread > 0
-    assert book.state["TeaParty"][BONDING] == 100 * T - spread >= curve.proceeds(minted, minted)
-
-
-def test_a_trade_at_a_worse_price_is_a_conflict(book: Ledger) -> None:
-    with book.atomic() as tx:
-        told = tx.app("GlobalToken").buy("alice", 10 * T)
-        tx.rollback()
-
-    def buy_before() -> None:
-        do(book, lambda tx: tx.app("GlobalToken").buy("bob", 50 * T))
-
-    with pytest.raises(Conflict, match="GlobalToken"), book.atomic() as tx:
-        tx.app("GlobalToken").buy("alice", 10 * T, at_least=told)
-        thread = threading.Thread(target=buy_before)
-        thread.start()
-        thread.join()
-    with book.atomic() as tx:
-        told = tx.app("GlobalToken").buy("alice", 10 * T, at_least=1)
-        thread = threading.Thread(target=buy_before)
-        thread.start()
-        thread.join()
-    assert 0 < book.state["GlobalToken"]["alice"] < told
-
-
-class Generous:
-    """A curve of somebody's own, which sells dearer than it buys."""
-
-    name = "generous"
-    parameters = (3,)
-
-    def price(self, supply: int) -> int:
-        return 1
-
-    def cost(self, supply: int, amount: int) -> int:
-        return amount
-
-    def proceeds(self, supply: int, amount: int) -> int:
-        return 3 * amount
-
-    def amount_for(self, supply: int, payment: int) -> int:
-        return payment
-
-
-class Liar(Generous):
-    """A curve that gives more than it says a payment buys."""
-
-    def proceeds(self, supply: int, amount: int) -> int:
-        return amount
-
-    def amount_for(self, supply: int, payment: int) -> int:
-        return 2 * payment
-
-
-class Confused(Generous):
-    """A curve that answers in floating point."""
-
-    def amount_for(self, supply: int, payment: int) -> Any:
-        return payment / 2
-
-
-class Failing(Generous):
-    """A curve that cannot be asked."""
-
-    def cost(self, supply: int, amount: int) -> int:
-        raise ZeroDivisionError
-
-
-@pytest.mark.parametrize(
-    ("kind", "verdict"),
-    [
-        (Generous, InsufficientFunds),
-        (Liar, InvalidCurve),
-        (Confused, InvalidCurve),
-        (Failing, InvalidCurve),
-        (None, UnknownCurve),
-    ],
-)
-def test_no_curve_can_promise_more_than_there_is(kind: Any, verdict: type[LedgerError]) -> None:
-    curves = {"generous": lambda factor: kind()} if kind else {}
-    with Ledger.open("memory:", curves=curves) as ledger:
-        ledger.register_token(TOKENS[0])
-        ledger.register_token(Token("Wild", role="app", curve=Generous(), owner="dev"))
-        do(ledger, lambda tx: tx.topup("TEA", "alice", 1_000))
-        with pytest.raises(verdict):
-            do(ledger, lambda tx: tx.app("Wild").buy("alice", 100))
-        assert ledger.balance("TEA", "alice").available == 1_000
-
-
-class Flat:
-    """A curve of somebody's own: one for one."""
-
-    name = "flat"
-
-    def __init__(self, factor: int = 1) -> None:
-        self.parameters = (factor,)
-
-    def price(self, supply: int) -> int:
-        return self.parameters[0]
-
-    def cost(self, supply: int, amount: int) -> int:
-        return amount * self.parameters[0]
-
-    def proceeds(self, supply: int, amount: int) -> int:
-        return amount * self.parameters[0]
-
-    def amount_for(self, supply: int, payment: int) -> int:
-        return payment // self.parameters[0]
-
-
-def test_a_curve_of_ones_own(tmp_path: Path) -> None:
-    path = tmp_path / "books.db"
-    with Ledger.open(path, curves={"flat": Flat}) as ledger:
-        ledger.register_token(TOKENS[0])
-        ledger.register_token(Token("Own", role="app", curve=Flat(3)))
-        do(ledger, lambda tx: tx.topup("TEA", "alice", 100))
-        assert do(ledger, lambda tx: tx.app("Own").buy("alice", 10)) == [3]
-    with Ledger.open(path) as ledger:
-        assert ledger.balance("Own", "alice").available == 3
-        assert ledger.token("Own").curve is not None
-        ledger.register_token(Token("Own", role="app", curve=Flat(3)))
-        with pytest.raises(UnknownCurve, match="flat"):
-            do(ledger, lambda tx: tx.app("Own").sell("alice", 3))
-        assert ledger.audit().ok
-    with Ledger.open(path, curves={"flat": Flat}) as ledger:
-        assert do(ledger, lambda tx: tx.app("Own").sell("alice", 2)) == [6]
-    with Ledger.open(path, curves={"flat": Flat(3)}) as ledger:
-        assert do(ledger, lambda tx: tx.app("Own").sell("alice", 1)) == [3]
-
-
-def test_an_app_is_used_in_its_block_alone(book: Ledger) -> None:
-    with book.atomic() as tx:
-        app, seats = tx.app("TeaParty"), tx.seats
-    for use in (lambda: app.buy("alice", T), lambda: seats.collect_memory_tax("TeaParty", 1), lambda: tx.app("TeaParty")):
-        with pytest.raises(TransactionClosed):
-            use()
-
-
-# The seats.
-
-
-def test_taxes_and_pools(book: Ledger) -> None:
-    do(
-        book,
-        lambda tx: tx.app("TeaParty").buy("bob", T),
-        lambda tx: tx.app("TeaParty").pay("alice", 1_000),
-        lambda tx: tx.seats.collect_memory_tax("TeaParty", 1_000),
-    )
-    assert (book.state["TEA"]["TeaParty"], book.state["TEA"][SEAT_COLLECTION_POOL]) == (0, 1_000)
-    alice = book.state["TEA"]["alice"]
-    do(book, lambda tx: tx.seats.share_income({"carol": 33, "dave": 0, "alice": 400}))
-    assert (book.state["TEA"]["carol"], book.state["TEA"]["dave"]) == (300, 333)
-    assert book.state["TEA"]["alice"] == alice - 67
-    assert book.state["TEA"][SEAT_COLLECTION_POOL] == 1
-    assert book.state["TEA"][SEAT_DISTRIBUTION_POOL] == 433
-    with pytest.raises(InsufficientFunds, match="carol"):
-        do(book, lambda tx: tx.seats.share_income({"dave": 5, "carol": 301}))
-    do(book, lambda tx: tx.seats.pay_public_service("host", 33))
-    assert (book.state["TEA"]["host"], book.state["TEA"][SEAT_DISTRIBUTION_POOL]) == (33, 400)
-    do(book, lambda tx: tx.topup("TEA", DAO_RESERVED_ACCOUNT, 500), lambda tx: tx.seats.pay_public_service("host", 600))
-    assert (book.state["TEA"]["host"], book.state["TEA"][SEAT_DISTRIBUTION_POOL]) == (633, 0)
-    assert book.state["TEA"][DAO_RESERVED_ACCOUNT] == 300
-    do(book, lambda tx: tx.app("TeaParty").pay("bob", T), lambda tx: tx.seats.collect_memory_tax("TeaParty", T))
-    do(book, lambda tx: tx.seats.share_income({"bob": T}))
-    before, bonded = book.state["TeaParty"]["bob"], book.state["TeaParty"][BONDING]
-    do(book, lambda tx: tx.seats.share_distribution_pool("TeaParty", T))
-    assert (book.state["TEA"][SEAT_DISTRIBUTION_POOL], book.state["TEA"][SEAT_COLLECTION_POOL]) == (0, 0)
-    assert book.state["TeaParty"]["bob"] > before
-    assert book.state["TeaParty"][BONDING] > bonded
