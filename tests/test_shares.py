@@ -37,6 +37,13 @@ def test_columns_are_divided_exactly(data: st.DataObject, divisor: int, factor: 
     assert list(zip(quotients.tolist(), remainders.tolist(), strict=True)) == [divmod(n * factor, divisor) for n in entries]
 
 
+@pytest.mark.parametrize("number", [4_625_610_065_222_268_120, 2**63 - 1, 2**62, 2**62 + 1, 3, 1])
+def test_what_divides_leaves_nothing(number: int) -> None:
+    entries = [0, 1 % number, number // 2, number - number // 27, number]
+    quotients, remainders = multiply_divide(np.array(entries, dtype=np.uint64), number, number)
+    assert (quotients.tolist(), remainders.tolist()) == (entries, [0] * len(entries))
+
+
 def test_long_columns_are_divided_exactly() -> None:
     entries = [number * 2**40 + number for number in range(50_000)]
     divisor, factor = entries[-1] + 12_345, 2**62 + 12_345

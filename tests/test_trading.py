@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from app_book import BONDING, TOKENS, T, do
@@ -12,11 +13,14 @@ from tallystick import (
     SEAT_COLLECTION_POOL,
     SEAT_DISTRIBUTION_POOL,
     Conflict,
+    FixedPriceCurve,
     InsufficientFunds,
+    InvalidAccount,
     InvalidCurve,
     Ledger,
     LedgerError,
     SquareRootCurve,
+    StorageFull,
     Token,
     TransactionClosed,
     UnknownCurve,
@@ -198,3 +202,90 @@ def test_taxes_and_pools(book: Ledger) -> None:
     assert (book.state["TEA"][SEAT_DISTRIBUTION_POOL], book.state["TEA"][SEAT_COLLECTION_POOL]) == (0, 0)
     assert book.state["TeaParty"]["bob"] > before
     assert book.state["TeaParty"][BONDING] > bonded
+
+
+# Several things in one transaction.
+
+
+def test_a_plan_knows_what_its_distributions_give(book: Ledger) -> None:
+    """Whatever the block is told along the way, of old holders and of new ones, it is what the books come to."""
+    do(book, lambda tx: tx.app("TeaParty").buy("alice", 60 * T), lambda tx: tx.app("TeaParty").buy("bob", 30 * T))
+    told: dict[str, int] = {}
+    with book.atomic() as tx:
+        party = tx.app("TeaParty")
+        tx.transfer("TeaParty", "alice", "carol", T)
+        tx.transfer("TeaParty", "bob", "new", 2 * T)
+        party.pay("alice", 5 * T)
+        party.distribute_income()
+        tx.transfer("TeaParty", "new", "newer", T)
+        with pytest.raises(ZeroDivisionError), tx.savepoint():
+            party.pay("bob", 9 * T)
+            party.distribute_income()
+            party.pay("carol", T, token="TeaParty")
+            party.distribute_dividend()
+            raise ZeroDivisionError
+        party.pay("carol", 12_345, token="TeaParty")
+        party.distribute_dividend()
+        party.pay("bob", 7 * T)
+        party.distribute_income()
+        for user in ("alice", "bob", "carol", "new", "newer"):
+            told[user] = tx.balance("TeaParty", user).available
+    assert told == {user: book.balance("TeaParty", user).available for user in told}
+    assert sum(told.values()) == book.supply("TeaParty").circulating
+
+
+def test_money_in_hand_has_its_share_and_is_not_spent_twice(book: Ledger) -> None:
+    do(book, lambda tx: tx.app("TeaParty").buy("alice", 60 * T))
+    held = book.balance("TeaParty", "alice").available
+    with book.atomic() as tx:
+        money = tx.money("TeaParty", "alice", held)
+        tx.app("TeaParty").pay("bob", 5 * T)
+        tx.app("TeaParty").distribute_income()
+        gained = tx.balance("TeaParty", "alice").available
+        with pytest.raises(InsufficientFunds):
+            tx.transfer("TeaParty", "alice", "bob", gained + 1)
+        money.transfer_to("bob")
+    assert gained > 0
+    assert book.balance("TeaParty", "alice").available == gained
+    assert book.balance("TeaParty", "bob").available == held
+
+
+def test_an_owner_who_is_not_their_own_gets_no_spread(book: Ledger) -> None:
+    do(book, lambda tx: tx.register_contract("dev"))
+    with pytest.raises(InvalidAccount, match="dev"):
+        do(book, lambda tx: tx.app("TeaParty").buy("alice", 60 * T))
+    do(book, lambda tx: tx.app("TeaParty").pay("alice", 5, token="USDT"))
+    with pytest.raises(InvalidAccount, match="dev"):
+        do(book, lambda tx: tx.app("TeaParty").withdraw_income("USDT", 5))
+
+
+@pytest.mark.parametrize(
+    ("reserve", "amount", "verdict"), [(15, 5, True), (15, 1, True), (14, 1, False), (14, 5, False), (0, 5, False)]
+)
+def test_a_reserve_that_does_not_cover_all(reserve: int, amount: int, verdict: bool) -> None:
+    """Taken over from an older book: five tokens at 3 each, and less in the bonding cell."""
+    with Ledger.open("memory:") as ledger:
+        tokens = [TOKENS[0], Token("Old", role="app", curve=FixedPriceCurve(3 * T))]
+        ledger.take_over(tokens, [("Old", "alice", 5), *([("Old", BONDING, reserve)] if reserve else [])])
+        if verdict:
+            assert do(ledger, lambda tx: tx.app("Old").sell("alice", amount)) == [3 * amount]
+            return
+        with pytest.raises(InsufficientFunds) as caught:
+            do(ledger, lambda tx: tx.app("Old").sell("alice", amount))
+        assert caught.value.account == f"Old {BONDING}"
+        assert ledger.balance("Old", "alice").available == 5
+
+
+def test_what_could_not_be_stored_did_not_happen(book: Ledger) -> None:
+    do(book, lambda tx: tx.app("TeaParty").buy("bob", 60 * T), lambda tx: tx.app("TeaParty").pay("bob", 60 * T))
+    before = book.token("TeaParty"), book.balances("TeaParty"), book.supply("TeaParty")
+    with mock.patch.object(type(book._journal), "append", side_effect=StorageFull("disk")):
+        for work in (
+            lambda: book.update_app("TeaParty", owner="thief"),
+            lambda: book.register_token(Token("New", role="app")),
+            lambda: do(book, lambda tx: tx.app("TeaParty").distribute_income()),
+        ):
+            with pytest.raises(StorageFull):
+                work()
+    assert (book.token("TeaParty"), book.balances("TeaParty"), book.supply("TeaParty")) == before
+    do(book, lambda tx: tx.topup("TEA", "New", 5), lambda tx: tx.app("TeaParty").distribute_income())
