@@ -44,6 +44,12 @@ def test_what_divides_leaves_nothing(number: int) -> None:
     assert (quotients.tolist(), remainders.tolist()) == (entries, [0] * len(entries))
 
 
+def test_a_remainder_that_looks_like_the_divisor() -> None:
+    entries, number = [4_460_833_713_354_051_021], 4_625_610_065_222_268_120
+    quotients, remainders = multiply_divide(np.array(entries, dtype=np.uint64), number, number)
+    assert (quotients.tolist(), remainders.tolist()) == (entries, [0])
+
+
 def test_long_columns_are_divided_exactly() -> None:
     entries = [number * 2**40 + number for number in range(50_000)]
     divisor, factor = entries[-1] + 12_345, 2**62 + 12_345

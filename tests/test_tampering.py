@@ -15,11 +15,13 @@ from tallystick.domain.events import (
     Allocated,
     AllShadowsLowered,
     AllShadowsRaised,
+    AppUpdated,
     BalanceLowered,
     BalanceRaised,
     Burned,
     ContractRegistered,
     Deallocated,
+    Distributed,
     FragmentsBurned,
     FragmentsMinted,
     Minted,
@@ -161,6 +163,12 @@ def test_the_database_refuses_what_is_no_append(path: Path, statement: str) -> N
 REGISTERED = TokenRegistered("T", 0, 100, None, "external")
 FRAGMENTED = TokenRegistered("T", 0, 100, 10, "external")
 BACKED = [REGISTERED, Minted("T", "a", 5), ContractRegistered("p", "T")]
+APP = [
+    TokenRegistered("A", 0, 100, None, "app"),
+    Minted("A", "a", 10),
+    Minted("A", "b", 5),
+    Minted("A", "c", 1),
+]
 STAKED = [
     ContractRegistered("p", None),
     BalanceRaised("p", 10),
@@ -190,6 +198,20 @@ STAKED = [
         ([FRAGMENTED, Minted("T", "a", 5), FragmentsMinted("T", "b", 3000, [5])], 2),
         ([FRAGMENTED, Minted("T", "a", 5), FragmentsMinted("T", "a", 3000, [5]), FragmentsBurned("T", [3001])], 4),
         ([Foreign("order-1", 1, "orders:Placed", b"{}"), REGISTERED], None),
+        ([*APP, Moved("A", "a", "A", 4), Distributed("A", "A", 4, 0, ("A",))], None),
+        ([*APP, Distributed("A", None, 5, 1)], 5),
+        ([*APP, Distributed("A", None, 5, 0), Distributed("A", None, 4, 0)], 6),
+        ([*APP, Distributed("A", None, 5, 0, ("a",))], 5),
+        ([*APP, Moved("A", "a", "A", 4), Distributed("A", None, 4, 0)], 6),
+        ([*APP, Distributed("A", None, 5, 0, (), 2)], 5),
+        ([*APP, Distributed("A", None, 90, 0)], 5),
+        ([*APP, Distributed("A", None, 0, 0)], 5),
+        ([*APP, Distributed("A", "b", 5, 0)], 5),
+        ([*APP, Distributed("B", None, 5, 0)], 5),
+        ([REGISTERED, Minted("T", "a", 5), Distributed("T", None, 5, 0)], 3),
+        ([*APP[:1], Distributed("A", None, 5, 0)], 2),
+        ([*APP, AppUpdated("A", "owner", ())], None),
+        ([REGISTERED, AppUpdated("T", "owner", ())], 2),
         ([*STAKED, AllShadowsRaised("p", 1, 3), AllShadowsLowered("p", 3, 4), Deallocated("p", "a", 66_666_667, 0)], None),
         ([*STAKED, ShadowRaised("p", "a", 8)], 7),
         ([*STAKED, AllShadowsRaised("p", 8, 3)], 7),

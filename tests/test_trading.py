@@ -94,6 +94,19 @@ class Confused(Generous):
         return payment / 2
 
 
+class Hoarder(Generous):
+    """A curve that pays double to who sells everything."""
+
+    def cost(self, supply: int, amount: int) -> int:
+        return 2 * amount
+
+    def proceeds(self, supply: int, amount: int) -> int:
+        return 2 * amount if amount == supply else amount
+
+    def amount_for(self, supply: int, payment: int) -> int:
+        return payment // 2
+
+
 class Failing(Generous):
     """A curve that cannot be asked."""
 
@@ -202,6 +215,16 @@ def test_taxes_and_pools(book: Ledger) -> None:
     assert (book.state["TEA"][SEAT_DISTRIBUTION_POOL], book.state["TEA"][SEAT_COLLECTION_POOL]) == (0, 0)
     assert book.state["TeaParty"]["bob"] > before
     assert book.state["TeaParty"][BONDING] > bonded
+
+
+def test_what_goes_to_the_owner_backs_nothing() -> None:
+    with Ledger.open("memory:", curves={"generous": Hoarder()}) as ledger:
+        ledger.register_token(TOKENS[0])
+        ledger.register_token(Token("Wild", role="app", curve=Hoarder(), owner="dev"))
+        do(ledger, lambda tx: tx.topup("TEA", "alice", 1_000), lambda tx: tx.app("Wild").buy("alice", 20))
+        with pytest.raises(InsufficientFunds) as caught:
+            do(ledger, lambda tx: tx.app("Wild").buy("alice", 20))
+        assert (caught.value.required, caught.value.available) == (40, 30)
 
 
 # Several things in one transaction.

@@ -178,7 +178,6 @@ def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
     paid = _ask(app, "proceeds", supply, operation.amount)
     _check_least("brings", app, operation, paid)
     bonding = bonding_cell(app.code)
-    take(view, settlement.code, bonding, paid)
     left = view.funds(settlement.code).available_of(bonding) - paid
     _check_backing(view, app, supply - operation.amount, left)
     return (

@@ -152,6 +152,8 @@ class Invariants:
         special = {name for name in (*apps, *self._contracts.ids()) if available.get(name, 0) > 0}
         if special != set(event.excluded) or self._tokens[event.token].role != "app":
             self._find(position, f"{event.token} is distributed leaving out {event.excluded}, not {sorted(special)}")
+        if event.source not in (None, event.token):
+            self._find(position, f"{event.source} gives {event.token} to its holders, and not the app")
         shares = list(shares_among(available, event.amount, event.excluded, event.turn))
         if not shares:
             self._find(position, f"nobody holds any {event.token}, and it is distributed")
