@@ -17,6 +17,7 @@ from tallystick import (
     InsufficientFunds,
     InvalidAccount,
     InvalidCurve,
+    InvalidRequest,
     Ledger,
     LedgerError,
     SquareRootCurve,
@@ -312,3 +313,15 @@ def test_what_could_not_be_stored_did_not_happen(book: Ledger) -> None:
                 work()
     assert (book.token("TeaParty"), book.balances("TeaParty"), book.supply("TeaParty")) == before
     do(book, lambda tx: tx.topup("TEA", "New", 5), lambda tx: tx.app("TeaParty").distribute_income())
+
+
+@pytest.mark.parametrize(
+    "cell", [("TEA", "alice"), ("TEA", "alice", 0), ("TEA", "alice", 1.5), ("TEA", None, 1), (None, "alice", 1), None, 7]
+)
+def test_what_cannot_be_taken_over(book: Ledger, cell: Any) -> None:
+    position = book.verify().position
+    with pytest.raises(InvalidRequest):
+        book.take_over((), [("TEA", "alice", 1), cell])
+    with pytest.raises(InvalidRequest):
+        book.take_over([cell], ())
+    assert book.verify().position == position

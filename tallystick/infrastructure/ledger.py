@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from tallystick.domain.account import check_account
 from tallystick.domain.amount import check_amount
@@ -146,7 +146,7 @@ class Ledger(Reading):
         cell; and the errors of a commit.
         """
         operations: list[Operation] = [RegisterToken(_check_token(token)) for token in tokens]
-        operations += [Open(first, second, check_amount(amount), "taken over") for first, second, amount in cells]
+        operations += [_open_cell(cell) for cell in cells]
         self._check_open()
         request = make_request(idempotency_key, None)
         if request is not None:
@@ -267,6 +267,13 @@ def _check_token(token: object) -> Token:
     if not isinstance(token, Token):
         raise InvalidToken(f"a token is registered by a Token, not {token!r}")
     return token
+
+
+def _open_cell(cell: object) -> Open:
+    if not isinstance(cell, tuple) or len(cast(tuple[object, ...], cell)) != 3:
+        raise InvalidRequest(f"a cell is taken over as (first, second, amount), not {cell!r}")
+    first, second, amount = cast(tuple[str, str, object], cell)
+    return Open(first, second, check_amount(amount), "taken over")
 
 
 def _check_position(position: object) -> None:
