@@ -19,7 +19,7 @@ from tallystick.domain.app_operations import (
     UpdateApp,
     WithdrawIncome,
 )
-from tallystick.domain.cells import bonding_cell, check_holder, check_ordinary, deposit_cell, locate
+from tallystick.domain.cells import SPECIAL_ACCOUNTS, bonding_cell, check_holder, check_ordinary, deposit_cell, locate
 from tallystick.domain.errors import (
     Conflict,
     InsufficientFunds,
@@ -40,6 +40,13 @@ from tallystick.domain.events import AppUpdated, Burned, Distributed, DomainEven
 from tallystick.domain.operations import Operation
 from tallystick.domain.token import Token
 from tallystick.domain.view import View
+
+
+def check_owner(view: View, owner: str) -> None:
+    """`InvalidAccount` where money cannot come to the account for itself."""
+    if owner in SPECIAL_ACCOUNTS:
+        raise InvalidAccount(f"{owner} can own no app: {SPECIAL_ACCOUNTS[owner]}")
+    check_ordinary(view, "income", owner)
 
 
 def app_of(view: View, code: str) -> Token:
@@ -78,7 +85,7 @@ class Purchase(NamedTuple):
     amount: int
 
 
-def purchase(view: View, app: Token, payer: str, payment: int, memo: str) -> Purchase:
+def purchase(view: View, app: Token, payer: str, payment: int, memo: str, told: int | None = None) -> Purchase:
     """What `payment` out of the cell `payer` of the settlement token buys.
 
     `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`, `InvalidAmount` where it buys nothing, `InvalidCurve`, and
@@ -91,6 +98,8 @@ def purchase(view: View, app: Token, payer: str, payment: int, memo: str) -> Pur
     amount = _ask(app, "amount_for", supply, payment)
     if amount > funds.reserve:
         raise SupplyExhausted(token=app.code, required=amount, reserve=funds.reserve)
+    if not amount and told is not None:
+        raise Conflict(subject=f"what this buys on the curve of {app.code}", told=told, now=0)
     if not amount:
         raise InvalidAmount(f"{payment} {settlement} buy less than the smallest unit of {app.code}")
     cost = _ask(app, "cost", supply, amount)
@@ -122,6 +131,8 @@ def _update(view: View, operation: UpdateApp) -> Sequence[DomainEvent]:
     app = app_of(view, operation.app)
     accepts = app.accepts if operation.accepts is None else operation.accepts
     owner = app.owner if operation.owner is None else operation.owner
+    if operation.owner is not None:
+        check_owner(view, operation.owner)
     return () if (owner, accepts) == (app.owner, app.accepts) else (AppUpdated(app.code, owner, accepts),)
 
 
@@ -162,7 +173,7 @@ def _buy(view: View, operation: Buy) -> Sequence[DomainEvent]:
     """`InvalidAccount`, then as `purchase`; `InvalidAmount` where it buys less than `at_least`."""
     app = app_of(view, operation.app)
     check_party(view, settlement_of(view), operation.buyer)
-    bought = purchase(view, app, operation.buyer, operation.payment, operation.memo)
+    bought = purchase(view, app, operation.buyer, operation.payment, operation.memo, operation.told)
     _check_least("buys", app, operation, bought.amount)
     return (*bought.movements, Minted(app.code, operation.buyer, bought.amount, operation.memo))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tallystick.domain.account import check_account
 from tallystick.domain.amount import AMOUNT_MAX
-from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder, check_ordinary
+from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder, check_ordinary, deposit_cell
 from tallystick.domain.contract import SATI_PER_SAT
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
@@ -70,6 +70,15 @@ def check_contract_id(id: object) -> str:
     return name
 
 
+def has_deposit(view: View, name: str) -> bool:
+    """Whether something is deposited to an app under this name."""
+    settlement = view.settlement()
+    if settlement is None:
+        return False
+    funds = view.funds(settlement.code)
+    return any(app.role == "app" and funds.available_of(deposit_cell(name, app.code)) for app in view.tokens())
+
+
 def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
     """`ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse`."""
     id = operation.contract
@@ -79,7 +88,7 @@ def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
         view.funds(operation.backed_by)
     if view.token(id) is not None:
         raise NameInUse("it is a token", name=id)
-    if view.holder_of_anything(id) or view.is_owed(id):
+    if view.holder_of_anything(id) or view.is_owed(id) or has_deposit(view, id):
         raise NameInUse("it is an account that has or may get back money, and a contract's own begins empty", name=id)
     return (ContractRegistered(id, operation.backed_by),)
 

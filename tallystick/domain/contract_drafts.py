@@ -4,7 +4,7 @@ A draft lies on top of the contract in the books and keeps only what differs. Pr
 they are made, so when others' commits change the contract, what the plan did to it is decided again on what it is by then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 from tallystick.domain.books import Books
@@ -59,6 +59,10 @@ class ContractDrafts:
     def is_special(self, name: str, /) -> bool:
         """Whether the name is an app's or a contract's, in the books or in the plan."""
         return name in self._registered or self._books.is_special(name)
+
+    def special_names(self) -> Iterable[str]:
+        """The apps and contracts in the books or in the plan."""
+        return (*self._books.special_names(), *self._registered)
 
     def get(self, id: object) -> Contract:
         """The contract as drafted, on its newest state; `ContractNotFound` where none is registered under the id.

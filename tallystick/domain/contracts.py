@@ -83,7 +83,8 @@ class Contracts:
         """Takes back the newest event."""
         if isinstance(event, ContractRegistered):
             del self.registered[event.contract], self._special[event.contract]
-            del self._in_memory[event.contract], self._changed[event.contract]
+            del self._in_memory[event.contract]
+            self._changed.pop(event.contract, None)
             return
         contract = self._in_memory[event.contract]
         contract.revert(event)

@@ -8,7 +8,7 @@ by itself, and without that 1 could buy what sells for 2. One token, and one set
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isqrt
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import msgspec
 
@@ -19,6 +19,7 @@ BASE = 10**12
 """Base units of one token."""
 
 PARAMETER_MAX = 2**64 - 1
+NAME_LENGTH_MAX = 128
 
 
 @runtime_checkable
@@ -206,26 +207,28 @@ CURVES: Mapping[str, CurveMaker] = {
 
 
 def make_curve(name: str, parameters: Sequence[int], makers: Mapping[str, CurveMaker]) -> Curve:
-    """The curve of this name and these parameters; an `UnresolvedCurve` where no maker is known that takes them."""
+    """The curve of this name and these parameters; an `UnresolvedCurve` where no maker is known that makes it."""
     maker = makers.get(name)
-    if maker is not None and not callable(maker):
-        return maker
-    if maker is not None:
+    made: object = maker
+    if callable(maker):
         try:
-            return maker(*parameters)
-        except (TypeError, ValueError):
-            pass
+            made = maker(*parameters)
+        except Exception:  # somebody's own code: a journal is read whatever it does
+            made = None
+    if is_curve(made) and (cast(Curve, made).name, tuple(cast(Curve, made).parameters)) == (name, tuple(parameters)):
+        return cast(Curve, made)
     return UnresolvedCurve(name, tuple(parameters))
 
 
 def is_curve(curve: object) -> bool:
     """Whether it is a curve that a journal can keep."""
-    return (
-        isinstance(curve, Curve)
-        and not isinstance(curve, type)
-        and type(curve.name) is str
-        and all(type(parameter) is int for parameter in curve.parameters)
-    )
+    if not isinstance(curve, Curve) or isinstance(curve, type):
+        return False
+    name: object = curve.name
+    parameters: object = curve.parameters
+    if type(name) is not str or not 1 <= len(name) <= NAME_LENGTH_MAX or not name.isprintable():
+        return False
+    return isinstance(parameters, tuple | list) and all(type(each) is int for each in cast(Sequence[object], parameters))
 
 
 def largest_amount(affordable: Callable[[int], bool], most: int) -> int:

@@ -9,9 +9,9 @@ checked here is what only the books know.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tallystick.domain.app_decisions import APP_RULES
-from tallystick.domain.cells import check_ordinary, deposit_cell
-from tallystick.domain.contract_decisions import CONTRACT_RULES
+from tallystick.domain.app_decisions import APP_RULES, check_owner
+from tallystick.domain.cells import check_ordinary
+from tallystick.domain.contract_decisions import CONTRACT_RULES, has_deposit
 from tallystick.domain.errors import (
     Conflict,
     HoldExpired,
@@ -74,6 +74,8 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
     if token.role == "settlement" and view.settlement() is not None:
         raise TokenAlreadyRegistered(": the book has its settlement token already", token=token.code)
     _check_name(view, token)
+    if token.owner is not None:
+        check_owner(view, token.owner)
     curve, parameters = (token.curve.name, tuple(token.curve.parameters)) if token.curve else (None, ())
     return (
         TokenRegistered(
@@ -92,14 +94,11 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
 
 def _check_name(view: View, token: Token) -> None:
     """`NameInUse`: nobody deposits under a token's name, and the account of an app or of the settlement token is its own."""
-    settlement = view.settlement()
-    if settlement is not None:
-        funds = view.funds(settlement.code)
-        if any(app.role == "app" and funds.available_of(deposit_cell(token.code, app.code)) for app in view.tokens()):
-            raise NameInUse("it is an account that has deposited to an app", name=token.code)
+    if has_deposit(view, token.code):
+        raise NameInUse("it is an account that has deposited to an app", name=token.code)
     if view.is_contract(token.code):
         raise NameInUse("it is a contract", name=token.code)
-    if token.role != "external" and view.holder_of_anything(token.code):
+    if token.role != "external" and (view.holder_of_anything(token.code) or view.is_owed(token.code)):
         raise NameInUse(f"it is an account that holds something, and the account of {token.role} begins empty", name=token.code)
 
 

@@ -74,7 +74,7 @@ class Draft:
 
     def special_names(self) -> Iterable[str]:
         """The apps and contracts, whose accounts are their own."""
-        return self._books.special_names()
+        return self._contracts.special_names()
 
     def holder_of_anything(self, account: str) -> bool:
         """Whether the account would have a cell above zero in any token."""
@@ -86,7 +86,9 @@ class Draft:
 
     def is_owed(self, account: str) -> bool:
         """Whether the account has paid into a hold that is open, and may get it back."""
-        return self._books.is_owed(account) or any(hold.payer == account for hold in self._opened.values())
+        return self._books.is_owed(account) or any(
+            hold.payer == account and self._left(hold) is not None for hold in self._opened.values()
+        )
 
     def contract(self, id: object) -> Contract:
         """The contract as drafted; `ContractNotFound` where none is registered under the id."""

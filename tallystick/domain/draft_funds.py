@@ -120,7 +120,8 @@ class DraftFunds:
                 if amount > 0 and account not in excluded:
                     others[account] = amount
             else:
-                amounts[handle] += self.available.get(account, 0)
+                new = sum(shares.others.get(account, 0) for shares in self._distributed)
+                amounts[handle] += self.available.get(account, 0) + new
         for shares in self._distributed:
             for handle, share in enumerate(shares.by_handle):
                 amounts[handle] += int(share)

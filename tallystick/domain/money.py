@@ -5,6 +5,7 @@ was taken must have been used: a remainder that nobody decided about is an error
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +22,7 @@ class Spending(Protocol):
     def open_purse(self, purse: "Purse") -> None: ...
     def set_remaining(self, purse: "Purse", amount: int) -> None: ...
     def check_usable(self, purse: "Purse") -> None: ...
+    def savepoint(self) -> AbstractContextManager[None]: ...
     def spend_transfer(self, purse: "Purse", receiver: str, amount: int, memo: str) -> None: ...
     def spend_burn(self, purse: "Purse", amount: int, memo: str) -> None: ...
     def spend_reserve(self, purse: "Purse", authority: str, amount: int, expires_at: datetime | None, memo: str) -> str: ...
@@ -77,8 +79,9 @@ class Purse:
             raise InvalidAmount(f"a split maps receivers to weights, not {weights!r}")
         receivers = [check_holder(self._token, receiver) for receiver in weights]
         shares = dict(zip(receivers, largest_remainder(self.remaining, list(weights.values())), strict=True))
-        for receiver, share in shares.items():
-            self._plan.spend_transfer(self, receiver, share, memo)
+        with self._plan.savepoint():
+            for receiver, share in shares.items():
+                self._plan.spend_transfer(self, receiver, share, memo)
         return shares
 
 

@@ -156,13 +156,11 @@ class Plan(Recording):
         that belong to other operations, `InsufficientFunds`.
         """
         self._check_open()
+        check_memo(memo)
+        units = check_amount(amount)
         with self._reading:
-            try:
-                operation = movement(self._draft, source, target, check_amount(amount), check_memo(memo))
-            except InvalidRequest:
-                self._surroundings.catch_up()
-                operation = movement(self._draft, source, target, amount, memo)
-            self._propose(operation)
+            self._surroundings.catch_up()
+            self._propose(movement(self._draft, source, target, units, memo))
 
     def app(self, code: str) -> PlannedApp:
         """The app whose token this is; `TokenNotFound` or `NotAnApp`."""
@@ -218,9 +216,16 @@ class Plan(Recording):
         with self._reading:
             return self._propose(operation)
 
+    def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]:
+        """The same for what is worked out from the books as a whole, which are brought to the journal's head first."""
+        self._check_open()
+        with self._reading:
+            self._surroundings.catch_up()
+            return self._propose(operation)
+
     def propose_trade(self, operation: Buy | Sell) -> int:
         """Records a trade, and gives what the block is told: how much it mints, or pays."""
-        events = self.propose_still(operation)
+        events = self.propose_newest(operation)
         newest = events[-1]
         assert isinstance(newest, Minted | Moved)
         told = newest.amount

@@ -28,7 +28,7 @@ from tallystick.domain.operations import Operation
 class Planning(Protocol):
     """What apps and seats ask of the plan that they belong to."""
 
-    def propose_still(self, operation: Operation) -> Sequence[DomainEvent]: ...
+    def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]: ...
     def propose_trade(self, operation: Buy | Sell) -> int: ...
 
 
@@ -44,22 +44,22 @@ class PlannedApp:
 
     def deposit(self, user: str, amount: int, *, memo: str = "") -> None:
         """Moves the user's settlement tokens into their deposit: `MeaninglessCell`, `InvalidAccount`, `InsufficientFunds`."""
-        self._plan.propose_still(Deposit(self.code, check_account(user), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(Deposit(self.code, check_account(user), check_amount(amount), check_memo(memo)))
 
     def refund(self, user: str, amount: int, *, memo: str = "") -> None:
         """Moves some of the user's deposit back to them; `InsufficientFunds` where they have deposited less."""
-        self._plan.propose_still(Refund(self.code, check_account(user), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(Refund(self.code, check_account(user), check_amount(amount), check_memo(memo)))
 
     def consume_deposit(self, user: str, amount: int, *, memo: str = "") -> None:
         """Makes some of the user's deposit the app's income; `InsufficientFunds` where they have deposited less."""
-        self._plan.propose_still(ConsumeDeposit(self.code, check_account(user), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(ConsumeDeposit(self.code, check_account(user), check_amount(amount), check_memo(memo)))
 
     def pay(self, user: str, amount: int, token: str | None = None, *, memo: str = "") -> None:
         """Makes some of the user's `token`, the settlement token if it is not given, the app's income.
 
         `TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`.
         """
-        self._plan.propose_still(Pay(self.code, check_account(user), token, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(Pay(self.code, check_account(user), token, check_amount(amount), check_memo(memo)))
 
     def buy(self, buyer: str, payment: int, at_least: int = 1, *, memo: str = "") -> int:
         """Pays `payment` settlement units in full and gives how many units of the app's token that buys.
@@ -84,12 +84,12 @@ class PlannedApp:
 
         Where there is no income nothing happens. `NoHolders`, and what buying is refused for.
         """
-        self._plan.propose_still(DistributeIncome(self.code, check_memo(memo)))
+        self._plan.propose_newest(DistributeIncome(self.code, check_memo(memo)))
 
     def distribute_dividend(self, *, memo: str = "") -> None:
         """Gives all income in the app's own token to its holders, in proportion. Where there is none nothing happens."""
-        self._plan.propose_still(DistributeDividend(self.code, check_memo(memo)))
+        self._plan.propose_newest(DistributeDividend(self.code, check_memo(memo)))
 
     def withdraw_income(self, token: str, amount: int, *, memo: str = "") -> None:
         """Moves income in another token to the app's owner: `InvalidToken`, `InvalidAccount`, `InsufficientFunds`."""
-        self._plan.propose_still(WithdrawIncome(self.code, token, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(WithdrawIncome(self.code, token, check_amount(amount), check_memo(memo)))

@@ -18,7 +18,7 @@ class PlannedSeats:
 
     def collect_memory_tax(self, app: str, amount: int, *, memo: str = "") -> None:
         """Moves some of an app's income into the collection pool: `NotAnApp`, `InsufficientFunds`."""
-        self._plan.propose_still(CollectMemoryTax(app, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(CollectMemoryTax(app, check_amount(amount), check_memo(memo)))
 
     def share_income(self, taxes: Mapping[str, int], *, memo: str = "") -> None:
         """Shares the collection pool equally among maintainers, less the tax of each, which goes to the distribution pool.
@@ -28,17 +28,17 @@ class PlannedSeats:
         if not isinstance(taxes, Mapping) or not taxes:
             raise InvalidAmount(f"income is shared by a mapping of maintainers to their taxes, not {taxes!r}")
         pairs = tuple((check_account(name), _check_tax(tax)) for name, tax in taxes.items())
-        self._plan.propose_still(ShareIncome(pairs, check_memo(memo)))
+        self._plan.propose_newest(ShareIncome(pairs, check_memo(memo)))
 
     def pay_public_service(self, receiver: str, amount: int, *, memo: str = "") -> None:
         """Pays out of the distribution pool, and what it lacks out of the DAO's reserve: `InsufficientFunds`."""
-        self._plan.propose_still(PayPublicService(check_account(receiver), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(PayPublicService(check_account(receiver), check_amount(amount), check_memo(memo)))
 
     def share_distribution_pool(self, app: str, amount: int, *, memo: str = "") -> None:
         """Buys an app's token out of the distribution pool for its holders: `NotAnApp`, `InsufficientFunds`, `NoHolders`,
         and what buying is refused for.
         """
-        self._plan.propose_still(ShareDistributionPool(app, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(ShareDistributionPool(app, check_amount(amount), check_memo(memo)))
 
 
 def _check_tax(tax: object) -> int:

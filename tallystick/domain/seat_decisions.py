@@ -91,6 +91,8 @@ def _open(view: View, operation: Open) -> Sequence[DomainEvent]:
         raise MeaninglessCell("a reserve is what the other cells leave", first=operation.first, second=operation.second)
     if view.is_contract(cell.name):
         check_ordinary(view, cell.token.code, cell.name)
+    if view.token(operation.first) is None:
+        check_ordinary(view, cell.token.code, operation.first)
     reserve = view.funds(cell.token.code).reserve
     if operation.amount > reserve:
         raise SupplyExhausted(f" for {place}", token=cell.token.code, required=operation.amount, reserve=reserve)

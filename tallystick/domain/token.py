@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from tallystick.domain.account import check_account
+from tallystick.domain.account import PREDEFINED, check_account
 from tallystick.domain.amount import AMOUNT_MAX
 from tallystick.domain.curve import Curve, SquareRootCurve, UnresolvedCurve, is_curve
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidToken
@@ -46,6 +46,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=False):
             check_account(self.code)
         except InvalidAccount as error:
             raise InvalidToken(f"a token's code is formed like an account: {error}") from None
+        if self.code in PREDEFINED:
+            raise InvalidToken(f"{self.code} is an account of its own meaning, and no token")
         _check_range(self.code, "decimals", self.decimals, 0, DECIMALS_MAX)
         _check_range(self.code, "max_supply", self.max_supply, 1, AMOUNT_MAX)
         if self.role not in ROLES:

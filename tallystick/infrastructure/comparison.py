@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tallystick.domain.cells import is_crossing
 from tallystick.domain.errors import InvalidRequest
 from tallystick.infrastructure.audit import AuditReport
 from tallystick.infrastructure.ledger import Ledger
@@ -47,8 +48,12 @@ def _of_balances(ledger: Ledger, rebuilt: Balances) -> Iterator[str]:
     for token in ledger.tokens():
         cells = rebuilt.state[token.code]
         for account in {*ledger.balances(token.code), *cells["available"], *cells["reserved"]}:
-            balance = ledger.balance(token.code, account)
             derived = (cells["available"].get(account, 0), cells["reserved"].get(account, 0))
+            if is_crossing(account):
+                first, second = account.split(" ")
+                yield from _difference(f"state[{first}][{second}]", (ledger.cell(first, second), 0), derived)
+                continue
+            balance = ledger.balance(token.code, account)
             yield from _difference(f"the {token.code} of {account}", (balance.available, balance.reserved), derived)
 
 

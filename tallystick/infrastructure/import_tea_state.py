@@ -7,6 +7,7 @@ is one commit, or none.
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,8 @@ import msgspec
 
 from tallystick.domain.account import HIDDEN_BONDING_CURVE_ACCOUNT
 from tallystick.domain.amount import AMOUNT_MAX, check_amount
-from tallystick.domain.curve import CURVES, make_curve
-from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidAmount, InvalidRequest, MeaninglessCell
+from tallystick.domain.curve import CURVES, UnresolvedCurve, make_curve
+from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidAmount, InvalidCurve, InvalidRequest, MeaninglessCell
 from tallystick.domain.token import Token
 from tallystick.infrastructure.importing import ImportReport, Progress
 from tallystick.infrastructure.ledger import Ledger
@@ -25,7 +26,7 @@ Balances = dict[str, dict[str, Any]]
 _DIGITS_MAX = len(str(AMOUNT_MAX))
 
 
-class _Balances(msgspec.Struct):
+class _Balances(msgspec.Struct, forbid_unknown_fields=True):
     ft_state: Balances = {}
     ft_deposit_state: Balances = {}
 
@@ -35,7 +36,7 @@ class _Curve(msgspec.Struct):
     parameters: list[int] = []
 
 
-class _Token(msgspec.Struct):
+class _Token(msgspec.Struct, forbid_unknown_fields=True):
     role: str = "external"
     max_supply: Any = 2**128 - 1
     decimals: int = 0
@@ -45,10 +46,12 @@ class _Token(msgspec.Struct):
     accepts: list[str] = []
 
 
-class _State(msgspec.Struct):
+class _State(msgspec.Struct, forbid_unknown_fields=True):
     tea_state: _Balances = msgspec.field(default_factory=_Balances)
     bonding_state: dict[str, Any] = {}
     tokens: dict[str, _Token] = {}
+    key_state: Any = None
+    """Keys are no money: they are passed over."""
 
 
 class OldCell(NamedTuple):
@@ -66,8 +69,8 @@ def import_tea_state(ledger: Ledger, path: Path, progress: Progress | None = Non
     """
     content = path.read_bytes()
     try:
-        state = msgspec.json.decode(content, type=_State)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        state = msgspec.convert(json.loads(content, object_pairs_hook=_unique), type=_State)
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"{path} is no older state: {error}") from error
     tokens = [_token(code, found) for code, found in state.tokens.items()]
     cells = list(_cells(state, {*state.tokens, *(token.code for token in ledger.tokens())}))
@@ -82,9 +85,19 @@ def import_tea_state(ledger: Ledger, path: Path, progress: Progress | None = Non
     return report
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON in which no name stands twice, for one of two balances would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a name stands twice among {', '.join(name for name, _ in pairs)[:200]}")
+    return found
+
+
 def _cells(state: _State, tokens: Collection[str]) -> Iterator[OldCell]:
     for token, balances in state.tea_state.ft_state.items():
         for account, amount in balances.items():
+            if token not in tokens:
+                raise MeaninglessCell(f"{token!r} is no token", first=token, second=account)
             yield _cell(token, account, amount)
     for app, deposits in state.tea_state.ft_deposit_state.items():
         for account, amount in deposits.items():
@@ -96,15 +109,23 @@ def _cells(state: _State, tokens: Collection[str]) -> Iterator[OldCell]:
 
 
 def _cell(first: str, second: str, amount: object) -> OldCell:
-    if isinstance(amount, str) and amount.isascii() and amount.isdigit() and len(amount) <= _DIGITS_MAX:
-        amount = int(amount)
+    amount = _number(amount)
     try:
         return OldCell(first, second, 0 if type(amount) is int and not amount else check_amount(amount))
     except InvalidAmount as error:
         raise InvalidAmount(f"state[{first}][{second}]: {error}") from error
 
 
+def _number(amount: Any) -> Any:
+    """A number that is written as a string of digits, as a number."""
+    if isinstance(amount, str) and amount.isascii() and amount.isdigit() and len(amount) <= _DIGITS_MAX:
+        return int(amount)
+    return amount
+
+
 def _token(code: str, found: _Token) -> Token:
     curve = None if found.curve is None else make_curve(found.curve.name, found.curve.parameters, CURVES)
-    supply = int(found.max_supply) if isinstance(found.max_supply, str) and found.max_supply.isdigit() else found.max_supply
+    if isinstance(curve, UnresolvedCurve) and curve.name in CURVES:
+        raise InvalidCurve(f"token {code!r}: no curve {curve.name} has the parameters {curve.parameters}")
+    supply = _number(found.max_supply)
     return Token(code, found.decimals, supply, found.unit, found.role, curve, found.owner, tuple(found.accepts))  # pyright: ignore[reportArgumentType]

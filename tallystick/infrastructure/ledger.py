@@ -85,6 +85,8 @@ class Ledger(Reading):
         """
         if type(contracts_in_memory) is not int or contracts_in_memory < 1:
             raise InvalidRequest(f"contracts_in_memory is an int, 1 or more, not {contracts_in_memory!r}")
+        if curves is not None and not isinstance(curves, Mapping):
+            raise InvalidRequest(f"curves map names to what makes them, not {curves!r}")
         journal = open_journal(url, create=create)
         ledger = cls(
             journal,
@@ -145,6 +147,9 @@ class Ledger(Reading):
         `register_token` does; `MeaninglessCell`, `InvalidAccount`, `InvalidAmount` and `SupplyExhausted`, which name the
         cell; and the errors of a commit.
         """
+        for given in (tokens, cells):
+            if isinstance(given, str) or not isinstance(given, Sequence):
+                raise InvalidRequest(f"tokens and cells are sequences, not {given!r}")
         operations: list[Operation] = [RegisterToken(_check_token(token)) for token in tokens]
         operations += [_open_cell(cell) for cell in cells]
         self._check_open()
