@@ -10,6 +10,7 @@ import pytest
 from app_book import TOKENS, T, do
 
 from tallystick import (
+    DAO_RESERVED_ACCOUNT,
     HIDDEN_BONDING_CURVE_ACCOUNT,
     SEAT_COLLECTION_POOL,
     TOTAL_SUPPLY_RESERVE,
