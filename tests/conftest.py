@@ -1,11 +1,12 @@
 """What all tests share: Hypothesis profiles, and a ledger of each store."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from app_book import BONDING, TOKENS, T
+from contract_book import Step, play
 from hypothesis import HealthCheck, settings
 
 from tallystick import Ledger, Token
@@ -60,3 +61,16 @@ def book(url: str | Path) -> Iterator[Ledger]:
         assert total == {token.code: token.max_supply for token in tokens}
         report = ledger.audit()
         assert report.ok, report.findings
+
+
+@pytest.fixture
+def pool(ledger: Ledger) -> Callable[[list[Step]], None]:
+    """Does steps on a contract "pool", registered by now, as one transaction."""
+    with ledger.atomic() as tx:
+        tx.register_contract("pool")
+
+    def done(steps: list[Step]) -> None:
+        with ledger.atomic() as tx:
+            play(tx.contract("pool"), steps)
+
+    return done

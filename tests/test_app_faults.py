@@ -1,13 +1,12 @@
 """Apps at the edges: amounts and names nobody should get through, others coming in between, and odd older states."""
 
 import json
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from app_book import TOKENS, T, do
+from contract_book import elsewhere
 
 from tallystick import (
     DAO_RESERVED_ACCOUNT,
@@ -31,12 +30,6 @@ from tallystick import (
 )
 from tallystick.infrastructure.comparison import differences
 from tallystick.infrastructure.import_tea_state import import_tea_state
-
-
-def elsewhere(book: Ledger, *work: Callable[[Any], Any]) -> None:
-    thread = threading.Thread(target=lambda: do(book, *work))
-    thread.start()
-    thread.join()
 
 
 @pytest.mark.parametrize("amount", [0, -5, True, 1.5, "x", None, 2**256])

@@ -1,12 +1,12 @@
 """Contracts when something goes wrong half-way, or the ground moves under a plan: nothing wrong is said or recorded."""
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+from contract_book import in_another_thread
 
 from tallystick import (
     AccountNotAllocated,
@@ -44,12 +44,6 @@ def two(path: Path) -> Iterator[tuple[Ledger, Ledger]]:
             contract.alloc("a")
             contract.shadow_up("a", 100)
         yield one, other
-
-
-def in_another_thread(work: Callable[[], None]) -> None:
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, MemoryError])

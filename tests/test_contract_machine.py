@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from contract_book import SAT
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
@@ -19,7 +20,6 @@ from tallystick.domain import scaling
 from tallystick.infrastructure import contract_shelf
 from tallystick.infrastructure.transaction import TransactionContext
 
-SAT = 10**8
 BACKING = Token("BTC", decimals=8, unit=1000)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract_book import SAT
 
 from tallystick import ContractView, InvalidRequest, Ledger
 from tallystick.domain.scaling import STEPS_KEPT
@@ -15,8 +16,6 @@ from tallystick.infrastructure.codec import Row
 from tallystick.infrastructure.contract_shelf import SNAPSHOT_EVENTS
 from tallystick.infrastructure.journal import VERSION_MAX, StreamEntry
 from tallystick.infrastructure.sqlite import SQLiteJournal
-
-SAT = 10**8
 
 
 class CountingJournal(SQLiteJournal):

@@ -1,10 +1,10 @@
 """Contracts in transactions: others coming in between, savepoints and rollback over all models, and reading them."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from contract_book import SAT, STAKED, elsewhere, figures, play
 
 from tallystick import (
     Allocation,
@@ -18,46 +18,6 @@ from tallystick import (
     ShadowSpaces,
     TransactionClosed,
 )
-
-SAT = 10**8
-
-Step = tuple[Any, ...]
-STAKED: list[Step] = [("balance_up", 1000), ("alloc", "alice"), ("shadow_up", "alice", 300)]
-
-
-def play(contract: Any, steps: list[Step]) -> None:
-    for name, *arguments in steps:
-        getattr(contract, name)(*arguments)
-
-
-def figures(ledger: Ledger, id: str = "pool") -> tuple[int, int, int]:
-    view = ledger.contract(id)
-    return view.balance, view.allocs_sum, view.num_allocs
-
-
-@pytest.fixture
-def pool(ledger: Ledger) -> Callable[[list[Step]], None]:
-    """Does steps on a contract "pool", registered by now, as one transaction."""
-    with ledger.atomic() as tx:
-        tx.register_contract("pool")
-
-    def done(steps: list[Step]) -> None:
-        with ledger.atomic() as tx:
-            play(tx.contract("pool"), steps)
-
-    return done
-
-
-def elsewhere(ledger: Ledger, work: Callable[[Any], Any]) -> None:
-    """Does `work` in a transaction of another thread, to the end."""
-
-    def run() -> None:
-        with ledger.atomic() as tx:
-            work(tx)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
 
 
 def test_a_movement_planned_before_the_contract_was_there_is_refused(ledger: Ledger) -> None:

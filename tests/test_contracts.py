@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from contract_book import SAT, STAKED, Step, figures, play
 
 from tallystick import (
     TOTAL_SUPPLY_RESERVE,
@@ -34,34 +35,7 @@ from tallystick import (
 )
 from tallystick.domain.amount import AMOUNT_MAX
 
-SAT = 10**8
-
-Step = tuple[Any, ...]
-STAKED: list[Step] = [("balance_up", 1000), ("alloc", "alice"), ("shadow_up", "alice", 300)]
 THREE: list[Step] = [("balance_up", 10**10), *(step for a in "abc" for step in (("alloc", a), ("shadow_up", a, 1)))]
-
-
-def play(contract: Any, steps: list[Step]) -> None:
-    for name, *arguments in steps:
-        getattr(contract, name)(*arguments)
-
-
-def figures(ledger: Ledger, id: str = "pool") -> tuple[int, int, int]:
-    view = ledger.contract(id)
-    return view.balance, view.allocs_sum, view.num_allocs
-
-
-@pytest.fixture
-def pool(ledger: Ledger) -> Callable[[list[Step]], None]:
-    """Does steps on a contract "pool", registered by now, as one transaction."""
-    with ledger.atomic() as tx:
-        tx.register_contract("pool")
-
-    def done(steps: list[Step]) -> None:
-        with ledger.atomic() as tx:
-            play(tx.contract("pool"), steps)
-
-    return done
 
 
 @pytest.mark.parametrize(
