@@ -46,8 +46,8 @@ HOLDERS = ("alice", "bob", "carol")
 
 contracts = st.sampled_from(CONTRACTS)
 holders = st.sampled_from(HOLDERS)
-satoshis = st.one_of(st.integers(1, 9), st.integers(1, 2_000), st.sampled_from([2**31, 2**64, 2**130]))
-shares = st.one_of(st.just(0), st.integers(1, 9), st.integers(1, 2_000))
+satoshis = st.one_of(st.integers(1, 9), st.integers(1, 2_000), st.sampled_from([2**31, 2**64, 2**130, 0, -5]))
+shares = st.one_of(st.sampled_from([0, -5]), st.integers(1, 9), st.integers(1, 2_000))
 
 contract_steps = st.one_of(
     st.tuples(st.just("register")),
@@ -99,7 +99,8 @@ APPS = ("GlobalToken", "TeaParty", "Fixed")
 
 users = st.sampled_from(USERS)
 apps = st.sampled_from(APPS)
-teas = st.one_of(st.integers(1, 50), st.integers(1, 10**6), st.integers(1, 10**13), st.just(10**16))
+wrong = st.sampled_from([0, -5])
+teas = st.one_of(st.integers(1, 50), st.integers(1, 10**6), st.integers(1, 10**13), st.just(10**16), wrong)
 trades = st.one_of(st.integers(1, 10**7), st.integers(10**9, 10**13))
 names = st.sampled_from([*USERS, *APPS])
 cells = st.one_of(st.tuples(st.sampled_from(["TEA", "USDT", *APPS]), names), st.tuples(users, apps))

@@ -58,6 +58,7 @@ class AppModel:
 
     def apply(self, step: tuple[Any, ...], result: Any = None) -> None:
         name, *arguments = step
+        self.check(all(argument > 0 for argument in arguments if isinstance(argument, int)))
         told = [result] if name in ("balance", "buy", "sell") else []
         getattr(self, f"do_{name}")(*arguments, *told)
 
@@ -189,6 +190,7 @@ class AppModel:
         self.move(("TEA", app), ("TEA", SEAT_COLLECTION_POOL), amount)
 
     def do_share_income(self, taxes: dict[str, int]) -> None:
+        self.check(min(taxes.values()) >= 0)
         share = self.cells["TEA", SEAT_COLLECTION_POOL] // len(taxes)
         for user, tax in taxes.items():
             self.check(self.cells["TEA", user] + share >= tax)

@@ -45,6 +45,8 @@ class ContractModel:
             self.contracts[id] = {"balance": 0, "sum": 0, "allocs": {}}
             return
         self.check(id in self.contracts)
+        amounts = [argument for argument in arguments if type(argument) is int]
+        self.check(all(amount > 0 or (amount == 0 and name.endswith("_all")) for amount in amounts))
         told = [result] if name in ("figures", "allocation") else []
         getattr(self, f"do_{name}")(self.contracts[id], id == "backed", *arguments, *told)
 
