@@ -39,7 +39,7 @@ from tallystick.domain.errors import (
 from tallystick.domain.events import AppUpdated, Burned, Distributed, DomainEvent, Minted, Moved
 from tallystick.domain.operations import Operation
 from tallystick.domain.token import Token
-from tallystick.domain.view import View
+from tallystick.domain.view import View, require
 
 
 def check_owner(view: View, owner: str) -> None:
@@ -65,13 +65,6 @@ def settlement_of(view: View) -> Token:
     return settlement
 
 
-def take(view: View, token: str, cell: str, amount: int) -> None:
-    """`InsufficientFunds` where less than `amount` can be taken out of the cell."""
-    available = view.funds(token).available_of(cell)
-    if available < amount:
-        raise InsufficientFunds(token=token, account=cell, required=amount, available=max(available, 0))
-
-
 def check_party(view: View, token: Token, account: str) -> None:
     """`InvalidAccount` where the account is not one that gives and gets for itself."""
     check_holder(token, account)
@@ -85,23 +78,23 @@ class Purchase(NamedTuple):
     amount: int
 
 
-def purchase(view: View, app: Token, payer: str, payment: int, memo: str, told: int | None = None) -> Purchase:
+def purchase(
+    view: View, app: Token, payer: str, payment: int, memo: str, at_least: int = 1, told: int | None = None
+) -> Purchase:
     """What `payment` out of the cell `payer` of the settlement token buys.
 
-    `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`, `InvalidAmount` where it buys nothing, `InvalidCurve`, and
-    `InsufficientFunds` of the bonding cell where it could not buy back all in circulation afterwards.
+    `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`, `InvalidAmount` where it buys less than `at_least` (`Conflict`
+    where the block was `told` of more), `InvalidCurve`, and `InsufficientFunds` of the bonding cell where it could not buy
+    back all in circulation afterwards.
     """
     settlement = settlement_of(view).code
-    take(view, settlement, payer, payment)
+    require(view, settlement, payer, payment)
     funds = view.funds(app.code)
     supply = funds.token.max_supply - funds.reserve
     amount = _ask(app, "amount_for", supply, payment)
     if amount > funds.reserve:
         raise SupplyExhausted(token=app.code, required=amount, reserve=funds.reserve)
-    if not amount and told is not None:
-        raise Conflict(subject=f"what this buys on the curve of {app.code}", told=told, now=0)
-    if not amount:
-        raise InvalidAmount(f"{payment} {settlement} buy less than the smallest unit of {app.code}")
+    _check_least("buys", app, amount, at_least, told)
     cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
@@ -120,7 +113,7 @@ def purchase(view: View, app: Token, payer: str, payment: int, memo: str, told: 
 
 def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str) -> Sequence[DomainEvent]:
     """What `payment` buys, shared among the app's holders: `NoHolders`, then as `purchase`."""
-    take(view, settlement_of(view).code, payer, payment)
+    require(view, settlement_of(view).code, payer, payment)
     excluded = _excluded(view, app)
     bought = purchase(view, app, payer, payment, memo)
     turn = view.funds(app.code).distributions
@@ -139,21 +132,21 @@ def _update(view: View, operation: UpdateApp) -> Sequence[DomainEvent]:
 def _deposit(view: View, operation: Deposit) -> Sequence[DomainEvent]:
     """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds`."""
     settlement, cell = _deposit_of(view, operation.app, operation.user)
-    take(view, settlement.code, operation.user, operation.amount)
+    require(view, settlement.code, operation.user, operation.amount)
     return (Moved(settlement.code, operation.user, cell, operation.amount, operation.memo),)
 
 
 def _refund(view: View, operation: Refund) -> Sequence[DomainEvent]:
     """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds` of what the user deposited."""
     settlement, cell = _deposit_of(view, operation.app, operation.user)
-    take(view, settlement.code, cell, operation.amount)
+    require(view, settlement.code, cell, operation.amount)
     return (Moved(settlement.code, cell, operation.user, operation.amount, operation.memo),)
 
 
 def _consume(view: View, operation: ConsumeDeposit) -> Sequence[DomainEvent]:
     """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds` of what the user deposited."""
     settlement, cell = _deposit_of(view, operation.app, operation.user)
-    take(view, settlement.code, cell, operation.amount)
+    require(view, settlement.code, cell, operation.amount)
     return (Moved(settlement.code, cell, operation.app, operation.amount, operation.memo),)
 
 
@@ -165,16 +158,15 @@ def _pay(view: View, operation: Pay) -> Sequence[DomainEvent]:
         accepted = ", ".join(("the settlement token", app.code, *app.accepts))
         raise TokenNotAccepted(accepted, app=app.code, token=token.code)
     check_party(view, token, operation.user)
-    take(view, token.code, operation.user, operation.amount)
+    require(view, token.code, operation.user, operation.amount)
     return (Moved(token.code, operation.user, app.code, operation.amount, operation.memo),)
 
 
 def _buy(view: View, operation: Buy) -> Sequence[DomainEvent]:
-    """`InvalidAccount`, then as `purchase`; `InvalidAmount` where it buys less than `at_least`."""
+    """`InvalidAccount`, then as `purchase`."""
     app = app_of(view, operation.app)
     check_party(view, settlement_of(view), operation.buyer)
-    bought = purchase(view, app, operation.buyer, operation.payment, operation.memo, operation.told)
-    _check_least("buys", app, operation, bought.amount)
+    bought = purchase(view, app, operation.buyer, operation.payment, operation.memo, operation.at_least, operation.told)
     return (*bought.movements, Minted(app.code, operation.buyer, bought.amount, operation.memo))
 
 
@@ -184,10 +176,10 @@ def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
     """
     app, settlement = app_of(view, operation.app), settlement_of(view)
     check_party(view, settlement, operation.seller)
-    take(view, app.code, operation.seller, operation.amount)
+    require(view, app.code, operation.seller, operation.amount)
     supply = app.max_supply - view.funds(app.code).reserve
     paid = _ask(app, "proceeds", supply, operation.amount)
-    _check_least("brings", app, operation, paid)
+    _check_least("brings", app, paid, operation.at_least, operation.told)
     bonding = bonding_cell(app.code)
     left = view.funds(settlement.code).available_of(bonding) - paid
     _check_backing(view, app, supply - operation.amount, left)
@@ -223,7 +215,7 @@ def _withdraw_income(view: View, operation: WithdrawIncome) -> Sequence[DomainEv
     if app.owner is None:
         raise InvalidAccount(f"app {app.code} has no owner to withdraw its income")
     check_party(view, token, app.owner)
-    take(view, token.code, app.code, operation.amount)
+    require(view, token.code, app.code, operation.amount)
     return (Moved(token.code, app.code, app.owner, operation.amount, operation.memo),)
 
 
@@ -261,13 +253,13 @@ def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply
     return answer
 
 
-def _check_least(verb: str, app: Token, operation: Buy | Sell, amount: int) -> None:
-    if amount >= operation.at_least:
+def _check_least(verb: str, app: Token, amount: int, at_least: int, told: int | None) -> None:
+    if amount >= at_least:
         return
     subject = f"what this {verb} on the curve of {app.code}"
-    if operation.told is not None:
-        raise Conflict(subject=subject, told=operation.told, now=amount)
-    raise InvalidAmount(f"{subject} is {amount}, and less than {operation.at_least}")
+    if told is not None:
+        raise Conflict(subject=subject, told=told, now=amount)
+    raise InvalidAmount(f"{subject} is {amount}, and less than {at_least}")
 
 
 def _check_backing(view: View, app: Token, supply: int, held: int) -> None:

@@ -24,7 +24,6 @@ from tallystick.domain.errors import (
     ContractAlreadyRegistered,
     ContractIsBacked,
     ContractIsNotBacked,
-    InsufficientFunds,
     InvalidAccount,
     InvalidAmount,
     NameInUse,
@@ -59,7 +58,7 @@ from tallystick.domain.operations import (
     RaiseShadow,
     RegisterContract,
 )
-from tallystick.domain.view import ContractState, View
+from tallystick.domain.view import ContractState, View, require
 
 
 def check_contract_id(id: object) -> str:
@@ -110,9 +109,7 @@ def _lower_balance(view: View, operation: LowerBalance) -> Sequence[DomainEvent]
 def _fund(view: View, operation: Fund) -> Sequence[DomainEvent]:
     """`ContractIsNotBacked`, `InvalidAccount` where the account's money is not its own to give, `InsufficientFunds`."""
     contract, token = _backed(view, operation.contract, operation.account)
-    available = view.funds(token).available_of(operation.account)
-    if available < operation.amount:
-        raise InsufficientFunds(token=token, account=operation.account, required=operation.amount, available=max(available, 0))
+    require(view, token, operation.account, operation.amount)
     return (
         Moved(token, operation.account, contract.id, operation.amount, operation.memo),
         BalanceRaised(contract.id, operation.amount, operation.memo),

@@ -48,20 +48,13 @@ from tallystick.domain.operations import (
 )
 from tallystick.domain.seat_decisions import SEAT_RULES
 from tallystick.domain.token import Token
-from tallystick.domain.view import View
+from tallystick.domain.view import View, require
 
 
 def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:
     """The events that do `operation` at `now` (microseconds in UTC), or a `Refused`, `NotFound` or `Conflict`."""
     rule = _RULES.get(type(operation))
     return _TIMELESS_RULES[type(operation)](view, operation) if rule is None else rule(view, operation, now)
-
-
-def require(view: View, token: str, account: str, amount: int) -> None:
-    """`InsufficientFunds` where the account cannot spend `amount`."""
-    available = view.funds(token).available_of(account)
-    if available < amount:
-        raise InsufficientFunds(token=token, account=account, required=amount, available=max(available, 0))
 
 
 def _register(view: View, operation: RegisterToken, now: int) -> Sequence[DomainEvent]:

@@ -15,7 +15,6 @@ from tallystick.domain.app_decisions import app_of
 from tallystick.domain.app_operations import Buy, Sell
 from tallystick.domain.cells import check_receiver_of_mint
 from tallystick.domain.contract_decisions import check_contract_id
-from tallystick.domain.decisions import require
 from tallystick.domain.errors import InvalidRequest, NotFound, TransactionClosed, UnconsumedSlice, UnslicedMoney
 from tallystick.domain.events import DomainEvent, Minted, Moved
 from tallystick.domain.instant import to_microseconds
@@ -41,6 +40,7 @@ from tallystick.domain.planned_contract import PlannedContract, told_of
 from tallystick.domain.planned_seats import PlannedSeats
 from tallystick.domain.recording import Recording
 from tallystick.domain.token_state import Balance
+from tallystick.domain.view import require
 
 
 class Plan(Recording):

@@ -13,7 +13,7 @@ from tallystick.domain.account import (
     SEAT_DISTRIBUTION_POOL,
     TOTAL_SUPPLY_RESERVE,
 )
-from tallystick.domain.app_decisions import app_of, check_party, settlement_of, shared_purchase, take
+from tallystick.domain.app_decisions import app_of, check_party, settlement_of, shared_purchase
 from tallystick.domain.app_operations import (
     CollectMemoryTax,
     Open,
@@ -25,13 +25,13 @@ from tallystick.domain.cells import check_ordinary, locate
 from tallystick.domain.errors import InsufficientFunds, InvalidAccount, MeaninglessCell, SupplyExhausted
 from tallystick.domain.events import DomainEvent, Minted, Moved
 from tallystick.domain.operations import Operation
-from tallystick.domain.view import View
+from tallystick.domain.view import View, require
 
 
 def _collect(view: View, operation: CollectMemoryTax) -> Sequence[DomainEvent]:
     """`TokenNotFound`, `NotAnApp`, `InsufficientFunds`."""
     app, settlement = app_of(view, operation.app), settlement_of(view)
-    take(view, settlement.code, app.code, operation.amount)
+    require(view, settlement.code, app.code, operation.amount)
     return (Moved(settlement.code, app.code, SEAT_COLLECTION_POOL, operation.amount, operation.memo),)
 
 
@@ -49,7 +49,7 @@ def _share_income(view: View, operation: ShareIncome) -> Sequence[DomainEvent]:
     for maintainer, tax in operation.taxes:
         check_party(view, settlement, maintainer)
         if tax > share:
-            take(view, settlement.code, maintainer, tax - share)
+            require(view, settlement.code, maintainer, tax - share)
         move(SEAT_COLLECTION_POOL, maintainer, share - tax)
         move(SEAT_COLLECTION_POOL, SEAT_DISTRIBUTION_POOL, min(share, tax))
         move(maintainer, SEAT_DISTRIBUTION_POOL, tax - share)
