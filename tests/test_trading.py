@@ -1,12 +1,12 @@
 """Trades on curves, one's own among them, and the seats' taxes and pools."""
 
-import threading
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 from app_book import BONDING, TOKENS, T, do
+from contract_book import elsewhere
 
 from tallystick import (
     DAO_RESERVED_ACCOUNT,
@@ -43,19 +43,12 @@ def test_a_trade_at_a_worse_price_is_a_conflict(book: Ledger) -> None:
         told = tx.app("GlobalToken").buy("alice", 10 * T)
         tx.rollback()
 
-    def buy_before() -> None:
-        do(book, lambda tx: tx.app("GlobalToken").buy("bob", 50 * T))
-
     with pytest.raises(Conflict, match="GlobalToken"), book.atomic() as tx:
         tx.app("GlobalToken").buy("alice", 10 * T, at_least=told)
-        thread = threading.Thread(target=buy_before)
-        thread.start()
-        thread.join()
+        elsewhere(book, lambda other: other.app("GlobalToken").buy("bob", 50 * T))
     with book.atomic() as tx:
         told = tx.app("GlobalToken").buy("alice", 10 * T, at_least=1)
-        thread = threading.Thread(target=buy_before)
-        thread.start()
-        thread.join()
+        elsewhere(book, lambda other: other.app("GlobalToken").buy("bob", 50 * T))
     assert 0 < book.state["GlobalToken"]["alice"] < told
 
 
