@@ -8,6 +8,7 @@ from tallystick.domain.account import (
     TOTAL_SUPPLY_RESERVE,
     address,
 )
+from tallystick.domain.batch_decisions import RefusedRow
 from tallystick.domain.contract import Allocation
 from tallystick.domain.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.errors import (
@@ -27,6 +28,7 @@ from tallystick.domain.errors import (
     ContractNotFound,
     CorruptJournal,
     DuplicateIdempotencyKey,
+    DuplicateTransferId,
     HoldExpired,
     HoldNotFound,
     IdempotencyMismatch,
@@ -75,6 +77,7 @@ from tallystick.domain.token import Token
 from tallystick.domain.token_state import Balance, Supply
 from tallystick.domain.value_object import FragmentState, ValueObject
 from tallystick.infrastructure.audit import AuditReport
+from tallystick.infrastructure.batch_receipt import BatchReceipt
 from tallystick.infrastructure.contract_view import ContractView
 from tallystick.infrastructure.ledger import Ledger
 from tallystick.infrastructure.receipt import Receipt
@@ -105,6 +108,7 @@ __all__ = [
     "BalanceBelowAllocations",
     "BalanceBelowZero",
     "Balances",
+    "BatchReceipt",
     "CommitTooLarge",
     "Conflict",
     "ContractAlreadyRegistered",
@@ -115,6 +119,7 @@ __all__ = [
     "CorruptJournal",
     "Curve",
     "DuplicateIdempotencyKey",
+    "DuplicateTransferId",
     "FixedPriceCurve",
     "FragmentState",
     "Fragments",
@@ -152,6 +157,7 @@ __all__ = [
     "PlannedSeats",
     "Receipt",
     "Refused",
+    "RefusedRow",
     "SchemaTooNew",
     "ShadowSpaces",
     "SquareRootCurve",

@@ -9,15 +9,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from tallystick.domain.batch import positions_of
+from tallystick.domain.batch_application import apply_batch, mint_fragments, record_batch, revert_batch
+from tallystick.domain.batch_request import BatchRequest
+from tallystick.domain.columns import Column
 from tallystick.domain.contract import Contract
 from tallystick.domain.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
 from tallystick.domain.curve import CURVES, CurveMaker, make_curve
 from tallystick.domain.errors import TokenNotFound
 from tallystick.domain.events import (
+    BATCHES,
     EVENT_TYPES,
     RECORDED,
     AppUpdated,
+    BatchEvent,
     Burned,
     ContractChange,
     ContractEvent,
@@ -26,6 +33,7 @@ from tallystick.domain.events import (
     FragmentEvent,
     FragmentsBurned,
     FragmentsMinted,
+    FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
     Minted,
@@ -38,6 +46,7 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.fragmentation import carry, carry_move
 from tallystick.domain.hold import Hold, Holds
+from tallystick.domain.special_handles import SpecialHandles
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Distribution, TokenState
 from tallystick.domain.value_object import Burnt, ValueObject, ValueObjects
@@ -57,10 +66,13 @@ class Books:
         self._contracts_in_memory = contracts_in_memory
         self.generation = 0
         self.contracts = Contracts(None, 1, {})
+        self._tokens: dict[str, TokenState] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Makes the books as empty as new ones. What was got of them before is not theirs any more."""
+        """Makes the books as empty as new ones. What was got of them before is not theirs any more, but for the handles of
+        accounts, which stay what they are.
+        """
         self.generation += 1
         self.contracts.detach()
         self._special: dict[str, None] = {}
@@ -70,7 +82,9 @@ class Books:
         self._settlement: str | None = None
         self._former_apps: list[Token] = []
         self._distributions: list[Distribution] = []
-        self._tokens: dict[str, TokenState] = {}
+        self._former_names = {code: funds.names for code, funds in self._tokens.items()}
+        self._tokens = {}
+        self._special_handles: dict[str, SpecialHandles] = {}
         self._fragments: dict[str, ValueObjects] = {}
         self._burnt_fragments = Burnt()
         self._holds = Holds()
@@ -84,7 +98,9 @@ class Books:
             Reserved: self._reserved,
             Settled: self._settled,
             Released: self._released,
+            **dict.fromkeys(BATCHES, self._moved_many),
             FragmentsMinted: self._fragments_changed,
+            FragmentsMintedMany: self._fragments_minted,
             FragmentsBurned: self._fragments_changed,
             FragmentsReserved: self._fragments_changed,
             FragmentsReleased: self._fragments_changed,
@@ -152,7 +168,29 @@ class Books:
         fragments = self._fragments.get(code)
         return fragments.of(account, (hold.id for hold in self.holds(code, account))) if fragments else []
 
+    def special_handles(self, code: str) -> SpecialHandles:
+        """Which handles of a token are no ordinary accounts."""
+        return self._special_handles[code]
+
+    def names_of(self, code: str) -> Sequence[str]:
+        """A token's accounts by the numbers that batches gave them."""
+        return self._tokens[code].numbered_names
+
+    def number_of(self, code: str, account: str) -> int | None:
+        """The number that batches gave an account of a token, if one did."""
+        funds = self._tokens[code]
+        handle = funds.handle_of(account)
+        return None if handle is None else funds.numbering.number_of(handle)
+
+    def intern(self, code: str, accounts: Sequence[str]) -> Column:
+        """The handles of accounts in a token, new ones where they have none."""
+        return np.array([self.funds(code).handle(account) for account in accounts], dtype=np.int64)
+
     # Changing.
+
+    def record_batch(self, request: BatchRequest, position: int) -> list[DomainEvent]:
+        """Makes the changes of a batch all of whose rows were accepted, the first at `position`; gives the events."""
+        return record_batch(self._tokens[request.token], self._fragments.get(request.token), request, position)
 
     def record(self, event: DomainEvent, position: int, events: list[DomainEvent]) -> None:
         """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it."""
@@ -179,6 +217,7 @@ class Books:
         token: str | None = None
         transfer: Callable[[str, str, int], None] | None = None
         rules = self._rules
+        shift = 0
         for position, event in enumerate(events, first_position):
             if type(event) is Moved:
                 if transfer is None or event.token != token:
@@ -186,13 +225,18 @@ class Books:
                     transfer = self._tokens[token].transfer
                 transfer(event.sender, event.receiver, event.amount)
             else:
-                rules[type(event)](event, position)
+                rules[type(event)](event, position + shift)
+                shift += positions_of(event) - 1
 
     def revert(self, events: Sequence[DomainEvent]) -> None:
         """Takes back `events`, which must be the newest applied, none of them before the last `forget`."""
         for event in reversed(events):
-            if isinstance(event, FragmentEvent):
+            if isinstance(event, FragmentsMintedMany):
+                self._fragments[event.token].remove(event.first_id, event.count)
+            elif isinstance(event, FragmentEvent):
                 self._fragments[event.token].revert(event)
+            elif isinstance(event, BATCHES):
+                revert_batch(self._tokens[event.token], event)
             elif isinstance(event, ContractEvent):
                 self.contracts.revert(event)
             elif isinstance(event, TokenRegistered):
@@ -224,7 +268,8 @@ class Books:
             event.owner,
             event.accepts,
         )
-        funds = self._tokens[token.code] = TokenState(token)
+        funds = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, ()))
+        self._special_handles[token.code] = SpecialHandles(funds, self._special)
         if token.unit is not None:
             self._fragments[token.code] = ValueObjects(token.code, token.unit, funds.available_of, self._burnt_fragments)
         if token.role == "settlement":
@@ -233,7 +278,7 @@ class Books:
             self._special[token.code] = None
 
     def _unregister(self, event: TokenRegistered) -> None:
-        del self._tokens[event.token]
+        del self._tokens[event.token], self._special_handles[event.token]
         self._fragments.pop(event.token, None)
         if event.role == "settlement":
             self._settlement = None
@@ -258,6 +303,9 @@ class Books:
     def _moved(self, event: Moved, position: int) -> None:
         self._tokens[event.token].transfer(event.sender, event.receiver, event.amount)
 
+    def _moved_many(self, event: BatchEvent, position: int) -> None:
+        apply_batch(self._tokens[event.token], event)
+
     def _reserved(self, event: Reserved, position: int) -> None:
         self._tokens[event.token].hold(event.payer, event.authority, event.amount)
         self._holds.open(Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position))
@@ -272,6 +320,9 @@ class Books:
 
     def _fragments_changed(self, event: FragmentEvent, position: int) -> None:
         self._fragments[event.token].apply(event)
+
+    def _fragments_minted(self, event: FragmentsMintedMany, position: int) -> None:
+        mint_fragments(self._tokens[event.token], self._fragments[event.token], event)
 
     def _contract_changed(self, event: ContractChange, position: int) -> None:
         self.contracts.apply(event)

@@ -97,7 +97,7 @@ def _check_name(view: View, token: Token) -> None:
 
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
     reserve = view.funds(operation.token).reserve
-    _check_is_no_app(view, operation.token)
+    check_is_no_app(view, operation.token)
     check_ordinary(view, operation.token, operation.account)
     if operation.amount > reserve:
         raise SupplyExhausted(token=operation.token, required=operation.amount, reserve=reserve)
@@ -105,13 +105,14 @@ def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
 
 
 def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
-    _check_is_no_app(view, operation.token)
+    check_is_no_app(view, operation.token)
     check_ordinary(view, operation.token, operation.account)
     require(view, operation.token, operation.account, operation.amount)
     return (Burned(operation.token, operation.account, operation.amount, operation.memo),)
 
 
-def _check_is_no_app(view: View, token: str) -> None:
+def check_is_no_app(view: View, token: str) -> None:
+    """`InvalidToken` where the token is an app's, which is neither minted nor burned."""
     if view.funds(token).token.role == "app":
         raise InvalidToken(f"{token} is an app's token: it enters and leaves circulation by trades and distributions alone")
 

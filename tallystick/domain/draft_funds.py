@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tallystick.domain.cells import check_holder
+from tallystick.domain.columns import MACHINE_MAX, Column
 from tallystick.domain.events import Distributed
-from tallystick.domain.shares import Column, pro_rata
+from tallystick.domain.shares import pro_rata
 from tallystick.domain.token import Token
-from tallystick.domain.token_state import NARROW_MAX, TokenState
+from tallystick.domain.token_state import TokenState
 
 
 class _Shares(NamedTuple):
@@ -110,7 +111,7 @@ class DraftFunds:
     def _amounts(self, excluded: Sequence[str]) -> tuple[Column | list[int], dict[str, int]]:
         """What all but those excluded could spend: by handle where the books know them, else by name."""
         circulating = self.token.max_supply - self.reserve
-        column = self._funds.column() if circulating <= NARROW_MAX and not self._distributed else None
+        column = self._funds.column() if circulating <= MACHINE_MAX and not self._distributed else None
         amounts: Column | list[int] = self._funds.amounts() if column is None else column
         others: dict[str, int] = {}
         for account in {*self.available, *(name for shares in self._distributed for name in shares.others)}:

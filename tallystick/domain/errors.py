@@ -8,8 +8,8 @@
         TokenNotFound  ContractNotFound  HoldNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
         InsufficientFunds  SupplyExhausted  TokenAlreadyRegistered  NameInUse  DuplicateIdempotencyKey
-        IdempotencyMismatch  InvalidAuthority  HoldExpired  NotAnApp  TokenNotAccepted  NoHolders  UnknownCurve
-        ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
+        IdempotencyMismatch  DuplicateTransferId  InvalidAuthority  HoldExpired  NotAnApp  TokenNotAccepted  NoHolders
+        UnknownCurve  ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
         CommitTooLarge
@@ -24,7 +24,7 @@ run in the order in which the call's documentation lists them, and that order is
 """
 
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class LedgerError(Exception):
@@ -41,7 +41,14 @@ class LedgerError(Exception):
         self.fields: dict[str, Any] = {"reason": reason, **fields} if reason else fields
         for name, value in fields.items():
             setattr(self, name, value)
-        super().__init__(self.rule.format(reason=reason, **fields))
+        message = self.rule.format(reason=reason, **fields)
+        of_batch = "row" in fields and "{row}" not in self.rule
+        super().__init__(f"row {fields['row']}: {message}" if of_batch else message)
+
+    def at_row(self, row: int) -> Self:
+        """The same error, of this row of a batch, counted from 0; its message begins with the row."""
+        fields: dict[str, Any] = {**self.fields, "row": row}
+        return type(self)(**fields)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.fields)
@@ -222,6 +229,13 @@ class IdempotencyMismatch(Refused):
     key: str
     receipt: Any
     rule = "idempotency key {key!r} was used at position {receipt.position} with another request"
+
+
+class DuplicateTransferId(Refused):
+    """The caller's id of a row was used for another, in this journal or earlier in this batch."""
+
+    id: int
+    rule = "the id {id} was used before"
 
 
 class InvalidAuthority(Refused):

@@ -3,11 +3,16 @@
 This module is the table of event types. A type's name is its tag in the journal and its fields are stored in this order,
 so the table only grows: new types, and new fields at the end, with a default. Every event names its token or its contract
 first; that aggregate is the stream it belongs to. Amounts are whole smallest units of the token, or whole satoshis of a
-contract, times are microseconds since 1970 in UTC. Those of `RECORDED` move money and are each one transaction in the books;
-the `Fragments...` ones that follow say which value objects of a fragmented token carried it.
+contract, times are microseconds since 1970 in UTC. Those of `RECORDED` move money and are each one transaction in the books,
+and those of `BATCHES` as many as they have rows; the `Fragments...` ones that follow say which value objects of a fragmented
+token carried it.
 """
 
+from typing import Annotated
+
 import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -143,6 +148,55 @@ class FragmentsReleased(Event, frozen=True):
     ids: list[int]
 
 
+class MovedMany(Event, frozen=True):
+    """`count` moves, one after another, each at a position of its own and in a row of each column.
+
+    `names` get the token's next account numbers, from 0 on, and `senders` and `receivers` name accounts by their numbers.
+    Columns are as in `columns`; `ids` are the callers' ids of the moves, or nothing. Since 1.
+    """
+
+    count: Count
+    names: list[str]
+    senders: bytes
+    receivers: bytes
+    amounts: bytes
+    memo: str = ""
+    ids: bytes = b""
+
+
+class MintedMany(Event, frozen=True):
+    """`count` mints to `accounts`, in columns likewise. Since 1."""
+
+    count: Count
+    names: list[str]
+    accounts: bytes
+    amounts: bytes
+    memo: str = ""
+    ids: bytes = b""
+
+
+class BurnedMany(Event, frozen=True):
+    """`count` burns from `accounts`, in columns likewise. Since 1."""
+
+    count: Count
+    names: list[str]
+    accounts: bytes
+    amounts: bytes
+    memo: str = ""
+    ids: bytes = b""
+
+
+class FragmentsMintedMany(Event, frozen=True):
+    """`count` live fragments, with the ids `first_id`, `first_id + 1`, and so on, of `amounts`, for the `owners` of these
+    numbers; both are columns. Since 1.
+    """
+
+    count: Count
+    first_id: int
+    owners: bytes
+    amounts: bytes
+
+
 class ContractRegistered(ContractEvent, frozen=True):
     """A contract exists from here on, with a balance of 0 and nobody allocated. `backed_by`: the token that its balance is
     counted in and made of, None where the balance is only a figure. Since 1.
@@ -220,19 +274,23 @@ class AllShadowsLowered(ContractEvent, frozen=True):
 
 AppEvent = AppUpdated | Distributed
 MoneyEvent = Minted | Burned | Moved | Reserved | Settled | Released
-FragmentEvent = FragmentsMinted | FragmentsBurned | FragmentsReserved | FragmentsReleased
+BatchEvent = MovedMany | MintedMany | BurnedMany
+FragmentEvent = FragmentsMinted | FragmentsMintedMany | FragmentsBurned | FragmentsReserved | FragmentsReleased
 BalanceEvent = BalanceRaised | BalanceLowered
 AllocationEvent = Allocated | Deallocated | ShadowRaised | ShadowLowered | AllShadowsRaised | AllShadowsLowered
 ContractChange = ContractRegistered | BalanceEvent | AllocationEvent
-DomainEvent = TokenRegistered | AppEvent | MoneyEvent | FragmentEvent | ContractChange
+DomainEvent = TokenRegistered | AppEvent | MoneyEvent | BatchEvent | FragmentEvent | ContractChange
 
 RECORDED = (Minted, Burned, Moved, Reserved, Settled, Released)
+BATCHES = (MovedMany, MintedMany, BurnedMany)
 EVENT_TYPES: tuple[type[Event | ContractEvent], ...] = (
     TokenRegistered,
     AppUpdated,
     *RECORDED,
+    *BATCHES,
     Distributed,
     FragmentsMinted,
+    FragmentsMintedMany,
     FragmentsBurned,
     FragmentsReserved,
     FragmentsReleased,

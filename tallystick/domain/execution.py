@@ -1,11 +1,14 @@
-"""Executing a plan on the books: every operation decided again on the newest state, all of them or none."""
+"""Executing on the books: a plan, all of it or nothing, each operation decided again on the newest state; or a batch."""
 
 from collections.abc import Sequence
 
+from tallystick.domain.batch_decisions import RefusedRow, decide_batch
+from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.books import Books
 from tallystick.domain.decisions import decide
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operations import Operation
+from tallystick.domain.transfer_ids import UsedIds
 
 
 def execute(books: Books, operations: Sequence[Operation], position: int, now: int) -> list[DomainEvent]:
@@ -22,3 +25,11 @@ def execute(books: Books, operations: Sequence[Operation], position: int, now: i
         books.revert(events)
         raise
     return events
+
+
+def execute_batch(
+    books: Books, request: BatchRequest, used: UsedIds, position: int
+) -> tuple[list[DomainEvent], tuple[RefusedRow, ...]]:
+    """Does the rows of `request` that are not refused, the first standing at `position`; gives the events and the others."""
+    accepted, refused = decide_batch(books, request, used)
+    return (books.record_batch(accepted, position) if len(accepted) else []), refused

@@ -7,12 +7,11 @@ Ties are taken in order, beginning at a place that a caller varies so that nobod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tallystick.domain.columns import Column
 from tallystick.domain.division import multiply_divide
 from tallystick.domain.errors import InvalidAmount
 
-Column = NDArray[np.int64]
 _NARROW = 2**63
 
 

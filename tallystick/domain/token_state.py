@@ -8,16 +8,16 @@ when it passes that.
 """
 
 from array import array
-from collections.abc import Collection, Iterator, MutableSequence, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from tallystick.domain.shares import Column, pro_rata
+from tallystick.domain.columns import MACHINE_MAX, Column, Numbers, Rows, listed, total
+from tallystick.domain.numbering import NumberedNames, Numbering
+from tallystick.domain.shares import pro_rata
 from tallystick.domain.token import Token
-
-NARROW_MAX = 2**63 - 1
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -44,9 +44,12 @@ class Distribution(NamedTuple):
 
 
 class TokenState:
-    """The cells of one token. The methods that change it apply what happened and refuse nothing."""
+    """The cells of one token. The methods that change it apply what happened and refuse nothing.
 
-    def __init__(self, token: Token) -> None:
+    `names` get the first handles: those that the accounts had where this was read before.
+    """
+
+    def __init__(self, token: Token, names: Iterable[str] = ()) -> None:
         self.token = token
         self.reserve = token.max_supply
         self.distributions = 0
@@ -54,6 +57,10 @@ class TokenState:
         self._names: list[str] = []
         self._available: MutableSequence[int] = array("q")
         self._held: MutableSequence[int] = array("q")
+        self.numbering = Numbering()
+        self.handles: Mapping[str, int] = self._handles
+        for name in names:
+            self.handle(name)
 
     def knows(self, account: str) -> bool:
         """Whether the account was ever named in a movement of this token."""
@@ -106,6 +113,52 @@ class TokenState:
         self._available[self.handle(payer)] -= amount
         self._held[holder] += amount
 
+    def move_many(self, givers: Column | None, takers: Column | None, amounts: Numbers) -> None:
+        """`amounts[row]` from the handle `givers[row]` to `takers[row]`; None stands for the supply reserve."""
+        if givers is None:
+            self.reserve -= total(amounts)
+            self._widen_if_needed()
+        elif takers is None:
+            self.reserve += total(amounts)
+        available = self._available
+        if isinstance(available, array) and not isinstance(amounts, list):
+            view = np.frombuffer(available, dtype=np.int64)
+            if givers is not None:
+                np.subtract.at(view, givers, amounts)
+            if takers is not None:
+                np.add.at(view, takers, amounts)
+            return
+        for sign, handles in ((-1, givers), (1, takers)):
+            if handles is not None:
+                for handle, amount in zip(listed(handles), listed(amounts), strict=True):
+                    available[handle] += sign * amount
+
+    def move(self, giver: int | None, taker: int | None, amount: int) -> None:
+        """The same for one row."""
+        if giver is None:
+            self.reserve -= amount
+            self._widen_if_needed()
+        else:
+            self._available[giver] -= amount
+        if taker is None:
+            self.reserve += amount
+        else:
+            self._available[taker] += amount
+
+    def overdrawn(self, givers: Column, amounts: Numbers) -> Rows | None:
+        """Which rows take from an account that has less than all rows together take; None where columns cannot tell."""
+        if not isinstance(self._available, array) or isinstance(amounts, list) or total(amounts) > MACHINE_MAX:
+            return None
+        view = np.frombuffer(self._available, dtype=np.int64)
+        np.subtract.at(view, givers, amounts)
+        found = view[givers] < 0
+        np.add.at(view, givers, amounts)
+        return found
+
+    def available_at(self, handle: int) -> int:
+        """What the account with this handle can spend."""
+        return self._available[handle]
+
     def distribute(self, source: str | None, amount: int, excluded: Sequence[str], turn: int) -> Distribution:
         """From `source`, or the reserve, to all who can spend some and are not `excluded`, in proportion; says who got what."""
         left_out = {self._handles[account] for account in excluded if account in self._handles}
@@ -140,7 +193,7 @@ class TokenState:
         return np.array(self._available, dtype=np.int64) if isinstance(self._available, array) else None
 
     def _widen_if_needed(self) -> None:
-        if self.token.max_supply - self.reserve > NARROW_MAX and isinstance(self._available, array):
+        if self.token.max_supply - self.reserve > MACHINE_MAX and isinstance(self._available, array):
             self._available, self._held = list(self._available), list(self._held)
 
     def amounts(self) -> list[int]:
@@ -155,6 +208,11 @@ class TokenState:
     def names(self) -> Sequence[str]:
         """The accounts by handle."""
         return self._names
+
+    @property
+    def numbered_names(self) -> Sequence[str]:
+        """The accounts by the numbers that batches gave them."""
+        return NumberedNames(self._names, self.numbering)
 
     def _holders(self, left_out: Collection[int]) -> tuple[Any, Column | list[int]]:
         if isinstance(self._available, array):

@@ -120,6 +120,11 @@ class ValueObjects:
 
     def credit(self, owner: str, first_id: int, amounts: list[int]) -> FragmentsMinted:
         """Makes live fragments of `amounts` for `owner`, with ids from `first_id` on; gives the event that says so."""
+        self.add(owner, first_id, amounts)
+        return FragmentsMinted(self.token, owner, first_id, amounts)
+
+    def add(self, owner: str, first_id: int, amounts: list[int]) -> None:
+        """Makes them."""
         holdings = self._holdings if self._heaped else self._heaps()
         holding = holdings.get(owner) or self._open(owner)
         heap, live, id = holding.heap, self._live, first_id
@@ -127,7 +132,6 @@ class ValueObjects:
             fragment = live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | holding.index
             heappush(heap, fragment)
             id += 1
-        return FragmentsMinted(self.token, owner, first_id, amounts)
 
     def credit_one(self, owner: str, id: int, amount: int) -> FragmentsMinted:
         """The same for one fragment, once the heaps are built."""
@@ -135,6 +139,34 @@ class ValueObjects:
         fragment = self._live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | holding.index
         heappush(holding.heap, fragment)
         return FragmentsMinted(self.token, owner, id, [amount])
+
+    def pay(self, payer: str, receiver: str, amount: int, id: int, burned: list[int]) -> int | None:
+        """Burns the payer's smallest live fragments until they cover `amount`, and gives what is too much; adds their ids to
+        `burned`. The receiver gets one fragment, with this id, and the payer another, with the next, where what is too much
+        fits the unit. None, and nothing is done, where the receiver may be crowded.
+        """
+        holdings, live, burnt = self._holdings, self._live, self._burnt.fragments
+        taking = holdings.get(receiver) or self._open(receiver)
+        if len(taking.heap) > SPARE_FRAGMENTS:
+            return None
+        giving = holdings[payer]
+        heap, rest = giving.heap, amount
+        while rest > 0:
+            fragment = heappop(heap)
+            burnt_id = fragment >> OWNER_BITS & ID_MASK
+            if live.get(burnt_id) is fragment:
+                del live[burnt_id]
+                burnt.append(fragment)
+                burned.append(burnt_id)
+                rest -= fragment >> AMOUNT_SHIFT
+            else:
+                giving.stale -= 1
+        fragment = live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | taking.index
+        heappush(taking.heap, fragment)
+        if rest and -rest <= self.unit:
+            fragment = live[id + 1] = -rest << AMOUNT_SHIFT | (id + 1) << OWNER_BITS | giving.index
+            heappush(heap, fragment)
+        return -rest
 
     def is_crowded(self, owner: str) -> bool:
         """Whether the owner has more fragments than a balance of that size should take."""
@@ -166,7 +198,7 @@ class ValueObjects:
     # Applying: what happened to fragments.
 
     def apply(self, event: FragmentEvent) -> None:
-        """Makes the event's change."""
+        """Makes the event's change; but for `FragmentsMintedMany`, whose owners the token knows by number."""
         self._apply[type(event)](event)
 
     def revert(self, event: FragmentEvent) -> None:
@@ -183,7 +215,11 @@ class ValueObjects:
             live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | index
 
     def _unmint(self, event: FragmentsMinted) -> None:
-        for id in range(event.first_id, event.first_id + len(event.amounts)):
+        self.remove(event.first_id, len(event.amounts))
+
+    def remove(self, first_id: int, count: int) -> None:
+        """Takes back the minting of `count` fragments."""
+        for id in range(first_id, first_id + count):
             self._leave_owner(self._live.pop(id))
 
     def _burn(self, event: FragmentsBurned) -> None:
@@ -221,6 +257,10 @@ class ValueObjects:
         holding = self._holdings[owner] = Holding(self._live, len(self._owners))
         self._owners.append(owner)
         return holding
+
+    def build_heaps(self) -> None:
+        """Makes ready to spend."""
+        self._heaps()
 
     def _heaps(self) -> dict[str, Holding]:
         """The owners' holdings, their heaps built where they are not yet."""

@@ -8,11 +8,15 @@ reading where a row cannot be read.
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
+from tallystick.domain.batch import numbered, positions_of
 from tallystick.domain.books import Books
 from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.events import BATCHES, BatchEvent, DomainEvent
+from tallystick.domain.transfer_ids import TransferIds
 from tallystick.infrastructure.codec import (
     GENESIS_DIGEST,
     Foreign,
@@ -25,9 +29,11 @@ from tallystick.infrastructure.codec import (
     stream_of,
 )
 from tallystick.infrastructure.journal import Journal, StreamEntry
+from tallystick.infrastructure.transfer_id_index import TransferIdIndex
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.invariants import Finding, Invariants
+from tallystick.projections.projection import Commit, Replay
 from tallystick.projections.supply import SupplyReserves
 
 
@@ -108,7 +114,10 @@ class _Rederived:
         self.balances = Balances()
         self.reserves = SupplyReserves()
         self.fragments = Fragments()
+        self.replays = [Replay[Any](projection) for projection in (self.balances, self.reserves, self.fragments)]
         self.invariants = Invariants()
+        self.checks = Replay(self.invariants)
+        self.ids = TransferIdIndex()
         self.versions: Counter[str] = Counter()
         self.entries: set[StreamEntry] = set()
         self.keys: dict[str, int] = {}
@@ -122,24 +131,40 @@ class _Rederived:
                 self.findings.append(Finding(row.first_position, f"idempotency key {key.key!r} was used before"))
             self.keys[key.key] = row.first_position
         self._count(row, events)
-        for position, event in enumerate(events, row.first_position):
+        for position, event in numbered(events, row.first_position):
             if isinstance(event, Foreign):
                 continue
-            self.invariants.apply(position, row.recorded_at, event)
+            commit = Commit(position, row.recorded_at, (event,))
+            self._check(commit)
             if not self.broken:
-                self._derive(position, row.recorded_at, event)
+                self._derive(commit, event)
         self.books.forget()
         self.end = row.last_position
 
-    def _derive(self, position: int, recorded_at: int, event: JournalEvent) -> None:
+    def _check(self, commit: Commit) -> None:
+        (event,) = commit.events
         try:
-            for projection in (self.balances, self.reserves, self.fragments):
-                projection.apply(position, recorded_at, event)
-            if not isinstance(event, Foreign):
-                self.books.apply(event, position)
+            if isinstance(event, BATCHES):
+                self._check_ids(commit.first_position, event)
+            self.checks.add(commit)
+        except ValueError as error:
+            self.findings.append(Finding(commit.first_position, f"this batch cannot be read: {error}"))
+
+    def _check_ids(self, position: int, event: BatchEvent) -> None:
+        if event.ids:
+            ids = TransferIds.of_bytes(event.ids)
+            if self.ids.used(ids).any() or ids.repeated().any():
+                self.findings.append(Finding(position, "an id of its rows was used before"))
+            self.ids.add(ids)
+
+    def _derive(self, commit: Commit, event: DomainEvent) -> None:
+        try:
+            for replaying in self.replays:
+                replaying.add(commit)
+            self.books.apply(event, commit.first_position)
         except (LookupError, ArithmeticError, ValueError) as error:
             self.broken = True
-            self.findings.append(Finding(position, f"this event cannot be applied: {error!r}"))
+            self.findings.append(Finding(commit.first_position, f"this event cannot be applied: {error!r}"))
 
     def _count(self, row: Row, events: list[JournalEvent]) -> None:
         first: dict[str, int] = {}
@@ -148,7 +173,7 @@ class _Rederived:
             version = event.version if isinstance(event, Foreign) else self.versions[stream] + 1
             if version <= self.versions.get(stream, -1):
                 self.findings.append(Finding(row.first_position, f"stream {stream!r} has version {version} again"))
-            self.versions[stream] = version
+            self.versions[stream] = version + positions_of(event) - 1
             first.setdefault(stream, version)
         for stream, version in first.items():
             self.entries.add(StreamEntry(stream, version, self.versions[stream], row.first_position))

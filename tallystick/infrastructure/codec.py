@@ -12,8 +12,10 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from tallystick.domain.batch import positions_of
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import ContractEvent, DomainEvent
+from tallystick.projections.projection import Commit
 
 GENESIS_DIGEST = bytes(32)
 
@@ -52,6 +54,7 @@ class Row(NamedTuple):
     digest: bytes
 
 
+_BATCH_MARK = b'Many",'  # stands in the tags of all batches, and at most by chance elsewhere
 _length = Struct(">Q").pack
 _encode = msgspec.json.Encoder().encode
 _decode_events = msgspec.json.Decoder(list[JournalEvent]).decode
@@ -64,10 +67,20 @@ def encode_events(events: Sequence[JournalEvent]) -> bytes:
     return _encode(events)
 
 
+def may_hold_batches(body: bytes) -> bool:
+    """False where no batch is among a row's events; true where one is, or a text looks like its tag."""
+    return _BATCH_MARK in body
+
+
+def count_positions(events: Sequence[JournalEvent], body: bytes) -> int:
+    """How many positions the events take that stand in `body`."""
+    return sum(map(positions_of, events)) if may_hold_batches(body) else len(events)
+
+
 def make_row(
     previous: bytes, first_position: int, recorded_at: int, keys: Sequence[Key], counts: Sequence[int], body: bytes
 ) -> Row:
-    """The row after the one whose digest is `previous`; `counts` says how many events each transaction has."""
+    """The row after the one whose digest is `previous`; `counts` says how many positions each transaction takes."""
     last_position = first_position + sum(counts) - 1
     encoded_keys, transactions = _encode(keys), _encode(counts)
     digest = _digest(previous, first_position, last_position, recorded_at, encoded_keys, transactions, body)
@@ -96,14 +109,20 @@ def _digest(
 
 
 def decode_events(row: Row) -> list[JournalEvent]:
-    """The events of a row; `CorruptJournal` where they cannot be read or are not as many as the row says."""
+    """The events of a row; `CorruptJournal` where they cannot be read or do not take as many positions as the row."""
     events = _decoded(row, "body", _decode_events, row.body)
-    if len(events) != row.last_position - row.first_position + 1:
+    positions = count_positions(events, row.body)
+    if positions != row.last_position - row.first_position + 1:
         raise CorruptJournal(
-            f"{len(events)} events stand in a row that ends at position {row.last_position}",
+            f"events of {positions} positions stand in a row that ends at position {row.last_position}",
             position=row.first_position,
         )
     return events
+
+
+def commit_of(row: Row) -> Commit:
+    """The events of a row as a replay takes them; `CorruptJournal` as `decode_events`."""
+    return Commit(row.first_position, row.recorded_at, decode_events(row), may_hold_batches(row.body))
 
 
 def decode_keys(row: Row) -> list[Key]:
@@ -112,7 +131,7 @@ def decode_keys(row: Row) -> list[Key]:
 
 
 def decode_counts(row: Row) -> list[int]:
-    """How many events each transaction of a row has; `CorruptJournal` where that does not sum to the row."""
+    """How many positions each transaction of a row takes; `CorruptJournal` where that does not sum to the row."""
     counts = _decoded(row, "transactions", _decode_counts, row.transactions)
     if sum(counts) != row.last_position - row.first_position + 1 or min(counts, default=1) < 1:
         raise CorruptJournal("its transactions do not sum to its events", position=row.first_position)

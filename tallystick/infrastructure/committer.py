@@ -7,12 +7,13 @@ read again from the journal, which can.
 """
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from operator import attrgetter
 from typing import NamedTuple, cast
 
+from tallystick.domain.batch import numbered
+from tallystick.domain.batch_decisions import RefusedRow
+from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.books import Books
 from tallystick.domain.curve import CurveMaker
 from tallystick.domain.errors import (
@@ -26,19 +27,20 @@ from tallystick.domain.errors import (
     StorageUnavailable,
 )
 from tallystick.domain.events import DomainEvent
-from tallystick.domain.execution import execute
+from tallystick.domain.execution import execute, execute_batch
 from tallystick.domain.operations import Operation
 from tallystick.infrastructure.codec import (
     Foreign,
     JournalEvent,
     Key,
     Row,
+    count_positions,
     decode_events,
     decode_keys,
     digest_of,
     encode_events,
     make_row,
-    stream_of,
+    may_hold_batches,
 )
 from tallystick.infrastructure.contract_shelf import ContractShelf
 from tallystick.infrastructure.contract_snapshots import Anchor
@@ -51,10 +53,10 @@ from tallystick.infrastructure.journal import (
 )
 from tallystick.infrastructure.keys import KeyIndex
 from tallystick.infrastructure.receipt import Receipt, make_receipt, receipt_from
+from tallystick.infrastructure.stream_versions import StreamVersions
+from tallystick.infrastructure.transfer_id_index import TransferIdIndex
 
 COMMIT_BYTES_MAX = 64 * 2**20
-
-_token_of = attrgetter("token")
 
 
 class Request(NamedTuple):
@@ -75,6 +77,20 @@ class Committed(NamedTuple):
         return make_receipt(self.row, self.row.first_position, self.events)
 
 
+class CommittedBatch(NamedTuple):
+    """What became of a batch: the transaction that is durable, None where no row was accepted; the rows that were refused;
+    and the position at which the journal ends with that.
+    """
+
+    committed: Committed | None
+    refused: tuple[RefusedRow, ...]
+    position: int
+
+
+Execute = Callable[[int, int], Sequence[DomainEvent]]
+"""Changes the books and gives the events, from the position of the first and the time."""
+
+
 class Committer:
     """The books of one journal, and the way to change them."""
 
@@ -92,6 +108,7 @@ class Committer:
         self.new_hold_id = new_hold_id
         self._clock = clock
         self._lock = threading.RLock()
+        self._transfer_ids = TransferIdIndex()
         self._reset()
 
     def _reset(self) -> None:
@@ -99,16 +116,19 @@ class Committer:
         self._shelf.forget()
         self._head = EMPTY
         self._keys = KeyIndex()
-        self._versions: dict[str, int] = {}
+        self._transfer_ids.close()
+        self._transfer_ids = TransferIdIndex(self.journal.cache_folder)
+        self._versions = StreamVersions()
         self._behind = True
 
     def _anchor(self, contract: str) -> Anchor:
-        return Anchor(self._head.position, self._head.digest, self._versions.get(contract, 0))
+        return Anchor(self._head.position, self._head.digest, self._versions.of(contract))
 
     def close(self) -> None:
         """Puts the contracts in memory on the shelf, and waits until they are there."""
         with self._lock:
             self._shelf.close(self.books.contracts.in_memory())
+            self._transfer_ids.close()
 
     # What a plan needs of the world.
 
@@ -145,6 +165,22 @@ class Committer:
         None where they record nothing. Raises what the operations are refused for, `DuplicateIdempotencyKey`,
         `IdempotencyMismatch`, `CommitTooLarge` and the errors of storage; but for `OutcomeUnknown`, nothing is changed then.
         """
+        return self._commit(lambda position, now: execute(self.books, operations, position, now), request)
+
+    def commit_batch(self, batch: BatchRequest, request: Request | None = None) -> CommittedBatch:
+        """The same for the rows of a batch that are not refused."""
+        refused: tuple[RefusedRow, ...] = ()
+
+        def execute_rows(position: int, now: int) -> Sequence[DomainEvent]:
+            nonlocal refused
+            events, refused = execute_batch(self.books, batch, self._transfer_ids, position)
+            return events
+
+        with self._lock:
+            committed = self._commit(execute_rows, request)
+            return CommittedBatch(committed, refused, self._head.position)
+
+    def _commit(self, execute: Execute, request: Request | None) -> Committed | None:
         with self._lock:
             try:
                 with self.journal.writing() as head:
@@ -152,23 +188,23 @@ class Committer:
                         self._read_on(head)
                     if request is not None:
                         self.check_unused(request)
-                    return self._execute(operations, request)
+                    return self._execute(execute, request)
             except LedgerError:
                 raise
             except BaseException:
                 self._reset()  # interrupted who knows where: the journal knows what stands
                 raise
 
-    def _execute(self, operations: Sequence[Operation], request: Request | None) -> Committed | None:
+    def _execute(self, execute: Execute, request: Request | None) -> Committed | None:
         now = self.now()
-        events = execute(self.books, operations, self._head.position + 1, now)
+        events = execute(self._head.position + 1, now)
         if not events:
             return None
         keys = () if request is None else (Key(request.key, request.digest, 0),)
         row: Row | None = None
         try:
             row = self._row(events, now, keys)
-            entries = self._entries(events, row.first_position)
+            entries = self._versions.entries(events, row)
             self.journal.append(row, entries)
         except LedgerError:
             self.books.revert(events)
@@ -177,7 +213,7 @@ class Committer:
             assert row is not None
             self._resolve(row, error)
         else:
-            self._advance(row, keys, entries)
+            self._advance(row, events, keys, entries)
         return Committed(row, events)
 
     def check_unused(self, request: Request) -> None:
@@ -197,20 +233,15 @@ class Committer:
         body = encode_events(events)
         if len(body) > COMMIT_BYTES_MAX:
             raise CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX)
-        return make_row(self._head.digest, self._head.position + 1, now, keys, (len(events),), body)
+        return make_row(self._head.digest, self._head.position + 1, now, keys, (count_positions(events, body),), body)
 
-    def _entries(self, events: Sequence[DomainEvent], first_position: int) -> list[StreamEntry]:
-        entries: list[StreamEntry] = []
-        for stream, count in _counts(events).items():
-            version = self._versions.get(stream, 0)
-            entries.append(StreamEntry(stream, version + 1, version + count, first_position))
-        return entries
-
-    def _advance(self, row: Row, keys: Sequence[Key], entries: Sequence[StreamEntry]) -> None:
+    def _advance(self, row: Row, events: Sequence[JournalEvent], keys: Sequence[Key], entries: Sequence[StreamEntry]) -> None:
+        """The row stands, and the books have its changes."""
         self._keys.add(keys, row.first_position)
         self._head = Head(row.last_position, row.digest, row.recorded_at)
-        for entry in entries:
-            self._versions[entry.stream] = entry.last_version
+        self._versions.advance(entries)
+        if may_hold_batches(row.body):
+            self._transfer_ids.note(events)
         self.books.forget()
 
     def _resolve(self, row: Row, error: UnclearOutcome) -> None:
@@ -252,30 +283,15 @@ class Committer:
         except (LookupError, ArithmeticError, ValueError) as error:
             self._reset()
             raise CorruptJournal(f"its events cannot have happened: {error!r}", position=position) from error
-        self._keys.add(decode_keys(row), row.first_position)
-        self._head = Head(row.last_position, row.digest, row.recorded_at)
-        for stream, count in _counts(events).items():
-            self._versions[stream] = self._versions.get(stream, 0) + count
-        self.books.forget()
+        self._advance(row, events, decode_keys(row), self._versions.entries(events, row))
 
     def _apply_own(self, events: Sequence[JournalEvent], position: int) -> list[JournalEvent]:
         """Applies the events that are not somebody else's, and gives those."""
         own: list[JournalEvent] = []
-        for at, event in enumerate(events, position):
+        for at, event in numbered(events, position):
             if isinstance(event, Foreign):
-                self._versions[event.stream] = event.version
+                self._versions.set(event.stream, event.version)
             else:
                 self.books.apply(event, at)
                 own.append(event)
         return own
-
-
-def _counts(events: Sequence[JournalEvent]) -> Mapping[str, int]:
-    """How many of the events each stream has."""
-    try:
-        streams = list(map(_token_of, events))
-    except AttributeError:
-        streams = list(map(stream_of, events))
-    if streams and streams.count(streams[0]) == len(streams):  # nearly always, and many times faster to find out
-        return {streams[0]: len(streams)}
-    return Counter(streams)

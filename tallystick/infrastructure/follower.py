@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Generic
 
 from tallystick.domain.errors import CorruptJournal
-from tallystick.infrastructure.codec import decode_events, digest_of
+from tallystick.infrastructure.codec import commit_of, digest_of
 from tallystick.infrastructure.journal import EMPTY, Head, Journal
-from tallystick.projections.projection import ProjectionType, replay
+from tallystick.projections.projection import ProjectionType, Replay
 
 
 class Follower(Generic[ProjectionType]):
@@ -19,7 +19,7 @@ class Follower(Generic[ProjectionType]):
 
     def _begin(self) -> None:
         self._head = EMPTY
-        self._projection = self._make()
+        self._replay = Replay(self._make())
 
     def catch_up(self) -> ProjectionType:
         """Applies what was appended since the last call, and gives the projection. Raises `CorruptJournal`."""
@@ -28,11 +28,11 @@ class Follower(Generic[ProjectionType]):
         except BaseException:
             self._begin()  # a row may have been applied in part
             raise
-        return self._projection
+        return self._replay.projection
 
     def _read_on(self) -> None:
         for row in self._journal.rows(after=self._head.position):
             if digest_of(self._head.digest, row) != row.digest:
                 raise CorruptJournal("its digest does not fit", position=row.first_position)
-            replay(self._projection, [(row.first_position, row.recorded_at, decode_events(row))])
+            self._replay.add(commit_of(row))
             self._head = Head(row.last_position, row.digest, row.recorded_at)

@@ -6,7 +6,7 @@ ends, as one commit or not at all. A ledger may be used from several threads, an
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -21,33 +21,26 @@ from tallystick.domain.curve import CURVES, CurveMaker
 from tallystick.domain.errors import (
     Conflict,
     CorruptJournal,
-    InvalidPosition,
     InvalidRequest,
     InvalidToken,
     LedgerClosed,
-    TransactionNotFound,
 )
 from tallystick.domain.instant import to_microseconds
 from tallystick.domain.operations import Operation, RegisterToken
 from tallystick.domain.token import Token
-from tallystick.infrastructure import audit
-from tallystick.infrastructure.audit import AuditReport
-from tallystick.infrastructure.codec import JournalEvent, Row, decode_events, digest_of
+from tallystick.infrastructure.batching import Batching
 from tallystick.infrastructure.committer import Committer
 from tallystick.infrastructure.follower import Follower
-from tallystick.infrastructure.journal import EMPTY, Journal
+from tallystick.infrastructure.history import History
+from tallystick.infrastructure.journal import Journal
 from tallystick.infrastructure.location import open_journal
-from tallystick.infrastructure.reading import Reading
 from tallystick.infrastructure.transaction import Blocks, TransactionContext, make_request
-from tallystick.projections.projection import ProjectionType
-from tallystick.projections.projection import replay as replay_projection
-from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
-from tallystick.projections.transactions import Transaction, transaction_of
+from tallystick.projections.shadow_spaces import ShadowSpaces
 
 Result = TypeVar("Result")
 
 
-class Ledger(Reading):
+class Ledger(Batching, History):
     """The books of one journal. Use it as a context manager, or call `close`."""
 
     def __init__(
@@ -181,77 +174,6 @@ class Ledger(Reading):
                     raise
         raise InvalidRequest(f"a function is run in 1 attempt or more, not {attempts}")
 
-    # Reading what happened.
-
-    def allocations_of(self, account: str) -> Allocations:
-        """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
-        with self._newest():
-            return self._shadow_spaces.catch_up().allocations_of(check_account(account))
-
-    def transaction(self, id: int) -> Transaction:
-        """The recorded transaction of this id; else `TransactionNotFound`."""
-        self._check_open()
-        row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
-        if row is not None:
-            event = decode_events(row)[id - row.first_position]
-            transaction = transaction_of(id, row.recorded_at, event)
-            if transaction is not None:
-                return transaction
-        raise TransactionNotFound(id=id)
-
-    def history(self, token: str, account: str, after: int = 0, limit: int | None = None) -> list[Transaction]:
-        """The account's transactions in a token, oldest first: up to `limit`, those above position `after`."""
-        self.balance(token, account)
-        _check_position(after)
-        found: list[Transaction] = []
-        for first_position, recorded_at, events in self._commits(after):
-            for position, event in enumerate(events, first_position):
-                if position <= after or getattr(event, "token", None) != token:
-                    continue
-                transaction = transaction_of(position, recorded_at, event)
-                if transaction is None or account not in (transaction.sender, transaction.receiver):
-                    continue
-                if limit is not None and len(found) >= limit:
-                    return found
-                found.append(transaction)
-        return found
-
-    def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
-        """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
-
-        Raises `InvalidPosition` where `upto` is beyond the journal's head, and `CorruptJournal`.
-        """
-        self._check_open()
-        if upto is not None:
-            _check_position(upto)
-            head = self._journal.head().position
-            if upto > head:
-                raise InvalidPosition(f"the journal has reached position {head}, not {upto}")
-        return replay_projection(projection, self._commits(0, upto), upto)
-
-    def verify(self) -> AuditReport:
-        """Checks every stored byte against the chain of digests, and positions and times for gaps."""
-        self._check_open()
-        return audit.verify(self._journal)
-
-    def audit(self) -> AuditReport:
-        """Derives everything again from the first event and reports whatever does not agree, with its first position."""
-        self._check_open()
-        return audit.audit(self._journal)
-
-    def _commits(self, after: int, upto: int | None = None) -> Iterator[tuple[int, int, list[JournalEvent]]]:
-        """The commits from the one after or in which `after` lies, their digests checked but for the first one's."""
-        row = self._journal.row_at(after) if after else None
-        digest = None if row is not None or after else EMPTY.digest
-        if row is not None:
-            yield _commit(row, None)
-            digest = row.digest
-        for row in self._journal.rows(after):
-            if upto is not None and row.first_position > upto:
-                return
-            yield _commit(row, digest)
-            digest = row.digest
-
     def _check_open(self) -> None:
         if self._closed:
             raise LedgerClosed("the ledger was closed")
@@ -260,12 +182,6 @@ class Ledger(Reading):
         self._check_open()
         self._committer.catch_up()
         return self._committer.reading()
-
-
-def _commit(row: Row, previous: bytes | None) -> tuple[int, int, list[JournalEvent]]:
-    if previous is not None and digest_of(previous, row) != row.digest:
-        raise CorruptJournal("its digest does not fit", position=row.first_position)
-    return row.first_position, row.recorded_at, decode_events(row)
 
 
 def _check_token(token: object) -> Token:
@@ -279,11 +195,6 @@ def _open_cell(cell: object) -> Open:
         raise InvalidRequest(f"a cell is taken over as (first, second, amount), not {cell!r}")
     first, second, amount = cast(tuple[str, str, object], cell)
     return Open(first, second, check_amount(amount), "taken over")
-
-
-def _check_position(position: object) -> None:
-    if type(position) is not int or position < 0:
-        raise InvalidPosition(f"a position is an int, 0 or more, not {position!r}")
 
 
 def _microseconds_now() -> int:

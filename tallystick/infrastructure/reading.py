@@ -26,6 +26,10 @@ class Reading(ABC):
     def _newest(self) -> AbstractContextManager[object]:
         """Brings the books up to date; while it is entered they do not change."""
 
+    @abstractmethod
+    def _check_open(self) -> None:
+        """Raises `LedgerClosed` where it is closed."""
+
     def token(self, code: str) -> Token:
         """The token registered under `code`; else `TokenNotFound`."""
         with self._newest():

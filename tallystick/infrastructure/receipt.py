@@ -1,11 +1,12 @@
 """The receipt of a committed transaction: what its caller gets, and gets again for a repeated idempotency key."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
-from tallystick.domain.events import RECORDED, Reserved
+from tallystick.domain.batch import numbered
+from tallystick.domain.events import BATCHES, RECORDED, Reserved
 from tallystick.domain.instant import from_microseconds
 from tallystick.infrastructure.codec import (
     JournalEvent,
@@ -28,21 +29,24 @@ class Receipt(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
-def make_receipt(row: Row, first_position: int, events: Iterable[JournalEvent]) -> Receipt:
+def make_receipt(row: Row, first_position: int, events: Sequence[JournalEvent]) -> Receipt:
     """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""
     transactions: list[int] = []
     holds: list[str] = []
-    for position, event in enumerate(events, first_position):
+    for position, event in numbered(events, first_position):
         if type(event) in _RECORDED:
             transactions.append(position)
             if type(event) is Reserved:
                 holds.append(event.hold)
+        elif isinstance(event, BATCHES):
+            transactions += range(position, position + event.count)
     return Receipt(row.last_position, tuple(transactions), tuple(holds), from_microseconds(row.recorded_at))
 
 
 def receipt_from(row: Row, index: int) -> Receipt:
     """The receipt of the transaction number `index` of a row."""
     counts = decode_counts(row)
-    first = sum(counts[:index])
-    events = decode_events(row)[first : first + counts[index]]
-    return make_receipt(row, row.first_position + first, events)
+    first = row.first_position + sum(counts[:index])
+    positions = range(first, first + counts[index])
+    events = [event for position, event in numbered(decode_events(row), row.first_position) if position in positions]
+    return make_receipt(row, first, events)

@@ -25,8 +25,19 @@ from eventsourcing import persistence
 from eventsourcing.persistence import DataError, IntegrityError, Notification, StoredEvent
 from eventsourcing.utils import get_topic
 
+from tallystick.domain.batch import expanded
 from tallystick.domain.errors import CommitTooLarge, CorruptJournal, LedgerClosed, OutcomeUnknown, StorageError
-from tallystick.infrastructure.codec import Foreign, JournalEvent, Row, decode_events, encode_events, make_row, stream_of
+from tallystick.infrastructure.batch_names import BatchNames
+from tallystick.infrastructure.codec import (
+    Foreign,
+    JournalEvent,
+    Row,
+    decode_events,
+    encode_events,
+    make_row,
+    may_hold_batches,
+    stream_of,
+)
 from tallystick.infrastructure.committer import COMMIT_BYTES_MAX
 from tallystick.infrastructure.journal import VERSION_MAX, Journal, StreamEntry, UnclearOutcome
 
@@ -76,6 +87,7 @@ class JournalRecorder(persistence.ApplicationRecorder):
         self._clock = clock
         self._appended = threading.Condition()
         self._last_read: tuple[Row, list[JournalEvent]] | None = None
+        self._names = BatchNames(journal)
 
     @_library_errors()
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
@@ -206,7 +218,7 @@ class JournalRecorder(persistence.ApplicationRecorder):
             row = self._journal.row_at(position)
             if row is None:
                 return None
-            commit = self._last_read = (row, decode_events(row))
+            commit = self._last_read = (row, self._events(row))
         return commit
 
     def _commits(self, position: int) -> Iterator[tuple[Row, list[JournalEvent]]]:
@@ -218,7 +230,14 @@ class JournalRecorder(persistence.ApplicationRecorder):
             yield commit
             position = commit[0].last_position + 1
         for row in self._journal.rows(after=position - 1):
-            yield row, decode_events(row)
+            yield row, self._events(row)
+
+    def _events(self, row: Row) -> list[JournalEvent]:
+        """The events of a row, those of a batch one by one."""
+        events = decode_events(row)
+        if may_hold_batches(row.body):
+            return expanded(events, lambda token: self._names.at(token, row.first_position))
+        return events
 
     def _versions(self, entry: StreamEntry, *, descending: bool = False) -> Iterator[tuple[int, JournalEvent]]:
         """The events of a stream in one commit, with their versions."""

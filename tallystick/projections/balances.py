@@ -1,9 +1,17 @@
-"""What every account has: `state[token]["available" or "reserved"][account]`, in smallest units."""
+"""What every account has: `state[token]["available" or "reserved"][account]`, in smallest units.
+
+What single movements do goes into dictionaries by account, what batches do into a column by account number beside them. The
+two are added up when the state is asked for, or when the column might no longer hold a sum.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from tallystick.domain.batch import Batch
+from tallystick.domain.columns import MACHINE_MAX, Column, listed, total
 from tallystick.domain.events import (
     Burned,
     Distributed,
@@ -16,6 +24,8 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.shares import shares_among
 
+Cells = dict[str, defaultdict[str, int]]
+
 
 class Balances:
     """Every account that was ever named in a movement, emptied ones with 0."""
@@ -24,7 +34,15 @@ class Balances:
     version = 1
 
     def __init__(self) -> None:
-        self.state: dict[str, dict[str, defaultdict[str, int]]] = {}
+        self._cells: dict[str, Cells] = {}
+        self._columns: dict[str, _Changes] = {}
+
+    @property
+    def state(self) -> dict[str, Cells]:
+        """The balances; do not change them."""
+        for token in list(self._columns):
+            self._settle(token)
+        return self._cells
 
     def apply_commit(self, first_position: int, recorded_at: int, events: Sequence[Any], /) -> None:
         """Adds the events of a commit; most are moves within one token, so that token's cells are looked up once."""
@@ -34,25 +52,51 @@ class Balances:
             if type(event) is Moved:
                 if event.token != token:
                     token = event.token
-                    available = self.state[token]["available"]
+                    available = self._cells[token]["available"]
                 amount = event.amount
                 available[event.sender] -= amount
                 available[event.receiver] += amount
             else:
                 self.apply(position, recorded_at, event)
 
+    def apply_columns(self, position: int, recorded_at: int, batch: Batch, /) -> None:
+        """Adds the rows of a batch."""
+        moved = total(batch.amounts)
+        if isinstance(batch.amounts, list) or moved > MACHINE_MAX:
+            self._apply_rows(batch)
+            return
+        changes = self._columns.get(batch.token)
+        if changes is None or changes.moved + moved > MACHINE_MAX:
+            self._settle(batch.token)
+            changes = self._columns[batch.token] = _Changes()
+        changes.add(batch, batch.amounts, moved)
+
+    def _apply_rows(self, batch: Batch) -> None:
+        available, names = self._cells[batch.token]["available"], batch.names
+        for sign, accounts in ((-1, batch.senders), (1, batch.receivers)):
+            if accounts is not None:
+                for account, amount in zip(listed(accounts), listed(batch.amounts), strict=True):
+                    available[names[account]] += sign * amount
+
+    def _settle(self, token: str) -> None:
+        changes = self._columns.pop(token, None)
+        if changes is not None:
+            available = self._cells[token]["available"]
+            for account, change in zip(changes.names, changes.by_number(), strict=False):
+                available[account] += change
+
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""
         kind = event.__class__
         if kind is Moved:
-            available = self.state[event.token]["available"]
+            available = self._cells[event.token]["available"]
             amount = event.amount
             available[event.sender] -= amount
             available[event.receiver] += amount
         elif kind is Minted:
-            self.state[event.token]["available"][event.account] += event.amount
+            self._cells[event.token]["available"][event.account] += event.amount
         elif kind is Burned:
-            self.state[event.token]["available"][event.account] -= event.amount
+            self._cells[event.token]["available"][event.account] -= event.amount
         elif kind is Reserved:
             self._hold(event.token, event.payer, event.authority, event.amount)
         elif kind is Settled:
@@ -62,10 +106,11 @@ class Balances:
         elif kind is Distributed:
             self._distribute(event)
         elif kind is TokenRegistered:
-            self.state[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
+            self._cells[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
 
     def _distribute(self, event: Distributed) -> None:
-        available = self.state[event.token]["available"]
+        self._settle(event.token)
+        available = self._cells[event.token]["available"]
         shares = list(shares_among(available, event.amount, event.excluded, event.turn))
         if event.source is not None:
             available[event.source] -= event.amount
@@ -73,6 +118,34 @@ class Balances:
             available[account] += share
 
     def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
-        cells = self.state[token]
+        cells = self._cells[token]
         cells["available"][payer] -= amount
         cells["reserved"][authority] += amount
+
+
+class _Changes:
+    """What batches did to the accounts of one token, by number, since it was last added up.
+
+    No sum in it can exceed what was `moved` in all, so it is added up before that could be too much for a machine integer.
+    """
+
+    def __init__(self) -> None:
+        self.moved = 0
+        self.names: Sequence[str] = ()
+        self._column: Column = np.zeros(0, dtype=np.int64)
+        self._named = 0
+
+    def add(self, batch: Batch, amounts: Column, moved: int) -> None:
+        self.moved += moved
+        self.names, self._named = batch.names, len(batch.names)
+        if self._named > len(self._column):
+            column = np.zeros(2 * self._named, dtype=np.int64)
+            column[: len(self._column)] = self._column
+            self._column = column
+        if batch.senders is not None:
+            np.subtract.at(self._column, batch.senders, amounts)
+        if batch.receivers is not None:
+            np.add.at(self._column, batch.receivers, amounts)
+
+    def by_number(self) -> list[int]:
+        return listed(self._column[: self._named])

@@ -37,3 +37,6 @@ class Fragments:
         elif kind is FragmentsReleased:
             for id in event.ids:
                 self.state[id][3] = None
+
+    def apply_columns(self, position: int, recorded_at: int, batch: object, /) -> None:
+        """Adds nothing: how fragments carried a batch is said by the events after it."""

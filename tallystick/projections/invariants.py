@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tallystick.domain.batch import Batch
 from tallystick.domain.events import (
     RECORDED,
     AppUpdated,
@@ -100,6 +101,16 @@ class Invariants:
             self._find(position, f"token {event.token!r} is not registered")
             return
         rule(position, event)
+
+    def apply_columns(self, position: int, recorded_at: int, batch: Batch, /) -> None:
+        """Checks the rows of a batch, which are one movement to the fragments that carry it."""
+        self._finish_movement()
+        self._movement = position
+        if batch.token not in self._tokens:
+            self._find(position, f"token {batch.token!r} is not registered")
+            return
+        for at, event in enumerate(batch.events(), position):
+            self._rules[event.__class__](at, event)
 
     def finish(self) -> list[Finding]:
         """Checks what the last transaction left, and gives all findings."""

@@ -2,16 +2,21 @@
 
 A projection is an object with a `name`, a `version` that changes when its answers would, a `state` made of dictionaries,
 lists, strings and integers, and `apply`. That is all: no base class is needed. One that has `apply_commit` too is given the
-events of a commit at once instead, which saves a call for each. Replaying gives every event to it in order;
+events of a commit at once instead, which saves a call for each, and one that has `apply_columns` the rows of a batch as
+columns; else it is given a `Moved`, `Minted` or `Burned` for each row. Replaying gives every event to it in order;
 a digest of the state says in one line whether two replays agree.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from itertools import islice
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
+
+from tallystick.domain.batch import Batch, BatchReader, fragments_of, numbered
+from tallystick.domain.events import BATCHES, FragmentsMintedMany
 
 
 class Projection(Protocol):
@@ -26,23 +31,70 @@ class Projection(Protocol):
 
 
 CommitRule = Callable[[int, int, Sequence[Any]], None]
+ColumnsRule = Callable[[int, int, Batch], None]
 ProjectionType = TypeVar("ProjectionType", bound=Projection)
 
 
-def replay(
-    projection: ProjectionType, commits: Iterable[tuple[int, int, Sequence[Any]]], upto: int | None = None
-) -> ProjectionType:
-    """Applies the events of `commits` (first position, recorded_at, events), those after position `upto` left out."""
-    apply = projection.apply
-    apply_commit: CommitRule | None = getattr(projection, "apply_commit", None)
-    for first_position, recorded_at, events in commits:
+class Commit(NamedTuple):
+    """The events of one commit, and whether there may be batches among them."""
+
+    first_position: int
+    recorded_at: int
+    events: Sequence[Any]
+    may_hold_batches: bool = True
+
+
+class Replay(Generic[ProjectionType]):
+    """Gives a projection the commits of a journal, from the first on."""
+
+    def __init__(self, projection: ProjectionType) -> None:
+        self.projection = projection
+        self._apply_commit: CommitRule | None = getattr(projection, "apply_commit", None)
+        self._apply_columns: ColumnsRule | None = getattr(projection, "apply_columns", None)
+        self._batches = BatchReader()
+
+    def add(self, commit: Commit, upto: int | None = None) -> None:
+        """The events of the next commit; those after position `upto` are left out."""
+        first_position, recorded_at, events, may_hold_batches = commit
+        if may_hold_batches:
+            self._mixed(first_position, recorded_at, events, upto)
+            return
         if upto is not None and first_position + len(events) > upto + 1:
             events = events[: max(0, upto + 1 - first_position)]
-        if apply_commit is not None:
-            apply_commit(first_position, recorded_at, events)
-            continue
+        if self._apply_commit is not None:
+            self._apply_commit(first_position, recorded_at, events)
+            return
+        apply = self.projection.apply
         for position, event in enumerate(events, first_position):
             apply(position, recorded_at, event)
+
+    def _mixed(self, first_position: int, recorded_at: int, events: Sequence[Any], upto: int | None) -> None:
+        """The same for a commit with batches."""
+        for position, event in numbered(events, first_position):
+            if upto is not None and position > upto:
+                return
+            if isinstance(event, BATCHES):
+                self._batch(position, recorded_at, self._batches.read(event), upto)
+            elif isinstance(event, FragmentsMintedMany):
+                for minted in fragments_of(event, self._batches.names_of(event.token)):
+                    self.projection.apply(position, recorded_at, minted)
+            else:
+                self.projection.apply(position, recorded_at, event)
+
+    def _batch(self, position: int, recorded_at: int, batch: Batch, upto: int | None) -> None:
+        rows = len(batch) if upto is None else min(len(batch), upto + 1 - position)
+        if self._apply_columns is not None and rows == len(batch):
+            self._apply_columns(position, recorded_at, batch)
+            return
+        for at, event in enumerate(islice(batch.events(), rows), position):
+            self.projection.apply(at, recorded_at, event)
+
+
+def replay(projection: ProjectionType, commits: Iterable[Commit], upto: int | None = None) -> ProjectionType:
+    """Applies the events of `commits`, those after position `upto` left out."""
+    replaying = Replay(projection)
+    for commit in commits:
+        replaying.add(commit, upto)
     return projection
 
 

@@ -109,6 +109,9 @@ class ShadowSpaces:
         if rule is not None:
             rule(self.spaces[event.contract], event)
 
+    def apply_columns(self, position: int, recorded_at: int, batch: object, /) -> None:
+        """Adds nothing: batches move tokens, and no contract's balance."""
+
     def _balance_raised(self, space: ShadowSpace, event: BalanceRaised) -> None:
         space.balance += event.amount
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tallystick.domain.batch import Batch
+from tallystick.domain.columns import total
 from tallystick.domain.events import Burned, Distributed, Minted, TokenRegistered
 
 
@@ -25,3 +27,10 @@ class SupplyReserves:
             self.state[event.token] -= event.amount
         elif kind is TokenRegistered:
             self.state[event.token] = event.max_supply
+
+    def apply_columns(self, position: int, recorded_at: int, batch: Batch, /) -> None:
+        """Adds the rows of a batch."""
+        if batch.senders is None:
+            self.state[batch.token] -= total(batch.amounts)
+        elif batch.receivers is None:
+            self.state[batch.token] += total(batch.amounts)

@@ -1,0 +1,186 @@
+"""Deciding a batch: which of its rows are done, one after another, and which are refused.
+
+A row is refused where its id was used, where its giver has less than it asks, or where less is left in the supply reserve. An
+account that has all that the batch as a whole takes from it cannot come short at any row; so columns find the accounts that
+might, and only the rows that touch those, or whose id stands in the batch twice, are walked through in order.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from tallystick.domain.batch_request import BatchRequest
+from tallystick.domain.books import Books
+from tallystick.domain.cells import check_holder, check_ordinary, check_receiver_of_mint
+from tallystick.domain.columns import Column, Rows, listed, select, total
+from tallystick.domain.decisions import check_is_no_app
+from tallystick.domain.errors import DuplicateTransferId, InsufficientFunds, LedgerError, Refused, SupplyExhausted
+from tallystick.domain.token_state import TokenState
+from tallystick.domain.transfer_ids import TransferIds, UsedIds
+
+_RESERVE = -1
+
+
+class RefusedRow(NamedTuple):
+    """A row that was not done: its index, from 0, and the error that says why."""
+
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    reason: Refused
+
+
+class Decision(NamedTuple):
+    """What becomes of a batch: the rows that are done, as a request of nothing else, and the refused ones."""
+
+    accepted: BatchRequest
+    refused: tuple[RefusedRow, ...]
+
+
+def decide_batch(books: Books, request: BatchRequest, used: UsedIds) -> Decision:
+    """Decides the rows one after another. Raises what a row is refused for, unless those are passed over; and
+    `TokenNotFound`, `InvalidToken`, `InvalidAccount` and `MeaninglessCell`. All but the first two name the row.
+    """
+    if not len(request):
+        return Decision(request, ())
+    funds = books.funds(request.token)
+    if request.givers is None or request.takers is None:
+        check_is_no_app(books, request.token)
+    for handles in (request.givers, request.takers):
+        if handles is not None:
+            check_cells(books, request.token, handles, is_minted=request.givers is None)
+    refused = _Walk(funds, request, used).refused()
+    if not refused:
+        return Decision(request, ())
+    if not request.skip:
+        first = refused[0]
+        raise first.reason.at_row(first.index)
+    done = np.ones(len(request), dtype=np.bool_)
+    done[[row.index for row in refused]] = False
+    return Decision(_selected(request, done), tuple(refused))
+
+
+def check_cells(books: Books, token: str, handles: Column, *, is_minted: bool = False) -> None:
+    """`InvalidAccount` or `MeaninglessCell` with the first row in which a cell stands that is an operation's to touch."""
+    funds = books.funds(token)
+    check = check_receiver_of_mint if is_minted else check_holder
+    for row in books.special_handles(token).rows(handles):
+        name = funds.names[int(handles[row])]
+        try:
+            check(funds.token, name)
+            check_ordinary(books, token, name)
+        except LedgerError as error:
+            raise error.at_row(row) from None
+
+
+def _selected(request: BatchRequest, rows: Rows) -> BatchRequest:
+    givers, takers, ids = request.givers, request.takers, request.ids
+    return msgspec.structs.replace(
+        request,
+        givers=None if givers is None else givers[rows],
+        takers=None if takers is None else takers[rows],
+        amounts=select(request.amounts, rows),
+        ids=None if ids is None else ids.select(rows),
+    )
+
+
+class _Walk:
+    """One batch's rows against one token's cells and the ids used so far."""
+
+    def __init__(self, funds: TokenState, request: BatchRequest, used: UsedIds) -> None:
+        self._funds = funds
+        self._request = request
+        self._ids = request.ids
+        self._found: list[RefusedRow] = []
+        self._seen: set[int] = set()
+        self._taken, self._repeated = _rows_of_used(request.ids, used)
+
+    def refused(self) -> list[RefusedRow]:
+        """The rows that are refused, in order."""
+        rows = self._unsure()
+        if rows is not None and not len(rows):
+            return []
+        self._go(range(len(self._request)) if rows is None else listed(rows))
+        return self._found
+
+    def _unsure(self) -> Column | None:
+        """The rows that have to be walked through; None for all."""
+        unsure = self._short()
+        if unsure is None:
+            return None
+        if self._taken is not None and self._repeated is not None:
+            unsure = unsure | self._taken | self._repeated
+        return np.flatnonzero(unsure)
+
+    def _short(self) -> Rows | None:
+        """The rows that touch somebody who might come short; None where columns cannot tell."""
+        request = self._request
+        if request.givers is None:
+            return None if total(request.amounts) > self._funds.reserve else np.zeros(len(request), dtype=np.bool_)
+        short = self._funds.overdrawn(request.givers, request.amounts)
+        if short is None or not short.any():
+            return short
+        accounts = np.unique(request.givers[short])
+        found = _is_in(request.givers, accounts)
+        return found if request.takers is None else found | _is_in(request.takers, accounts)
+
+    def _go(self, rows: Iterable[int]) -> None:
+        request, left = self._request, _Balances(self._funds)
+        givers = None if request.givers is None else listed(request.givers)
+        takers = None if request.takers is None else listed(request.takers)
+        amounts = listed(request.amounts)
+        for row in rows:
+            giver = _RESERVE if givers is None else givers[row]
+            amount = amounts[row]
+            if self._is_used(row):
+                continue
+            if left[giver] < amount:
+                self._found.append(RefusedRow(row, self._shortage(giver, amount, left[giver])))
+                continue
+            if self._ids is not None:
+                self._seen.add(self._ids[row])
+            left[giver] -= amount
+            if takers is not None:
+                left[takers[row]] += amount
+
+    def _is_used(self, row: int) -> bool:
+        """Whether the row's id was used, which refuses it."""
+        if self._ids is None or self._taken is None or self._repeated is None:
+            return False
+        is_used = self._taken[row] or (self._repeated[row] and self._ids[row] in self._seen)
+        if is_used:
+            self._found.append(RefusedRow(row, DuplicateTransferId(id=self._ids[row])))
+        return bool(is_used)
+
+    def _shortage(self, giver: int, amount: int, left: int) -> Refused:
+        token = self._request.token
+        if giver == _RESERVE:
+            return SupplyExhausted(token=token, required=amount, reserve=left)
+        return InsufficientFunds(token=token, account=self._funds.names[giver], required=amount, available=left)
+
+
+class _Balances(dict[int, int]):
+    """What accounts have left at a row of the walk, by handle, beginning with what the books say."""
+
+    def __init__(self, funds: TokenState) -> None:
+        super().__init__()
+        self._funds = funds
+
+    def __missing__(self, handle: int) -> int:
+        left = self._funds.reserve if handle == _RESERVE else self._funds.available_at(handle)
+        self[handle] = left
+        return left
+
+
+def _is_in(handles: Column, accounts: Column) -> Rows:
+    places = np.searchsorted(accounts, handles)
+    places[places == len(accounts)] = 0
+    return accounts[places] == handles
+
+
+def _rows_of_used(ids: TransferIds | None, used: UsedIds) -> tuple[Rows, Rows] | tuple[None, None]:
+    """Which rows have an id that the journal holds, and which one that another row has; None where that is none."""
+    if ids is None or (ids[0] > used.largest and ids.is_ascending()):
+        return None, None
+    taken, repeated = used.used(ids), ids.repeated()
+    return (taken, repeated) if taken.any() or repeated.any() else (None, None)

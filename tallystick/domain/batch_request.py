@@ -1,0 +1,139 @@
+"""What a caller asks of a batch, checked and as columns: handles of accounts, amounts, and ids.
+
+Accounts come as names or as handles, amounts as a list or a column. What is wrong in one row is said with that row, counted
+from 0, before anything is done. Nothing here depends on what accounts have: that is decided when the batch is executed.
+"""
+
+from array import array
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+
+from tallystick.domain.account import check_account
+from tallystick.domain.amount import check_amount
+from tallystick.domain.columns import Column, Numbers
+from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidRequest
+from tallystick.domain.token_state import TokenState
+from tallystick.domain.transfer_ids import TransferIds
+
+Intern = Callable[[Sequence[str]], Column]
+"""Gives accounts handles, new ones where they have none."""
+
+
+class BatchRequest(msgspec.Struct, frozen=True, eq=False):
+    """Rows that each ask for `amounts[row]` of `token` to go from the handle `givers[row]` to `takers[row]`.
+
+    `givers` is None where the rows are mints, `takers` where they are burns. With `skip` a row that is refused is passed
+    over, else it refuses the whole batch.
+    """
+
+    token: str
+    givers: Column | None
+    takers: Column | None
+    amounts: Numbers
+    memo: str
+    ids: TransferIds | None
+    skip: bool
+
+    def __len__(self) -> int:
+        return len(self.amounts)
+
+
+def check_rows(**columns: Any) -> dict[str, Any]:
+    """The columns, by what they are called; `InvalidRequest` where they are none or of unequal lengths. `ids` may be None."""
+    given = {name: column for name, column in columns.items() if name != "ids" or column is not None}
+    for name, column in given.items():
+        if isinstance(column, (str, bytes)) or not hasattr(column, "__len__") or not hasattr(column, "__getitem__"):
+            raise InvalidRequest(f"{name} are a sequence, not {str(column)[:80]!r}")
+        if isinstance(column, np.ndarray) and cast(Any, column).ndim != 1:
+            raise InvalidRequest(f"{name} are a column, not an array of {cast(Any, column).ndim} dimensions")
+    lengths = {name: len(column) for name, column in given.items()}
+    if len(set(lengths.values())) > 1:
+        raise InvalidRequest(f"a batch has as many rows in each column, not {lengths}")
+    return given
+
+
+def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
+    """The handles of accounts that are given as names, or as handles themselves in an array of integers.
+
+    `InvalidAccount` names the first row in which no account stands.
+    """
+    if isinstance(given, np.ndarray):
+        column = cast(Any, given)
+        if column.dtype.kind in "iu":
+            return _checked_handles(column, len(funds.names))
+        given = column.tolist()
+    names = _listed(given)
+    if len(names) < 2:  # itemgetter gives no tuple for one
+        return intern(check_names(names))
+    try:
+        return np.array(itemgetter(*names)(funds.handles), dtype=np.int64)
+    except (KeyError, TypeError):
+        return intern(check_names(names))
+
+
+def _checked_handles(given: Any, accounts: int) -> Column:
+    if len(given):
+        wrong = np.flatnonzero((given < 0) | (given >= accounts))
+        if len(wrong):
+            row = int(wrong[0])
+            raise InvalidAccount(f"{given[row]} is no handle of the {accounts} accounts that have one", row=row)
+    return given.astype(np.int64)
+
+
+def check_names(names: Sequence[object]) -> Sequence[str]:
+    """The names themselves; `InvalidAccount` with the row of the first that is none."""
+    for row, name in enumerate(names):
+        try:
+            check_account(name)
+        except InvalidAccount as error:
+            raise error.at_row(row) from None
+    return cast(Sequence[str], names)
+
+
+def amounts_of(given: Any) -> Numbers:
+    """The amounts as a column, or a list where one is wider than 63 bits. `InvalidAmount` names the first row of none."""
+    if isinstance(given, np.ndarray):
+        return _amounts_of_array(cast(Any, given))
+    amounts = _listed(given)
+    try:
+        column = np.frombuffer(array("q", amounts), dtype=np.int64)
+    except (TypeError, OverflowError):
+        return [_check(row, amount) for row, amount in enumerate(amounts)]
+    if len(column) and int(column.min()) < 1:
+        row = int(np.argmax(column < 1))
+        _check(row, amounts[row])
+    for row in np.flatnonzero(column == 1).tolist():  # a True is 1 to an array
+        if amounts[row] is True:
+            _check(row, True)
+    return column
+
+
+def _amounts_of_array(given: Any) -> Numbers:
+    if given.dtype.kind == "f":
+        wrong = np.flatnonzero(~np.isfinite(given) | (given % 1 != 0))
+        if len(given):
+            row = int(wrong[0]) if len(wrong) else 0
+            _check(row, float(given[row]))
+    if given.dtype.kind not in "iu":
+        return amounts_of(given.tolist())
+    if len(given) and int(given.min()) < 1:
+        row = int(np.argmax(given < 1))
+        _check(row, int(given[row]))
+    if given.dtype.kind == "u" and given.dtype.itemsize == 8 and len(given) and int(given.max()) >> 63:
+        return given.tolist()
+    return given.astype(np.int64)
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    return cast(Sequence[Any], given) if isinstance(given, (list, tuple)) else list(given)
+
+
+def _check(row: int, amount: object) -> int:
+    try:
+        return check_amount(amount)
+    except InvalidAmount as error:
+        raise error.at_row(row) from None

@@ -1,0 +1,144 @@
+"""Batches: thousands of transfers, mints or burns of one token in one call and one commit, as columns.
+
+A batch means exactly its rows one after another, and is done as a whole or not at all. Accounts are given as names, or as the
+handles that `accounts` gives for them, which saves looking each name up.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from tallystick.domain.batch_decisions import check_cells
+from tallystick.domain.batch_request import BatchRequest, amounts_of, check_rows, handles_of
+from tallystick.domain.columns import Column
+from tallystick.domain.errors import InvalidAccount, InvalidRequest, TokenNotFound
+from tallystick.domain.memo import check_memo
+from tallystick.domain.token_state import TokenState
+from tallystick.domain.transfer_ids import ids_of
+from tallystick.infrastructure.arrow import encoded_names, plain_column
+from tallystick.infrastructure.batch_receipt import BatchReceipt, make_batch_receipt
+from tallystick.infrastructure.committer import Committer
+from tallystick.infrastructure.reading import Reading
+from tallystick.infrastructure.transaction import make_request
+
+OnRefusal = Literal["abort", "skip"]
+
+
+class Batching(Reading):
+    """The calls. Whoever makes them says who commits."""
+
+    _committer: Committer
+
+    def accounts(self, token: str, names: Any) -> Column:
+        """The handles of accounts in a token: numbers that batches of it take instead of names, as long as this ledger is open.
+
+        Raises `TokenNotFound`, and `InvalidAccount` or `MeaninglessCell`, which name the row.
+        """
+        self._check_open()
+        given = check_rows(names=names)["names"]
+        funds = self._registered(token)
+        handles = self._handles(given, funds)
+        with self._committer.reading():
+            check_cells(self._books, token, handles)
+        return handles
+
+    def transfer_many(
+        self,
+        token: str,
+        senders: Any,
+        receivers: Any,
+        amounts: Any,
+        memo: str = "",
+        ids: Any = None,
+        idempotency_key: str | None = None,
+        on_refusal: OnRefusal = "abort",
+    ) -> BatchReceipt:
+        """Transfers `amounts[row]` from `senders[row]` to `receivers[row]`, row after row, in one commit.
+
+        Accounts are names or handles; columns are sequences, numpy arrays or Arrow arrays. `ids` are numbers of 128 bits,
+        each used once in a journal. What is wrong with a row (`InvalidAmount`, `InvalidAccount`) refuses the whole batch.
+        What the books refuse (`InsufficientFunds`, `DuplicateTransferId`) refuses it too, or with `on_refusal` "skip" that
+        row alone. Raises also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
+        """
+        columns = check_rows(senders=senders, receivers=receivers, amounts=amounts, ids=ids)
+        return self._do(token, columns, "senders", "receivers", memo, idempotency_key, on_refusal)
+
+    def mint_many(
+        self,
+        token: str,
+        accounts: Any,
+        amounts: Any,
+        memo: str = "",
+        ids: Any = None,
+        idempotency_key: str | None = None,
+        on_refusal: OnRefusal = "abort",
+    ) -> BatchReceipt:
+        """Mints `amounts[row]` to `accounts[row]`; as `transfer_many`, but rows are refused for `SupplyExhausted`."""
+        columns = check_rows(accounts=accounts, amounts=amounts, ids=ids)
+        return self._do(token, columns, None, "accounts", memo, idempotency_key, on_refusal)
+
+    def burn_many(
+        self,
+        token: str,
+        accounts: Any,
+        amounts: Any,
+        memo: str = "",
+        ids: Any = None,
+        idempotency_key: str | None = None,
+        on_refusal: OnRefusal = "abort",
+    ) -> BatchReceipt:
+        """Burns `amounts[row]` of `accounts[row]`; as `transfer_many`."""
+        columns = check_rows(accounts=accounts, amounts=amounts, ids=ids)
+        return self._do(token, columns, "accounts", None, memo, idempotency_key, on_refusal)
+
+    def _do(
+        self,
+        token: str,
+        columns: dict[str, Any],
+        givers: str | None,
+        takers: str | None,
+        memo: str,
+        idempotency_key: str | None,
+        on_refusal: OnRefusal,
+    ) -> BatchReceipt:
+        """Does the rows of `columns`, in which accounts stand under the names `givers` and `takers`."""
+        self._check_open()
+        if on_refusal not in ("abort", "skip"):
+            raise InvalidRequest(f"on a refusal a batch is to abort or skip, not {on_refusal!r}")
+        check_memo(memo)
+        request = make_request(idempotency_key, None)
+        if request is not None:
+            self._committer.catch_up()
+            self._committer.check_unused(request)
+        funds = self._registered(token)
+        batch = BatchRequest(
+            token,
+            None if givers is None else self._handles(columns[givers], funds),
+            None if takers is None else self._handles(columns[takers], funds),
+            amounts_of(plain_column(columns["amounts"])),
+            memo,
+            ids_of(plain_column(columns["ids"])) if "ids" in columns else None,
+            on_refusal == "skip",
+        )
+        return make_batch_receipt(self._committer.commit_batch(batch, request))
+
+    def _registered(self, token: str) -> TokenState:
+        """The token's cells; where it is not known, others may have registered it a moment ago."""
+        try:
+            return self._books.funds(token)
+        except TokenNotFound:
+            with self._newest():
+                return self._books.funds(token)
+
+    def _handles(self, given: Any, funds: TokenState) -> Column:
+        encoded = encoded_names(given)
+        if encoded is None:
+            return handles_of(plain_column(given), funds, lambda names: self._intern(funds.token.code, names))
+        names, places = encoded
+        try:
+            return self._handles(names, funds)[places]
+        except InvalidAccount as error:
+            raise error.at_row(int((places == error.fields["row"]).argmax())) from None
+
+    def _intern(self, token: str, names: Sequence[str]) -> Column:
+        with self._committer.reading():
+            return self._books.intern(token, names)
