@@ -5,12 +5,11 @@ minted for one row and spent by a later one.
 """
 
 from collections.abc import Iterator
-from itertools import repeat
 
 import numpy as np
 
 from tallystick.domain.batch_request import BatchRequest
-from tallystick.domain.columns import as_numbers, listed, pack
+from tallystick.domain.columns import Column, as_numbers, listed, pack
 from tallystick.domain.events import DomainEvent, FragmentsBurned, FragmentsMintedMany
 from tallystick.domain.fragmentation import IDS_PER_EVENT, change_of, chunks
 from tallystick.domain.token_state import TokenState
@@ -19,66 +18,86 @@ from tallystick.domain.value_object import ValueObjects
 
 def carry_batch(funds: TokenState, fragments: ValueObjects, request: BatchRequest, position: int) -> Iterator[DomainEvent]:
     """Makes the cells and the fragments carry `request`, whose rows begin at `position`; gives the fragments' events."""
-    carrier = _Carrier(funds, fragments, position * IDS_PER_EVENT)
-    for giver, taker, amount in _rows(request):
-        funds.move(giver, taker, amount)
-        if giver is None:
-            if taker is not None:
-                carrier.credit(taker, amount)
-        elif taker is None:
-            carrier.spend(giver, amount)
-        elif giver != taker:
-            carrier.move(giver, taker, amount)
-    return carrier.events(len(request))
-
-
-def _rows(request: BatchRequest) -> Iterator[tuple[int | None, int | None, int]]:
-    nobody = repeat(None, len(request))
-    givers = nobody if request.givers is None else listed(request.givers)
-    takers = nobody if request.takers is None else listed(request.takers)
-    return zip(givers, takers, listed(request.amounts), strict=True)
+    carrier = _Carrier(funds, fragments, request, position * IDS_PER_EVENT)
+    if request.givers is None:
+        carrier.mint()
+    elif request.takers is None:
+        carrier.burn()
+    else:
+        carrier.move()
+    return carrier.events()
 
 
 class _Carrier:
-    """What was minted and burned so far."""
+    """What was minted and burned so far. The cells follow the rows when their balances matter, and at the end."""
 
-    def __init__(self, funds: TokenState, fragments: ValueObjects, first_id: int) -> None:
+    def __init__(self, funds: TokenState, fragments: ValueObjects, request: BatchRequest, first_id: int) -> None:
         self._funds = funds
         self._names = funds.names
         self._fragments = fragments
         self._unit = fragments.unit
-        self._first_id = self._next_id = first_id
+        self._request = request
+        self._moved = 0
+        self._first_id = first_id
         self._owners: list[int] = []
         self._amounts: list[int] = []
         self._burned: list[int] = []
         fragments.build_heaps()
 
-    def move(self, giver: int, taker: int, amount: int) -> None:
-        names, before = self._names, len(self._burned)
-        if amount <= self._unit:
-            change = self._fragments.pay(names[giver], names[taker], amount, self._next_id, self._burned)
-            if change is not None:
-                self._note(taker, amount)
-                if 0 < change <= self._unit:
-                    self._note(giver, change)
-                elif change:
-                    self._mint(giver, change_of(change, self._unit, len(self._burned) - before))
-                return
-        pieces = self._take(giver, amount)
-        self.credit(taker, amount)
-        self._mint(giver, pieces)
+    def mint(self) -> None:
+        """Carries rows that are mints."""
+        for row, (taker, amount) in enumerate(zip(_column(self._request.takers), listed(self._request.amounts), strict=True)):
+            self._credit(row, taker, amount)
+        self._move_cells(len(self._request))
 
-    def credit(self, taker: int, amount: int) -> None:
+    def burn(self) -> None:
+        """Carries rows that are burns."""
+        for giver, amount in zip(_column(self._request.givers), listed(self._request.amounts), strict=True):
+            self._mint(giver, self._take(giver, amount))
+        self._move_cells(len(self._request))
+
+    def move(self) -> None:
+        """Carries rows that are moves, in one go where nothing has to be cut or merged."""
+        names, unit, pay = self._names, self._unit, self._fragments.pay
+        owners, amounts, burned = self._owners, self._amounts, self._burned
+        givers, takers = _column(self._request.givers), _column(self._request.takers)
+        for row, (giver, taker, amount) in enumerate(zip(givers, takers, listed(self._request.amounts), strict=True)):
+            if giver == taker:
+                continue
+            before = len(burned)
+            change = pay(names[giver], names[taker], amount, self._first_id + len(amounts), burned) if amount <= unit else None
+            if change is None:
+                pieces = self._take(giver, amount)
+                self._credit(row, taker, amount)
+                self._mint(giver, pieces)
+                continue
+            owners.append(taker)
+            amounts.append(amount)
+            if 0 < change <= unit:
+                owners.append(giver)
+                amounts.append(change)
+            elif change:
+                self._mint(giver, change_of(change, unit, len(burned) - before))
+        self._move_cells(len(self._request))
+
+    def _move_cells(self, rows: int) -> None:
+        """The cells as they are after so many rows."""
+        done, request = slice(self._moved, rows), self._request
+        givers = None if request.givers is None else request.givers[done]
+        takers = None if request.takers is None else request.takers[done]
+        self._funds.move_many(givers, takers, request.amounts[done])
+        self._moved = rows
+
+    def _credit(self, row: int, taker: int, amount: int) -> None:
         owner, fragments = self._names[taker], self._fragments
-        merged = fragments.mergeable(owner) if fragments.is_crowded(owner) else 0
-        if merged:
-            ids, _ = fragments.spend(owner, merged)
-            self._burned += ids
-            self._mint(taker, [merged])
+        if fragments.may_be_crowded(owner):
+            self._move_cells(row + 1)
+            merged = fragments.mergeable(owner) if fragments.is_crowded(owner) else 0
+            if merged:
+                ids, _ = fragments.spend(owner, merged)
+                self._burned += ids
+                self._mint(taker, [merged])
         self._mint(taker, chunks(amount, self._unit))
-
-    def spend(self, giver: int, amount: int) -> None:
-        self._mint(giver, self._take(giver, amount))
 
     def _take(self, giver: int, amount: int) -> list[int]:
         ids, rest = self._fragments.spend(self._names[giver], amount)
@@ -87,19 +106,14 @@ class _Carrier:
 
     def _mint(self, owner: int, amounts: list[int]) -> None:
         if amounts:
-            self._fragments.add(self._names[owner], self._next_id, amounts)
-            for amount in amounts:
-                self._note(owner, amount)
+            self._fragments.add(self._names[owner], self._first_id + len(self._amounts), amounts)
+            self._owners += [owner] * len(amounts)
+            self._amounts += amounts
 
-    def _note(self, owner: int, amount: int) -> None:
-        self._owners.append(owner)
-        self._amounts.append(amount)
-        self._next_id += 1
-
-    def events(self, rows: int) -> Iterator[DomainEvent]:
+    def events(self) -> Iterator[DomainEvent]:
         """The events; so many that the ids stay below those of the position after them."""
         token, count = self._fragments.token, len(self._amounts)
-        parts = max(1, -(-count // IDS_PER_EVENT) - rows - 1)
+        parts = max(1, -(-count // IDS_PER_EVENT) - len(self._request) - 1)
         size = -(-count // parts) or 1
         for start in range(0, count, size):
             amounts = self._amounts[start : start + size]
@@ -111,3 +125,7 @@ class _Carrier:
     def _numbers(self, handles: list[int]) -> bytes:
         numbers, _ = self._funds.numbering.number(np.array(handles, dtype=np.int64), len(self._funds.names))
         return pack(numbers)
+
+
+def _column(handles: Column | None) -> list[int]:
+    return [] if handles is None else listed(handles)

@@ -133,18 +133,6 @@ class TokenState:
                 for handle, amount in zip(listed(handles), listed(amounts), strict=True):
                     available[handle] += sign * amount
 
-    def move(self, giver: int | None, taker: int | None, amount: int) -> None:
-        """The same for one row."""
-        if giver is None:
-            self.reserve -= amount
-            self._widen_if_needed()
-        else:
-            self._available[giver] -= amount
-        if taker is None:
-            self.reserve += amount
-        else:
-            self._available[taker] += amount
-
     def overdrawn(self, givers: Column, amounts: Numbers) -> Rows | None:
         """Which rows take from an account that has less than all rows together take; None where columns cannot tell."""
         if not isinstance(self._available, array) or isinstance(amounts, list) or total(amounts) > MACHINE_MAX:

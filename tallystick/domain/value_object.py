@@ -168,11 +168,16 @@ class ValueObjects:
             heappush(heap, fragment)
         return -rest
 
+    def may_be_crowded(self, owner: str) -> bool:
+        """False where the owner has too few fragments to be crowded, whatever the balance."""
+        holding = (self._holdings if self._heaped else self._heaps()).get(owner)
+        return holding is not None and len(holding.heap) > SPARE_FRAGMENTS
+
     def is_crowded(self, owner: str) -> bool:
         """Whether the owner has more fragments than a balance of that size should take."""
-        holding = (self._holdings if self._heaped else self._heaps()).get(owner)
-        if holding is None or len(holding.heap) <= SPARE_FRAGMENTS:
+        if not self.may_be_crowded(owner):
             return False
+        holding = self._holdings[owner]
         return len(holding.heap) - holding.stale > -(-self._balance_of(owner) // self.unit) + SPARE_FRAGMENTS
 
     def mergeable(self, owner: str) -> int:
