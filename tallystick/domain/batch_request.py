@@ -19,8 +19,8 @@ from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidReque
 from tallystick.domain.token_state import TokenState
 from tallystick.domain.transfer_ids import TransferIds
 
-Intern = Callable[[Sequence[str]], Column]
-"""Gives accounts handles, new ones where they have none."""
+Intern = Callable[[Sequence[Any]], Column]
+"""Gives accounts handles, new ones where they have none, while nobody else changes the books."""
 
 
 class BatchRequest(msgspec.Struct, frozen=True, eq=False):
@@ -59,7 +59,7 @@ def check_rows(**columns: Any) -> dict[str, Any]:
 def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
     """The handles of accounts that are given as names, or as handles themselves in an array of integers.
 
-    `InvalidAccount` names the first row in which no account stands.
+    Where a name is new, or there is none in a row, it is for `intern` to say. `InvalidAccount` names the row.
     """
     if isinstance(given, np.ndarray):
         column = cast(Any, given)
@@ -68,11 +68,26 @@ def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
         given = column.tolist()
     names = _listed(given)
     if len(names) < 2:  # itemgetter gives no tuple for one
-        return intern(check_names(names))
+        return intern(names)
     try:
         return np.array(itemgetter(*names)(funds.handles), dtype=np.int64)
     except (KeyError, TypeError):
-        return intern(check_names(names))
+        return intern(names)
+
+
+def interned(funds: TokenState, names: Sequence[Any]) -> Column:
+    """The handles of accounts, new ones where they have none; `InvalidAccount` with the row of the first that is none."""
+    get = funds.handles.get
+    handles = np.empty(len(names), dtype=np.int64)
+    for row, name in enumerate(names):
+        handle = get(name) if type(name) is str else None
+        if handle is None:
+            try:
+                handle = funds.handle(check_account(name))
+            except InvalidAccount as error:
+                raise error.at_row(row) from None
+        handles[row] = handle
+    return handles
 
 
 def _checked_handles(given: Any, accounts: int) -> Column:
@@ -82,16 +97,6 @@ def _checked_handles(given: Any, accounts: int) -> Column:
             row = int(wrong[0])
             raise InvalidAccount(f"{given[row]} is no handle of the {accounts} accounts that have one", row=row)
     return given.astype(np.int64)
-
-
-def check_names(names: Sequence[object]) -> Sequence[str]:
-    """The names themselves; `InvalidAccount` with the row of the first that is none."""
-    for row, name in enumerate(names):
-        try:
-            check_account(name)
-        except InvalidAccount as error:
-            raise error.at_row(row) from None
-    return cast(Sequence[str], names)
 
 
 def amounts_of(given: Any) -> Numbers:

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from tallystick.domain.batch import positions_of
 from tallystick.domain.batch_application import apply_batch, mint_fragments, record_batch, revert_batch
 from tallystick.domain.batch_request import BatchRequest
-from tallystick.domain.columns import Column
 from tallystick.domain.contract import Contract
 from tallystick.domain.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
 from tallystick.domain.curve import CURVES, CurveMaker, make_curve
@@ -181,10 +179,6 @@ class Books:
         funds = self._tokens[code]
         handle = funds.handle_of(account)
         return None if handle is None else funds.numbering.number_of(handle)
-
-    def intern(self, code: str, accounts: Sequence[str]) -> Column:
-        """The handles of accounts in a token, new ones where they have none."""
-        return np.array([self.funds(code).handle(account) for account in accounts], dtype=np.int64)
 
     # Changing.
 

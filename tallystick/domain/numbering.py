@@ -42,10 +42,14 @@ class Numbering:
 
     def add(self, handles: Iterable[int]) -> None:
         """Gives the next numbers to `handles`."""
-        for handle in handles:
-            self._numbers.extend([_NONE] * (handle + 1 - len(self._numbers)))
-            self._numbers[handle] = len(self._handles)
-            self._handles.append(handle)
+        new = array("q", handles)
+        if new:
+            first = len(self._handles)
+            self._handles += new
+            self._numbers.extend([_NONE] * (max(new) + 1 - len(self._numbers)))
+            np.frombuffer(self._numbers, dtype=np.int64)[np.frombuffer(new, dtype=np.int64)] = np.arange(
+                first, first + len(new)
+            )
 
     def remove(self, count: int) -> None:
         """Takes the last `count` numbers back."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from tallystick.domain.batch_decisions import check_cells
-from tallystick.domain.batch_request import BatchRequest, amounts_of, check_rows, handles_of
+from tallystick.domain.batch_request import BatchRequest, amounts_of, check_rows, handles_of, interned
 from tallystick.domain.columns import Column
 from tallystick.domain.errors import InvalidAccount, InvalidRequest, TokenNotFound
 from tallystick.domain.memo import check_memo
@@ -139,6 +139,6 @@ class Batching(Reading):
         except InvalidAccount as error:
             raise error.at_row(int((places == error.fields["row"]).argmax())) from None
 
-    def _intern(self, token: str, names: Sequence[str]) -> Column:
+    def _intern(self, token: str, names: Sequence[Any]) -> Column:
         with self._committer.reading():
-            return self._books.intern(token, names)
+            return interned(self._books.funds(token), names)
