@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tallystick import Balances, DuplicateTransferId, FragmentState, Ledger, LedgerError, RefusedRow, Token, Transactions
-from tallystick.domain.columns import Column
 
 TOKENS = (Token("PLN", max_supply=2**63), Token("CENT", max_supply=2**66, unit=1000), Token("WEI", max_supply=2**256 - 1))
 CODES = tuple(token.code for token in TOKENS)
@@ -132,6 +131,3 @@ def check_replays(ledger: Ledger) -> None:
             for account in {*cells["available"], *cells["reserved"]}
             if any(found := (cells["available"].get(account, 0), cells["reserved"].get(account, 0)))
         }
-
-
-__all__ = ["Column"]

@@ -77,17 +77,23 @@ class BatchMachine(RuleBasedStateMachine):
                 tx.mint("PLN", "alice", 2**62)
                 tx.mint("WEI", "bob", 2**200)
 
-    @rule(which=whichever, token=tokens, rows=transfer_rows, ids=batch_ids, memo=memos, on=on_refusals, as_handles=st.booleans())
-    def transfer(
-        self, which: int, token: str, rows: list[Row], ids: Any, memo: str, on: str, as_handles: bool
-    ) -> None:
+    @rule(
+        which=whichever, token=tokens, rows=transfer_rows, ids=batch_ids, memo=memos, on=on_refusals, as_handles=st.booleans()
+    )
+    def transfer(self, which: int, token: str, rows: list[Row], ids: Any, memo: str, on: str, as_handles: bool) -> None:
         columns = columns_of(rows := self.resolve(token, rows))
         if as_handles:
             columns[:2] = [self.handles_of(which, token, names) for names in columns[:2]]
         self.play(self.ledgers[which].transfer_many, "transfer", token, rows, columns, ids, memo, on)
 
     @rule(
-        which=whichever, token=tokens, rows=supply_rows, ids=batch_ids, memo=memos, on=on_refusals, name=st.sampled_from(["mint", "burn"])
+        which=whichever,
+        token=tokens,
+        rows=supply_rows,
+        ids=batch_ids,
+        memo=memos,
+        on=on_refusals,
+        name=st.sampled_from(["mint", "burn"]),
     )
     def mint_or_burn(self, which: int, token: str, rows: list[Row], ids: Any, memo: str, on: str, name: str) -> None:
         rows = self.resolve(token, rows)
@@ -95,9 +101,7 @@ class BatchMachine(RuleBasedStateMachine):
 
     def resolve(self, token: str, rows: list[Row]) -> list[Row]:
         """The rows with amounts, where they ask for all that somebody has."""
-        return [
-            (*accounts, amount or self.single.balance(token, accounts[0]).available or 1) for *accounts, amount in rows
-        ]
+        return [(*accounts, amount or self.single.balance(token, accounts[0]).available or 1) for *accounts, amount in rows]
 
     def handles_of(self, which: int, token: str, names: list[str]) -> Any:
         """The handles of accounts in one of the ledgers, which are what they were when last asked for."""
@@ -184,7 +188,9 @@ class BatchMachine(RuleBasedStateMachine):
         """A replay that ends inside a batch ends with that row."""
         ledger = self.ledgers[0]
         states: dict[int, Any] = {}
-        ledger.replay(RowByRow(Balances(), lambda position, projection: states.update({position: copy.deepcopy(projection.state)})))
+        ledger.replay(
+            RowByRow(Balances(), lambda position, projection: states.update({position: copy.deepcopy(projection.state)}))
+        )
         head = ledger.verify().position
         for upto in {*range(max(1, head - 20), head + 1), 1 + pick % head}:
             assert ledger.replay(Balances(), upto=upto).state == states[upto]
