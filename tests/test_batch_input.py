@@ -1,6 +1,6 @@
 """What a batch is not: every wrong column, row, account, amount, id and word, the error that it is, and nothing done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -38,7 +38,7 @@ def url() -> str:
 
 
 @pytest.fixture
-def busy(book: Ledger) -> Iterator[Ledger]:
+def busy(book: Ledger) -> Ledger:
     """The apps' book, with deposits, trades, a contract and a plain token."""
     book.register_token(Token("PLN"))
     with book.atomic() as tx:
@@ -49,7 +49,7 @@ def busy(book: Ledger) -> Iterator[Ledger]:
         tx.app("TeaParty").deposit("alice", 5 * T)
         tx.app("TeaParty").pay("alice", 5, token="USDT")
         tx.app("GlobalToken").buy("alice", 10 * T)
-    yield book
+    return book
 
 
 def check_refused(ledger: Ledger, call: Callable[..., Any], verdict: type[LedgerError], row: int | None) -> LedgerError:
