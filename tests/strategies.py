@@ -155,3 +155,28 @@ scaling_steps = st.lists(
     st.one_of(st.tuples(sums, sums), sums.map(lambda old: (old, old + 1)), sums.map(lambda old: (old, old - 1))), max_size=8
 )
 """Values in sati-satoshis, and the old and new sums by which they are scaled."""
+
+CROWD = (*ACCOUNTS, "erin", "frank", "grace")
+"""Accounts for batches: some have money to begin with, and some are first named by a batch."""
+
+crowd = st.sampled_from(CROWD)
+batch_amounts = st.integers(0, 19).flatmap(lambda pick: st.none() if pick < 4 else ordinary if pick < 18 else boundaries)
+"""Smallest units; None for all that the sender has when the batch begins."""
+
+transfer_rows = st.lists(st.tuples(crowd, crowd, batch_amounts), min_size=1, max_size=14)
+supply_rows = st.lists(st.tuples(crowd, batch_amounts), min_size=1, max_size=10)
+row_ids = st.one_of(st.integers(0, 40), st.sampled_from([2**63, 2**64, 2**64 + 1, 2**127, 2**128 - 1]))
+batch_ids = st.one_of(st.none(), st.just("ascending"), st.just("ascending"), st.lists(row_ids, min_size=14, max_size=14))
+"""No ids, ids above all that were used, or some out of any order that may have been used before."""
+
+on_refusals = st.sampled_from(["abort", "skip", "skip"])
+memos = st.sampled_from(["", "rent", 'æ "quoted" Many",'])
+singles = st.one_of(
+    st.tuples(st.just("transfer"), crowd, crowd, batch_amounts),
+    st.tuples(st.just("mint"), crowd, ordinary),
+    st.tuples(st.just("burn"), crowd, ordinary),
+    st.tuples(st.just("reserve"), crowd, keepers, ordinary),
+    st.tuples(st.just("settle"), keepers, crowd, ordinary),
+    st.tuples(st.just("release"), picks),
+)
+"""What goes on between batches: one call of an ordinary transaction, the token left out."""

@@ -1,0 +1,133 @@
+"""What the tests of batches share: a batch's rows done one after another, and what of two ledgers must then be the same."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tallystick import Balances, DuplicateTransferId, FragmentState, Ledger, LedgerError, RefusedRow, Token, Transactions
+
+TOKENS = (Token("PLN", max_supply=2**63), Token("CENT", max_supply=2**66, unit=1000), Token("WEI", max_supply=2**256 - 1))
+CODES = tuple(token.code for token in TOKENS)
+
+Row = tuple[Any, ...]
+Verdict = tuple[int, type[LedgerError], dict[str, Any]]
+"""A row's index, and the class and fields of what it was refused for."""
+
+
+def open_funded(url: Any, accounts: Sequence[str] = (), amount: int = 25_000) -> Ledger:
+    """A ledger with a plain, a fragmented and a wide token, of which the accounts have something."""
+    ledger = Ledger.open(url)
+    for token in TOKENS:
+        ledger.register_token(token)
+        with ledger.atomic() as tx:
+            for account in accounts:
+                tx.mint(token.code, account, amount)
+    return ledger
+
+
+def one_after_another(
+    ledger: Ledger, operation: str, token: str, rows: Sequence[Row], ids: Sequence[int] | None, used: set[int], memo: str = ""
+) -> list[Verdict]:
+    """Does each row as a transaction of its own, and passes over those that are refused, or whose id was used."""
+    verdicts: list[Verdict] = []
+    for index, row in enumerate(rows):
+        if ids is not None and ids[index] in used:
+            verdicts.append((index, DuplicateTransferId, {"id": ids[index]}))
+            continue
+        try:
+            with ledger.atomic() as tx:
+                getattr(tx, operation)(token, *row, memo=memo)
+        except LedgerError as error:
+            verdicts.append((index, type(error), error.fields))
+        else:
+            used.update(() if ids is None else (ids[index],))
+    return verdicts
+
+
+def first_refusal(
+    ledger: Ledger, operation: str, token: str, rows: Sequence[Row], ids: Sequence[int] | None, used: set[int]
+) -> Verdict | None:
+    """The first row that `one_after_another` would pass over; nothing is done."""
+    seen = set(used)
+    with ledger.atomic() as tx:
+        for index, row in enumerate(rows):
+            if ids is not None:
+                if ids[index] in seen:
+                    tx.rollback()
+                    return index, DuplicateTransferId, {"id": ids[index]}
+                seen.add(ids[index])
+            try:
+                getattr(tx, operation)(token, *row)
+            except LedgerError as error:
+                tx.rollback()
+                return index, type(error), error.fields
+        tx.rollback()
+    return None
+
+
+def verdicts_of(refused: Sequence[RefusedRow]) -> list[Verdict]:
+    """What a batch's receipt says of the rows that were refused."""
+    return [(row.index, type(row.reason), row.reason.fields) for row in refused]
+
+
+def columns_of(rows: Sequence[Row]) -> list[list[Any]]:
+    """The rows as the columns that a batch takes."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def meaning(ledger: Ledger) -> list[Row]:
+    """All that the journal says was moved, in its order and without its positions."""
+    transactions = ledger.replay(Transactions()).state.values()
+    return [(t.token, t.sender, t.receiver, t.burned_amount, t.minted_amount, t.memo, t.hold) for t in transactions]
+
+
+def money(ledger: Ledger) -> dict[str, Any]:
+    """Every balance and supply, and the amounts of every account's live fragments, by token."""
+    return {
+        code: (
+            balances := ledger.balances(code),
+            ledger.supply(code),
+            {
+                account: [f.amount for f in ledger.fragments(code, account) if f.state is FragmentState.ALIVE]
+                for account in balances
+            },
+        )
+        for code in CODES
+    }
+
+
+class RowByRow:
+    """A projection that knows nothing of columns or commits: it is given every row of a batch as an event."""
+
+    name = "row by row"
+    version = 1
+
+    def __init__(self, projection: Any, noted: Callable[[int, Any], None] = lambda position, state: None) -> None:
+        self._projection = projection
+        self._noted = noted
+
+    @property
+    def state(self) -> Any:
+        return self._projection.state
+
+    def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
+        self._projection.apply(position, recorded_at, event)
+        self._noted(position, self._projection)
+
+
+def total(ledger: Ledger, token: str) -> int:
+    """The sum of all that anybody has."""
+    return sum(balance.total for balance in ledger.balances(token).values())
+
+
+def check_replays(ledger: Ledger) -> None:
+    """A replay by columns gives what the ledger says and what a replay row by row gives."""
+    by_columns, by_rows = ledger.replay(Balances()).state, ledger.replay(RowByRow(Balances())).state
+    assert by_columns == by_rows
+    for code in CODES:
+        balances = {account: (balance.available, balance.reserved) for account, balance in ledger.balances(code).items()}
+        cells = by_columns[code]
+        assert balances == {
+            account: found
+            for account in {*cells["available"], *cells["reserved"]}
+            if any(found := (cells["available"].get(account, 0), cells["reserved"].get(account, 0)))
+        }
