@@ -14,7 +14,7 @@ import numpy as np
 
 from tallystick.domain.account import check_account
 from tallystick.domain.amount import check_amount
-from tallystick.domain.columns import Column, Numbers
+from tallystick.domain.columns import MACHINE_MAX, Column, Numbers, listed, plain_integer
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidRequest
 from tallystick.domain.token_state import TokenState
 from tallystick.domain.transfer_ids import TransferIds
@@ -48,12 +48,17 @@ def check_rows(**columns: Any) -> dict[str, Any]:
     for name, column in given.items():
         if isinstance(column, (str, bytes)) or not hasattr(column, "__len__") or not hasattr(column, "__getitem__"):
             raise InvalidRequest(f"{name} are a sequence, not {str(column)[:80]!r}")
-        if isinstance(column, np.ndarray) and cast(Any, column).ndim != 1:
-            raise InvalidRequest(f"{name} are a column, not an array of {cast(Any, column).ndim} dimensions")
+        if isinstance(column, np.ndarray):
+            _check_dimensions(cast(Any, column))
     lengths = {name: len(column) for name, column in given.items()}
     if len(set(lengths.values())) > 1:
         raise InvalidRequest(f"a batch has as many rows in each column, not {lengths}")
     return given
+
+
+def _check_dimensions(column: Any) -> None:
+    if column.ndim != 1:
+        raise InvalidRequest(f"a column has one dimension, and not {column.ndim}")
 
 
 def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
@@ -61,11 +66,9 @@ def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
 
     Where a name is new, or there is none in a row, it is for `intern` to say. `InvalidAccount` names the row.
     """
-    if isinstance(given, np.ndarray):
-        column = cast(Any, given)
-        if column.dtype.kind in "iu":
-            return _checked_handles(column, len(funds.names))
-        given = column.tolist()
+    column = _array(given)
+    if column is not None and column.dtype.kind in "iu":
+        return _checked_handles(column, len(funds.names))
     names = _listed(given)
     if len(names) < 2:  # itemgetter gives no tuple for one
         return intern(names)
@@ -80,10 +83,10 @@ def interned(funds: TokenState, names: Sequence[Any]) -> Column:
     get = funds.handles.get
     handles = np.empty(len(names), dtype=np.int64)
     for row, name in enumerate(names):
-        handle = get(name) if type(name) is str else None
+        handle = get(name) if isinstance(name, str) else None
         if handle is None:
             try:
-                handle = funds.handle(check_account(name))
+                handle = funds.handle(check_account(str.__str__(name) if isinstance(name, str) else name))
             except InvalidAccount as error:
                 raise error.at_row(row) from None
         handles[row] = handle
@@ -101,44 +104,55 @@ def _checked_handles(given: Any, accounts: int) -> Column:
 
 def amounts_of(given: Any) -> Numbers:
     """The amounts as a column, or a list where one is wider than 63 bits. `InvalidAmount` names the first row of none."""
-    if isinstance(given, np.ndarray):
-        return _amounts_of_array(cast(Any, given))
-    amounts = _listed(given)
+    column = _array(given)
+    if column is not None and column.dtype.kind != "O":
+        return _amounts_of_array(column)
+    return _amounts_of_list(_listed(given))
+
+
+def _amounts_of_list(amounts: Sequence[Any]) -> Numbers:
     try:
         column = np.frombuffer(array("q", amounts), dtype=np.int64)
     except (TypeError, OverflowError):
         return [_check(row, amount) for row, amount in enumerate(amounts)]
-    if len(column) and int(column.min()) < 1:
-        row = int(np.argmax(column < 1))
-        _check(row, amounts[row])
-    for row in np.flatnonzero(column == 1).tolist():  # a True is 1 to an array
-        if amounts[row] is True:
-            _check(row, True)
+    for row in listed(np.flatnonzero(column <= 1)):  # a True is 1 to an array
+        if column[row] < 1 or amounts[row] is True:
+            _check(row, amounts[row])
     return column
 
 
 def _amounts_of_array(given: Any) -> Numbers:
+    if not len(given):
+        return np.empty(0, dtype=np.int64)
     if given.dtype.kind == "f":
-        wrong = np.flatnonzero(~np.isfinite(given) | (given % 1 != 0))
-        if len(given):
-            row = int(wrong[0]) if len(wrong) else 0
-            _check(row, float(given[row]))
-    if given.dtype.kind not in "iu":
-        return amounts_of(given.tolist())
-    if len(given) and int(given.min()) < 1:
+        finite = np.isfinite(given)
+        whole = finite & (np.where(finite, given, 0) % 1 == 0)
+        _check(int(np.argmin(whole)), float(given[np.argmin(whole)]))
+    elif given.dtype.kind not in "iu":
+        _check(0, given[0])
+    if int(given.min()) < 1:
         row = int(np.argmax(given < 1))
         _check(row, int(given[row]))
-    if given.dtype.kind == "u" and given.dtype.itemsize == 8 and len(given) and int(given.max()) >> 63:
-        return given.tolist()
-    return given.astype(np.int64)
+    return given.tolist() if int(given.max()) > MACHINE_MAX else given.astype(np.int64)
+
+
+def _array(given: Any) -> Any:
+    """The array that was given, None where it was something else; what an array masks is a None in a list to us."""
+    if not isinstance(given, np.ndarray) or isinstance(given, np.ma.MaskedArray):
+        return None
+    _check_dimensions(cast(Any, given))
+    return cast(Any, given)
 
 
 def _listed(given: Any) -> Sequence[Any]:
-    return cast(Sequence[Any], given) if isinstance(given, (list, tuple)) else list(given)
+    if isinstance(given, (list, tuple)):
+        return cast(Sequence[Any], given)
+    return given.tolist() if isinstance(given, np.ndarray) else list(given)
 
 
 def _check(row: int, amount: object) -> int:
+    """The amount of a row as Python's int, where it is one to Python or to numpy."""
     try:
-        return check_amount(amount)
+        return check_amount(plain_integer(amount))
     except InvalidAmount as error:
         raise error.at_row(row) from None

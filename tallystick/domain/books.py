@@ -65,6 +65,7 @@ class Books:
         self.generation = 0
         self.contracts = Contracts(None, 1, {})
         self._tokens: dict[str, TokenState] = {}
+        self._former_names: dict[str, Sequence[str]] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -80,7 +81,7 @@ class Books:
         self._settlement: str | None = None
         self._former_apps: list[Token] = []
         self._distributions: list[Distribution] = []
-        self._former_names = {code: funds.names for code, funds in self._tokens.items()}
+        self._former_names |= {code: funds.names for code, funds in self._tokens.items()}
         self._tokens = {}
         self._special_handles: dict[str, SpecialHandles] = {}
         self._fragments: dict[str, ValueObjects] = {}

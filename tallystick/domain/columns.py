@@ -29,6 +29,12 @@ def as_numbers(values: Sequence[int]) -> Numbers:
         return list(values)
 
 
+def plain_integer(value: object) -> object:
+    """The value, as Python's where it is one of numpy's integers; numpy counts a span of time among them, and we do not."""
+    is_integer = isinstance(value, np.integer) and not isinstance(value, np.timedelta64)
+    return int(cast(int, value)) if is_integer else value
+
+
 def pack(values: Numbers) -> bytes:
     """The values as bytes, each as wide as the largest needs."""
     if isinstance(values, list):

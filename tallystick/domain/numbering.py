@@ -41,15 +41,17 @@ class Numbering:
         return numbers, listed(distinct[order])
 
     def add(self, handles: Iterable[int]) -> None:
-        """Gives the next numbers to `handles`."""
+        """Gives the next numbers to `handles`; `ValueError` where one has a number."""
         new = array("q", handles)
-        if new:
-            first = len(self._handles)
-            self._handles += new
-            self._numbers.extend([_NONE] * (max(new) + 1 - len(self._numbers)))
-            np.frombuffer(self._numbers, dtype=np.int64)[np.frombuffer(new, dtype=np.int64)] = np.arange(
-                first, first + len(new)
-            )
+        if not new:
+            return
+        first = len(self._handles)
+        self._numbers.extend([_NONE] * (max(new) + 1 - len(self._numbers)))
+        numbers, places = np.frombuffer(self._numbers, dtype=np.int64), np.frombuffer(new, dtype=np.int64)
+        if np.any(numbers[places] != _NONE) or len(set(new)) < len(new):
+            raise ValueError("an account has two numbers")
+        numbers[places] = np.arange(first, first + len(new))
+        self._handles += new
 
     def remove(self, count: int) -> None:
         """Takes the last `count` numbers back."""

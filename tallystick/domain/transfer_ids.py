@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tallystick.domain.columns import Rows
+from tallystick.domain.columns import Rows, plain_integer
 from tallystick.domain.errors import InvalidRequest
 
 ID_BYTES = 16
@@ -91,20 +91,26 @@ class UsedIds(Protocol):
 
 def ids_of(given: Any) -> TransferIds:
     """A column of ids: ints from 0 to 2**128 - 1, UUIDs, or bytes of 16. `InvalidRequest` names the first row of none."""
-    if isinstance(given, np.ndarray):
+    if isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray):
         column = cast(Any, given)
+        if column.ndim != 1:
+            raise InvalidRequest(f"a column has one dimension, and not {column.ndim}")
         if column.dtype.kind in "iu" and not (column < 0).any():
             return TransferIds(np.column_stack((column.astype(np.uint64), np.zeros(len(column), dtype=np.uint64))))
-        given = column.tolist()
-    ids = cast(Sequence[Any], given)
+        if column.dtype.kind not in "iuO" and len(column):
+            _number(0, column[0])
+    ids = cast(Sequence[Any], given.tolist() if isinstance(given, np.ndarray) else given)
     try:
-        return TransferIds.of_bytes(b"".join([id.to_bytes(ID_BYTES, "little") for id in ids]))
-    except (AttributeError, OverflowError):
-        return TransferIds.of_bytes(b"".join([_number(row, id).to_bytes(ID_BYTES, "little") for row, id in enumerate(ids)]))
+        if set(map(type, ids)) == {int}:
+            return TransferIds.of_bytes(b"".join([id.to_bytes(ID_BYTES, "little") for id in ids]))
+    except OverflowError:
+        pass
+    return TransferIds.of_bytes(b"".join([_number(row, id).to_bytes(ID_BYTES, "little") for row, id in enumerate(ids)]))
 
 
 def _number(row: int, id: object) -> int:
-    number = int.from_bytes(id, "big") if isinstance(id, bytes) and len(id) == ID_BYTES else getattr(id, "int", id)
+    is_raw = isinstance(id, bytes) and len(id) == ID_BYTES
+    number = int.from_bytes(id, "big") if is_raw else plain_integer(getattr(id, "int", id))
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= ID_MAX:
         return number
     raise InvalidRequest(f"an id is an int from 0 to 2**128 - 1, a UUID or 16 bytes, not {id!r}", row=row)

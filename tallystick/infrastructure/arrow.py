@@ -16,16 +16,27 @@ def encoded_names(given: Any) -> tuple[list[str], Column] | None:
         return None
     types = arrow.types
     column: Any = given
-    if types.is_string(column.type) or types.is_large_string(column.type) or types.is_string_view(column.type):
+    if types.is_string_view(column.type):
+        column = column.cast(arrow.string())
+    if types.is_integer(column.type):
+        _check_nulls(column)
+    if types.is_string(column.type) or types.is_large_string(column.type):
         column = column.dictionary_encode()
     if not types.is_dictionary(column.type):
         return None
     if isinstance(column, arrow.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
+    _check_nulls(column)
+    places = column.indices.to_numpy(zero_copy_only=False)
+    is_used = np.zeros(len(column.dictionary), dtype=np.bool_)
+    is_used[places] = True
+    return column.dictionary.filter(arrow.array(is_used)).to_pylist(), (np.cumsum(is_used) - 1)[places]
+
+
+def _check_nulls(column: Any) -> None:
     if column.null_count:
-        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-        raise InvalidAccount("an account is a str, not null", row=row)
-    return column.dictionary.to_pylist(), column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        row = int(np.argmax(np.array(column.is_null())))
+        raise InvalidAccount("an account is a str or a handle, not null", row=row)
 
 
 def plain_column(given: Any) -> Any:
@@ -33,7 +44,7 @@ def plain_column(given: Any) -> Any:
     arrow: Any = sys.modules.get("pyarrow")
     if arrow is not None and isinstance(given, (arrow.Array, arrow.ChunkedArray)):
         column: Any = given
-        if arrow.types.is_integer(column.type):
+        if arrow.types.is_integer(column.type) and not column.null_count:
             return column.to_numpy() if isinstance(column, arrow.ChunkedArray) else column.to_numpy(zero_copy_only=False)
         if arrow.types.is_decimal(column.type) and column.type.scale == 0:
             return [None if value is None else int(value) for value in column.to_pylist()]

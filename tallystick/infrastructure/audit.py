@@ -144,11 +144,12 @@ class _Rederived:
     def _check(self, commit: Commit) -> None:
         (event,) = commit.events
         try:
+            self.checks.add(commit)
+        except CorruptJournal as error:
+            self.findings.append(Finding(commit.first_position, str(error)))
+        else:
             if isinstance(event, BATCHES):
                 self._check_ids(commit.first_position, event)
-            self.checks.add(commit)
-        except ValueError as error:
-            self.findings.append(Finding(commit.first_position, f"this batch cannot be read: {error}"))
 
     def _check_ids(self, position: int, event: BatchEvent) -> None:
         if event.ids:
@@ -162,7 +163,7 @@ class _Rederived:
             for replaying in self.replays:
                 replaying.add(commit)
             self.books.apply(event, commit.first_position)
-        except (LookupError, ArithmeticError, ValueError) as error:
+        except (LookupError, ArithmeticError, ValueError, CorruptJournal) as error:
             self.broken = True
             self.findings.append(Finding(commit.first_position, f"this event cannot be applied: {error!r}"))
 

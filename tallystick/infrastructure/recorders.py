@@ -235,9 +235,12 @@ class JournalRecorder(persistence.ApplicationRecorder):
     def _events(self, row: Row) -> list[JournalEvent]:
         """The events of a row, those of a batch one by one."""
         events = decode_events(row)
-        if may_hold_batches(row.body):
+        if not may_hold_batches(row.body):
+            return events
+        try:
             return expanded(events, lambda token: self._names.at(token, row.first_position))
-        return events
+        except (ValueError, ArithmeticError) as error:
+            raise CorruptJournal(f"a batch cannot be read: {error}", position=row.first_position) from error
 
     def _versions(self, entry: StreamEntry, *, descending: bool = False) -> Iterator[tuple[int, JournalEvent]]:
         """The events of a stream in one commit, with their versions."""

@@ -8,7 +8,8 @@ a digest of the state says in one line whether two replays agree.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -16,6 +17,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from tallystick.domain.batch import Batch, BatchReader, fragments_of, numbered
+from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import BATCHES, FragmentsMintedMany
 
 
@@ -74,9 +76,13 @@ class Replay(Generic[ProjectionType]):
             if upto is not None and position > upto:
                 return
             if isinstance(event, BATCHES):
-                self._batch(position, recorded_at, self._batches.read(event), upto)
+                with _readable(position):
+                    batch = self._batches.read(event)
+                self._batch(position, recorded_at, batch, upto)
             elif isinstance(event, FragmentsMintedMany):
-                for minted in fragments_of(event, self._batches.names_of(event.token)):
+                with _readable(position):
+                    fragments = list(fragments_of(event, self._batches.names_of(event.token)))
+                for minted in fragments:
                     self.projection.apply(position, recorded_at, minted)
             else:
                 self.projection.apply(position, recorded_at, event)
@@ -88,6 +94,14 @@ class Replay(Generic[ProjectionType]):
             return
         for at, event in enumerate(islice(batch.events(), rows), position):
             self.projection.apply(at, recorded_at, event)
+
+
+@contextmanager
+def _readable(position: int) -> Generator[None]:
+    try:
+        yield
+    except (ValueError, ArithmeticError) as error:
+        raise CorruptJournal(f"a batch cannot be read: {error}", position=position) from error
 
 
 def replay(projection: ProjectionType, commits: Iterable[Commit], upto: int | None = None) -> ProjectionType:
