@@ -5,8 +5,8 @@ account that has all that the batch as a whole takes from it cannot come short a
 might, and only the rows that touch those, or whose id stands in the batch twice, are walked through in order.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,11 +30,23 @@ class RefusedRow(NamedTuple):
     reason: Refused
 
 
+class Refusal(NamedTuple):
+    """The same before the error is made, which takes longer than deciding."""
+
+    row: int
+    kind: type[Refused]
+    fields: dict[str, Any]
+
+    def refused_row(self) -> RefusedRow:
+        """The row and its error."""
+        return RefusedRow(self.row, self.kind(**self.fields))
+
+
 class Decision(NamedTuple):
     """What becomes of a batch: the rows that are done, as a request of nothing else, and the refused ones."""
 
     accepted: BatchRequest
-    refused: tuple[RefusedRow, ...]
+    refused: Sequence[Refusal]
 
 
 def decide_batch(books: Books, request: BatchRequest, used: UsedIds) -> Decision:
@@ -43,21 +55,19 @@ def decide_batch(books: Books, request: BatchRequest, used: UsedIds) -> Decision
     """
     if not len(request):
         return Decision(request, ())
-    funds = books.funds(request.token)
     if request.givers is None or request.takers is None:
         check_is_no_app(books, request.token)
     for handles in (request.givers, request.takers):
         if handles is not None:
             check_cells(books, request.token, handles, is_minted=request.givers is None)
-    refused = _Walk(funds, request, used).refused()
+    refused = _Walk(books.funds(request.token), request, used).refused()
     if not refused:
         return Decision(request, ())
     if not request.skip:
-        first = refused[0]
-        raise first.reason.at_row(first.index)
+        raise refused[0].kind(**refused[0].fields, row=refused[0].row)
     done = np.ones(len(request), dtype=np.bool_)
-    done[[row.index for row in refused]] = False
-    return Decision(_selected(request, done), tuple(refused))
+    done[[refusal.row for refusal in refused]] = False
+    return Decision(_selected(request, done), refused)
 
 
 def check_cells(books: Books, token: str, handles: Column, *, is_minted: bool = False) -> None:
@@ -91,12 +101,12 @@ class _Walk:
         self._funds = funds
         self._request = request
         self._ids = request.ids
-        self._found: list[RefusedRow] = []
+        self._found: list[Refusal] = []
         self._seen: set[int] = set()
         self._taken, self._repeated = _rows_of_used(request.ids, used)
 
-    def refused(self) -> list[RefusedRow]:
-        """The rows that are refused, in order."""
+    def refused(self) -> list[Refusal]:
+        """The rows that are refused, in order, or the first of them where that refuses the batch."""
         rows = self._unsure()
         if rows is not None and not len(rows):
             return []
@@ -130,12 +140,14 @@ class _Walk:
         takers = None if request.takers is None else listed(request.takers)
         amounts = listed(request.amounts)
         for row in rows:
+            if self._found and not request.skip:
+                return
             giver = _RESERVE if givers is None else givers[row]
             amount = amounts[row]
             if self._is_used(row):
                 continue
             if left[giver] < amount:
-                self._found.append(RefusedRow(row, self._shortage(giver, amount, left[giver])))
+                self._refuse_short(row, giver, amount, left[giver])
                 continue
             if self._ids is not None:
                 self._seen.add(self._ids[row])
@@ -149,14 +161,17 @@ class _Walk:
             return False
         is_used = self._taken[row] or (self._repeated[row] and self._ids[row] in self._seen)
         if is_used:
-            self._found.append(RefusedRow(row, DuplicateTransferId(id=self._ids[row])))
+            self._found.append(Refusal(row, DuplicateTransferId, {"id": self._ids[row]}))
         return bool(is_used)
 
-    def _shortage(self, giver: int, amount: int, left: int) -> Refused:
-        token = self._request.token
+    def _refuse_short(self, row: int, giver: int, amount: int, left: int) -> None:
+        fields: dict[str, Any] = {"token": self._request.token}
         if giver == _RESERVE:
-            return SupplyExhausted(token=token, required=amount, reserve=left)
-        return InsufficientFunds(token=token, account=self._funds.names[giver], required=amount, available=left)
+            fields |= {"required": amount, "reserve": left}
+            self._found.append(Refusal(row, SupplyExhausted, fields))
+        else:
+            fields |= {"account": self._funds.names[giver], "required": amount, "available": left}
+            self._found.append(Refusal(row, InsufficientFunds, fields))
 
 
 class _Balances(dict[int, int]):

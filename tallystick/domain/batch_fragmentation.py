@@ -113,11 +113,10 @@ class _Carrier:
     def events(self) -> Iterator[DomainEvent]:
         """The events; so many that the ids stay below those of the position after them."""
         token, count = self._fragments.token, len(self._amounts)
-        parts = max(1, -(-count // IDS_PER_EVENT) - len(self._request) - 1)
-        size = -(-count // parts) or 1
-        for start in range(0, count, size):
-            amounts = self._amounts[start : start + size]
-            owners = self._numbers(self._owners[start : start + size])
+        parts = min(count, max(1, -(-count // IDS_PER_EVENT) - len(self._request) - 1))
+        for part in range(parts):
+            start, stop = part * count // parts, (part + 1) * count // parts
+            amounts, owners = self._amounts[start:stop], self._numbers(self._owners[start:stop])
             yield FragmentsMintedMany(token, len(amounts), self._first_id + start, owners, pack(as_numbers(amounts)))
         if self._burned:
             yield FragmentsBurned(token, self._burned)

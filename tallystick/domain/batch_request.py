@@ -5,7 +5,7 @@ from 0, before anything is done. Nothing here depends on what accounts have: tha
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, cast
 
@@ -42,34 +42,41 @@ class BatchRequest(msgspec.Struct, frozen=True, eq=False):
         return len(self.amounts)
 
 
-def check_rows(**columns: Any) -> dict[str, Any]:
-    """The columns, by what they are called; `InvalidRequest` where they are none or of unequal lengths. `ids` may be None."""
-    given = {name: column for name, column in columns.items() if name != "ids" or column is not None}
-    for name, column in given.items():
-        if isinstance(column, (str, bytes)) or not hasattr(column, "__len__") or not hasattr(column, "__getitem__"):
-            raise InvalidRequest(f"{name} are a sequence, not {str(column)[:80]!r}")
-        if isinstance(column, np.ndarray):
-            _check_dimensions(cast(Any, column))
-    lengths = {name: len(column) for name, column in given.items()}
+def check_rows(columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns, by what they are called; `InvalidRequest` where they are of unequal lengths."""
+    lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InvalidRequest(f"a batch has as many rows in each column, not {lengths}")
-    return given
+    return columns
 
 
-def _check_dimensions(column: Any) -> None:
-    if column.ndim != 1:
-        raise InvalidRequest(f"a column has one dimension, and not {column.ndim}")
+def column_of(given: object) -> Any:
+    """A sequence as a list, a tuple or an array of one dimension; `InvalidRequest` where it is none."""
+    if isinstance(given, (list, tuple)):
+        return cast(Any, given)
+    if isinstance(given, np.ndarray):
+        array = cast(Any, given)
+        if array.ndim != 1:
+            raise InvalidRequest(f"a column has one dimension, and not {array.ndim}")
+        return array.tolist() if isinstance(array, np.ma.MaskedArray) else array  # what is masked becomes a None
+    column: Any = given
+    is_sequence = hasattr(column, "__len__") and hasattr(column, "__getitem__")
+    if not is_sequence or isinstance(given, (str, bytes, type, Mapping)):
+        raise InvalidRequest(f"a column is a sequence, not {str(column)[:80]!r}")
+    return list(column)
 
 
 def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
-    """The handles of accounts that are given as names, or as handles themselves in an array of integers.
+    """The handles of accounts, given as a column of names, or of handles themselves: an array of integers.
 
     Where a name is new, or there is none in a row, it is for `intern` to say. `InvalidAccount` names the row.
     """
-    column = _array(given)
-    if column is not None and column.dtype.kind in "iu":
-        return _checked_handles(column, len(funds.names))
-    names = _listed(given)
+    if isinstance(given, np.ndarray):
+        column = cast(Any, given)
+        if column.dtype.kind in "iu":
+            return _checked_handles(column, len(funds.names))
+        given = column.tolist()
+    names = cast(Sequence[Any], given)
     if len(names) < 2:  # itemgetter gives no tuple for one
         return intern(names)
     try:
@@ -104,10 +111,12 @@ def _checked_handles(given: Any, accounts: int) -> Column:
 
 def amounts_of(given: Any) -> Numbers:
     """The amounts as a column, or a list where one is wider than 63 bits. `InvalidAmount` names the first row of none."""
-    column = _array(given)
-    if column is not None and column.dtype.kind != "O":
-        return _amounts_of_array(column)
-    return _amounts_of_list(_listed(given))
+    if isinstance(given, np.ndarray):
+        column = cast(Any, given)
+        if column.dtype.kind != "O":
+            return _amounts_of_array(column)
+        given = column.tolist()
+    return _amounts_of_list(given)
 
 
 def _amounts_of_list(amounts: Sequence[Any]) -> Numbers:
@@ -134,20 +143,6 @@ def _amounts_of_array(given: Any) -> Numbers:
         row = int(np.argmax(given < 1))
         _check(row, int(given[row]))
     return given.tolist() if int(given.max()) > MACHINE_MAX else given.astype(np.int64)
-
-
-def _array(given: Any) -> Any:
-    """The array that was given, None where it was something else; what an array masks is a None in a list to us."""
-    if not isinstance(given, np.ndarray) or isinstance(given, np.ma.MaskedArray):
-        return None
-    _check_dimensions(cast(Any, given))
-    return cast(Any, given)
-
-
-def _listed(given: Any) -> Sequence[Any]:
-    if isinstance(given, (list, tuple)):
-        return cast(Sequence[Any], given)
-    return given.tolist() if isinstance(given, np.ndarray) else list(given)
 
 
 def _check(row: int, amount: object) -> int:

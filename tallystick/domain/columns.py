@@ -7,7 +7,7 @@ Up to 8 bytes a column is read as one of machine integers, beyond that as a list
 
 from collections.abc import Sequence
 from itertools import compress
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,9 @@ def as_numbers(values: Sequence[int]) -> Numbers:
 
 def plain_integer(value: object) -> object:
     """The value, as Python's where it is one of numpy's integers; numpy counts a span of time among them, and we do not."""
-    is_integer = isinstance(value, np.integer) and not isinstance(value, np.timedelta64)
-    return int(cast(int, value)) if is_integer else value
+    if isinstance(value, np.integer) and not isinstance(value, np.timedelta64):
+        return int(cast(Any, value))
+    return value
 
 
 def pack(values: Numbers) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tallystick.domain.batch_decisions import RefusedRow, decide_batch
+from tallystick.domain.batch_decisions import Refusal, decide_batch
 from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.books import Books
 from tallystick.domain.decisions import decide
@@ -29,7 +29,7 @@ def execute(books: Books, operations: Sequence[Operation], position: int, now: i
 
 def execute_batch(
     books: Books, request: BatchRequest, used: UsedIds, position: int
-) -> tuple[list[DomainEvent], tuple[RefusedRow, ...]]:
+) -> tuple[list[DomainEvent], Sequence[Refusal]]:
     """Does the rows of `request` that are not refused, the first standing at `position`; gives the events and the others."""
     accepted, refused = decide_batch(books, request, used)
     return (books.record_batch(accepted, position) if len(accepted) else []), refused

@@ -83,7 +83,7 @@ class TokenState:
 
     def balances(self) -> Iterator[tuple[str, Balance]]:
         """Every account with a cell above zero, in the order in which they were first named."""
-        for name, available, held in zip(self._names, self._available, self._held, strict=True):
+        for name, available, held in zip(self._names, self._available, self._held, strict=False):
             if available or held:
                 yield name, Balance(available, held, available + held)
 
@@ -224,7 +224,9 @@ class TokenState:
         """The index of the account's cell in the columns, made where it is new."""
         handle = self._handles.get(account)
         if handle is None:
-            handle = len(self._names)
+            handle = len(self._handles)
+            if len(self._names) > handle:  # somebody was interrupted here
+                del self._names[handle:], self._available[handle:], self._held[handle:]
             self._names.append(account)
             self._available.append(0)
             self._held.append(0)

@@ -91,10 +91,10 @@ class UsedIds(Protocol):
 
 def ids_of(given: Any) -> TransferIds:
     """A column of ids: ints from 0 to 2**128 - 1, UUIDs, or bytes of 16. `InvalidRequest` names the first row of none."""
-    if isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray):
+    if isinstance(given, np.ndarray):
         column = cast(Any, given)
-        if column.ndim != 1:
-            raise InvalidRequest(f"a column has one dimension, and not {column.ndim}")
+        if column.dtype.kind in "SV" and column.dtype.itemsize == ID_BYTES:  # a list would lose zeros at their ends
+            return TransferIds(np.frombuffer(column.tobytes(), dtype=">u8").reshape(-1, 2)[:, ::-1].astype(np.uint64))
         if column.dtype.kind in "iu" and not (column < 0).any():
             return TransferIds(np.column_stack((column.astype(np.uint64), np.zeros(len(column), dtype=np.uint64))))
         if column.dtype.kind not in "iuO" and len(column):
@@ -109,8 +109,9 @@ def ids_of(given: Any) -> TransferIds:
 
 
 def _number(row: int, id: object) -> int:
-    is_raw = isinstance(id, bytes) and len(id) == ID_BYTES
-    number = int.from_bytes(id, "big") if is_raw else plain_integer(getattr(id, "int", id))
+    number = plain_integer(getattr(id, "int", id))
+    if isinstance(id, bytes) and len(id) == ID_BYTES:
+        number = int.from_bytes(id, "big")
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= ID_MAX:
         return number
     raise InvalidRequest(f"an id is an int from 0 to 2**128 - 1, a UUID or 16 bytes, not {id!r}", row=row)

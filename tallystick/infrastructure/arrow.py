@@ -5,49 +5,59 @@ from typing import Any
 
 import numpy as np
 
+from tallystick.domain.batch_request import column_of
 from tallystick.domain.columns import Column
-from tallystick.domain.errors import InvalidAccount
+from tallystick.domain.errors import InvalidAccount, InvalidRequest
+
+
+def prepared(given: Any) -> Any:
+    """A column as a list, a tuple or an array; an Arrow column as that, but for names, whose distinct ones can be looked up.
+
+    `InvalidRequest` where it is no column, or one of what a batch has none of.
+    """
+    column: Any = given
+    arrow = _arrow(column)
+    if arrow is None:
+        return column_of(column.to_numpy() if hasattr(column, "to_numpy") else column)
+    types, kind = arrow.types, column.type
+    if types.is_string_view(kind):
+        return column.cast(arrow.string())
+    if _is_text(arrow, column) or types.is_dictionary(kind):
+        return column
+    if types.is_integer(kind) and not column.null_count:
+        return np.asarray(column)
+    if types.is_decimal(kind) and kind.scale == 0:
+        return [None if value is None else int(value) for value in column.to_pylist()]
+    if types.is_temporal(kind):
+        raise InvalidRequest(f"a column of {kind} holds neither accounts nor amounts nor ids")
+    return column.to_pylist()
 
 
 def encoded_names(given: Any) -> tuple[list[str], Column] | None:
     """The distinct names in an Arrow column of text and where in them each row's is; None where it is no such column."""
-    arrow: Any = sys.modules.get("pyarrow")
-    if arrow is None or not isinstance(given, (arrow.Array, arrow.ChunkedArray)):
-        return None
-    types = arrow.types
     column: Any = given
-    if types.is_string_view(column.type):
-        column = column.cast(arrow.string())
-    if types.is_integer(column.type):
-        _check_nulls(column)
-    if types.is_string(column.type) or types.is_large_string(column.type):
-        column = column.dictionary_encode()
-    if not types.is_dictionary(column.type):
+    arrow = _arrow(column)
+    if arrow is None:
         return None
+    if _is_text(arrow, column):
+        column = column.dictionary_encode()
     if isinstance(column, arrow.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
-    _check_nulls(column)
+    if column.null_count:
+        raise InvalidAccount("an account is a str, not null", row=int(np.argmax(np.array(column.is_null()))))
     places = column.indices.to_numpy(zero_copy_only=False)
     is_used = np.zeros(len(column.dictionary), dtype=np.bool_)
     is_used[places] = True
     return column.dictionary.filter(arrow.array(is_used)).to_pylist(), (np.cumsum(is_used) - 1)[places]
 
 
-def _check_nulls(column: Any) -> None:
-    if column.null_count:
-        row = int(np.argmax(np.array(column.is_null())))
-        raise InvalidAccount("an account is a str or a handle, not null", row=row)
+def _is_text(arrow: Any, column: Any) -> bool:
+    return arrow.types.is_string(column.type) or arrow.types.is_large_string(column.type)
 
 
-def plain_column(given: Any) -> Any:
-    """A column of another library as numpy's, or as a list where numpy has nothing like it; what else there is as it is."""
+def _arrow(column: Any) -> Any:
+    """pyarrow, where it is wholly imported and the column is one of its own."""
     arrow: Any = sys.modules.get("pyarrow")
-    if arrow is not None and isinstance(given, (arrow.Array, arrow.ChunkedArray)):
-        column: Any = given
-        if arrow.types.is_integer(column.type) and not column.null_count:
-            return column.to_numpy() if isinstance(column, arrow.ChunkedArray) else column.to_numpy(zero_copy_only=False)
-        if arrow.types.is_decimal(column.type) and column.type.scale == 0:
-            return [None if value is None else int(value) for value in column.to_pylist()]
-        return column.to_pylist()
-    other: Any = given
-    return other.to_numpy() if hasattr(other, "to_numpy") else other
+    kinds = [getattr(arrow, name, None) for name in ("Array", "ChunkedArray")]
+    is_whole = None not in kinds and hasattr(arrow, "types")
+    return arrow if is_whole and any(isinstance(column, kind) for kind in kinds if kind is not None) else None

@@ -27,9 +27,10 @@ class BatchReceipt(msgspec.Struct, frozen=True):
 
 def make_batch_receipt(batch: CommittedBatch) -> BatchReceipt:
     """The receipt of what became of a batch."""
+    refused = tuple(refusal.refused_row() for refusal in batch.refused)
     if batch.committed is None:
-        return BatchReceipt(batch.position, 0, batch.refused)
+        return BatchReceipt(batch.position, 0, refused)
     row, events = batch.committed
     rows = positions_of(events[0])  # the batch itself, before the fragments that carried it
     ids = range(row.first_position, row.first_position + rows)
-    return BatchReceipt(batch.position, rows, batch.refused, ids, from_microseconds(row.recorded_at))
+    return BatchReceipt(batch.position, rows, refused, ids, from_microseconds(row.recorded_at))

@@ -14,7 +14,7 @@ from tallystick.domain.errors import InvalidAccount, InvalidRequest, TokenNotFou
 from tallystick.domain.memo import check_memo
 from tallystick.domain.token_state import TokenState
 from tallystick.domain.transfer_ids import ids_of
-from tallystick.infrastructure.arrow import encoded_names, plain_column
+from tallystick.infrastructure.arrow import encoded_names, prepared
 from tallystick.infrastructure.batch_receipt import BatchReceipt, make_batch_receipt
 from tallystick.infrastructure.committer import Committer
 from tallystick.infrastructure.reading import Reading
@@ -34,7 +34,7 @@ class Batching(Reading):
         Raises `TokenNotFound`, and `InvalidAccount` or `MeaninglessCell`, which name the row.
         """
         self._check_open()
-        given = check_rows(names=names)["names"]
+        given = prepared(names)
         funds = self._registered(token)
         handles = self._handles(given, funds)
         with self._committer.reading():
@@ -59,7 +59,7 @@ class Batching(Reading):
         What the books refuse (`InsufficientFunds`, `DuplicateTransferId`) refuses it too, or with `on_refusal` "skip" that
         row alone. Raises also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
         """
-        columns = check_rows(senders=senders, receivers=receivers, amounts=amounts, ids=ids)
+        columns = _prepared(senders=senders, receivers=receivers, amounts=amounts, ids=ids)
         return self._do(token, columns, "senders", "receivers", memo, idempotency_key, on_refusal)
 
     def mint_many(
@@ -73,7 +73,7 @@ class Batching(Reading):
         on_refusal: OnRefusal = "abort",
     ) -> BatchReceipt:
         """Mints `amounts[row]` to `accounts[row]`; as `transfer_many`, but rows are refused for `SupplyExhausted`."""
-        columns = check_rows(accounts=accounts, amounts=amounts, ids=ids)
+        columns = _prepared(accounts=accounts, amounts=amounts, ids=ids)
         return self._do(token, columns, None, "accounts", memo, idempotency_key, on_refusal)
 
     def burn_many(
@@ -87,7 +87,7 @@ class Batching(Reading):
         on_refusal: OnRefusal = "abort",
     ) -> BatchReceipt:
         """Burns `amounts[row]` of `accounts[row]`; as `transfer_many`."""
-        columns = check_rows(accounts=accounts, amounts=amounts, ids=ids)
+        columns = _prepared(accounts=accounts, amounts=amounts, ids=ids)
         return self._do(token, columns, "accounts", None, memo, idempotency_key, on_refusal)
 
     def _do(
@@ -102,7 +102,7 @@ class Batching(Reading):
     ) -> BatchReceipt:
         """Does the rows of `columns`, in which accounts stand under the names `givers` and `takers`."""
         self._check_open()
-        if on_refusal not in ("abort", "skip"):
+        if not isinstance(on_refusal, str) or on_refusal not in ("abort", "skip"):
             raise InvalidRequest(f"on a refusal a batch is to abort or skip, not {on_refusal!r}")
         check_memo(memo)
         request = make_request(idempotency_key, None)
@@ -114,9 +114,9 @@ class Batching(Reading):
             token,
             None if givers is None else self._handles(columns[givers], funds),
             None if takers is None else self._handles(columns[takers], funds),
-            amounts_of(plain_column(columns["amounts"])),
+            amounts_of(columns["amounts"]),
             memo,
-            ids_of(plain_column(columns["ids"])) if "ids" in columns else None,
+            ids_of(columns["ids"]) if "ids" in columns else None,
             on_refusal == "skip",
         )
         return make_batch_receipt(self._committer.commit_batch(batch, request))
@@ -132,7 +132,7 @@ class Batching(Reading):
     def _handles(self, given: Any, funds: TokenState) -> Column:
         encoded = encoded_names(given)
         if encoded is None:
-            return handles_of(plain_column(given), funds, lambda names: self._intern(funds.token.code, names))
+            return handles_of(given, funds, lambda names: self._intern(funds.token.code, names))
         names, places = encoded
         try:
             return self._handles(names, funds)[places]
@@ -142,3 +142,9 @@ class Batching(Reading):
     def _intern(self, token: str, names: Sequence[Any]) -> Column:
         with self._committer.reading():
             return interned(self._books.funds(token), names)
+
+
+def _prepared(ids: Any = None, **columns: Any) -> dict[str, Any]:
+    """The columns as they will be read, by what they are called; `InvalidRequest` where they are none or of unequal lengths."""
+    given = columns if ids is None else {**columns, "ids": ids}
+    return check_rows({name: prepared(column) for name, column in given.items()})

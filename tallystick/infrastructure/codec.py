@@ -55,6 +55,8 @@ class Row(NamedTuple):
 
 
 _BATCH_MARK = b'Many",'  # stands in the tags of all batches, and at most by chance elsewhere
+_FOREIGN_MARK = b'"Foreign"'
+_ESCAPE = rb"\u"  # as which another writer might have written a letter of a tag
 _length = Struct(">Q").pack
 _encode = msgspec.json.Encoder().encode
 _decode_events = msgspec.json.Decoder(list[JournalEvent]).decode
@@ -69,7 +71,12 @@ def encode_events(events: Sequence[JournalEvent]) -> bytes:
 
 def may_hold_batches(body: bytes) -> bool:
     """False where no batch is among a row's events; true where one is, or a text looks like its tag."""
-    return _BATCH_MARK in body
+    return _BATCH_MARK in body or _ESCAPE in body
+
+
+def may_hold_foreign(body: bytes) -> bool:
+    """The same for somebody else's events."""
+    return _FOREIGN_MARK in body or _ESCAPE in body
 
 
 def count_positions(events: Sequence[JournalEvent], body: bytes) -> int:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, cast
 
 from tallystick.domain.batch import numbered
-from tallystick.domain.batch_decisions import RefusedRow
+from tallystick.domain.batch_decisions import Refusal
 from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.books import Books
 from tallystick.domain.curve import CurveMaker
@@ -21,6 +21,7 @@ from tallystick.domain.errors import (
     CorruptJournal,
     DuplicateIdempotencyKey,
     IdempotencyMismatch,
+    LedgerClosed,
     LedgerError,
     OutcomeUnknown,
     StorageError,
@@ -41,6 +42,7 @@ from tallystick.infrastructure.codec import (
     encode_events,
     make_row,
     may_hold_batches,
+    may_hold_foreign,
 )
 from tallystick.infrastructure.contract_shelf import ContractShelf
 from tallystick.infrastructure.contract_snapshots import Anchor
@@ -83,7 +85,7 @@ class CommittedBatch(NamedTuple):
     """
 
     committed: Committed | None
-    refused: tuple[RefusedRow, ...]
+    refused: Sequence[Refusal]
     position: int
 
 
@@ -108,6 +110,7 @@ class Committer:
         self.new_hold_id = new_hold_id
         self._clock = clock
         self._lock = threading.RLock()
+        self._closed = False
         self._transfer_ids = TransferIdIndex()
         self._reset()
 
@@ -127,6 +130,7 @@ class Committer:
     def close(self) -> None:
         """Puts the contracts in memory on the shelf, and waits until they are there."""
         with self._lock:
+            self._closed = True
             self._shelf.close(self.books.contracts.in_memory())
             self._transfer_ids.close()
 
@@ -169,7 +173,7 @@ class Committer:
 
     def commit_batch(self, batch: BatchRequest, request: Request | None = None) -> CommittedBatch:
         """The same for the rows of a batch that are not refused."""
-        refused: tuple[RefusedRow, ...] = ()
+        refused: Sequence[Refusal] = ()
 
         def execute_rows(position: int, now: int) -> Sequence[DomainEvent]:
             nonlocal refused
@@ -182,6 +186,8 @@ class Committer:
 
     def _commit(self, execute: Execute, request: Request | None) -> Committed | None:
         with self._lock:
+            if self._closed:
+                raise LedgerClosed("the ledger was closed")
             try:
                 with self.journal.writing() as head:
                     if self._behind or head != self._head:
@@ -276,7 +282,7 @@ class Committer:
             raise CorruptJournal("its digest does not fit", position=position)
         events = decode_events(row)
         try:
-            if b'"Foreign"' in row.body:
+            if may_hold_foreign(row.body):
                 events = self._apply_own(events, position)
             else:
                 self.books.apply_commit(cast(list[DomainEvent], events), position)

@@ -1,10 +1,12 @@
 """The transfer ids that a journal holds, so that none is used twice. Derived from its rows, which are the truth.
 
 Ids made in the order of time are only compared with the largest so far. All are kept in a set of pairs of words that can be
-searched when an id comes that is not above that: the lower half of an id, and both halves mixed, so that the keys are spread
-evenly whatever the ids are like. The pair gives back the id, so what is found is the id itself and no likeness of it.
+searched when an id comes that is not above that: the lower half of an id, and both halves mixed with a number drawn by
+chance, so that the keys are spread evenly whatever ids somebody chooses. The pair gives back the id, so what is found is the
+id itself and no likeness of it.
 """
 
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ class TransferIdIndex:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.largest = -1
+        self._seed = np.uint64(secrets.randbits(64))
         self._runs = SortedRuns(folder)
 
     def note(self, events: Iterable[object]) -> None:
@@ -32,20 +35,20 @@ class TransferIdIndex:
     def add(self, ids: TransferIds) -> None:
         """Adds ids."""
         self.largest = max(self.largest, ids.largest)
-        self._runs.add(*_pairs(ids))
+        self._runs.add(*_pairs(ids, self._seed))
 
     def used(self, ids: TransferIds) -> Rows:
         """Which of `ids` were added."""
-        return self._runs.has(*_pairs(ids))
+        return self._runs.has(*_pairs(ids, self._seed))
 
     def close(self) -> None:
         """Gives up what lies on disk."""
         self._runs.close()
 
 
-def _pairs(ids: TransferIds) -> tuple[Words, Words]:
+def _pairs(ids: TransferIds, seed: np.uint64) -> tuple[Words, Words]:
     """Keys that are spread evenly, and the lower halves, which with the key give the upper ones."""
-    mixed = ids.lower + np.uint64(0x9E3779B97F4A7C15)  # the finalizer of SplitMix64, which is one to one
+    mixed = ids.lower + seed  # then the finalizer of SplitMix64, which is one to one
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31)) ^ ids.upper, ids.lower.copy()
