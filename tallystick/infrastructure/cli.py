@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import tallystick
-from tallystick.domain.errors import IntegrityError, InvalidURL, LedgerError, StorageError
+from tallystick.domain.errors import IntegrityError, InvalidURL, LedgerError, Refused, StorageError
 from tallystick.domain.token import Token
 from tallystick.infrastructure import report
 from tallystick.infrastructure.audit import AuditReport
@@ -26,6 +26,7 @@ from tallystick.infrastructure.demo import run_demo
 from tallystick.infrastructure.import_allocations import import_allocations
 from tallystick.infrastructure.import_erc20 import import_erc20
 from tallystick.infrastructure.import_tea_state import import_tea_state
+from tallystick.infrastructure.import_transfers import import_transfers
 from tallystick.infrastructure.importing import ImportReport
 from tallystick.infrastructure.ledger import Ledger
 from tallystick.projections.balances import Balances
@@ -36,6 +37,7 @@ from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transactions
 
 FINE, DIFFERENCE, USAGE, STORAGE, INTEGRITY = range(5)
+REFUSED_SHOWN = 5
 
 PROJECTIONS: dict[str, Callable[[], Projection]] = {
     kind.name: kind for kind in (Balances, SupplyReserves, ShadowSpaces, Fragments, Transactions)
@@ -52,6 +54,7 @@ URL = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 TokenCode = Annotated[str | None, typer.Argument(help="Only this token.", show_default=False)]
 ReadableFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+Counter = Callable[[str], Callable[[int], None]]  # shows what is done to rows, and is then told how many are
 
 
 def main() -> None:
@@ -93,7 +96,7 @@ def demo(url: URL = None) -> None:
 @import_app.command("erc20")
 def import_erc20_command(file: ReadableFile, url: URL = None, json: Json = False) -> None:
     """ERC-20 transfers, one JSON object a line; missing opening balances are minted."""
-    _import(url, json, lambda ledger, progress: import_erc20(ledger, file, progress))
+    _import(url, json, lambda ledger, counter: import_erc20(ledger, file, counter("importing")))
 
 
 @import_app.command("allocations")
@@ -105,13 +108,40 @@ def import_allocations_command(
     json: Json = False,
 ) -> None:
     """Allocations to mint, a CSV file with the columns safe_address and tokens."""
-    _import(url, json, lambda ledger, progress: import_allocations(ledger, file, token, max_supply, progress))
+    _import(url, json, lambda ledger, counter: import_allocations(ledger, file, token, max_supply, counter("importing")))
 
 
 @import_app.command("tea-state")
 def import_tea_state_command(file: ReadableFile, url: URL = None, json: Json = False) -> None:
     """An older state of balances, deposits and bonding reserves, a JSON file, as one commit."""
-    _import(url, json, lambda ledger, progress: import_tea_state(ledger, file, progress))
+    _import(url, json, lambda ledger, counter: import_tea_state(ledger, file, counter("importing")))
+
+
+@import_app.command("transfers")
+def import_transfers_command(
+    file: ReadableFile,
+    token: Annotated[str | None, typer.Option(help="The token of all rows.", show_default=False)] = None,
+    max_supply: Annotated[
+        int | None, typer.Option(help="Register tokens that are not there with this.", show_default=False)
+    ] = None,
+    skip_refused: Annotated[bool, typer.Option("--skip-refused", help="Pass over rows that the books refuse.")] = False,
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """Transfers, mints and burns, CSV or Parquet with the columns token, sender, receiver, amount, and perhaps id and memo."""
+    first: list[Refused] = []
+
+    def note(refused: Refused) -> None:
+        if len(first) < REFUSED_SHOWN:
+            first.append(refused)
+
+    def run(ledger: Ledger, counter: Counter) -> ImportReport:
+        checked, done = counter("checking"), counter("importing")
+        return import_transfers(ledger, file, token, max_supply, note if skip_refused else None, done, checked)
+
+    _import(url, json, run)
+    for refused in first:
+        _errors().print(f"{refused.code}: {refused}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -238,18 +268,24 @@ def _tokens(ledger: Ledger, token: str | None) -> list[Token]:
     return ledger.tokens() if token is None else [ledger.token(token)]
 
 
-def _import(url: str | None, json: bool, run: Callable[[Ledger, Callable[[int], None]], ImportReport]) -> None:
-    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def _import(url: str | None, json: bool, run: Callable[[Ledger, Counter], ImportReport]) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with _open(url, create=True) as ledger, Progress(*columns, console=_errors(), transient=True) as progress:
-        task = progress.add_task("rows", total=None)
-        found = run(ledger, lambda rows: progress.update(task, completed=rows))
+        found = run(ledger, lambda description: _counter(progress, description))
         position = ledger.verify().position
     record: dict[str, Any] = {**{name: getattr(found, name) for name in found.__struct_fields__}, "position": position}
     if found.skipped:
         _errors().print(f"{found.skipped} rows move nothing and were skipped")
     if found.openings:
         _errors().print(f"{found.openings} senders had less than they sent: the difference was minted as an opening balance")
+    if found.refused:
+        _errors().print(f"{found.refused} rows are refused by the books and were passed over")
     report.print_json(record) if json else report.print_records(_output(), [record])
+
+
+def _counter(progress: Progress, description: str) -> Callable[[int], None]:
+    task = progress.add_task(description, total=None, visible=False)
+    return lambda rows: progress.update(task, completed=rows, visible=True)
 
 
 def _print(records: list[report.Record], tokens: list[Token], json: bool) -> None:

@@ -24,7 +24,8 @@ Progress = Callable[[int], None]
 
 
 class ImportReport(msgspec.Struct):
-    """What an import did. `rows` were read, `skipped` moved nothing; `batches_before` of `batches` were there already.
+    """What an import did. `rows` were read, `skipped` moved nothing, `refused` were passed over because the books did not
+    allow them; `batches_before` of `batches` were there already.
 
     The other counts are of the whole file, whether a row was recorded by this run or by one before it; `openings` are only
     those of this run.
@@ -36,6 +37,7 @@ class ImportReport(msgspec.Struct):
     mints: int = 0
     burns: int = 0
     skipped: int = 0
+    refused: int = 0
     openings: int = 0
     batches: int = 0
     batches_before: int = 0
