@@ -300,3 +300,12 @@ class AppMachine(TransactingMachine):
 
 TestApps = AppMachine.TestCase
 TestApps.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+
+
+def test_a_purchase_that_brings_less_by_now_does_not_refuse_what_follows() -> None:
+    machine = AppMachine()
+    machine.begin()
+    machine.transact_in_a_race(0, [(None, ("buy", "GlobalToken", "alice", 29_037, 1), "")], [], 0)
+    plan = [(None, ("buy", "GlobalToken", "bob", 87_330, 1), ""), (None, ("distribute_income", "GlobalToken"), "savepoint")]
+    machine.transact_in_a_race(1, plan, [(None, ("buy", "GlobalToken", "alice", 80_956_406_666, 10**6), "savepoint")], 1)
+    machine.teardown()

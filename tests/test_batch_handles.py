@@ -192,3 +192,16 @@ def test_threads_that_ask_for_handles_of_new_names_at_once(ledger: Ledger, token
     assert len(set(handles.values())) == len(handles)
     assert ledger.balance(token, "alice").total == 0
     assert ledger.audit().ok
+
+
+def test_a_handle_that_was_half_given(ledger: Ledger) -> None:
+    """Interrupted between the name and the columns, which no caller can see or cause at will."""
+    before = ledger.accounts("PLN", ["alice", "bob"])
+    funds = ledger._books.funds("PLN")
+    funds._names.append("carol")
+    assert ledger.balances("PLN") == {}
+    assert ledger.accounts("PLN", ["dave", "carol"]).tolist() == [2, 3]
+    ledger.mint_many("PLN", ["dave", "carol", "eve"], [1, 2, 3])
+    ledger._committer._reset()
+    assert ledger.accounts("PLN", ["alice", "bob", "dave", "carol", "eve"]).tolist() == [*before.tolist(), 2, 3, 4]
+    assert {name: balance.total for name, balance in ledger.balances("PLN").items()} == {"dave": 1, "carol": 2, "eve": 3}

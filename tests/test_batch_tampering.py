@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from eventsourcing.persistence import PersistenceError
 
-from tallystick import Balances, CorruptJournal, Fragments, Ledger, LedgerError, SupplyReserves, Transactions
+from tallystick import (
+    Balances,
+    CorruptJournal,
+    DuplicateTransferId,
+    Fragments,
+    Ledger,
+    LedgerError,
+    SupplyReserves,
+    Transactions,
+)
 from tallystick.domain.batch import positions_of
 from tallystick.domain.events import (
     BurnedMany,
@@ -223,3 +232,18 @@ def test_a_name_with_two_numbers(tmp_path: Path, events: list[Any]) -> None:
             complete = True
         assert not ledger.audit().ok
         assert complete
+
+
+def test_a_tag_with_an_escaped_letter_is_a_batch_all_the_same(tmp_path: Path) -> None:
+    path = write(tmp_path, [PLAIN])
+    with closing(SQLiteJournal(path)) as journal, journal.writing() as head:
+        body = encode_events([MINTED]).replace(b"MintedMany", b"Minted\\u004dany")
+        row = make_row(head.digest, head.position + 1, head.recorded_at, (), (2,), body)
+        journal.append(row, [StreamEntry("T", 2, 3, row.first_position)])
+    with Ledger.open(path) as ledger:
+        assert ledger.balance("T", "b").total == 6
+        assert ledger.transaction(3).minted_amount == 6
+        assert ledger.replay(Balances()).state["T"]["available"] == {"a": 5, "b": 6}
+        with pytest.raises(DuplicateTransferId):
+            ledger.mint_many("T", ["a"], [1], ids=[1])
+        assert ledger.audit().ok

@@ -1,8 +1,11 @@
 """Batches mean their rows one after another: what they move, what they refuse, and how that stands in the journal."""
 
 import random
+import sys
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -26,10 +29,12 @@ from tallystick import (
     Fragments,
     InsufficientFunds,
     Ledger,
+    LedgerClosed,
     SupplyExhausted,
     Token,
     Transactions,
 )
+from tallystick.domain import batch_fragmentation
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 H = 2**62
@@ -238,3 +243,30 @@ def test_nothing_is_a_batch_too(ledger: Ledger, token: str) -> None:
         assert list(receipt.transaction_ids) == []
     assert ledger.accounts(token, []).tolist() == []
     assert ledger.verify().position == position
+
+
+def test_ids_of_fragments_stay_below_the_next_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_fragmentation, "IDS_PER_EVENT", 2)
+    with Ledger.open("memory:") as ledger:
+        ledger.register_token(Token("USD", unit=1))
+        for rows in (1, 2, 3, 5, 8, 40):
+            receipt = ledger.mint_many("USD", ["alice"] * rows, [7] * rows)
+            receipt = ledger.transfer_many("USD", ["alice"] * rows, ["bob"] * rows, [6] * rows)
+            assert max(fragment.id for fragment in ledger.fragments("USD", "bob")) < 2 * (receipt.position + 1)
+        assert ledger.audit().ok
+
+
+def test_the_ledger_is_closed_to_who_was_late(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "books.db")
+    ledger.register_token(Token("USD"))
+    ledger._committer.close()  # as another thread sees it in the middle of closing
+    with pytest.raises(LedgerClosed):
+        ledger.mint_many("USD", ["alice"], [1], ids=[1])
+    ledger.close()
+
+
+def test_a_library_that_is_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", ModuleType("pyarrow"))
+    with Ledger.open("memory:") as ledger:
+        ledger.register_token(Token("USD"))
+        assert ledger.mint_many("USD", ["alice"], [1]).accepted == 1

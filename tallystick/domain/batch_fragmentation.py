@@ -113,7 +113,7 @@ class _Carrier:
     def events(self) -> Iterator[DomainEvent]:
         """The events; so many that the ids stay below those of the position after them."""
         token, count = self._fragments.token, len(self._amounts)
-        parts = min(count, max(1, -(-count // IDS_PER_EVENT) - len(self._request) - 1))
+        parts = min(count, max(1, -(-count // IDS_PER_EVENT) - len(self._request)))
         for part in range(parts):
             start, stop = part * count // parts, (part + 1) * count // parts
             amounts, owners = self._amounts[start:stop], self._numbers(self._owners[start:stop])

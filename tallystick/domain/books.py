@@ -63,6 +63,7 @@ class Books:
         self._shelf = shelf
         self._contracts_in_memory = contracts_in_memory
         self.generation = 0
+        self.commits = 0
         self.contracts = Contracts(None, 1, {})
         self._tokens: dict[str, TokenState] = {}
         self._former_names: dict[str, Sequence[str]] = {}
@@ -245,6 +246,7 @@ class Books:
 
     def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""
+        self.commits += 1
         self._holds.forget()
         self._burnt_fragments.forget()
         self.contracts.forget()

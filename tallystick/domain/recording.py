@@ -12,7 +12,7 @@ from typing import Protocol
 from tallystick.domain.books import Books
 from tallystick.domain.decisions import decide
 from tallystick.domain.draft import Draft, DraftFunds
-from tallystick.domain.errors import InvalidRequest, NotFound, Refused, TransactionClosed
+from tallystick.domain.errors import Conflict, InvalidRequest, NotFound, Refused, TransactionClosed
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.money import Purse
 from tallystick.domain.operations import Operation
@@ -50,6 +50,7 @@ class Recording:
 
     def _begin(self) -> None:
         self._draft = Draft(self._books)
+        self._commits = self._books.commits
         self._now = 0  # what depends on the time asks for it first
         self._operations: list[Operation] = []
         self._log: list[DomainEvent | tuple[Purse, int | None]] = []
@@ -108,7 +109,30 @@ class Recording:
         with self._reading:
             self._surroundings.catch_up()
             self._now = self._surroundings.now()
-            return decide(self._draft, operation, self._now)
+            try:
+                return decide(self._draft, operation, self._now)
+            except (Refused, NotFound, InvalidRequest):
+                if self._commits == self._books.commits:
+                    raise
+                return decide(self._drafted_anew(), operation, self._now)
+
+    def _drafted_anew(self) -> Draft:
+        """What the plan so far makes of the books as others left them: trades in it may bring less than the block was told.
+
+        `Conflict` where it cannot be done any more, which is why an operation is refused then.
+        """
+        draft = Draft(self._books)
+        for operation in self._operations:
+            try:
+                events = decide(draft, operation, self._now)
+            except (Refused, NotFound, InvalidRequest) as error:
+                raise Conflict(subject="what was planned before", told="possible", now=f"not: {error}") from error
+            for event in events:
+                draft.apply(event)
+        for purse in self._purses:
+            if not purse.void:
+                draft.funds(purse.token).claimed[purse.owner] += purse.remaining
+        return draft
 
     def _undo(self, operations: int, log: int, purses: int) -> None:
         del self._operations[operations:]
