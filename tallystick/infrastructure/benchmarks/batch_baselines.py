@@ -11,11 +11,9 @@ import numpy as np
 
 from tallystick.domain.columns import listed
 from tallystick.domain.errors import InsufficientFunds
-from tallystick.infrastructure.benchmarks.bare import SAME_BYTES, BareTable, last_commits
+from tallystick.infrastructure.benchmarks.bare import BareTable, last_commits
 from tallystick.infrastructure.benchmarks.batch_books import BatchBooks, Prepare, Rows
 from tallystick.infrastructure.benchmarks.timing import Baseline, Work
-
-__all__ = ["COLUMNS", "ONE_BY_ONE", "ROW_BY_ROW", "SAME_BYTES", "Columns", "OneByOne", "RowByRow", "SameBytes"]
 
 ROW_BY_ROW = Baseline(
     "SQLite, a row a transfer",

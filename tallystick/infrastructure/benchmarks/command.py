@@ -6,12 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tallystick.domain.errors import InvalidRequest
 from tallystick.infrastructure.benchmarks.plot import check_plot, plot
 from tallystick.infrastructure.benchmarks.presentation import in_short, print_list, print_measured, record
 from tallystick.infrastructure.benchmarks.suite import AGE, chosen, run
 from tallystick.infrastructure.benchmarks.workload import QUICK, Settings
 
-WIDTH = 160
+WIDTH = 200
 
 
 def list_workloads(output: Console, only: Sequence[str]) -> None:
@@ -31,8 +32,14 @@ def measure(
     json: Path | None,
     plot_file: Path | None,
 ) -> None:
-    """Measures the workloads of these names, or all. Raises `InvalidRequest` where a name is unknown or no plot can be made."""
+    """Measures the workloads of these names, or all.
+
+    Raises `InvalidRequest` before anything is measured where a name is unknown, or a file or the plot cannot be made.
+    """
     workloads = chosen(only)
+    for file in (json, plot_file):
+        if file is not None and not file.parent.is_dir():
+            raise InvalidRequest(f"there is no folder {str(file.parent)!r} to write {file.name!r} into")
     if plot_file is not None:
         check_plot(plot_file, workloads)
     scale = QUICK if quick else 1

@@ -28,7 +28,7 @@ def check_plot(path: Path, workloads: Sequence[Workload]) -> None:
 
 
 def plot(path: Path, figures: Sequence[Figure]) -> None:
-    """Writes one panel for each axis that was measured; the ledger's lines are whole, the baselines' dashed."""
+    """Writes one panel for each axis that was measured; the ledger's lines are broad, the baselines' dashed."""
     drawn = {axis: _lines(figures, axis) for axis in get_args(Axis)}
     measured = {axis: found for axis, found in drawn.items() if any(found)}
     names = {name for found in measured.values() for lines in found for name in lines}
@@ -37,8 +37,8 @@ def plot(path: Path, figures: Sequence[Figure]) -> None:
         1, len(measured), figsize=(6 * len(measured), 5), sharey=True, squeeze=False, layout="constrained"
     )
     for panel, (axis, (ours, theirs)) in zip(axes[0], measured.items(), strict=True):
-        _draw(panel, ours, "-", colours)
-        _draw(panel, theirs, "--", colours)
+        _draw(panel, ours, "-", 2.5, colours)
+        _draw(panel, theirs, "--", 1.0, colours)
         panel.set(xscale="log", yscale="log", xlabel=axis)
         panel.grid(visible=True, which="major", alpha=0.3)
     axes[0][0].set_ylabel("microseconds a transfer")
@@ -60,10 +60,10 @@ def _lines(figures: Sequence[Figure], axis: Axis) -> tuple[Lines, Lines]:
     return ours, theirs
 
 
-def _draw(panel: Any, lines: Lines, style: str, colours: dict[str, str]) -> None:
+def _draw(panel: Any, lines: Lines, style: str, width: float, colours: dict[str, str]) -> None:
     for name, points in lines.items():
         places = sorted(points)
-        panel.plot(places, [points[at] for at in places], style, marker=".", color=colours[name], label=name)
+        panel.plot(places, [points[at] for at in places], style, linewidth=width, marker=".", color=colours[name], label=name)
 
 
 def _matplotlib() -> Any:
