@@ -16,8 +16,6 @@ from tallystick.infrastructure.benchmarks.timing import Figure, Space
 from tallystick.infrastructure.benchmarks.umadb_server import UMADB, why_absent
 from tallystick.infrastructure.benchmarks.workload import Settings, Workload
 
-AGE = 100_000_000
-
 WORKLOADS = (
     *transactions.WORKLOADS,
     *batches.WORKLOADS,

@@ -7,6 +7,7 @@ from pathlib import Path
 from tallystick.infrastructure.benchmarks.timing import Baseline, Figure, Space
 
 QUICK = 20
+AGE = 100_000_000
 
 
 @dataclass(frozen=True)
