@@ -13,7 +13,7 @@ help:
 	@echo "make demo    a marketplace day on a new ledger, replayed and audited"
 	@echo "make test    the tests"
 	@echo "make check   formatting, lint, types, the order of imports, and the tests with coverage"
-	@echo "make bench   the benchmarks, each with its baseline"
+	@echo "make bench   the benchmarks, each figure with its baselines"
 	@echo "make lock    requirements.lock anew"
 
 $(READY): requirements.lock pyproject.toml
@@ -46,7 +46,7 @@ coverage: $(READY)
 check: lint coverage
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/tallystick bench
 
 lock:
 	@test -n "$(PYTHON)" || { echo "Tallystick needs Python 3.11 or newer: no such python3 was found" >&2; exit 1; }

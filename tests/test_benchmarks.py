@@ -1,20 +1,70 @@
-"""The benchmarks run, and every figure has its baseline; no figure is asserted, for machines differ."""
+"""The benchmarks run, and every figure has its baselines; no figure is asserted, for machines differ."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+
+def bench(*arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs `tallystick bench`, after the statements `before`."""
+    code = f"import sys; {before}\nfrom tallystick.__main__ import main\nsys.argv[0] = 'tallystick'; main()"
+    command = [sys.executable, "-c", code, "bench", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
 
 def test_the_benchmarks_run(tmp_path: Path) -> None:
-    figures = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--runs", "1", "--folder", tmp_path, "--json", figures]
-    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    measured, written = tmp_path / "measured", tmp_path / "written"
+    measured.mkdir()
+    written.mkdir()
+    figures, plot = written / "figures.json", written / "plot.svg"
+    done = bench("--quick", "--runs", 1, "--age", 200_000, "--folder", measured, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
-    results = json.loads(figures.read_text())
-    assert len(results) == 27
-    for result in results:
-        assert min(result["rates"]) > 0
-        assert min(result["baseline_rates"]) > 0
-        assert result["name"] in done.stdout
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["figures.json"]
+    found = json.loads(figures.read_text())
+    assert len(found["figures"]) == 78
+    for figure in found["figures"]:
+        assert figure["baselines"], figure["name"]
+        for rates in (figure["rates"], *(baseline["rates"] for baseline in figure["baselines"])):
+            assert len(rates) == 1
+            assert min(rates) > 0
+        assert figure["name"] in done.stdout
+    assert len(found["spaces"]) == 8
+    assert min(space["bytes"] for space in found["spaces"]) > 0
+    drawn = plot.read_text()
+    assert drawn.startswith("<?xml")
+    for axis in ("rows a batch", "accounts", "events in the journal"):
+        assert f"<!-- {axis} -->" in drawn
+    assert list(measured.iterdir()) == []
+
+
+def test_what_there_is_to_measure() -> None:
+    done = bench("--list")
+    assert done.returncode == 0, done.stderr
+    for name in ("single", "batch-lists", "space", "bare insert of the same bytes", "UmaDB"):
+        assert name in done.stdout
+    assert "income" not in bench("--list", "--only", "space").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "before", "verdict"),
+    [
+        (["--only", "nonsense"], "", "there is no workload 'nonsense'"),
+        (["--plot", "plot.txt"], "", "ends in .svg or .png"),
+        (["--plot", "plot.svg", "--only", "single"], "", "nothing that goes into a plot"),
+        (["--plot", "plot.svg"], "sys.modules['matplotlib'] = None", 'pip install "tallystick[bench]"'),
+        (["--json", "nowhere/figures.json"], "", "there is no folder 'nowhere'"),
+        (["--runs", "0"], "", "--runs"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_measured(arguments: list[str], before: str, verdict: str) -> None:
+    done = bench(*arguments, before=before)
+    assert done.returncode == 2
+    assert verdict in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_command_that_measures_nothing_imports_no_benchmarks() -> None:
+    code = "import sys, tallystick.infrastructure.cli; print([name for name in sys.modules if 'benchmarks' in name])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

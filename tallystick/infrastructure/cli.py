@@ -93,6 +93,26 @@ def demo(url: URL = None) -> None:
     raise typer.Exit(FINE if same else DIFFERENCE)
 
 
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(help="This workload; again for another.", show_default=False)] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A twentieth of every size, to see that it works.")] = False,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of each, after one to warm up.")] = 7,
+    age: Annotated[int | None, typer.Option(min=0, help="How many transfers an old journal has.", show_default=False)] = None,
+    folder: Annotated[Path, typer.Option(exists=True, file_okay=False, help="A folder on the disk to be measured.")] = Path(),
+    json: Annotated[Path | None, typer.Option(help="A file for the figures.", show_default=False)] = None,
+    plot: Annotated[Path | None, typer.Option(help="A file for the plot, .svg or .png.", show_default=False)] = None,
+    what: Annotated[bool, typer.Option("--list", help="What is measured, and what it is compared with.")] = False,
+) -> None:
+    """Measure this machine: each figure beside baselines in the same run."""
+    from tallystick.infrastructure.benchmarks.command import list_workloads, measure  # not for every command to import
+
+    if what:
+        list_workloads(_output(), only or [])
+    else:
+        measure(_output(), _errors(), only or [], quick=quick, runs=runs, age=age, folder=folder, json=json, plot_file=plot)
+
+
 @import_app.command("erc20")
 def import_erc20_command(file: ReadableFile, url: URL = None, json: Json = False) -> None:
     """ERC-20 transfers, one JSON object a line; missing opening balances are minted."""

@@ -5,15 +5,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bare import BareTable, read_and_hash
-from benchmarks.timing import Result, compare
-from tallystick import Ledger
 from tallystick.domain import scaling
 from tallystick.domain.scaling import ScaledValues
+from tallystick.infrastructure.benchmarks.bare import HASHING, ROW_EACH, BareTable, read_and_hash
+from tallystick.infrastructure.benchmarks.timing import Baseline, Figure, compare
+from tallystick.infrastructure.benchmarks.workload import Settings, Workload
+from tallystick.infrastructure.ledger import Ledger
 
 BATCH = 8_000
 SAT = 10**8
 CHANGE = "x" * 44
+
+DICTIONARY = Baseline("a dictionary", "changes every allocation in it at each step", "check, record or keep anything")
+STEPS_ALONE = Baseline("the steps alone", "does the arithmetic of the missed steps in a loop", "look anything up")
+WITHOUT_SWEEPS = Baseline("without sweeps", "does the same", "forget any step, and so grows for ever")
 
 
 def pool(path: Path, accounts: int) -> Ledger:
@@ -46,10 +51,10 @@ def scale_each(allocations: dict[str, int], allocs_sum: int) -> int:
     return 1
 
 
-def steps_on_all(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def steps_on_all(settings: Settings) -> Iterator[Figure]:
     """`shadow_up_all`, on few allocations and on many."""
-    for accounts in (10, 1_000, 1_000_000 // scale):
-        ledger = pool(folder / f"all-{accounts}.db", accounts)
+    for accounts in (10, 1_000, 1_000_000 // settings.scale):
+        ledger = pool(settings.folder / f"all-{accounts}.db", accounts)
         allocations = {f"account-{number}": (1_000 + number) * SAT for number in range(accounts)}
         times = max(1, 100_000 // accounts)
         yield compare(
@@ -57,19 +62,18 @@ def steps_on_all(folder: Path, scale: int, runs: int) -> Iterator[Result]:
             f"{accounts:,} allocations",
             "steps",
             lambda ledger=ledger: at_once(ledger, 100, lambda contract: contract.shadow_up_all(1)),
-            lambda allocations=allocations, times=times: sum(scale_each(allocations, 10**9) for _ in range(times)),
-            "changing every allocation in a dictionary at each step; checks, records and keeps nothing",
-            runs,
+            {DICTIONARY: lambda given=allocations, times=times: sum(scale_each(given, 10**9) for _ in range(times))},
+            settings.runs,
         )
         ledger.close()
 
 
-def reads_that_catch_up(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def reads_that_catch_up(settings: Settings) -> Iterator[Figure]:
     """Reading an allocation that has missed steps."""
-    ledger = pool(folder / "missed.db", 20_000 // scale)
-    unread = iter(range(20_000 // scale))
+    ledger = pool(settings.folder / "missed.db", 20_000 // settings.scale)
+    unread = iter(range(20_000 // settings.scale))
     missed = 0
-    for steps in (0, 1_000, 10_000 // scale):
+    for steps in (0, 1_000, 10_000 // settings.scale):
         at_once(ledger, max(1, steps - missed), lambda contract: contract.shadow_up_all(1))
         missed = max(1, steps)
         if not steps:
@@ -85,9 +89,8 @@ def reads_that_catch_up(folder: Path, scale: int, runs: int) -> Iterator[Result]
             f"{steps:,} steps missed",
             "reads",
             read,
-            lambda steps=steps: sum(catch_up(1_000 * SAT, steps) for _ in range(20)),
-            "the arithmetic of the missed steps alone, in a loop",
-            runs,
+            {STEPS_ALONE: lambda steps=steps: sum(catch_up(1_000 * SAT, steps) for _ in range(20))},
+            settings.runs,
         )
     ledger.close()
 
@@ -101,10 +104,10 @@ def catch_up(sati: int, steps: int) -> int:
     return 1
 
 
-def steps_with_sweeps(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def steps_with_sweeps(settings: Settings) -> Iterator[Figure]:
     """Steps on allocations of which no two are alike, so long that old steps must be forgotten."""
     for count in (10, 100, 1_000):
-        steps = 20_000 // scale
+        steps = 20_000 // settings.scale
 
         def work(count: int = count, steps: int = steps) -> int:
             values, whole = ScaledValues(), 10**9
@@ -128,36 +131,34 @@ def steps_with_sweeps(folder: Path, scale: int, runs: int) -> Iterator[Result]:
             f"{count:,} allocations",
             "steps",
             work,
-            without_sweeps,
-            "the same without sweeps; keeps every step for ever",
-            min(runs, 3),
+            {WITHOUT_SWEEPS: without_sweeps},
+            min(settings.runs, 3),
         )
 
 
-def changes_at_once(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def changes_at_once(settings: Settings) -> Iterator[Figure]:
     """8,000 changes of single allocations in one transaction."""
-    count, chance = BATCH // scale, random.Random(1)
+    count, chance = BATCH // settings.scale, random.Random(1)
     for accounts in (1_000, 10_000):
-        ledger = pool(folder / f"changes-{accounts}.db", accounts)
+        ledger = pool(settings.folder / f"changes-{accounts}.db", accounts)
         names = [f"account-{number}" for number in range(accounts)]
-        table = BareTable(folder / f"changes-{accounts}-bare.db")
+        table = BareTable(settings.folder / f"changes-{accounts}-bare.db")
         yield compare(
             f"shadow_up of single accounts, {count:,} in one transaction",
             f"{accounts:,} allocations",
             "changes",
             lambda ledger=ledger, names=names: at_once(ledger, count, lambda pool: pool.shadow_up(chance.choice(names), 5)),
-            lambda table=table: table.insert_at_once(CHANGE, count),
-            "a row a change of as many bytes, one commit; checks and keeps no allocation",
-            runs,
+            {ROW_EACH: lambda table=table: table.insert_at_once(CHANGE, count)},
+            settings.runs,
         )
         table.close()
         ledger.close()
 
 
-def opening_with_many(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def opening_with_many(settings: Settings) -> Iterator[Figure]:
     """Opening a ledger of few and of many contracts, and loading one of them."""
-    for contracts in (10, 100_000 // scale):
-        path = folder / f"contracts-{contracts}.db"
+    for contracts in (10, 100_000 // settings.scale):
+        path = settings.folder / f"contracts-{contracts}.db"
         with Ledger.open(path) as ledger:
             for start in range(0, contracts, BATCH):
                 with ledger.atomic() as tx:
@@ -175,16 +176,15 @@ def opening_with_many(folder: Path, scale: int, runs: int) -> Iterator[Result]:
             f"{contracts:,} contracts, {events:,} events",
             "events",
             reopen,
-            lambda path=path, events=events: read_and_hash(path, events),
-            "reading and hashing the same rows alone",
-            runs,
+            {HASHING: lambda path=path, events=events: read_and_hash(path, events)},
+            settings.runs,
         )
 
 
-WORKLOADS = {
-    "shadow-all": steps_on_all,
-    "shadow-reads": reads_that_catch_up,
-    "shadow-sweeps": steps_with_sweeps,
-    "shadow-changes": changes_at_once,
-    "contracts": opening_with_many,
-}
+WORKLOADS = (
+    Workload("shadow-all", "proportional steps on every allocation of a contract", steps_on_all, (DICTIONARY,)),
+    Workload("shadow-reads", "reading an allocation that has missed steps", reads_that_catch_up, (STEPS_ALONE,)),
+    Workload("shadow-sweeps", "so many steps that old ones must be forgotten", steps_with_sweeps, (WITHOUT_SWEEPS,)),
+    Workload("shadow-changes", "changes of single allocations, in one transaction", changes_at_once, (ROW_EACH,)),
+    Workload("contracts", "opening a ledger of few and of many contracts", opening_with_many, (HASHING,)),
+)

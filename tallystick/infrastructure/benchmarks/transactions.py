@@ -1,12 +1,24 @@
-"""What is measured: the ledger at its usual work, on files on disk, durable, from fixed seeds."""
+"""What transactions cost: one transfer a commit, thousands in one, and reading them all back."""
 
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.bare import BareTable, last_commits, read_and_decode, read_and_hash
-from benchmarks.timing import Result, compare
-from tallystick import Balances, Ledger, Token
+from tallystick.domain.token import Token
+from tallystick.infrastructure.benchmarks.bare import (
+    DECODING,
+    HASHING,
+    ROW_EACH,
+    SAME_BYTES,
+    BareTable,
+    last_commits,
+    read_and_decode,
+    read_and_hash,
+)
+from tallystick.infrastructure.benchmarks.timing import Figure, compare
+from tallystick.infrastructure.benchmarks.workload import Settings, Workload
+from tallystick.infrastructure.ledger import Ledger
+from tallystick.projections.balances import Balances
 
 BATCH = 8_000
 EVENT = "x" * 52
@@ -64,53 +76,51 @@ class Drawn:
         return self._work(self._drawn.pop())
 
 
-def one_transfer_a_commit(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def one_transfer_a_commit(settings: Settings) -> Iterator[Figure]:
     """One caller, one transfer a transaction, on a young and on an older journal."""
-    count = 1000 // scale
-    for accounts, age in ((1_000, 0), (10_000, 400_000 // scale)):
-        books = Books(folder / f"single-{age}.db", accounts)
+    count = 1000 // settings.scale
+    for accounts, age in ((1_000, 0), (10_000, 400_000 // settings.scale)):
+        books = Books(settings.folder / f"single-{age}.db", accounts)
         books.grow(age)
         books.each(books.draw(count))
         commits = last_commits(books.path, count)
-        table = BareTable(folder / f"single-{age}-bare.db")
+        table = BareTable(settings.folder / f"single-{age}-bare.db")
         yield compare(
             "one transfer a commit",
             f"{accounts:,} accounts, {age:,} transfers before",
             "commits",
-            Drawn(books, count, runs, books.each),
-            lambda table=table, commits=commits: table.insert_each(commits),
-            "bare insert of the same columns and bytes, one commit each, same fsync; checks, chains and indexes nothing",
-            runs,
+            Drawn(books, count, settings.runs, books.each),
+            {SAME_BYTES: lambda table=table, commits=commits: table.insert_each(commits)},
+            settings.runs,
         )
         table.close()
         books.ledger.close()
 
 
-def transfers_at_once(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def transfers_at_once(settings: Settings) -> Iterator[Figure]:
     """8,000 transfers a transaction, of a plain and of a fragmented token, among few and among many accounts."""
-    count = BATCH // scale
+    count = BATCH // settings.scale
     for kind, unit, content in (("plain", None, EVENT), ("fragmented", 100_00, FRAGMENTED_TRANSFER)):
-        for accounts, age in ((1_000, 0), (10_000, 80_000 // scale)):
-            books = Books(folder / f"{kind}-{accounts}.db", accounts, unit)
+        for accounts, age in ((1_000, 0), (10_000, 80_000 // settings.scale)):
+            books = Books(settings.folder / f"{kind}-{accounts}.db", accounts, unit)
             books.grow(age)
-            table = BareTable(folder / f"{kind}-{accounts}-bare.db")
+            table = BareTable(settings.folder / f"{kind}-{accounts}-bare.db")
             yield compare(
                 f"{kind} transfers, {count:,} in one transaction",
                 f"{accounts:,} accounts, {age:,} transfers before",
                 "transfers",
-                Drawn(books, count, runs, books.at_once),
-                lambda table=table, content=content: table.insert_at_once(content, count),
-                "a row a transfer of as many bytes, one commit; checks and keeps no balance",
-                runs,
+                Drawn(books, count, settings.runs, books.at_once),
+                {ROW_EACH: lambda table=table, content=content: table.insert_at_once(content, count)},
+                settings.runs,
             )
             table.close()
             books.ledger.close()
 
 
-def replay_and_open(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def replay_and_open(settings: Settings) -> Iterator[Figure]:
     """Replay to balances, and opening, on a journal and on one ten times as long."""
-    for events in (100_000 // scale, 1_000_000 // scale):
-        books = Books(folder / f"long-{events}.db", 10_000 // scale)
+    for events in (100_000 // settings.scale, 1_000_000 // settings.scale):
+        books = Books(settings.folder / f"long-{events}.db", 10_000 // settings.scale)
         books.grow(events)
         ledger, path = books.ledger, books.path
         total = ledger.verify().position
@@ -128,24 +138,22 @@ def replay_and_open(folder: Path, scale: int, runs: int) -> Iterator[Result]:
             f"{total:,} events",
             "events",
             replay,
-            lambda path=path: read_and_decode(path),
-            "reading and decoding the same rows alone; checks no digest and adds nothing up",
-            runs,
+            {DECODING: lambda path=path: read_and_decode(path)},
+            settings.runs,
         )
         yield compare(
             "opening a ledger",
             f"{total:,} events",
             "events",
             reopen,
-            lambda path=path, total=total: read_and_hash(path, total),
-            "reading and hashing the same rows alone",
-            runs,
+            {HASHING: lambda path=path, total=total: read_and_hash(path, total)},
+            settings.runs,
         )
         ledger.close()
 
 
-WORKLOADS = {
-    "single": one_transfer_a_commit,
-    "batch": transfers_at_once,
-    "replay": replay_and_open,
-}
+WORKLOADS = (
+    Workload("single", "one transfer a commit, on a young and on an older journal", one_transfer_a_commit, (SAME_BYTES,)),
+    Workload("transaction", "thousands of transfers in one transaction", transfers_at_once, (ROW_EACH,)),
+    Workload("replay", "replaying transactions to balances, and opening", replay_and_open, (DECODING, HASHING)),
+)

@@ -6,12 +6,28 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import Result, compare
-from tallystick import HIDDEN_BONDING_CURVE_ACCOUNT, Ledger, SquareRootCurve, Token
+from tallystick.domain.account import HIDDEN_BONDING_CURVE_ACCOUNT
+from tallystick.domain.columns import Column
+from tallystick.domain.curve import SquareRootCurve
+from tallystick.domain.token import Token
+from tallystick.infrastructure.benchmarks.timing import Baseline, Figure, compare
+from tallystick.infrastructure.benchmarks.workload import Settings, Workload
+from tallystick.infrastructure.ledger import Ledger
 
 T = 10**12
 BATCH = 8_000
 CURVE = SquareRootCurve(10)
+
+SHARES = Baseline(
+    "numpy's shares",
+    "multiplies, divides and adds the same columns in memory",
+    "give remainders, check or keep anything",
+)
+ARITHMETIC = Baseline(
+    "the curve's arithmetic",
+    "works out each price once",
+    "move or keep anything, or decide each trade twice, when it is planned and when it is executed",
+)
 
 
 def app(path: Path, holders: int) -> Ledger:
@@ -29,10 +45,10 @@ def app(path: Path, holders: int) -> Ledger:
     return ledger
 
 
-def sharing_income(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def sharing_income(settings: Settings) -> Iterator[Figure]:
     """`distribute_income`, to its durable receipt, among few holders and many."""
-    for holders in (10, 10_000, 1_000_000 // scale):
-        ledger = app(folder / f"income-{holders}.db", holders)
+    for holders in (10, 10_000, 1_000_000 // settings.scale):
+        ledger = app(settings.folder / f"income-{holders}.db", holders)
         weights = np.arange(10**6, 10**6 + holders, dtype=np.int64)
         total = int(weights.sum())
 
@@ -42,7 +58,7 @@ def sharing_income(folder: Path, scale: int, runs: int) -> Iterator[Result]:
                 tx.app("App").distribute_income()
             return 1
 
-        def floors(weights: "np.ndarray[tuple[int], np.dtype[np.int64]]" = weights, total: int = total) -> int:
+        def floors(weights: Column = weights, total: int = total) -> int:
             for _ in range(10):
                 shares = weights * 1000 // total
                 _ = weights + shares
@@ -53,17 +69,16 @@ def sharing_income(folder: Path, scale: int, runs: int) -> Iterator[Result]:
             f"{holders:,} holders",
             "distributions",
             share,
-            floors,
-            "multiplying, dividing and adding the same columns in numpy; gives no remainders, checks and keeps nothing",
-            runs,
+            {SHARES: floors},
+            settings.runs,
         )
         ledger.close()
 
 
-def trading(folder: Path, scale: int, runs: int) -> Iterator[Result]:
+def trading(settings: Settings) -> Iterator[Figure]:
     """Buys and sells on a curve, all in one transaction."""
-    count, chance = 1_000 // scale, random.Random(1)
-    ledger = app(folder / "trades.db", 1_000)
+    count, chance = 1_000 // settings.scale, random.Random(1)
+    ledger = app(settings.folder / "trades.db", 1_000)
 
     def trade() -> int:
         with ledger.atomic() as tx:
@@ -85,11 +100,13 @@ def trading(folder: Path, scale: int, runs: int) -> Iterator[Result]:
         "1,000 holders",
         "trades",
         trade,
-        arithmetic,
-        "the curve's arithmetic alone, once; a trade is decided when it is planned and when it is executed",
-        runs,
+        {ARITHMETIC: arithmetic},
+        settings.runs,
     )
     ledger.close()
 
 
-WORKLOADS = {"income": sharing_income, "trades": trading}
+WORKLOADS = (
+    Workload("income", "income shared among holders, few and many", sharing_income, (SHARES,)),
+    Workload("trades", "buys and sells on a bonding curve", trading, (ARITHMETIC,)),
+)

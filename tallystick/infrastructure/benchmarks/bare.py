@@ -8,7 +8,21 @@ from typing import Any
 
 import msgspec
 
+from tallystick.infrastructure.benchmarks.timing import Baseline
 from tallystick.infrastructure.codec import JournalEvent
+
+SAME_BYTES = Baseline(
+    "bare insert of the same bytes",
+    "inserts the journal's own columns, one row and one durable commit for each commit of the ledger",
+    "check, chain or index anything, or make the bytes",
+)
+ROW_EACH = Baseline(
+    "a row each",
+    "inserts a row for each change, of about as many bytes, one by one in one durable commit",
+    "check or keep a balance",
+)
+DECODING = Baseline("decoding", "reads and decodes the same rows", "check a digest or add anything up")
+HASHING = Baseline("hashing", "reads and hashes the same rows", "decode or keep anything")
 
 
 class BareTable:
