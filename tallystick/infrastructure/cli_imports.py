@@ -1,0 +1,96 @@
+"""The commands that import a file: `tallystick import`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tallystick.domain.errors import Refused
+from tallystick.infrastructure import report
+from tallystick.infrastructure.cli_options import URL, Json, errors, open_ledger, output
+from tallystick.infrastructure.import_allocations import import_allocations
+from tallystick.infrastructure.import_erc20 import import_erc20
+from tallystick.infrastructure.import_tea_state import import_tea_state
+from tallystick.infrastructure.import_transfers import import_transfers
+from tallystick.infrastructure.importing import ImportReport
+from tallystick.infrastructure.ledger import Ledger
+
+REFUSED_SHOWN = 5
+
+ReadableFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+Counter = Callable[[str], Callable[[int], None]]  # shows what is done to rows, and is then told how many are
+
+import_app = typer.Typer(no_args_is_help=True, help="Import a file; importing it again changes nothing.")
+
+
+@import_app.command("erc20")
+def import_erc20_command(file: ReadableFile, url: URL = None, json: Json = False) -> None:
+    """ERC-20 transfers, one JSON object a line; missing opening balances are minted."""
+    _import(url, json, lambda ledger, counter: import_erc20(ledger, file, counter("importing")))
+
+
+@import_app.command("allocations")
+def import_allocations_command(
+    file: ReadableFile,
+    token: Annotated[str, typer.Option(help="The code of the token to mint.")],
+    max_supply: Annotated[int, typer.Option(help="All that can ever be minted of it.")],
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """Allocations to mint, a CSV file with the columns safe_address and tokens."""
+    _import(url, json, lambda ledger, counter: import_allocations(ledger, file, token, max_supply, counter("importing")))
+
+
+@import_app.command("tea-state")
+def import_tea_state_command(file: ReadableFile, url: URL = None, json: Json = False) -> None:
+    """An older state of balances, deposits and bonding reserves, a JSON file, as one commit."""
+    _import(url, json, lambda ledger, counter: import_tea_state(ledger, file, counter("importing")))
+
+
+@import_app.command("transfers")
+def import_transfers_command(
+    file: ReadableFile,
+    token: Annotated[str | None, typer.Option(help="The token of all rows.", show_default=False)] = None,
+    max_supply: Annotated[
+        int | None, typer.Option(help="Register tokens that are not there with this.", show_default=False)
+    ] = None,
+    skip_refused: Annotated[bool, typer.Option("--skip-refused", help="Pass over rows that the books refuse.")] = False,
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """Transfers, mints and burns, CSV or Parquet with the columns token, sender, receiver, amount, and perhaps id and memo."""
+    first: list[Refused] = []
+
+    def note(refused: Refused) -> None:
+        if len(first) < REFUSED_SHOWN:
+            first.append(refused)
+
+    def run(ledger: Ledger, counter: Counter) -> ImportReport:
+        checked, done = counter("checking"), counter("importing")
+        return import_transfers(ledger, file, token, max_supply, note if skip_refused else None, done, checked)
+
+    _import(url, json, run)
+    for refused in first:
+        errors().print(f"{refused.code}: {refused}", markup=False, soft_wrap=True)
+
+
+def _import(url: str | None, json: bool, run: Callable[[Ledger, Counter], ImportReport]) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with open_ledger(url, create=True) as ledger, Progress(*columns, console=errors(), transient=True) as progress:
+        found = run(ledger, lambda description: _counter(progress, description))
+        position = ledger.verify().position
+    record: dict[str, Any] = {**{name: getattr(found, name) for name in found.__struct_fields__}, "position": position}
+    if found.skipped:
+        errors().print(f"{found.skipped} rows move nothing and were skipped")
+    if found.openings:
+        errors().print(f"{found.openings} senders had less than they sent: the difference was minted as an opening balance")
+    if found.refused:
+        errors().print(f"{found.refused} rows are refused by the books and were passed over")
+    report.print_json(record) if json else report.print_records(output(), [record])
+
+
+def _counter(progress: Progress, description: str) -> Callable[[int], None]:
+    task = progress.add_task(description, total=None, visible=False)
+    return lambda rows: progress.update(task, completed=rows, visible=True)
