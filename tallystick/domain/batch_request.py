@@ -80,7 +80,7 @@ def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
     if len(names) < 2:  # itemgetter gives no tuple for one
         return intern(names)
     try:
-        return np.array(itemgetter(*names)(funds.handles), dtype=np.int64)
+        return np.fromiter(itemgetter(*names)(funds.handles), dtype=np.int64, count=len(names))
     except (KeyError, TypeError):
         return intern(names)
 
