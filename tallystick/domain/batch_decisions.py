@@ -5,7 +5,7 @@ account that has all that the batch as a whole takes from it cannot come short a
 might, and only the rows that touch those, or whose id stands in the batch twice, are walked through in order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,7 +14,7 @@ import numpy as np
 from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.books import Books
 from tallystick.domain.cells import check_holder, check_ordinary, check_receiver_of_mint
-from tallystick.domain.columns import Column, Rows, listed, select, total
+from tallystick.domain.columns import Column, Rows, at, listed, select, total
 from tallystick.domain.decisions import check_is_no_app
 from tallystick.domain.errors import DuplicateTransferId, InsufficientFunds, LedgerError, Refused, SupplyExhausted
 from tallystick.domain.token_state import TokenState
@@ -108,16 +108,15 @@ class _Walk:
     def refused(self) -> list[Refusal]:
         """The rows that are refused, in order, or the first of them where that refuses the batch."""
         rows = self._unsure()
-        if rows is not None and not len(rows):
-            return []
-        self._go(range(len(self._request)) if rows is None else listed(rows))
+        if len(rows):
+            self._go(rows)
         return self._found
 
-    def _unsure(self) -> Column | None:
-        """The rows that have to be walked through; None for all."""
+    def _unsure(self) -> Column:
+        """The rows that have to be walked through."""
         unsure = self._short()
         if unsure is None:
-            return None
+            return np.arange(len(self._request))
         if self._taken is not None and self._repeated is not None:
             unsure = unsure | self._taken | self._repeated
         return np.flatnonzero(unsure)
@@ -134,35 +133,31 @@ class _Walk:
         found = _is_in(request.givers, accounts)
         return found if request.takers is None else found | _is_in(request.takers, accounts)
 
-    def _go(self, rows: Iterable[int]) -> None:
-        request, left = self._request, _Balances(self._funds)
-        givers = None if request.givers is None else listed(request.givers)
-        takers = None if request.takers is None else listed(request.takers)
-        amounts = listed(request.amounts)
-        for row in rows:
-            if self._found and not request.skip:
-                return
-            giver = _RESERVE if givers is None else givers[row]
-            amount = amounts[row]
-            if self._is_used(row):
-                continue
-            if left[giver] < amount:
+    def _go(self, rows: Column) -> None:
+        request, ids = self._request, self._ids
+        reserve = [_RESERVE] * len(rows)
+        givers = reserve if request.givers is None else listed(request.givers[rows])
+        takers = reserve if request.takers is None else listed(request.takers[rows])
+        left = self._funds.available_at({*givers, *takers} - {_RESERVE})
+        left[_RESERVE] = self._funds.reserve
+        for row, giver, taker, amount in zip(listed(rows), givers, takers, listed(at(request.amounts, rows)), strict=True):
+            if ids is not None and self._is_used(row, ids[row]):
+                self._found.append(Refusal(row, DuplicateTransferId, {"id": ids[row]}))
+            elif left[giver] < amount:
                 self._refuse_short(row, giver, amount, left[giver])
+            else:
+                left[giver] -= amount
+                left[taker] += amount
+                if ids is not None:
+                    self._seen.add(ids[row])
                 continue
-            if self._ids is not None:
-                self._seen.add(self._ids[row])
-            left[giver] -= amount
-            if takers is not None:
-                left[takers[row]] += amount
+            if not request.skip:
+                return
 
-    def _is_used(self, row: int) -> bool:
-        """Whether the row's id was used, which refuses it."""
-        if self._ids is None or self._taken is None or self._repeated is None:
+    def _is_used(self, row: int, id: int) -> bool:
+        if self._taken is None or self._repeated is None:
             return False
-        is_used = self._taken[row] or (self._repeated[row] and self._ids[row] in self._seen)
-        if is_used:
-            self._found.append(Refusal(row, DuplicateTransferId, {"id": self._ids[row]}))
-        return bool(is_used)
+        return bool(self._taken[row]) or (bool(self._repeated[row]) and id in self._seen)
 
     def _refuse_short(self, row: int, giver: int, amount: int, left: int) -> None:
         fields: dict[str, Any] = {"token": self._request.token}
@@ -172,19 +167,6 @@ class _Walk:
         else:
             fields |= {"account": self._funds.names[giver], "required": amount, "available": left}
             self._found.append(Refusal(row, InsufficientFunds, fields))
-
-
-class _Balances(dict[int, int]):
-    """What accounts have left at a row of the walk, by handle, beginning with what the books say."""
-
-    def __init__(self, funds: TokenState) -> None:
-        super().__init__()
-        self._funds = funds
-
-    def __missing__(self, handle: int) -> int:
-        left = self._funds.reserve if handle == _RESERVE else self._funds.available_at(handle)
-        self[handle] = left
-        return left
 
 
 def _is_in(handles: Column, accounts: Column) -> Rows:

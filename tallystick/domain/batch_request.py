@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from tallystick.domain.account import check_account
-from tallystick.domain.amount import check_amount
+from tallystick.domain.amount import AMOUNT_MAX, check_amount
 from tallystick.domain.columns import MACHINE_MAX, Column, Numbers, listed, plain_integer
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidRequest
 from tallystick.domain.token_state import TokenState
@@ -123,6 +123,8 @@ def _amounts_of_list(amounts: Sequence[Any]) -> Numbers:
     try:
         column = np.frombuffer(array("q", amounts), dtype=np.int64)
     except (TypeError, OverflowError):
+        if set(map(type, amounts)) == {int} and min(amounts) > 0 and max(amounts) <= AMOUNT_MAX:
+            return list(amounts)
         return [_check(row, amount) for row, amount in enumerate(amounts)]
     for row in listed(np.flatnonzero(column <= 1)):  # a True is 1 to an array
         if column[row] < 1 or amounts[row] is True:

@@ -83,3 +83,8 @@ def select(values: Numbers, chosen: Rows) -> Numbers:
     if isinstance(values, list):
         return list(compress(values, chosen))
     return values[chosen]
+
+
+def at(values: Numbers, places: Column) -> Numbers:
+    """The values at these places."""
+    return [values[place] for place in listed(places)] if isinstance(values, list) else values[places]

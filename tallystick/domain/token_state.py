@@ -128,10 +128,10 @@ class TokenState:
             if takers is not None:
                 np.add.at(view, takers, amounts)
             return
-        for sign, handles in ((-1, givers), (1, takers)):
-            if handles is not None:
-                for handle, amount in zip(listed(handles), listed(amounts), strict=True):
-                    available[handle] += sign * amount
+        for handle, amount in zip(() if givers is None else listed(givers), listed(amounts), strict=False):
+            available[handle] -= amount
+        for handle, amount in zip(() if takers is None else listed(takers), listed(amounts), strict=False):
+            available[handle] += amount
 
     def overdrawn(self, givers: Column, amounts: Numbers) -> Rows | None:
         """Which rows take from an account that has less than all rows together take; None where columns cannot tell."""
@@ -143,9 +143,9 @@ class TokenState:
         np.add.at(view, givers, amounts)
         return found
 
-    def available_at(self, handle: int) -> int:
-        """What the account with this handle can spend."""
-        return self._available[handle]
+    def available_at(self, handles: Collection[int]) -> dict[int, int]:
+        """What the accounts with these handles can spend."""
+        return dict(zip(handles, map(self._available.__getitem__, handles), strict=True))
 
     def distribute(self, source: str | None, amount: int, excluded: Sequence[str], turn: int) -> Distribution:
         """From `source`, or the reserve, to all who can spend some and are not `excluded`, in proportion; says who got what."""
