@@ -95,6 +95,19 @@ def money(ledger: Ledger) -> dict[str, Any]:
     }
 
 
+def differences(one: Ledger | dict[str, Any], other: Ledger | dict[str, Any]) -> list[str]:
+    """What differs in the money of two ledgers, or of one now and before: few words, however much differs."""
+    left, right = (side if isinstance(side, dict) else money(side) for side in (one, other))
+    found: list[str] = []
+    for code in CODES:
+        for mine, theirs in zip(left[code], right[code], strict=True):
+            if isinstance(mine, dict):
+                found += [f"{code} of {name}" for name in {*mine, *theirs} if mine.get(name) != theirs.get(name)]
+            elif mine != theirs:
+                found.append(f"supply of {code}: {mine} and {theirs}")
+    return found[:5]
+
+
 class RowByRow:
     """A projection that knows nothing of columns or commits: it is given every row of a batch as an event."""
 

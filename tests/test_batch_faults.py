@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_book import check_replays, money, open_funded, total
+from batch_book import check_replays, differences, money, open_funded, total
 
 from tallystick import (
     BatchReceipt,
@@ -179,7 +179,8 @@ def test_a_commit_that_is_too_large(
             with pytest.raises(CommitTooLarge) as caught:
                 call(ledger, token)
         assert caught.value.fields["limit"] == 50
-        assert (money(ledger), ledger.verify().position) == (before, position)
+        assert differences(ledger, before) == []
+        assert ledger.verify().position == position
         check_goes_on(ledger, token, call)
 
 
@@ -234,8 +235,8 @@ def test_a_commit_that_fails(tmp_path: Path, token: str, error: Any, stands: boo
         journal.reachable = True
         after = money(ledger)
         with Ledger.open(path) as other:
-            assert money(other) == after
-        assert (after == before) is not stands
+            assert differences(other, after) == []
+        assert bool(differences(after, before)) is stands
         if stands:
             with pytest.raises(DuplicateTransferId):
                 ledger.mint_many(token, ["alice"], [1], ids=[7])
@@ -257,5 +258,5 @@ def test_interrupted_while_the_books_are_changed(tmp_path: Path, monkeypatch: py
             patch.setattr(committer, "make_row", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 CALLS[0](ledger, token)
-        assert money(ledger) == before
+        assert differences(ledger, before) == []
         check_goes_on(ledger, token, CALLS[0])

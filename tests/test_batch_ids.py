@@ -40,6 +40,24 @@ def test_an_id_is_used_once_in_a_journal(ledger: Ledger, operation: str, ids: li
     assert again.position == receipt.position == ledger.verify().position
 
 
+@pytest.mark.parametrize(
+    ("ids", "refused"),
+    [
+        ([1 << 64 | 1, 2, 1 << 64 | 1], [2]),
+        ([6, 1 << 64 | 7, 8, 6], [3]),
+        ([1 << 64 | 1, 1 << 64 | 2, 1 << 65], []),
+        ([7, 6, 5], [2]),
+        ([1 << 64, 5], [1]),
+        ([6, 6], [1]),
+    ],
+)
+def test_ids_that_begin_above_all_that_were_used(ledger: Ledger, ids: list[int], refused: list[int]) -> None:
+    """Only where each is above the one before it need none be searched."""
+    ledger.mint_many("PLN", ["alice"], [1], ids=[5])
+    receipt = ledger.mint_many("PLN", ["alice"] * len(ids), [1] * len(ids), ids=ids, on_refusal="skip")
+    assert [row.index for row in receipt.refused] == refused
+
+
 def test_the_id_of_a_row_that_is_refused_stays_free(ledger: Ledger, token: str) -> None:
     ledger.mint_many(token, ["alice"], [10])
     receipt = ledger.transfer_many(token, ["alice"] * 3, ["bob"] * 3, [11, 4, 4], ids=[1, 1, 1], on_refusal="skip")

@@ -78,6 +78,13 @@ def test_a_key_is_used_once(ledger: Ledger, token: str, url: str | Path, again: 
         other.close()
 
 
+def test_a_used_key_is_told_before_anything_is_read(ledger: Ledger) -> None:
+    """As on entering a block: the caller repeats itself, whatever became of the tokens and accounts since."""
+    ledger.mint_many("PLN", ["alice"], [5], idempotency_key="key")
+    with pytest.raises(DuplicateIdempotencyKey):
+        ledger.transfer_many("XXX", ["a b"], [None], [0], idempotency_key="key")
+
+
 def test_a_key_of_a_transaction_is_no_batchs(ledger: Ledger, token: str) -> None:
     with ledger.atomic("key", request={"a": 1}) as tx:
         tx.mint(token, "alice", 5)

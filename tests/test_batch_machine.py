@@ -19,6 +19,7 @@ from batch_book import (
     RowByRow,
     check_replays,
     columns_of,
+    differences,
     first_refusal,
     meaning,
     money,
@@ -203,7 +204,7 @@ class BatchMachine(RuleBasedStateMachine):
         if self.single.tokens():
             expected = money(self.single)
             for ledger in self.ledgers:
-                assert money(ledger) == expected
+                assert differences(ledger, expected) == []
 
 
 def copy_of(ledger: Ledger, token: str) -> Ledger:

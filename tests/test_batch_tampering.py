@@ -27,6 +27,7 @@ from tallystick.domain.events import (
     MintedMany,
     Moved,
     MovedMany,
+    Reserved,
     TokenRegistered,
 )
 from tallystick.infrastructure.codec import encode_events, make_row
@@ -136,6 +137,12 @@ def test_what_may_have_happened(tmp_path: Path, events: list[Any]) -> None:
         assert report.ok, report.findings
         assert ledger.supply("T").circulating == 1000 - ledger.replay(SupplyReserves()).state["T"]
         assert try_everything(ledger)
+
+
+def test_what_stands_after_a_batch_in_its_commit_has_its_position(tmp_path: Path) -> None:
+    with Ledger.open(write(tmp_path, [PLAIN, MINTED, Reserved("T", "a", "b", 5, "hold")])) as ledger:
+        assert ledger.hold("hold").position == 4
+        assert ledger.audit().ok
 
 
 @pytest.mark.parametrize(("events", "verdict"), UNREADABLE)
