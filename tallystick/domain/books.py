@@ -5,7 +5,7 @@ nothing. `revert` takes the newest events back in reverse, which is what an aban
 the record of what to undo, so undoing costs a commit that succeeds next to nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,10 +13,9 @@ import msgspec
 from tallystick.domain.batch import positions_of
 from tallystick.domain.batch_application import apply_batch, mint_fragments, record_batch, revert_batch
 from tallystick.domain.batch_request import BatchRequest
-from tallystick.domain.contract import Contract
+from tallystick.domain.books_reading import BooksReading
 from tallystick.domain.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
 from tallystick.domain.curve import CURVES, CurveMaker, make_curve
-from tallystick.domain.errors import TokenNotFound
 from tallystick.domain.events import (
     BATCHES,
     EVENT_TYPES,
@@ -47,10 +46,10 @@ from tallystick.domain.hold import Hold, Holds
 from tallystick.domain.special_handles import SpecialHandles
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Distribution, TokenState
-from tallystick.domain.value_object import Burnt, ValueObject, ValueObjects
+from tallystick.domain.value_object import Burnt, ValueObjects
 
 
-class Books:
+class Books(BooksReading):
     """Everything that a decision may depend on."""
 
     def __init__(
@@ -65,7 +64,7 @@ class Books:
         self.generation = 0
         self.commits = 0
         self.contracts = Contracts(None, 1, {})
-        self._tokens: dict[str, TokenState] = {}
+        self._tokens = {}
         self._former_names: dict[str, Sequence[str]] = {}
         self.reset()
 
@@ -75,17 +74,17 @@ class Books:
         """
         self.generation += 1
         self.contracts.detach()
-        self._special: dict[str, None] = {}
+        self._special = {}
         self.is_special = self._special.__contains__
         self.contracts = Contracts(self._shelf, self._contracts_in_memory, self._special)
         self.is_contract = self.contracts.registered.__contains__
-        self._settlement: str | None = None
+        self._settlement = None
         self._former_apps: list[Token] = []
         self._distributions: list[Distribution] = []
         self._former_names |= {code: funds.names for code, funds in self._tokens.items()}
         self._tokens = {}
-        self._special_handles: dict[str, SpecialHandles] = {}
-        self._fragments: dict[str, ValueObjects] = {}
+        self._special_handles = {}
+        self._fragments = {}
         self._burnt_fragments = Burnt()
         self._holds = Holds()
         self._rules: dict[type, Callable[[Any, int], None]] = {
@@ -106,81 +105,6 @@ class Books:
             FragmentsReleased: self._fragments_changed,
             **dict.fromkeys((kind for kind in EVENT_TYPES if issubclass(kind, ContractEvent)), self._contract_changed),
         }
-
-    # Reading.
-
-    def funds(self, code: object) -> TokenState:
-        """The token's aggregate; `TokenNotFound` where none is registered under the code."""
-        if type(code) is str:
-            funds = self._tokens.get(code)
-            if funds is not None:
-                return funds
-        swapped = isinstance(code, str) and self.knows_account(code)
-        raise TokenNotFound("; it is an account: arguments swapped?" if swapped else "", token=code)
-
-    def token(self, code: str) -> Token | None:
-        """The token registered under the code, if one is."""
-        funds = self._tokens.get(code)
-        return funds.token if funds else None
-
-    def tokens(self) -> list[Token]:
-        """All tokens, in the order of their registration."""
-        return [funds.token for funds in self._tokens.values()]
-
-    def is_owed(self, account: str) -> bool:
-        """Whether the account has paid into a hold that is open, and may get it back."""
-        return self._holds.has_payer(account)
-
-    def settlement(self) -> Token | None:
-        """The settlement token, once there is one."""
-        return self.token(self._settlement) if self._settlement is not None else None
-
-    def special_names(self) -> Iterable[str]:
-        """The apps and contracts, whose accounts are their own."""
-        return self._special
-
-    def knows_account(self, account: str) -> bool:
-        """Whether the account was ever named in a movement of any token."""
-        return any(funds.knows(account) for funds in self._tokens.values())
-
-    def holder_of_anything(self, account: str) -> bool:
-        """Whether the account has a cell above zero in any token."""
-        return any(funds.balance_of(account).total for funds in self._tokens.values())
-
-    def hold(self, id: str) -> Hold | None:
-        """The open hold of this id."""
-        return self._holds.get(id)
-
-    def holds(self, code: str, authority: str) -> Iterator[Hold]:
-        """The authority's open holds in a token, oldest first."""
-        return self._holds.of(code, authority)
-
-    def due(self, now: int, limit: int) -> list[Hold]:
-        """Up to `limit` holds that are due at `now`."""
-        return self._holds.due(now, limit)
-
-    def contract(self, id: object) -> Contract:
-        """The contract's aggregate; `ContractNotFound` where none is registered under the id."""
-        return self.contracts.get(id)
-
-    def fragments(self, code: str, account: str) -> list[ValueObject]:
-        """The account's fragments, live and held by it, smallest first; none where the token is not fragmented."""
-        fragments = self._fragments.get(code)
-        return fragments.of(account, (hold.id for hold in self.holds(code, account))) if fragments else []
-
-    def special_handles(self, code: str) -> SpecialHandles:
-        """Which handles of a token are no ordinary accounts."""
-        return self._special_handles[code]
-
-    def names_of(self, code: str) -> Sequence[str]:
-        """A token's accounts by the numbers that batches gave them."""
-        return self._tokens[code].numbered_names
-
-    def number_of(self, code: str, account: str) -> int | None:
-        """The number that batches gave an account of a token, if one did."""
-        funds = self._tokens[code]
-        handle = funds.handle_of(account)
-        return None if handle is None else funds.numbering.number_of(handle)
 
     # Changing.
 
