@@ -32,7 +32,7 @@ def full() -> Ledger:
     return ledger
 
 
-@pytest.mark.parametrize("kind", [Balances, SupplyReserves, Transactions])
+@pytest.mark.parametrize("kind", [Balances, SupplyReserves, Transactions, Fragments])
 def test_up_to_every_position(full: Ledger, kind: Any) -> None:
     states: dict[int, Any] = {0: copy.deepcopy(kind().state)}
     full.replay(RowByRow(kind(), lambda position, projection: states.update({position: copy.deepcopy(projection.state)})))
@@ -42,7 +42,7 @@ def test_up_to_every_position(full: Ledger, kind: Any) -> None:
         assert full.replay(kind(), upto=upto).state == states[upto]
         assert full.replay(RowByRow(kind()), upto=upto).state == states[upto]
     states_of_rows = [states[position] for position in range(head + 1)]
-    assert kind is SupplyReserves or sum(one != other for one, other in pairwise(states_of_rows)) > head // 2
+    assert kind not in (Balances, Transactions) or sum(one != other for one, other in pairwise(states_of_rows)) > head // 2
 
 
 def test_a_replay_gives_every_row_once(full: Ledger) -> None:
