@@ -58,6 +58,13 @@ def test_ids_that_begin_above_all_that_were_used(ledger: Ledger, ids: list[int],
     assert [row.index for row in receipt.refused] == refused
 
 
+def test_ids_below_the_largest_do_not_make_it_smaller(ledger: Ledger) -> None:
+    ledger.mint_many("PLN", ["alice"] * 3, [1, 1, 1], ids=[10, 20, 30])
+    ledger.mint_many("PLN", ["alice"], [1], ids=[15])
+    receipt = ledger.mint_many("PLN", ["alice"] * 3, [1, 1, 1], ids=[20, 25, 30], on_refusal="skip")
+    assert [row.index for row in receipt.refused] == [0, 2]
+
+
 def test_the_id_of_a_row_that_is_refused_stays_free(ledger: Ledger, token: str) -> None:
     ledger.mint_many(token, ["alice"], [10])
     receipt = ledger.transfer_many(token, ["alice"] * 3, ["bob"] * 3, [11, 4, 4], ids=[1, 1, 1], on_refusal="skip")

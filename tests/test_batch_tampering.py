@@ -86,6 +86,7 @@ UNTRUE: list[tuple[list[Any], int]] = [
     ([PLAIN, MINTED, MovedMany("T", 1, [], b"\0", b"\1", (2**200).to_bytes(32, "little"))], 4),
     ([PLAIN, MINTED, BurnedMany("T", 3, [], b"\0\0\1", b"\3\3\6")], 5),
     ([FRAGMENTED, MINTED], 2),
+    ([FRAGMENTED, MINTED, MovedMany("T", 1, [], b"\0", b"\1", b"\5")], 2),
     ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 7, b"\1\0", b"\5\6")], 2),
     ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 3, 7, b"\0\1\1", b"\5\6\0")], 4),
     ([FRAGMENTED, MINTED, PIECES, MovedMany("T", 1, [], b"\0", b"\1", b"\5")], 5),
