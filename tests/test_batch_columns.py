@@ -281,3 +281,20 @@ def test_infinity_is_refused_without_a_warning(ledger: Ledger) -> None:
         with pytest.raises(InvalidAmount) as caught:
             ledger.mint_many("PLN", ["alice"] * 2, np.array([1, np.inf]))
     assert caught.value.fields["row"] == 1
+
+
+def test_arrow_dictionaries_of_all_kinds(ledger: Ledger) -> None:
+    views = pa.DictionaryArray.from_arrays(pa.array([0, 0]), pa.array(["alice"], pa.string_view()))
+    amounts, ids = pa.array([5, 6]).dictionary_encode(), pa.array([7, 8]).dictionary_encode()
+    assert ledger.mint_many("PLN", views, amounts, ids=ids).accepted == 2
+    assert ledger.balance("PLN", "alice").total == 1_011
+    wrong = pa.DictionaryArray.from_arrays(pa.array([0, 3, 2, 1]), pa.array(["alice", " ", "carol", "x y"]))
+    with pytest.raises(InvalidAccount) as caught:
+        ledger.mint_many("PLN", wrong, [5, 6, 7, 8])
+    assert caught.value.fields["row"] == 1
+
+
+@pytest.mark.parametrize("buffer", [memoryview(np.zeros((1, 1), dtype=np.int64)), memoryview(np.zeros((), dtype=np.int64))])
+def test_buffers_are_no_columns(ledger: Ledger, buffer: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        ledger.mint_many("PLN", buffer, [5])

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +15,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tallystick import (
@@ -490,3 +493,19 @@ def test_the_command(tmp_path: Path, file: Path) -> None:
     assert (again["position"], again["batches_before"]) == (found["position"], found["batches"])
     malformed = run(write(file, "5,6", header="receiver,amount"), *to, "--token", "PLN")
     assert (malformed.returncode, "error: malformed_row: row 1: " in malformed.stderr) == (2, True)
+
+
+def test_text_that_is_no_utf8(tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_bytes(b"token,sender,receiver,amount\nT,,a,5\nT\xff,,a,5\n")
+    bad = pa.StringArray.from_buffers(2, pa.py_buffer(struct.pack("<3i", 0, 1, 3)), pa.py_buffer(b"aa\xff"))
+    table = {"token": ["T", "T"], "sender": pa.array([None, None], pa.string()), "receiver": bad, "amount": [5, 5]}
+    pq.write_table(pa.table(table), tmp_path / "bad.parquet")
+    with Ledger.open("memory:") as ledger:
+        ledger.register_token(Token("T"))
+        for name, row in (("bad.csv", 3), ("bad.parquet", 2)):
+            with pytest.raises(MalformedRow) as caught:
+                import_transfers(ledger, tmp_path / name, max_supply=100)
+            assert caught.value.row == row
+        with pytest.raises(InvalidAccount):
+            ledger.mint_many("T", bad, [1, 1])
+        assert ledger.balances("T") == {}

@@ -318,3 +318,35 @@ def test_what_cannot_be_taken_over(book: Ledger, cell: Any) -> None:
     with pytest.raises(InvalidRequest):
         book.take_over([cell], ())
     assert book.verify().position == position
+
+
+@pytest.mark.parametrize("way", ["transfer", "money", "balance"])
+def test_what_others_made_more_of_can_be_given(tmp_path: Path, way: str) -> None:
+    """A distribution brings more by now than the block was told, because somebody paid the app in the meantime."""
+    with Ledger.open(tmp_path / "books.db") as ours, Ledger.open(tmp_path / "books.db") as theirs:
+        for token in TOKENS:
+            ours.register_token(token)
+        with ours.atomic() as tx:
+            for user in ("ann", "bob"):
+                tx.mint("TEA", user, 1000 * T)
+        with ours.atomic() as tx:
+            told = tx.app("TeaParty").buy("ann", 100 * T)
+            tx.app("TeaParty").pay("bob", 100 * T)
+        try:
+            with ours.atomic() as tx:
+                tx.app("TeaParty").distribute_income()
+                told = tx._draft.funds("TeaParty").available_of("ann")
+                with theirs.atomic() as other:
+                    other.app("TeaParty").pay("bob", 300 * T)
+                wanted = told + told // 10
+                if way == "money":
+                    tx.money("TeaParty", "ann", wanted).transfer_to("carl")
+                else:
+                    tx.transfer("TeaParty", "ann", "carl", wanted)
+                    if way == "balance":
+                        tx.balance("TeaParty", "ann")
+        except Conflict:
+            assert way == "balance"
+        else:
+            assert ours.balance("TeaParty", "carl").total == wanted
+        assert ours.audit().ok

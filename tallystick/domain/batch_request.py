@@ -63,7 +63,10 @@ def column_of(given: object) -> Any:
     is_sequence = hasattr(column, "__len__") and hasattr(column, "__getitem__")
     if not is_sequence or isinstance(given, (str, bytes, type, Mapping)):
         raise InvalidRequest(f"a column is a sequence, not {str(column)[:80]!r}")
-    return list(column)
+    try:
+        return list(column)
+    except (TypeError, NotImplementedError) as error:
+        raise InvalidRequest(f"a column is a sequence: {error}") from error
 
 
 def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:

@@ -15,7 +15,7 @@ from tallystick.domain.app_decisions import app_of
 from tallystick.domain.app_operations import Buy, Sell
 from tallystick.domain.cells import check_receiver_of_mint
 from tallystick.domain.contract_decisions import check_contract_id
-from tallystick.domain.errors import InvalidRequest, NotFound, TransactionClosed, UnconsumedSlice, UnslicedMoney
+from tallystick.domain.errors import Conflict, InvalidRequest, NotFound, TransactionClosed, UnconsumedSlice, UnslicedMoney
 from tallystick.domain.events import DomainEvent, Minted, Moved
 from tallystick.domain.instant import to_microseconds
 from tallystick.domain.memo import check_memo
@@ -40,7 +40,6 @@ from tallystick.domain.planned_contract import PlannedContract, told_of
 from tallystick.domain.planned_seats import PlannedSeats
 from tallystick.domain.recording import Recording
 from tallystick.domain.token_state import Balance
-from tallystick.domain.view import require
 
 
 class Plan(Recording):
@@ -77,7 +76,7 @@ class Plan(Recording):
         if funds.available_of(owner) < amount:
             with self._reading:
                 self._surroundings.catch_up()
-                require(self._draft, token, owner, amount)
+                self._require(token, owner, amount)
         money = Money(self, funds.token, owner)
         self.set_remaining(money, amount)
         return money
@@ -90,6 +89,8 @@ class Plan(Recording):
             self._surroundings.catch_up()
             available, held = funds.available_of(account), funds.held_of(account)
             claimed = funds.claimed.get(account, 0)
+        if available < 0:  # it gives what a trade or a distribution before would not bring any more
+            raise Conflict(subject="what was planned before", told="possible", now="not")
         self._operations.append(Observe(token, account, available + claimed, held))
         return Balance(available, held, available + held)
 

@@ -12,10 +12,11 @@ from typing import Protocol
 from tallystick.domain.books import Books
 from tallystick.domain.decisions import decide
 from tallystick.domain.draft import Draft, DraftFunds
-from tallystick.domain.errors import Conflict, InvalidRequest, NotFound, Refused, TransactionClosed
+from tallystick.domain.errors import Conflict, InsufficientFunds, InvalidRequest, NotFound, Refused, TransactionClosed
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.money import Purse
 from tallystick.domain.operations import Operation
+from tallystick.domain.view import require
 
 
 class Surroundings(Protocol):
@@ -115,6 +116,15 @@ class Recording:
                 if self._commits == self._books.commits:
                     raise
                 return decide(self._drafted_anew(), operation, self._now)
+
+    def _require(self, token: str, owner: str, amount: int) -> None:
+        """`InsufficientFunds` where the owner has less, in the plan's draft and in one made anew."""
+        try:
+            require(self._draft, token, owner, amount)
+        except InsufficientFunds:
+            if self._commits == self._books.commits:
+                raise
+            require(self._drafted_anew(), token, owner, amount)
 
     def _drafted_anew(self) -> Draft:
         """What the plan so far makes of the books as others left them: trades in it may bring less than the block was told.

@@ -22,15 +22,17 @@ def prepared(given: Any) -> Any:
     types, kind = arrow.types, column.type
     if types.is_string_view(kind):
         return column.cast(arrow.string())
-    if _is_text(arrow, column) or types.is_dictionary(kind):
+    if _is_text(arrow, column) or (types.is_dictionary(kind) and types.is_string(kind.value_type)):
         return column
+    if types.is_dictionary(kind):
+        return _listed(column)
     if types.is_integer(kind) and not column.null_count:
         return np.asarray(column)
     if types.is_decimal(kind) and kind.scale == 0:
         return [None if value is None else int(value) for value in column.to_pylist()]
     if types.is_temporal(kind):
         raise InvalidRequest(f"a column of {kind} holds neither accounts nor amounts nor ids")
-    return column.to_pylist()
+    return _listed(column)
 
 
 def encoded_names(given: Any) -> tuple[list[str], Column] | None:
@@ -48,7 +50,14 @@ def encoded_names(given: Any) -> tuple[list[str], Column] | None:
     places = column.indices.to_numpy(zero_copy_only=False)
     is_used = np.zeros(len(column.dictionary), dtype=np.bool_)
     is_used[places] = True
-    return column.dictionary.filter(arrow.array(is_used)).to_pylist(), (np.cumsum(is_used) - 1)[places]
+    return _listed(column.dictionary.filter(arrow.array(is_used))), (np.cumsum(is_used) - 1)[places]
+
+
+def _listed(column: Any) -> list[Any]:
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError as error:
+        raise InvalidAccount(f"a column of text is UTF-8: {error}") from error
 
 
 def _is_text(arrow: Any, column: Any) -> bool:

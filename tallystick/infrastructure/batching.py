@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tallystick.domain.batch_decisions import check_cells
 from tallystick.domain.batch_request import BatchRequest, amounts_of, check_rows, handles_of, interned
-from tallystick.domain.columns import Column
+from tallystick.domain.columns import Column, listed
 from tallystick.domain.errors import InvalidAccount, InvalidRequest, TokenNotFound
 from tallystick.domain.memo import check_memo
 from tallystick.domain.token_state import TokenState
@@ -136,8 +136,8 @@ class Batching(Reading):
         names, places = encoded
         try:
             return self._handles(names, funds)[places]
-        except InvalidAccount as error:
-            raise error.at_row(int((places == error.fields["row"]).argmax())) from None
+        except InvalidAccount:
+            return self._handles([names[place] for place in listed(places)], funds)  # names the first row
 
     def _intern(self, token: str, names: Sequence[Any]) -> Column:
         with self._committer.reading():

@@ -54,7 +54,7 @@ class Row(NamedTuple):
     digest: bytes
 
 
-_BATCH_MARK = b'Many",'  # stands in the tags of all batches, and at most by chance elsewhere
+_BATCH_MARK = b'Many"'  # stands in the tags of all batches, and at most by chance elsewhere
 _FOREIGN_MARK = b'"Foreign"'
 _ESCAPE = rb"\u"  # as which another writer might have written a letter of a tag
 _length = Struct(">Q").pack

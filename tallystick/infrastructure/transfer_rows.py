@@ -117,6 +117,9 @@ def _parse(numbers: Sequence[int], columns: Mapping[str, Sequence[Any]], token: 
     tokens = columns["token"] if token is None else [token] * count
     if not all(tokens):
         raise InvalidRequest("it names no token")
+    for code in set(tokens):
+        if any("\ud800" <= letter <= "\udfff" for letter in code):
+            raise InvalidRequest(f"its token is no UTF-8: {code!r}")
     ids = _ids(columns["id"]) if "id" in columns else [None] * count
     return TransferRows(numbers, tokens, senders, receivers, _amounts(columns["amount"]), ids, memos)
 

@@ -32,7 +32,7 @@ def read_parquet(path: Path, token: str | None) -> Iterator[TransferRows]:
                 _check_type(arrow, name, file.schema_arrow.field(name).type)
             for table in _blocks(arrow, file.iter_batches(BLOCK_ROWS, columns=names)):
                 numbers = range(first, first + table.num_rows)
-                yield parse_rows(numbers, {name: _values(arrow, name, table.column(name)) for name in names}, token)
+                yield parse_rows(numbers, {name: _values(arrow, name, table.column(name), first) for name in names}, token)
                 first = numbers.stop
     except (arrow.ArrowException, OSError) as error:
         raise MalformedRow(f"it is no Parquet that can be read: {error}", row=first) from error
@@ -68,11 +68,21 @@ def _check_type(arrow: Any, name: str, given: Any) -> None:
         raise MalformedRow(f"the column {name} is of {expected}, not of {given}", row=1)
 
 
-def _values(arrow: Any, name: str, column: Any) -> list[Any]:
-    """The values as text, with "" for null, or as ints."""
-    values: list[Any] = column.to_pylist()
+def _values(arrow: Any, name: str, column: Any, first: int) -> list[Any]:
+    """The values as text, with "" for null, or as ints; `first` is the number of the first row."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        values = [_text(row, name, value) for row, value in enumerate(column, first)]
     if name not in NUMBERS:
         return ["" if value is None else value for value in values] if column.null_count else values
     if arrow.types.is_decimal(getattr(column.type, "value_type", column.type)):
         return [None if value is None else int(value) for value in values]
     return values
+
+
+def _text(row: int, name: str, value: Any) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError as error:
+        raise MalformedRow(f"its {name} is no UTF-8: {error}", row=row) from error

@@ -1,6 +1,7 @@
 """What `tallystick bench` does: chooses workloads, runs them, and writes what they gave as a table, as JSON and as a plot."""
 
 import json as json_format
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def measure(
     for file in (json, plot_file):
         if file is not None and not file.parent.is_dir():
             raise InvalidRequest(f"there is no folder {str(file.parent)!r} to write {file.name!r} into")
+        if file is not None and file.is_dir():
+            raise InvalidRequest(f"{str(file)!r} is a folder, and a file is to be written")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InvalidRequest(f"nothing can be written into {str(folder)!r}: {error}") from error
     if plot_file is not None:
         check_plot(plot_file, workloads)
     scale = QUICK if quick else 1
