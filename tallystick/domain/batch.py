@@ -22,8 +22,8 @@ from tallystick.domain.events import (
     Moved,
     MovedMany,
 )
+from tallystick.domain.transfer_ids import ID_BYTES
 
-ID_BYTES = 16
 RowEvent = Moved | Minted | Burned
 AnyEvent = TypeVar("AnyEvent")
 

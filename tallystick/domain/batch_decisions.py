@@ -14,7 +14,7 @@ import numpy as np
 from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.books import Books
 from tallystick.domain.cells import check_holder, check_ordinary, check_receiver_of_mint
-from tallystick.domain.columns import Column, Rows, at, listed, select, total
+from tallystick.domain.columns import Column, Rows, at, listed, total
 from tallystick.domain.decisions import check_is_no_app
 from tallystick.domain.errors import DuplicateTransferId, InsufficientFunds, LedgerError, Refused, SupplyExhausted
 from tallystick.domain.token_state import TokenState
@@ -67,7 +67,7 @@ def decide_batch(books: Books, request: BatchRequest, used: UsedIds) -> Decision
         raise refused[0].kind(**refused[0].fields, row=refused[0].row)
     done = np.ones(len(request), dtype=np.bool_)
     done[[refusal.row for refusal in refused]] = False
-    return Decision(_selected(request, done), refused)
+    return Decision(_selected(request, np.flatnonzero(done)), refused)
 
 
 def check_cells(books: Books, token: str, handles: Column, *, is_minted: bool = False) -> None:
@@ -83,13 +83,13 @@ def check_cells(books: Books, token: str, handles: Column, *, is_minted: bool = 
             raise error.at_row(row) from None
 
 
-def _selected(request: BatchRequest, rows: Rows) -> BatchRequest:
+def _selected(request: BatchRequest, rows: Column) -> BatchRequest:
     givers, takers, ids = request.givers, request.takers, request.ids
     return msgspec.structs.replace(
         request,
         givers=None if givers is None else givers[rows],
         takers=None if takers is None else takers[rows],
-        amounts=select(request.amounts, rows),
+        amounts=at(request.amounts, rows),
         ids=None if ids is None else ids.select(rows),
     )
 

@@ -6,7 +6,6 @@ Up to 8 bytes a column is read as one of machine integers, beyond that as a list
 """
 
 from collections.abc import Sequence
-from itertools import compress
 from typing import Any, cast
 
 import numpy as np
@@ -76,13 +75,6 @@ def total(values: Numbers) -> int:
     if isinstance(values, list):
         return sum(values)
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
-
-
-def select(values: Numbers, chosen: Rows) -> Numbers:
-    """The values at the chosen rows."""
-    if isinstance(values, list):
-        return list(compress(values, chosen))
-    return values[chosen]
 
 
 def at(values: Numbers, places: Column) -> Numbers:

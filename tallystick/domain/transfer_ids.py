@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tallystick.domain.columns import Rows, plain_integer
+from tallystick.domain.columns import Column, Rows, plain_integer
 from tallystick.domain.errors import InvalidRequest
 
 ID_BYTES = 16
@@ -57,8 +57,8 @@ class TransferIds:
         upper = self.upper.max()
         return int(upper) << 64 | int(self.lower[self.upper == upper].max())
 
-    def select(self, rows: Rows) -> Self:
-        """Those of the chosen rows."""
+    def select(self, rows: Column) -> Self:
+        """Those of these rows."""
         return type(self)(self._words[rows])
 
     def is_ascending(self) -> bool:

@@ -104,19 +104,22 @@ class ValueObjects:
     def spend(self, owner: str, amount: int) -> tuple[list[int], int]:
         """Burns the owner's smallest live fragments until they cover `amount`; gives their ids and what is too much."""
         holding = (self._holdings if self._heaped else self._heaps())[owner]
-        heap, live, burnt = holding.heap, self._live, self._burnt.fragments
         ids: list[int] = []
+        return ids, self._cover(holding, amount, ids)
+
+    def _cover(self, holding: Holding, amount: int, burned: list[int]) -> int:
+        heap, live, burnt = holding.heap, self._live, self._burnt.fragments
         while amount > 0:
             fragment = heappop(heap)
             id = fragment >> OWNER_BITS & ID_MASK
             if live.get(id) is fragment:
                 del live[id]
                 burnt.append(fragment)
-                ids.append(id)
+                burned.append(id)
                 amount -= fragment >> AMOUNT_SHIFT
             else:
                 holding.stale -= 1
-        return ids, -amount
+        return -amount
 
     def credit(self, owner: str, first_id: int, amounts: list[int]) -> FragmentsMinted:
         """Makes live fragments of `amounts` for `owner`, with ids from `first_id` on; gives the event that says so."""
@@ -145,28 +148,18 @@ class ValueObjects:
         `burned`. The receiver gets one fragment, with this id, and the payer another, with the next, where what is too much
         fits the unit. None, and nothing is done, where the receiver may be crowded.
         """
-        holdings, live, burnt = self._holdings, self._live, self._burnt.fragments
+        holdings, live = self._holdings, self._live
         taking = holdings.get(receiver) or self._open(receiver)
         if len(taking.heap) > SPARE_FRAGMENTS:
             return None
         giving = holdings[payer]
-        heap, rest = giving.heap, amount
-        while rest > 0:
-            fragment = heappop(heap)
-            burnt_id = fragment >> OWNER_BITS & ID_MASK
-            if live.get(burnt_id) is fragment:
-                del live[burnt_id]
-                burnt.append(fragment)
-                burned.append(burnt_id)
-                rest -= fragment >> AMOUNT_SHIFT
-            else:
-                giving.stale -= 1
+        rest = self._cover(giving, amount, burned)
         fragment = live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | taking.index
         heappush(taking.heap, fragment)
-        if rest and -rest <= self.unit:
-            fragment = live[id + 1] = -rest << AMOUNT_SHIFT | (id + 1) << OWNER_BITS | giving.index
-            heappush(heap, fragment)
-        return -rest
+        if 0 < rest <= self.unit:
+            fragment = live[id + 1] = rest << AMOUNT_SHIFT | (id + 1) << OWNER_BITS | giving.index
+            heappush(giving.heap, fragment)
+        return rest
 
     def may_be_crowded(self, owner: str) -> bool:
         """False where the owner has too few fragments to be crowded, whatever the balance."""
