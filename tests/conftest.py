@@ -10,6 +10,8 @@ from contract_book import Step, play
 from hypothesis import HealthCheck, settings
 
 from tallystick import Ledger, Token
+from tallystick.infrastructure.journal import Journal
+from tallystick.infrastructure.location import open_journal
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
@@ -23,6 +25,14 @@ WIDE = Token("WEI", decimals=18, max_supply=2**256 - 1)
 @pytest.fixture(params=["memory", "sqlite"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
     return "memory:" if request.param == "memory" else tmp_path / "books.db"
+
+
+@pytest.fixture
+def journal(url: str | Path) -> Iterator[Journal]:
+    """A journal that no ledger has open yet."""
+    opened = open_journal(url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

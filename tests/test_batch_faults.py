@@ -2,11 +2,7 @@
 
 import os
 import random
-import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +10,7 @@ from typing import Any
 
 import pytest
 from batch_book import check_replays, differences, money, open_funded, total
+from small_disk import run_on_a_small_disk
 
 from tallystick import (
     BatchReceipt,
@@ -124,18 +121,7 @@ FULL_DISK = """
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    """A file system of 4 MiB of its own, mounted in a namespace of its own, is filled and freed again."""
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(FULL_DISK))
-    mount = tmp_path / "small"
-    mount.mkdir()
-    inner = f'mount -t tmpfs -o size=4m tmpfs "{mount}" && exec "{sys.executable}" "{script}" "{mount}"'
-    isolate = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
-    if shutil.which("unshare") is None or subprocess.run([*isolate, "true"], capture_output=True).returncode:
-        pytest.skip("this system lets nobody mount a small file system: unshare is missing or forbidden")
-    done = subprocess.run([*isolate, "sh", "-c", inner], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "went on\n"
+    assert run_on_a_small_disk(FULL_DISK, tmp_path) == "went on\n"
 
 
 # Taken back.

@@ -1,23 +1,12 @@
 """The `eventsourcing` library's recorder on a journal with batches: each row of a batch is an event of its token's stream."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 from eventsourcing.persistence import StoredEvent
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure.journal import Journal
-from tallystick.infrastructure.location import open_journal
 from tallystick.infrastructure.recorders import JournalRecorder
-
-
-@pytest.fixture
-def journal(url: str | Path) -> Iterator[Journal]:
-    opened = open_journal(url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

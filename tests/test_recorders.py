@@ -37,7 +37,6 @@ from tallystick.infrastructure import recorders
 from tallystick.infrastructure.audit import audit
 from tallystick.infrastructure.codec import Foreign, encode_events, make_row
 from tallystick.infrastructure.journal import Journal, StreamEntry, UnclearOutcome
-from tallystick.infrastructure.location import open_journal
 from tallystick.infrastructure.memory import MemoryJournal
 from tallystick.infrastructure.recorders import JournalRecorder
 from tallystick.infrastructure.sqlite import SQLiteJournal
@@ -108,13 +107,6 @@ class TestNonInterleavingSQLite(OnSQLite, NonInterleavingNotificationIDsBaseCase
 
 
 del ApplicationRecorderTestCase, LibraryCase, NonInterleavingNotificationIDsBaseCase  # else collected as tests
-
-
-@pytest.fixture
-def journal(url: str | Path) -> Iterator[Journal]:
-    opened = open_journal(url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
