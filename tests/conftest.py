@@ -10,6 +10,7 @@ from contract_book import Step, play
 from hypothesis import HealthCheck, settings
 
 from tallystick import Ledger, Token
+from tallystick.infrastructure import transfer_rows, transfers_csv, transfers_parquet
 from tallystick.infrastructure.journal import Journal
 from tallystick.infrastructure.location import open_journal
 
@@ -84,3 +85,16 @@ def pool(ledger: Ledger) -> Callable[[list[Step]], None]:
             play(tx.contract("pool"), steps)
 
     return done
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a file of transfers is to be."""
+    return tmp_path / "transfers"
+
+
+@pytest.fixture
+def blocks_of_4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of transfers are read four rows at a time."""
+    for module in (transfer_rows, transfers_csv, transfers_parquet):
+        monkeypatch.setattr(module, "BLOCK_ROWS", 4)
