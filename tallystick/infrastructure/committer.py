@@ -208,6 +208,7 @@ class Committer:
             return None
         keys = () if request is None else (Key(request.key, request.digest, 0),)
         row: Row | None = None
+        entries: Sequence[StreamEntry] = ()
         try:
             row = self._row(events, now, keys)
             entries = self._versions.entries(events, row)
@@ -217,7 +218,7 @@ class Committer:
             raise
         except UnclearOutcome as error:
             assert row is not None
-            self._resolve(row, error)
+            self._resolve(row, entries, error)
         else:
             self._advance(row, events, keys, entries)
         return Committed(row, events)
@@ -250,15 +251,14 @@ class Committer:
             self._transfer_ids.note(events)
         self.books.forget()
 
-    def _resolve(self, row: Row, error: UnclearOutcome) -> None:
+    def _resolve(self, row: Row, entries: Sequence[StreamEntry], error: UnclearOutcome) -> None:
         """Finds out whether `row` stands, and brings the books to what does."""
         self._reset()
         try:
-            self.journal.reopen()
-            found = self.journal.row_at(row.first_position)
+            stands = self.journal.has_recorded(row, entries)
         except StorageError:
             raise OutcomeUnknown(f"the commit at position {row.first_position} may or may not stand: {error}") from error
-        if found is None or found.digest != row.digest:
+        if not stands:
             raise StorageUnavailable(f"nothing was recorded: {error}") from error
         self._read_on()
         self._behind = False

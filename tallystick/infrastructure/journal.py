@@ -5,7 +5,7 @@ the head as it stands, and until it is left nobody else can append. `append` ret
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +38,10 @@ class UnclearOutcome(Exception):
     """A store's word that a commit failed in a way which leaves open whether the row stands."""
 
 
+class Overtaken(Exception):
+    """A store's word that nothing was recorded, because somebody appended who had not waited for the turn."""
+
+
 class Journal(ABC):
     """What a store must do. Every method raises `StorageUnavailable` where the store cannot be reached."""
 
@@ -45,6 +49,15 @@ class Journal(ABC):
     def cache_folder(self) -> Path | None:
         """Where a cache of what is derived from the journal may be kept; None where that is nowhere."""
         return None
+
+    @property
+    def keeps_keys(self) -> bool:
+        """Whether `key_positions` answers out of an index that the store keeps."""
+        return False
+
+    def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:
+        """The first positions of the commits that used these idempotency keys, for those that were used."""
+        raise NotImplementedError
 
     @abstractmethod
     def head(self) -> Head:
@@ -78,12 +91,22 @@ class Journal(ABC):
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
         """Makes `row` and its stream entries durable, all or nothing, inside `writing`.
 
-        Raises `StorageFull` or `StorageUnavailable` where nothing was recorded, `UnclearOutcome` where that is not known.
+        Raises `StorageFull`, `StorageUnavailable` or `Overtaken` where nothing was recorded, `UnclearOutcome` where that
+        is not known.
         """
+
+    def has_recorded(self, row: Row, entries: Sequence[StreamEntry]) -> bool:
+        """After an `UnclearOutcome`, on a new connection: whether `row` stands. What this says is so from then on.
+
+        Raises `StorageUnavailable` where it cannot be found out.
+        """
+        self.reopen()
+        found = self.row_at(row.first_position)
+        return found is not None and found.digest == row.digest
 
     @abstractmethod
     def reopen(self) -> None:
-        """Drops the connection and makes a new one."""
+        """Drops the connections and makes new ones."""
 
     @abstractmethod
     def close(self) -> None:
