@@ -76,6 +76,7 @@ from tallystick.domain.planned_seats import PlannedSeats
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Balance, Supply
 from tallystick.domain.value_object import FragmentState, ValueObject
+from tallystick.infrastructure.async_ledger import AsyncLedger
 from tallystick.infrastructure.audit import AuditReport
 from tallystick.infrastructure.batch_receipt import BatchReceipt
 from tallystick.infrastructure.contract_view import ContractView
@@ -103,6 +104,7 @@ __all__ = [
     "Allocations",
     "AllocationsExceedBalance",
     "AllocationsSumBelowZero",
+    "AsyncLedger",
     "AuditReport",
     "Balance",
     "BalanceBelowAllocations",

@@ -107,9 +107,10 @@ class JournalCases:
         append(journal, 1)
         assert journal.head().position == 2
 
-    def test_changed_says_so_once(self, journal: Journal) -> None:
-        journal.changed()
-        assert not journal.changed()
+    def test_it_says_whether_it_ends_at_a_position(self, journal: Journal) -> None:
+        assert [journal.ends_at(position) for position in (0, 1)] == [True, False]
+        append(journal, 1, 3)
+        assert [journal.ends_at(position) for position in (0, 1, 3, 4, 4, 5)] == [False, False, False, True, True, False]
 
     def test_writing_is_exclusive(self, journal: Journal) -> None:
         entered, order = Event(), list[str]()
@@ -145,9 +146,9 @@ class SharedJournalCases(JournalCases):
         raise NotImplementedError
 
     def test_another_sees_what_was_appended(self, journal: Journal, other: Journal) -> None:
-        other.changed()
+        assert other.ends_at(0)
         rows = append(journal, 1, 2)
-        assert other.changed()
+        assert (other.ends_at(0), other.ends_at(3)) == (False, True)
         assert list(other.rows()) == rows
         with other.writing() as head:
             assert head.position == 3

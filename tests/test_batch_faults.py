@@ -21,7 +21,7 @@ from tallystick import (
     StorageFull,
     StorageUnavailable,
 )
-from tallystick.infrastructure import committer
+from tallystick.infrastructure import group
 from tallystick.infrastructure.codec import Row
 from tallystick.infrastructure.journal import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.sqlite import SQLiteJournal
@@ -161,7 +161,7 @@ def test_a_commit_that_is_too_large(
     with open_funded(tmp_path / "books.db", ["alice", "bob"]) as ledger:
         before, position = money(ledger), ledger.verify().position
         with monkeypatch.context() as patch:
-            patch.setattr(committer, "COMMIT_BYTES_MAX", 50)
+            patch.setattr(group, "COMMIT_BYTES_MAX", 50)
             with pytest.raises(CommitTooLarge) as caught:
                 call(ledger, token)
         assert caught.value.fields["limit"] == 50
@@ -241,7 +241,7 @@ def test_interrupted_while_the_books_are_changed(tmp_path: Path, monkeypatch: py
             def interrupted(*arguments: Any) -> None:
                 raise KeyboardInterrupt
 
-            patch.setattr(committer, "make_row", interrupted)
+            patch.setattr(group, "make_row", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 CALLS[0](ledger, token)
         assert differences(ledger, before) == []

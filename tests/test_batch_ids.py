@@ -8,7 +8,7 @@ import pytest
 from batch_book import Row, columns_of, open_funded, verdicts_of
 
 from tallystick import CommitTooLarge, DuplicateTransferId, InsufficientFunds, Ledger
-from tallystick.infrastructure import committer, sorted_runs
+from tallystick.infrastructure import group, sorted_runs
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_ids_are_searched_on_disk_too(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_commit_that_fails_leaves_its_ids_free(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(committer, "COMMIT_BYTES_MAX", 10)
+        patch.setattr(group, "COMMIT_BYTES_MAX", 10)
         with pytest.raises(CommitTooLarge):
             ledger.mint_many("PLN", ["alice"] * 2, [1, 1], ids=[2, 1])
     assert ledger.mint_many("PLN", ["alice"] * 2, [1, 1], ids=[1, 2]).accepted == 2

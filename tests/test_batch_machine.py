@@ -32,7 +32,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from strategies import ACCOUNTS, batch_ids, memos, on_refusals, picks, singles, supply_rows, tokens, transfer_rows
 
 from tallystick import Balances, BatchReceipt, CommitTooLarge, Fragments, Ledger, LedgerError, SupplyReserves, Transactions
-from tallystick.infrastructure import committer
+from tallystick.infrastructure import group
 
 whichever = st.integers(0, 1)
 
@@ -170,7 +170,7 @@ class BatchMachine(RuleBasedStateMachine):
         rows = self.resolve(token, rows)
         refusals = one_after_another(copy_of(self.single, token), "transfer", token, rows, None, set())
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(committer, "COMMIT_BYTES_MAX", 10)
+            patch.setattr(group, "COMMIT_BYTES_MAX", 10)
             try:
                 self.ledgers[which].transfer_many(token, *columns_of(rows), on_refusal="skip")
             except CommitTooLarge:

@@ -260,7 +260,7 @@ def test_ids_of_fragments_stay_below_the_next_position(monkeypatch: pytest.Monke
 def test_the_ledger_is_closed_to_who_was_late(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "books.db")
     ledger.register_token(Token("USD"))
-    ledger._committer.close()  # as another thread sees it in the middle of closing
+    ledger.committer.close()  # as another thread sees it in the middle of closing
     with pytest.raises(LedgerClosed):
         ledger.mint_many("USD", ["alice"], [1], ids=[1])
     ledger.close()

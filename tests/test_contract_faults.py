@@ -190,7 +190,7 @@ def test_a_refused_commit_does_not_keep_contracts_in_memory(path: Path) -> None:
                 before.contract("c1").balance_down(1)
         for number in range(50):
             ledger.contract(f"c{number}")
-        assert len(list(ledger._committer.books.contracts.in_memory())) == 1
+        assert len(list(ledger.committer.books.contracts.in_memory())) == 1
 
 
 def test_what_only_the_books_forbid_is_decided_at_the_head(two: tuple[Ledger, Ledger]) -> None:

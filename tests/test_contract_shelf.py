@@ -157,7 +157,7 @@ def test_the_steps_that_a_contract_remembers_are_bounded(tmp_path: Path) -> None
                 for _ in range(50):
                     tx.contract("pool").shadow_up_all(1)
                     tx.contract("pool").shadow_down_all(1)
-        values = ledger._committer.books.contract("pool").values
+        values = ledger.committer.books.contract("pool").values
         assert values.steps_kept < 2 * STEPS_KEPT < 4_000
         assert ledger.audit().ok
 

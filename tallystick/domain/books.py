@@ -63,6 +63,7 @@ class Books(BooksReading):
         self._contracts_in_memory = contracts_in_memory
         self.generation = 0
         self.commits = 0
+        self.abandoned = 0
         self.contracts = Contracts(None, 1, {})
         self._tokens = {}
         self._former_names: dict[str, Sequence[str]] = {}
@@ -167,6 +168,11 @@ class Books(BooksReading):
                 self._tokens[event.token].take_back(self._distributions.pop(), event.source, event.amount)
             else:
                 self._take_back(event)
+
+    def abandon(self, events: Sequence[DomainEvent]) -> None:
+        """Takes back the newest events after somebody may have seen what they did."""
+        self.revert(events)
+        self.abandoned += 1
 
     def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""

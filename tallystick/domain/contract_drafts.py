@@ -39,7 +39,7 @@ from tallystick.domain.operations import (
 
 
 class _Draft(NamedTuple):
-    base: tuple[int, int]
+    base: tuple[int, int, int]
     contract: Contract
     events: list[BalanceEvent | AllocationEvent]
 
@@ -72,7 +72,7 @@ class ContractDrafts:
         if type(id) is str and id in self._registered:
             return self._registered[id]
         contract = self._books.contract(id)
-        base = (self._books.generation, contract.changes)
+        base = (self._books.generation, self._books.abandoned, contract.changes)
         draft = self._drafts.get(contract.id)
         if draft is None or draft.base != base:
             draft = self._drafts[contract.id] = _repeated(base, contract, draft.events if draft else [])
@@ -98,7 +98,7 @@ class ContractDrafts:
             draft.contract.revert(draft.events.pop())
 
 
-def _repeated(base: tuple[int, int], contract: Contract, events: Sequence[BalanceEvent | AllocationEvent]) -> _Draft:
+def _repeated(base: tuple[int, int, int], contract: Contract, events: Sequence[BalanceEvent | AllocationEvent]) -> _Draft:
     """A draft of the contract in which the plan's events are decided again."""
     draft = _Draft(base, contract.draft(), [])
     for event in events:

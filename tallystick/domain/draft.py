@@ -38,9 +38,7 @@ class Draft:
         self._funds: dict[str, DraftFunds] = {}
         self._opened: dict[str, Hold] = {}
         self._drawn: defaultdict[str, int] = defaultdict(int)
-        self._contracts = ContractDrafts(books)
-        self.is_contract = self._contracts.registered
-        self.is_special = self._contracts.is_special
+        self._drafts: ContractDrafts | None = None
 
     def funds(self, code: str) -> DraftFunds:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
@@ -60,6 +58,12 @@ class Draft:
             funds = self._funds[known.token.code] = DraftFunds(known)
         return funds
 
+    @property
+    def _contracts(self) -> ContractDrafts:
+        if self._drafts is None:
+            self._drafts = ContractDrafts(self._books)
+        return self._drafts
+
     def token(self, code: str) -> Token | None:
         """The token registered under the code, if one is."""
         return self._books.token(code)
@@ -71,6 +75,14 @@ class Draft:
     def settlement(self) -> Token | None:
         """The settlement token, once there is one."""
         return self._books.settlement()
+
+    def is_contract(self, name: str, /) -> bool:
+        """Whether there is such a contract, in the books or in the plan."""
+        return (self._books.is_contract if self._drafts is None else self._drafts.registered)(name)
+
+    def is_special(self, name: str, /) -> bool:
+        """Whether the name is an app's or a contract's, in the books or in the plan."""
+        return (self._books.is_special if self._drafts is None else self._drafts.is_special)(name)
 
     def special_names(self) -> Iterable[str]:
         """The apps and contracts, whose accounts are their own."""

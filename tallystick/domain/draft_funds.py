@@ -11,7 +11,7 @@ from tallystick.domain.columns import MACHINE_MAX, Column
 from tallystick.domain.events import Distributed
 from tallystick.domain.shares import pro_rata
 from tallystick.domain.token import Token
-from tallystick.domain.token_state import TokenState
+from tallystick.domain.token_state import Balance, TokenState
 
 
 class _Shares(NamedTuple):
@@ -30,7 +30,6 @@ class DraftFunds:
         self.available: defaultdict[str, int] = defaultdict(int)
         self.held: defaultdict[str, int] = defaultdict(int)
         self.claimed: defaultdict[str, int] = defaultdict(int)
-        self._holders: set[str] = set()
         self._distributed: list[_Shares] = []
 
     def rebase(self, funds: TokenState) -> None:
@@ -43,9 +42,12 @@ class DraftFunds:
         return self._funds.token
 
     def check_holder(self, account: str) -> None:
-        """Raises as `cells.check_holder` does; an account that passed is not checked again."""
-        if type(account) is not str or account not in self._holders:
-            self._holders.add(check_holder(self.token, account))
+        """Raises as `cells.check_holder` does; an account of the books that passed is not checked again."""
+        funds = self._funds
+        if type(account) is not str or account not in funds.holders:
+            check_holder(funds.token, account)
+            if funds.knows(account):
+                funds.holders.add(account)
 
     @property
     def reserve(self) -> int:
@@ -67,6 +69,11 @@ class DraftFunds:
     def held_of(self, account: str) -> int:
         """What the account would hold for others."""
         return self._funds.held_of(account) + self.held.get(account, 0)
+
+    def balance_of(self, account: str) -> Balance:
+        """Both, and their sum."""
+        available, held = self.available_of(account), self.held_of(account)
+        return Balance(available, held, available + held)
 
     def has_holders(self, excluded: Sequence[str]) -> bool:
         """Whether anybody not `excluded` could spend some of it."""

@@ -74,7 +74,7 @@ class Plan(Recording):
         funds.check_holder(owner)
         check_amount(amount)
         if funds.available_of(owner) < amount:
-            with self._reading:
+            with self._surroundings.reading():
                 self._surroundings.catch_up()
                 self._require(token, owner, amount)
         money = Money(self, funds.token, owner)
@@ -85,14 +85,20 @@ class Plan(Recording):
         """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`."""
         funds = self._funds(token)
         funds.check_holder(account)
-        with self._reading:
-            self._surroundings.catch_up()
-            available, held = funds.available_of(account), funds.held_of(account)
+        self._surroundings.catch_up()
+        with self._surroundings.cells() as pending:
+            balance = funds.balance_of(account)
+            if pending is not None:
+                balance = pending.balance_before(token, account, balance)
             claimed = funds.claimed.get(account, 0)
-        if available < 0:  # it gives what a trade or a distribution before would not bring any more
+        if balance.available < 0:  # it gives what is not durable yet, or what something before would not bring any more
+            with self._surroundings.reading():
+                self._surroundings.catch_up()
+                balance = funds.balance_of(account)
+        if balance.available < 0:
             raise Conflict(subject="what was planned before", told="possible", now="not")
-        self._operations.append(Observe(token, account, available + claimed, held))
-        return Balance(available, held, available + held)
+        self._operations.append(Observe(token, account, balance.available + claimed, balance.reserved))
+        return balance
 
     # Escrow.
 
@@ -141,9 +147,10 @@ class Plan(Recording):
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
         self._check_open()
         check_amount(limit, "a limit")
-        self._surroundings.catch_up()
-        due_at = self._surroundings.now()
-        events = self._propose_now(Expire(limit, due_at, None))
+        with self._surroundings.reading():
+            self._surroundings.catch_up()
+            due_at = self._surroundings.now()
+            events = self._propose_now(Expire(limit, due_at, None))
         self._operations[-1] = Expire(limit, due_at, len(events))
         return len(events)
 
@@ -159,13 +166,13 @@ class Plan(Recording):
         self._check_open()
         check_memo(memo)
         units = check_amount(amount)
-        with self._reading:
-            self._surroundings.catch_up()
+        self._surroundings.catch_up()
+        with self._surroundings.still():
             self._propose(movement(self._draft, source, target, units, memo))
 
     def app(self, code: str) -> PlannedApp:
         """The app whose token this is; `TokenNotFound` or `NotAnApp`."""
-        with self._reading:
+        with self._surroundings.still():
             self._funds(code)
             app_of(self._draft, code)
         return PlannedApp(self, code)
@@ -189,13 +196,14 @@ class Plan(Recording):
         self.propose_still(RegisterContract(check_contract_id(id), backed_by))
         return PlannedContract(self, id)
 
-    def contract(self, id: str) -> PlannedContract:
+    def _planned_contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`."""
         self._check_open()
-        with self._reading:
-            try:
+        try:
+            with self._surroundings.still():
                 self._draft.contract(id)
-            except NotFound:
+        except NotFound:
+            with self._surroundings.reading():
                 self._surroundings.catch_up()
                 self._draft.contract(id)
         return PlannedContract(self, id)
@@ -214,13 +222,13 @@ class Plan(Recording):
     def propose_still(self, operation: Operation) -> Sequence[DomainEvent]:
         """Records an operation for whose decision the books must stand still."""
         self._check_open()
-        with self._reading:
+        with self._surroundings.still():
             return self._propose(operation)
 
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what is worked out from the books as a whole, which are brought to the journal's head first."""
         self._check_open()
-        with self._reading:
+        with self._surroundings.reading():
             self._surroundings.catch_up()
             return self._propose(operation)
 
@@ -236,7 +244,7 @@ class Plan(Recording):
     def tell_of_contract(self, id: str) -> ObserveContract:
         """What the block is told of a contract."""
         self._check_open()
-        with self._reading:
+        with self._surroundings.reading():
             self._surroundings.catch_up()
             told = told_of(self._draft.contract(id))
         self._operations.append(told)
@@ -245,7 +253,7 @@ class Plan(Recording):
     def tell_of_allocation(self, id: str, account: str) -> ObserveAllocation:
         """What the block is told of an account's allocation."""
         self._check_open()
-        with self._reading:
+        with self._surroundings.reading():
             self._surroundings.catch_up()
             told = ObserveAllocation(id, account, self._draft.contract(id).sati_of(account))
         self._operations.append(told)

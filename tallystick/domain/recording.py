@@ -16,6 +16,7 @@ from tallystick.domain.errors import Conflict, InsufficientFunds, InvalidRequest
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.money import Purse
 from tallystick.domain.operations import Operation
+from tallystick.domain.pending import Pending
 from tallystick.domain.view import require
 
 
@@ -31,7 +32,15 @@ class Surroundings(Protocol):
         ...
 
     def reading(self) -> AbstractContextManager[object]:
-        """While it is entered, the books do not change."""
+        """While it is entered, the books do not change, and all in them is durable."""
+        ...
+
+    def still(self) -> AbstractContextManager[object]:
+        """While it is entered, the books do not change, and something in them may not be durable yet."""
+        ...
+
+    def cells(self) -> AbstractContextManager[Pending | None]:
+        """While it is entered, the books do not change; entering says what in their cells is not durable yet, if anything."""
         ...
 
     def catch_up(self) -> bool:
@@ -45,7 +54,6 @@ class Recording:
     def __init__(self, books: Books, surroundings: Surroundings) -> None:
         self._books = books
         self._surroundings = surroundings
-        self._reading = surroundings.reading()
         self._closed = False
         self._begin()
 
@@ -102,12 +110,12 @@ class Recording:
 
     def _propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what depends on the time and on the order of holds, which must stand still meanwhile."""
-        with self._reading:
+        with self._surroundings.still():
             self._now = self._surroundings.now()
             return self._propose(operation)
 
     def _decide_at_head(self, operation: Operation) -> Sequence[DomainEvent]:
-        with self._reading:
+        with self._surroundings.reading():
             self._surroundings.catch_up()
             self._now = self._surroundings.now()
             try:
@@ -166,7 +174,7 @@ class Recording:
         try:
             return self._draft.funds(token)
         except NotFound:
-            with self._reading:
+            with self._surroundings.reading():
                 self._surroundings.catch_up()
                 return self._draft.funds(token)
 

@@ -58,6 +58,8 @@ class TokenState:
         self._available: MutableSequence[int] = array("q")
         self._held: MutableSequence[int] = array("q")
         self.numbering = Numbering()
+        self.holders: set[str] = set()
+        """Accounts that were found to be fit to hold the token, so that each is checked once."""
         self.handles: Mapping[str, int] = self._handles
         for name in names:
             self.handle(name)

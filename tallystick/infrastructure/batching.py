@@ -18,7 +18,7 @@ from tallystick.infrastructure.arrow import encoded_names, prepared
 from tallystick.infrastructure.batch_receipt import BatchReceipt, make_batch_receipt
 from tallystick.infrastructure.committer import Committer
 from tallystick.infrastructure.reading import Reading
-from tallystick.infrastructure.transaction import make_request
+from tallystick.infrastructure.request import make_request
 
 OnRefusal = Literal["abort", "skip"]
 
@@ -26,18 +26,18 @@ OnRefusal = Literal["abort", "skip"]
 class Batching(Reading):
     """The calls. Whoever makes them says who commits."""
 
-    _committer: Committer
+    committer: Committer
 
     def accounts(self, token: str, names: Any) -> Column:
         """The handles of accounts in a token: numbers that batches of it take instead of names, as long as this ledger is open.
 
         Raises `TokenNotFound`, and `InvalidAccount` or `MeaninglessCell`, which name the row.
         """
-        self._check_open()
+        self.check_open()
         given = prepared(names)
         funds = self._registered(token)
         handles = self._handles(given, funds)
-        with self._committer.reading():
+        with self.committer.reading():
             check_cells(self._books, token, handles)
         return handles
 
@@ -101,14 +101,14 @@ class Batching(Reading):
         on_refusal: OnRefusal,
     ) -> BatchReceipt:
         """Does the rows of `columns`, in which accounts stand under the names `givers` and `takers`."""
-        self._check_open()
+        self.check_open()
         if not isinstance(on_refusal, str) or on_refusal not in ("abort", "skip"):
             raise InvalidRequest(f"on a refusal a batch is to abort or skip, not {on_refusal!r}")
         check_memo(memo)
         request = make_request(idempotency_key, None)
         if request is not None:
-            self._committer.catch_up()
-            self._committer.check_unused(request)
+            self.committer.catch_up()
+            self.committer.check_unused(request)
         funds = self._registered(token)
         batch = BatchRequest(
             token,
@@ -119,7 +119,7 @@ class Batching(Reading):
             ids_of(columns["ids"]) if "ids" in columns else None,
             on_refusal == "skip",
         )
-        return make_batch_receipt(self._committer.commit_batch(batch, request))
+        return make_batch_receipt(self.committer.commit_batch(batch, request))
 
     def _registered(self, token: str) -> TokenState:
         """The token's cells; where it is not known, others may have registered it a moment ago."""
@@ -140,7 +140,7 @@ class Batching(Reading):
             return self._handles([names[place] for place in listed(places)], funds)  # names the first row
 
     def _intern(self, token: str, names: Sequence[Any]) -> Column:
-        with self._committer.reading():
+        with self.committer.reading():
             return interned(self._books.funds(token), names)
 
 

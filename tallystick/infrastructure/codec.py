@@ -69,6 +69,11 @@ def encode_events(events: Sequence[JournalEvent]) -> bytes:
     return _encode(events)
 
 
+def join_bodies(bodies: Sequence[bytes]) -> bytes:
+    """The body of a row that has the events of all these bodies, none of which is empty."""
+    return bodies[0] if len(bodies) == 1 else b"[" + b",".join([body[1:-1] for body in bodies]) + b"]"
+
+
 def may_hold_batches(body: bytes) -> bool:
     """False where no batch is among a row's events; true where one is, or a text looks like its tag."""
     return _BATCH_MARK in body or _ESCAPE in body

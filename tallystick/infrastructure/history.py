@@ -31,7 +31,7 @@ class History(Reading):
 
     def transaction(self, id: int) -> Transaction:
         """The recorded transaction of this id; else `TransactionNotFound`."""
-        self._check_open()
+        self.check_open()
         row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
         transaction = None if row is None else transaction_of(id, row.recorded_at, self._event_at(row, id))
         if transaction is None:
@@ -58,7 +58,7 @@ class History(Reading):
 
         Raises `InvalidPosition` where `upto` is beyond the journal's head, and `CorruptJournal`.
         """
-        self._check_open()
+        self.check_open()
         if upto is not None:
             _check_position(upto)
             head = self._journal.head().position
@@ -68,12 +68,12 @@ class History(Reading):
 
     def verify(self) -> AuditReport:
         """Checks every stored byte against the chain of digests, and positions and times for gaps."""
-        self._check_open()
+        self.check_open()
         return audit.verify(self._journal)
 
     def audit(self) -> AuditReport:
         """Derives everything again from the first event and reports whatever does not agree, with its first position."""
-        self._check_open()
+        self.check_open()
         return audit.audit(self._journal)
 
     def _commits(self, after: int, upto: int | None = None) -> Iterator[Commit]:

@@ -64,8 +64,8 @@ class Journal(ABC):
         """Where the journal ends; `EMPTY` where nothing was appended."""
 
     @abstractmethod
-    def changed(self) -> bool:
-        """Whether somebody else may have appended since the last call of this or `writing`; a cheap question."""
+    def ends_at(self, position: int) -> bool:
+        """Whether `position` is the journal's last; a cheap question."""
 
     @abstractmethod
     def rows(self, after: int = 0) -> Iterator[Row]:

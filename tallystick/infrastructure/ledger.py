@@ -27,6 +27,7 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.instant import to_microseconds
 from tallystick.domain.operations import Operation, RegisterToken
+from tallystick.domain.pending import Pending
 from tallystick.domain.token import Token
 from tallystick.infrastructure.batching import Batching
 from tallystick.infrastructure.committer import Committer
@@ -34,7 +35,8 @@ from tallystick.infrastructure.follower import Follower
 from tallystick.infrastructure.history import History
 from tallystick.infrastructure.journal import Journal
 from tallystick.infrastructure.location import open_journal
-from tallystick.infrastructure.transaction import Blocks, TransactionContext, make_request
+from tallystick.infrastructure.request import make_request
+from tallystick.infrastructure.transaction import Blocks, TransactionContext
 from tallystick.projections.shadow_spaces import ShadowSpaces
 
 Result = TypeVar("Result")
@@ -52,9 +54,9 @@ class Ledger(Batching, History):
         curves: Mapping[str, CurveMaker] | None = None,
     ) -> None:
         self._journal = journal
-        self._committer = Committer(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
-        self._books = self._committer.books
-        self._blocks = Blocks(self._check_open)
+        self.committer = Committer(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
+        self._books = self.committer.books
+        self._blocks = Blocks(self.check_open)
         self._shadow_spaces = Follower(journal, ShadowSpaces)
         self._closed = False
 
@@ -89,7 +91,7 @@ class Ledger(Batching, History):
             curves,
         )
         try:
-            ledger._committer.catch_up()
+            ledger.committer.catch_up()
         except CorruptJournal:
             pass
         except BaseException:
@@ -101,7 +103,7 @@ class Ledger(Batching, History):
         """Closes the journal; every later call is `LedgerClosed`."""
         if not self._closed:
             self._closed = True
-            self._committer.close()
+            self.committer.close()
             self._journal.close()
 
     def __enter__(self) -> Self:
@@ -117,8 +119,8 @@ class Ledger(Batching, History):
 
         Raises `TokenAlreadyRegistered` where its code stands for another, `NameInUse`, and the errors of a commit.
         """
-        self._check_open()
-        self._committer.commit([RegisterToken(_check_token(token))])
+        self.check_open()
+        self.committer.commit([RegisterToken(_check_token(token))])
 
     def update_app(self, code: str, accepts: Sequence[str] | None = None, owner: str | None = None) -> None:
         """Changes which tokens an app accepts beside the settlement token and its own, and whose it is; None leaves it.
@@ -127,9 +129,9 @@ class Ledger(Batching, History):
         """
         if isinstance(accepts, str) or not isinstance(accepts, Sequence | None):
             raise InvalidToken(f"what app {code!r} accepts is a sequence of codes, not {accepts!r}")
-        self._check_open()
+        self.check_open()
         codes = None if accepts is None else tuple(check_account(token) for token in accepts)
-        self._committer.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
+        self.committer.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
 
     def take_over(
         self, tokens: Sequence[Token], cells: Sequence[tuple[str, str, int]], idempotency_key: str | None = None
@@ -145,12 +147,12 @@ class Ledger(Batching, History):
                 raise InvalidRequest(f"tokens and cells are sequences, not {given!r}")
         operations: list[Operation] = [RegisterToken(_check_token(token)) for token in tokens]
         operations += [_open_cell(cell) for cell in cells]
-        self._check_open()
+        self.check_open()
         request = make_request(idempotency_key, None)
         if request is not None:
-            self._committer.catch_up()
-            self._committer.check_unused(request)
-        self._committer.commit(operations, request)
+            self.committer.catch_up()
+            self.committer.check_unused(request)
+        self.committer.commit(operations, request)
 
     def atomic(self, idempotency_key: str | None = None, request: Any = None) -> TransactionContext:
         """The block of one transaction, executed as a whole when it ends without an exception.
@@ -158,30 +160,43 @@ class Ledger(Batching, History):
         Under an `idempotency_key` it is executed once: again, entering the block raises `DuplicateIdempotencyKey` with
         the first receipt, or `IdempotencyMismatch` if `request` (anything that JSON can write) is not the first one's.
         """
-        self._check_open()
-        return TransactionContext(self._blocks, self._committer, make_request(idempotency_key, request))
+        self.check_open()
+        return TransactionContext(self._blocks, self.committer, make_request(idempotency_key, request))
 
     def run(
         self, function: Callable[[TransactionContext], Result], idempotency_key: str | None = None, attempts: int = 8
     ) -> Result:
         """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result."""
-        for attempt in range(1, attempts + 1):
+        check_attempts(attempts)
+        while True:
+            attempts -= 1
             try:
                 with self.atomic(idempotency_key) as tx:
                     return function(tx)
             except Conflict:
-                if attempt == attempts:
+                if not attempts:
                     raise
-        raise InvalidRequest(f"a function is run in 1 attempt or more, not {attempts}")
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises `LedgerClosed` where it is closed."""
         if self._closed:
             raise LedgerClosed("the ledger was closed")
 
     def _newest(self) -> AbstractContextManager[object]:
-        self._check_open()
-        self._committer.catch_up()
-        return self._committer.reading()
+        self.check_open()
+        self.committer.catch_up()
+        return self.committer.reading()
+
+    def _newest_cells(self) -> AbstractContextManager[Pending | None]:
+        self.check_open()
+        self.committer.catch_up()
+        return self.committer.cells()
+
+
+def check_attempts(attempts: object) -> None:
+    """Raises `InvalidRequest` where it is no number of attempts."""
+    if type(attempts) is not int or attempts < 1:
+        raise InvalidRequest(f"a function is run in 1 attempt or more, not {attempts!r}")
 
 
 def _check_token(token: object) -> Token:

@@ -19,7 +19,6 @@ class MemoryJournal(Journal):
         self._rows: list[Row] = []
         self._firsts: list[int] = []
         self._streams: defaultdict[str, list[StreamEntry]] = defaultdict(list)
-        self._seen = 0
 
     def head(self) -> Head:
         if not self._rows:
@@ -27,9 +26,8 @@ class MemoryJournal(Journal):
         last = self._rows[-1]
         return Head(last.last_position, last.digest, last.recorded_at)
 
-    def changed(self) -> bool:
-        seen, self._seen = self._seen, len(self._rows)
-        return seen != self._seen
+    def ends_at(self, position: int) -> bool:
+        return position == (self._rows[-1].last_position if self._rows else 0)
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         index = bisect_right(self._firsts, after)

@@ -10,6 +10,7 @@ from tallystick.domain.cells import deposit_cell, is_crossing, locate
 from tallystick.domain.contract import Allocation, allocation_of
 from tallystick.domain.errors import HoldNotFound
 from tallystick.domain.hold import Hold
+from tallystick.domain.pending import Pending
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Balance, Supply
 from tallystick.domain.value_object import ValueObject
@@ -27,7 +28,11 @@ class Reading(ABC):
         """Brings the books up to date; while it is entered they do not change."""
 
     @abstractmethod
-    def _check_open(self) -> None:
+    def _newest_cells(self) -> AbstractContextManager[Pending | None]:
+        """The same, without waiting for commits that are under way: entering gives what those have changed in cells."""
+
+    @abstractmethod
+    def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""
 
     def token(self, code: str) -> Token:
@@ -42,9 +47,9 @@ class Reading(ABC):
 
     def balance(self, token: str, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
-        with self._newest():
+        with self._newest_cells() as pending:
             self._books.funds(token)
-            return self._balance_at(token, account)
+            return self._balance_at(token, account, pending)
 
     def balances(self, token: str) -> dict[str, Balance]:
         """Every account that has something of the token."""
@@ -59,8 +64,8 @@ class Reading(ABC):
 
     def cell(self, first: str, second: str) -> int:
         """`state[first][second]`."""
-        with self._newest():
-            return self._balance_at(first, second).total
+        with self._newest_cells() as pending:
+            return self._balance_at(first, second, pending).total
 
     def row(self, first: str) -> list[str]:
         """The second names under which `state[first]` has something: accounts of a token, or apps with a deposit of a user."""
@@ -77,17 +82,23 @@ class Reading(ABC):
                 special.append(HIDDEN_BONDING_CURVE_ACCOUNT)
             return [*special, *self.balances(first)]
 
-    def _balance_at(self, first: str, second: str) -> Balance:
+    def _balance_at(self, first: str, second: str, pending: Pending | None) -> Balance:
         cell = locate(self._books, first, second)
-        funds = self._books.funds(cell.token.code)
+        code = cell.token.code
         if cell.name == TOTAL_SUPPLY_RESERVE:
-            return Balance(funds.reserve, 0, funds.reserve)
-        return funds.balance_of(cell.name)
+            reserve = self._supply_of(code, pending).reserve
+            return Balance(reserve, 0, reserve)
+        balance = self._books.funds(code).balance_of(cell.name)
+        return balance if pending is None else pending.balance_before(code, cell.name, balance)
 
     def supply(self, token: str) -> Supply:
         """What is in circulation and what is left in the reserve."""
-        with self._newest():
-            return self._books.funds(token).supply()
+        with self._newest_cells() as pending:
+            return self._supply_of(token, pending)
+
+    def _supply_of(self, token: str, pending: Pending | None) -> Supply:
+        supply = self._books.funds(token).supply()
+        return supply if pending is None else pending.supply_before(token, supply)
 
     def fragments(self, token: str, account: str) -> list[ValueObject]:
         """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""

@@ -38,7 +38,7 @@ from tallystick.infrastructure.codec import (
     may_hold_batches,
     stream_of,
 )
-from tallystick.infrastructure.committer import COMMIT_BYTES_MAX
+from tallystick.infrastructure.group import COMMIT_BYTES_MAX
 from tallystick.infrastructure.journal import VERSION_MAX, Journal, StreamEntry, UnclearOutcome
 
 POLL_SECONDS = 0.1

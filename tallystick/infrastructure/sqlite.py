@@ -47,8 +47,10 @@ class SQLiteJournal(Journal):
         self._create = create
         self._durable = durable
         self.lock = threading.RLock()
+        self.write_lock = threading.RLock()
+        self._writer: sqlite3.Connection | None = None
         self._reading = _Reading(self)
-        self._data_version = -1
+        self._seen = (-1, -1)
         self._connection: sqlite3.Connection | None = None
         if sqlite3.sqlite_version_info < (3, 37):
             raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
@@ -69,11 +71,14 @@ class SQLiteJournal(Journal):
         with self._reading as connection:
             return head_of(connection)
 
-    def changed(self) -> bool:
+    def ends_at(self, position: int) -> bool:
         with self._reading as connection:
-            version = connection.execute("PRAGMA data_version").fetchone()[0]
-        seen, self._data_version = self._data_version, version
-        return seen != version
+            seen = connection.execute("PRAGMA data_version").fetchone()[0], position
+            if seen != self._seen:
+                if head_of(connection).position != position:
+                    return False
+                self._seen = seen
+        return True
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         query = f"SELECT {_COLUMNS} FROM commits WHERE first_position > ? ORDER BY first_position LIMIT {PAGE_ROWS}"
@@ -134,7 +139,7 @@ class SQLiteJournal(Journal):
         return _Writing(self, self._file_lock)
 
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
-        connection = self.connection()
+        connection = self.writer()
         first, last, recorded_at, keys, transactions, body, digest = row
         columns = (first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest)
         try:
@@ -159,16 +164,27 @@ class SQLiteJournal(Journal):
                 self._connection.close()
             try:
                 self._connection = connect(self.path, self._file_lock, create=self._create, durable=self._durable)
+                if self._writer is not None:
+                    self._writer.close()
+                self._writer = connect(self.path, self._file_lock, create=self._create, durable=self._durable)
             except sqlite3.Error as error:
                 raise translated(self.path, error) from error
-            self._data_version = -1
+            self._seen = (-1, -1)
 
     def close(self) -> None:
         with self.lock:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
             self._file_lock.close()
+
+    def writer(self) -> sqlite3.Connection:
+        if self._writer is None:
+            raise LedgerClosed(f"the ledger {self.path} was closed")
+        return self._writer
 
     def connection(self) -> sqlite3.Connection:
         """The open connection; `LedgerClosed` where there is none."""
@@ -206,9 +222,9 @@ class _Writing:
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Head:
-        self._journal.lock.acquire()
+        self._journal.write_lock.acquire()
         try:
-            self._connection = connection = self._journal.connection()
+            self._connection = connection = self._journal.writer()
             self._take_turn()
             connection.execute("BEGIN IMMEDIATE")
             return head_of(connection)
@@ -223,7 +239,7 @@ class _Writing:
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         self._file_lock.release()
-        self._journal.lock.release()
+        self._journal.write_lock.release()
 
     def _take_turn(self) -> None:
         try:

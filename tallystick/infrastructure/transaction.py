@@ -1,19 +1,17 @@
 """The block of one transaction: a plan that is executed when the block ends, under an idempotency key if it has one."""
 
-import hashlib
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import msgspec
-
-from tallystick.domain.errors import InvalidRequest, TransactionClosed
+from tallystick.domain.errors import TransactionClosed
 from tallystick.domain.plan import Plan
-from tallystick.infrastructure.committer import Committed, Committer, Request
+from tallystick.domain.planned_contract import PlannedContract
+from tallystick.infrastructure.committer import Committer
+from tallystick.infrastructure.member import Committed
 from tallystick.infrastructure.receipt import Receipt
-
-KEY_LENGTH_MAX = 256
+from tallystick.infrastructure.request import Request
 
 
 class Blocks:
@@ -53,6 +51,10 @@ class TransactionContext(Plan):
             self._receipt = self._committed.receipt()
         return self._receipt
 
+    def contract(self, id: str) -> PlannedContract:
+        """The contract, to change its balance and its shadow space; `ContractNotFound`."""
+        return self._planned_contract(id)
+
     def __enter__(self) -> Self:
         self._blocks.enter()
         try:
@@ -72,20 +74,3 @@ class TransactionContext(Plan):
             operations = self.plan
             if operations:
                 self._committed = self._committer.commit(operations, self._request)
-
-
-def make_request(key: str | None, request: Any) -> Request | None:
-    """The idempotency key and its request's digest; `InvalidRequest` where they cannot be that."""
-    if key is None:
-        if request is not None:
-            raise InvalidRequest("a request is compared under an idempotency key, and none was given")
-        return None
-    if type(key) is not str or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
-        raise InvalidRequest(f"an idempotency key is a str of 1 to {KEY_LENGTH_MAX} printable characters, not {key!r}")
-    if request is None:
-        return Request(key, None)
-    try:
-        content = msgspec.json.encode(request, order="deterministic")
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
-    return Request(key, hashlib.sha256(content).hexdigest())

@@ -1,0 +1,81 @@
+"""What events that are not durable yet have changed in cells, so that whoever reads meanwhile is told what was before.
+
+The books are changed in place before a commit is durable. Subtracting what the commit changed gives what stood before, and
+the events say what that is, so a commit that nobody looks at while it is under way costs nothing more.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tallystick.domain.events import (
+    Burned,
+    ContractEvent,
+    DomainEvent,
+    FragmentsBurned,
+    FragmentsMinted,
+    FragmentsReleased,
+    FragmentsReserved,
+    Minted,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+)
+from tallystick.domain.token_state import Balance, Supply
+
+_FRAGMENTS = (FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased)
+_MONEY = (Moved, Minted, Burned, Reserved, Settled, Released)
+
+
+class Pending:
+    """The changes to cells by events of which `are_known` is true."""
+
+    def __init__(self, events: Sequence[DomainEvent]) -> None:
+        self._available: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._minted: defaultdict[str, int] = defaultdict(int)
+        for event in events:
+            if isinstance(event, _MONEY):
+                self._add(event)
+
+    @staticmethod
+    def are_known(events: Sequence[DomainEvent]) -> bool:
+        """Whether what these events change in cells can be told one by one, and they change nothing that cells depend on."""
+        return all(isinstance(event, (*_MONEY, *_FRAGMENTS, ContractEvent)) for event in events)
+
+    def available_of(self, token: str, account: str) -> int:
+        """How much more the account can spend by them."""
+        return self._available.get((token, account), 0)
+
+    def balance_before(self, token: str, account: str, balance: Balance) -> Balance:
+        """What the account had before them and has as `balance` with them."""
+        available = balance.available - self._available.get((token, account), 0)
+        held = balance.reserved - self._held.get((token, account), 0)
+        return Balance(available, held, available + held)
+
+    def supply_before(self, token: str, supply: Supply) -> Supply:
+        """The supply before them, which is `supply` with them."""
+        minted = self._minted.get(token, 0)
+        return Supply(supply.max, supply.reserve + minted, supply.circulating - minted)
+
+    def _add(self, event: Moved | Minted | Burned | Reserved | Settled | Released) -> None:
+        token, amount, available = event.token, event.amount, self._available
+        match event:
+            case Moved():
+                available[token, event.sender] -= amount
+                available[token, event.receiver] += amount
+            case Minted():
+                self._minted[token] += amount
+                available[token, event.account] += amount
+            case Burned():
+                self._minted[token] -= amount
+                available[token, event.account] -= amount
+            case Reserved():
+                available[token, event.payer] -= amount
+                self._held[token, event.authority] += amount
+            case Settled():
+                available[token, event.receiver] += amount
+                self._held[token, event.authority] -= amount
+            case Released():
+                available[token, event.payer] += amount
+                self._held[token, event.authority] -= amount

@@ -1,0 +1,103 @@
+"""A member of a group commit: what one caller wants done, and what became of it."""
+
+import threading
+from collections.abc import Sequence
+from copy import copy
+from typing import NamedTuple, Protocol
+
+from tallystick.domain.batch_decisions import Refusal
+from tallystick.domain.batch_request import BatchRequest
+from tallystick.domain.books import Books
+from tallystick.domain.errors import LedgerError
+from tallystick.domain.events import DomainEvent
+from tallystick.domain.execution import execute, execute_batch
+from tallystick.domain.operations import Operation
+from tallystick.domain.transfer_ids import UsedIds
+from tallystick.infrastructure.codec import Row
+from tallystick.infrastructure.receipt import Receipt, make_receipt
+from tallystick.infrastructure.request import Request
+
+
+class Committed(NamedTuple):
+    """A transaction that is durable: its commit's row, its first position and its events. Its receipt is made when it is
+    asked for, outside every lock.
+    """
+
+    row: Row
+    first_position: int
+    events: Sequence[DomainEvent]
+
+    def receipt(self) -> Receipt:
+        """What its caller gets."""
+        return make_receipt(self.row, self.first_position, self.events)
+
+
+class Member:
+    """Operations to be executed as one transaction."""
+
+    is_alone = False
+    """Whether it wants a commit of its own."""
+
+    is_done = False
+    committed: Committed | None = None
+    error: BaseException | None = None
+    attempts = 0
+    turn: "threading.Lock | None" = None
+
+    def __init__(self, operations: Sequence[Operation], request: Request | None) -> None:
+        self.operations = operations
+        self.request = request
+
+    def execute(self, books: Books, used: UsedIds, position: int, now: int) -> Sequence[DomainEvent]:
+        """Changes the books and gives the events, the first at `position`; raises and changes nothing where it is refused."""
+        return execute(books, self.operations, position, now)
+
+    def fail(self, error: BaseException) -> None:
+        """It will be told this; an error that several share is copied, for each raises its own."""
+        self.error = copy(error) if isinstance(error, LedgerError) else error
+
+    def finish(self) -> None:
+        """It is done, and the thread that waits for it, if one does, is told so."""
+        self.is_done = True
+        if self.turn is not None:
+            self.turn.release()
+
+    def outcome(self) -> Committed | None:
+        """What stands of it, None where there was nothing to record; or raises what it was refused for."""
+        if self.error is not None:
+            raise self.error
+        return self.committed
+
+
+class MemberQueue(Protocol):
+    """What a group is taken from."""
+
+    @property
+    def leader(self) -> Member | None:
+        """The member whose thread commits, if one does."""
+        ...
+
+    def take(self) -> Sequence[Member]:
+        """All who wait."""
+        ...
+
+    def put_back(self, members: Sequence[Member]) -> None:
+        """These were not done after all, and are first in the queue again."""
+        ...
+
+
+class BatchMember(Member):
+    """The rows of a batch, which are a commit of their own, for they are checked against the ids that commits before hold."""
+
+    is_alone = True
+
+    def __init__(self, batch: BatchRequest, request: Request | None) -> None:
+        super().__init__((), request)
+        self._batch = batch
+        self.refused: Sequence[Refusal] = ()
+        self.position = 0
+
+    def execute(self, books: Books, used: UsedIds, position: int, now: int) -> Sequence[DomainEvent]:
+        self.position = position - 1
+        events, self.refused = execute_batch(books, self._batch, used, position)
+        return events
