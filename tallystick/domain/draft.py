@@ -5,7 +5,6 @@ the newest state at once. Money that was taken with `tx.money` and not yet sent 
 spend it.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -37,7 +36,7 @@ class Draft:
         self._generation = books.generation
         self._funds: dict[str, DraftFunds] = {}
         self._opened: dict[str, Hold] = {}
-        self._drawn: defaultdict[str, int] = defaultdict(int)
+        self._drawn: dict[str, int] = {}
         self._drafts: ContractDrafts | None = None
 
     def funds(self, code: str) -> DraftFunds:
@@ -137,9 +136,9 @@ class Draft:
         """Adds the event to the draft; with `sign` -1, takes it out again."""
         if type(event) is Moved:
             available = (self._funds.get(event.token) or self.funds(event.token)).available
-            amount = sign * event.amount
-            available[event.sender] -= amount
-            available[event.receiver] += amount
+            sender, receiver, amount = event.sender, event.receiver, sign * event.amount
+            available[sender] = available.get(sender, 0) - amount
+            available[receiver] = available.get(receiver, 0) + amount
         elif type(event) is Minted:
             self._mint(event.token, event.account, sign * event.amount)
         elif type(event) is Burned:
@@ -148,10 +147,10 @@ class Draft:
             self._open(event, sign)
             self._hold(event.token, event.payer, event.authority, sign * event.amount)
         elif type(event) is Settled:
-            self._drawn[event.hold] += sign * event.amount
+            self._drawn[event.hold] = self._drawn.get(event.hold, 0) + sign * event.amount
             self._hold(event.token, event.receiver, event.authority, -sign * event.amount)
         elif type(event) is Released:
-            self._drawn[event.hold] += sign * event.amount
+            self._drawn[event.hold] = self._drawn.get(event.hold, 0) + sign * event.amount
             self._hold(event.token, event.payer, event.authority, -sign * event.amount)
         elif type(event) is Distributed:
             self.funds(event.token).distribute(event, sign)
@@ -161,12 +160,12 @@ class Draft:
     def _mint(self, token: str, account: str, amount: int) -> None:
         funds = self.funds(token)
         funds.minted += amount
-        funds.available[account] += amount
+        funds.add(account, amount)
 
     def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
         funds = self.funds(token)
-        funds.available[payer] -= amount
-        funds.held[authority] += amount
+        funds.add(payer, -amount)
+        funds.add_held(authority, amount)
 
     def _open(self, event: Reserved, sign: int) -> None:
         if sign < 0:

@@ -1,6 +1,5 @@
 """One token's cells as a plan would leave them: differences to the books, and not copies of them."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,10 +26,10 @@ class DraftFunds:
     def __init__(self, funds: TokenState) -> None:
         self._funds = funds
         self.minted = 0
-        self.available: defaultdict[str, int] = defaultdict(int)
-        self.held: defaultdict[str, int] = defaultdict(int)
-        self.claimed: defaultdict[str, int] = defaultdict(int)
-        self._distributed: list[_Shares] = []
+        self.available: dict[str, int] = {}
+        self.held: dict[str, int] = {}
+        self.claimed: dict[str, int] = {}
+        self._distributed: tuple[_Shares, ...] = ()
 
     def rebase(self, funds: TokenState) -> None:
         """The books' cells are these from here on."""
@@ -59,6 +58,18 @@ class DraftFunds:
         """How often the token was distributed."""
         return self._funds.distributions + len(self._distributed)
 
+    def add(self, account: str, amount: int) -> None:
+        """`amount` more, or less, for the account to spend."""
+        self.available[account] = self.available.get(account, 0) + amount
+
+    def add_held(self, account: str, amount: int) -> None:
+        """`amount` more, or less, that the account holds for others."""
+        self.held[account] = self.held.get(account, 0) + amount
+
+    def claim(self, account: str, amount: int) -> None:
+        """`amount` more, or less, of the account's that is taken in hand."""
+        self.claimed[account] = self.claimed.get(account, 0) + amount
+
     def available_of(self, account: str) -> int:
         """What the account could still spend in this plan."""
         available = self._funds.available_of(account) + self.available.get(account, 0)
@@ -85,11 +96,11 @@ class DraftFunds:
         if event.source is None:
             self.minted += sign * event.amount
         else:
-            self.available[event.source] -= sign * event.amount
+            self.add(event.source, -sign * event.amount)
         if sign < 0:
-            self._distributed.pop()
+            self._distributed = self._distributed[:-1]
         else:
-            self._distributed.append(self._share(event))
+            self._distributed += (self._share(event),)
 
     def _share(self, event: Distributed) -> _Shares:
         amounts, others = self._amounts(event.excluded)

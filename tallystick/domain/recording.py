@@ -149,7 +149,7 @@ class Recording:
                 draft.apply(event)
         for purse in self._purses:
             if not purse.void:
-                draft.funds(purse.token).claimed[purse.owner] += purse.remaining
+                draft.funds(purse.token).claim(purse.owner, purse.remaining)
         return draft
 
     def _undo(self, operations: int, log: int, purses: int) -> None:
@@ -165,7 +165,7 @@ class Recording:
         del self._purses[purses:]
 
     def _claim(self, purse: Purse, amount: int) -> None:
-        self._draft.funds(purse.token).claimed[purse.owner] += amount - purse.remaining
+        self._draft.funds(purse.token).claim(purse.owner, amount - purse.remaining)
         purse.remaining = amount
 
     def _funds(self, token: str) -> DraftFunds:
