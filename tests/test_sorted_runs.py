@@ -54,7 +54,7 @@ def test_long_runs_are_merged_and_all_is_found(folder: Path | None, monkeypatch:
     assert not runs.has(keys + np.uint64(1), values).any()
     runs.close()
     if folder is not None:
-        assert list(folder.iterdir()) == []
+        assert list(folder.rglob("*.run")) == []
 
 
 def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

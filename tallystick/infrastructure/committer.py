@@ -9,7 +9,7 @@ read again from the journal, which can.
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from tallystick.domain.batch import numbered
 from tallystick.domain.batch_decisions import Refusal
@@ -30,6 +30,7 @@ from tallystick.domain.errors import (
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.execution import execute, execute_batch
 from tallystick.domain.operations import Operation
+from tallystick.infrastructure.checked_words import DamagedRun
 from tallystick.infrastructure.codec import (
     Foreign,
     JournalEvent,
@@ -59,6 +60,8 @@ from tallystick.infrastructure.stream_versions import StreamVersions
 from tallystick.infrastructure.transfer_id_index import TransferIdIndex
 
 COMMIT_BYTES_MAX = 64 * 2**20
+
+Result = TypeVar("Result")
 
 
 class Request(NamedTuple):
@@ -111,6 +114,7 @@ class Committer:
         self._clock = clock
         self._lock = threading.RLock()
         self._closed = False
+        self._keys = KeyIndex()
         self._transfer_ids = TransferIdIndex()
         self._reset()
 
@@ -118,7 +122,8 @@ class Committer:
         self.books.reset()
         self._shelf.forget()
         self._head = EMPTY
-        self._keys = KeyIndex()
+        self._keys.close()
+        self._keys = KeyIndex(self.journal.cache_folder)
         self._transfer_ids.close()
         self._transfer_ids = TransferIdIndex(self.journal.cache_folder)
         self._versions = StreamVersions()
@@ -132,6 +137,7 @@ class Committer:
         with self._lock:
             self._closed = True
             self._shelf.close(self.books.contracts.in_memory())
+            self._keys.close()
             self._transfer_ids.close()
 
     # What a plan needs of the world.
@@ -188,12 +194,28 @@ class Committer:
         with self._lock:
             if self._closed:
                 raise LedgerClosed("the ledger was closed")
+            return self._despite_damage(lambda: self._commit_once(execute, request))
+
+    def _despite_damage(self, work: Callable[[], Result]) -> Result:
+        """Does what looks up keys or ids before it records anything, again where what is on disk of them is damaged."""
+        try:
+            return work()
+        except DamagedRun:
+            self._reset()  # the journal knows them all
+        try:
+            return work()
+        except DamagedRun as error:
+            self._reset()
+            raise StorageUnavailable(f"nothing was recorded, for the cache beside the journal is damaged: {error}") from error
+
+    def _commit_once(self, execute: Execute, request: Request | None) -> Committed | None:
+        with self._lock:
             try:
                 with self.journal.writing() as head:
                     if self._behind or head != self._head:
                         self._read_on(head)
                     if request is not None:
-                        self.check_unused(request)
+                        self._check_unused(request)
                     return self._execute(execute, request)
             except LedgerError:
                 raise
@@ -225,16 +247,24 @@ class Committer:
 
     def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used."""
+
+        def check() -> None:
+            if self._behind:
+                self.catch_up()
+            self._check_unused(request)
+
         with self._lock:
-            position = self._keys.find(request.key)
-            row = None if position is None else self.journal.row_at(position)
-        if row is None:
-            return
-        for used in decode_keys(row):
-            if used.key == request.key:
-                differs = request.digest is not None and used.request is not None and request.digest != used.request
-                error = IdempotencyMismatch if differs else DuplicateIdempotencyKey
-                raise error(key=request.key, receipt=receipt_from(row, used.index))
+            self._despite_damage(check)
+
+    def _check_unused(self, request: Request) -> None:
+        for position in self._keys.find(request.key):
+            row = self.journal.row_at(position)
+            for used in decode_keys(row) if row is not None else ():
+                if used.key == request.key:
+                    assert row is not None
+                    differs = request.digest is not None and used.request is not None and request.digest != used.request
+                    error = IdempotencyMismatch if differs else DuplicateIdempotencyKey
+                    raise error(key=request.key, receipt=receipt_from(row, used.index))
 
     def _row(self, events: Sequence[DomainEvent], now: int, keys: Sequence[Key]) -> Row:
         body = encode_events(events)
