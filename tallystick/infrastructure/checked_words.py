@@ -39,15 +39,18 @@ class CheckedWords:
         self.words = words
         """For single words; `array` is for many. Both are to be read after `check` or `check_places` alone."""
         self.array: Words = np.frombuffer(words, dtype=np.uint64)
-        self.checked = bytearray(len(checksums))
-        """Of each block, 1 where it was compared."""
         self._checksums = checksums
-        self._checked = np.frombuffer(self.checked, dtype=np.bool_)
+        self._checked = np.zeros(len(checksums), dtype=np.bool_)
+        self._unchecked = len(checksums)
+
+    def is_checked(self) -> bool:
+        """Whether all blocks were compared."""
+        return not self._unchecked
 
     def check(self, start: int, stop: int) -> None:
         """Makes sure of the words from `start` up to `stop`. Raises `DamagedRun`."""
         for block in range(start >> BLOCK_BITS, blocks_of(stop)):
-            if not self.checked[block]:
+            if not self._checked[block]:
                 self._check(block)
 
     def check_places(self, places: Column) -> None:
@@ -62,7 +65,8 @@ class CheckedWords:
         content = self.words[block << BLOCK_BITS : (block + 1) << BLOCK_BITS]
         if checksum_of(content) != self._checksums[block]:
             raise DamagedRun(f"block {block} is not what was written")
-        self.checked[block] = 1
+        self._checked[block] = True
+        self._unchecked = len(self._checked) - int(np.count_nonzero(self._checked))
 
 
 class Blocks:

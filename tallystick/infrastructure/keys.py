@@ -24,6 +24,7 @@ RECENT = 1 << 16
 
 _HASH_BYTES = 8
 _word = cast(Callable[[bytes], tuple[int]], Struct("=Q").unpack)
+_new_hash = blake2b(digest_size=_HASH_BYTES).copy  # costs half of making one
 
 
 class FrozenKeys:
@@ -65,6 +66,7 @@ class KeyIndex:
         for key in keys:
             recent[key.key] = first_position
         if len(recent) >= RECENT:
+            self._unsettled()
             making = self._runs.add_later(lambda: _sorted_hashes(recent))
             self._turning.append((recent, making))
             self._recent = {}
@@ -81,7 +83,7 @@ class KeyIndex:
             for keys in self._unsettled():
                 if key in keys:
                     return (keys[key],)
-        return self._runs.values_of(_word(blake2b(key.encode(), digest_size=_HASH_BYTES).digest())[0])
+        return self._runs.values_of(_word(_digest(key))[0])
 
     def find_many(self, keys: Sequence[str]) -> dict[int, Sequence[int]]:
         """The same for many keys, by their rows, without those that were certainly not used. Raises `DamagedRun`."""
@@ -105,9 +107,15 @@ class KeyIndex:
         return [keys for keys, _ in self._turning]
 
 
-def _hashes(keys: Iterable[str]) -> Words:
+def _digest(key: str) -> bytes:
     """Stable across processes, and nobody can choose keys that have one hash without work."""
-    return np.frombuffer(b"".join([blake2b(key.encode(), digest_size=_HASH_BYTES).digest() for key in keys]), dtype=np.uint64)
+    hash = _new_hash()
+    hash.update(key.encode())
+    return hash.digest()
+
+
+def _hashes(keys: Iterable[str]) -> Words:
+    return np.frombuffer(b"".join(map(_digest, keys)), dtype=np.uint64)
 
 
 def _sorted_hashes(keys: Mapping[str, int]) -> Pairs:

@@ -105,6 +105,12 @@ class Run:
         found[self._first_places(keys)[0]] = True
         return found
 
+    def may_have(self, key: int, mask: int) -> bool:
+        """Whether the filter lets the key pass, whose bits there are the mask. Raises `DamagedRun`."""
+        word = key >> self.filter_shift
+        self.filter.check(word, word + 1)
+        return self.filter.words[word] & mask == mask
+
     def values_of(self, key: int) -> list[int]:
         """The values that go with the key. Raises `DamagedRun`."""
         start = stop = self.place_of(key)

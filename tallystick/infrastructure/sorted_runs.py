@@ -23,7 +23,7 @@ import numpy as np
 
 from tallystick.domain.columns import Rows
 from tallystick.domain.transfer_ids import Words
-from tallystick.infrastructure.checked_words import BLOCK_BITS, DamagedRun
+from tallystick.infrastructure.checked_words import DamagedRun
 from tallystick.infrastructure.run_file import Run
 from tallystick.infrastructure.run_filter import MASKS, PICK
 from tallystick.infrastructure.run_writer import WorkingFiles, keep_in, make_durable, open_file, write_file, write_in_memory
@@ -94,7 +94,8 @@ class SortedRuns:
         self._short: list[Pairs] = []
         self._size = 0
         self._runs: list[Run] = []
-        self._probes: list[tuple[memoryview, bytearray, int, int, Run]] = []
+        self._probes: list[tuple[memoryview, int, Run]] = []
+        self._unchecked: list[Run] = []
         self._making: list[Making] = []
         self._own: list[Making] = []
         self._merging = False
@@ -153,9 +154,14 @@ class SortedRuns:
             self._prepare()
         values = [value for pairs in self._in_memory() for value in pairs.values_of(key)] if self._short or self._own else []
         mask = MASKS[key & PICK]
-        for words, checked, shift, block_shift, run in self._probes:  # one loop without calls: every keyed transaction is here
-            if not checked[key >> block_shift] or words[key >> shift] & mask == mask:
-                values += _probe(run, key, mask)
+        for words, shift, run in self._probes:  # a loop without calls, for every keyed transaction comes here
+            if words[key >> shift] & mask == mask:
+                values += run.values_of(key)
+        for run in self._unchecked:
+            if run.may_have(key, mask):
+                values += run.values_of(key)
+            if run.filter.is_checked():
+                self._changed()
         return values
 
     def freeze(self) -> FrozenRuns:
@@ -178,6 +184,14 @@ class SortedRuns:
         self._own = [making for making in self._own if not making.settled]
         self._merge()
 
+    def is_busy(self) -> bool:
+        """Whether runs are being made or merged."""
+        return bool(self._making) or self._merging
+
+    def count_of_runs(self) -> int:
+        """How many runs there are to search."""
+        return len(self._runs)
+
     def close(self) -> None:
         """Gives up what lies on disk."""
         self._closed.set()
@@ -185,7 +199,7 @@ class SortedRuns:
             self._workers.shutdown(cancel_futures=True)
         for run in (*self._runs, *(made for _, made in self._made if isinstance(made, Run))):
             self._remove(run)
-        self._runs, self._probes = [], []
+        self._runs, self._probes, self._unchecked = [], [], []
         self._made.clear()
 
     def _make_long(self) -> None:
@@ -248,9 +262,8 @@ class SortedRuns:
             raise DamagedRun(f"a run could not be made: {self._failure}") from self._failure
 
     def _changed(self) -> None:
-        self._probes = [
-            (run.filter.words, run.filter.checked, run.filter_shift, run.filter_shift + BLOCK_BITS, run) for run in self._runs
-        ]
+        self._probes = [(run.filter.words, run.filter_shift, run) for run in self._runs if run.filter.is_checked()]
+        self._unchecked = [run for run in self._runs if not run.filter.is_checked()]
 
     def _merge(self) -> None:
         """Begins to merge the smallest runs of which there are enough; after one that came to nothing, once there are more."""
@@ -310,13 +323,6 @@ class SortedRuns:
         if run.path is not None and self._files is not None and self._files.has(run.path):
             with contextlib.suppress(OSError):
                 run.path.unlink()
-
-
-def _probe(run: Run, key: int, mask: int) -> list[int]:
-    """The values of a key that may be in the run, or whose word of the filter was not checked yet."""
-    word = key >> run.filter_shift
-    run.filter.check(word, word + 1)
-    return run.values_of(key) if run.filter.words[word] & mask == mask else []
 
 
 def _load(folder: Path, saved: SavedRun) -> Run:
