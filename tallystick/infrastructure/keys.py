@@ -97,6 +97,10 @@ class KeyIndex:
         runs = self._runs.freeze()
         return FrozenKeys(runs, [self._recent.copy(), *self._unsettled()])
 
+    def is_busy(self) -> bool:
+        """Whether runs are being made or merged."""
+        return self._runs.is_busy()
+
     def close(self) -> None:
         """Gives up what lies on disk."""
         self._runs.close()
