@@ -293,6 +293,15 @@ def test_what_a_dead_process_left_is_removed_by_the_next(tmp_path: Path, other: 
 
 
 @pytest.mark.usefixtures("short")
+def test_keys_that_are_only_added_do_not_stay_in_memory() -> None:
+    index = KeyIndex()
+    use(index, 0, 1_000)
+    assert len(index._turning) <= sorted_runs.WAITING_MAX + 2
+    assert finds(index, 0, 1_000)
+    index.close()
+
+
+@pytest.mark.usefixtures("short")
 def test_the_folder_that_was_loaded_may_be_deleted(tmp_path: Path) -> None:
     index = KeyIndex(tmp_path / "cache")
     use(index, 0, 100)

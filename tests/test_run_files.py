@@ -10,6 +10,7 @@ import pytest
 from run_files import chance_pairs, columns, flip
 
 from tallystick.infrastructure.checked_words import DamagedRun
+from tallystick.infrastructure.run_file import Layout
 from tallystick.infrastructure.run_filter import FilterWriter, filter_exponent, masks_of
 from tallystick.infrastructure.run_writer import keep_in, open_file, write_file
 from tallystick.infrastructure.sorted_pairs import Pairs, sorted_pairs
@@ -94,6 +95,18 @@ def test_every_flipped_byte_is_found_or_changes_no_answer(tmp_path: Path) -> Non
             flip(file, place, bits)
     assert answers(file, keys, values) == right
     assert refused > file.stat().st_size
+
+
+def test_every_flipped_byte_of_the_header_and_the_index_is_found_at_opening(tmp_path: Path) -> None:
+    file = written(tmp_path, *chance_pairs(10_000))
+    content = file.read_bytes()
+    for place in range(Layout.of(10_000).keys):
+        flip(file, place)
+        with pytest.raises(DamagedRun):
+            open_file(file)
+        flip(file, place)
+    assert file.read_bytes() == content
+    open_file(file)
 
 
 def test_bytes_flipped_in_a_long_run_are_found_where_they_are_touched(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ class SortedRuns:
         return len(self._runs)
 
     def close(self) -> None:
-        """Gives up what lies on disk."""
+        """Gives up what lies on disk. Nothing is to be asked afterwards."""
         self._closed.set()
         if self._workers is not None:
             self._workers.shutdown(cancel_futures=True)
