@@ -15,6 +15,7 @@ from strategies import run_steps
 
 from tallystick.infrastructure import sorted_runs
 from tallystick.infrastructure.checked_words import DamagedRun
+from tallystick.infrastructure.frozen_runs import FrozenRuns
 from tallystick.infrastructure.sorted_pairs import Pairs
 from tallystick.infrastructure.sorted_runs import SortedRuns
 
@@ -118,7 +119,7 @@ def test_what_is_saved_is_what_was_there_when_it_was_frozen(tmp_path: Path, fold
     threads: list[threading.Thread] = []
     descriptions: dict[int, object] = {}
 
-    def save(frozen: sorted_runs.FrozenRuns, at: int) -> None:
+    def save(frozen: FrozenRuns, at: int) -> None:
         descriptions[at] = frozen.save(tmp_path / str(at))
 
     for start in range(0, 20_000, 50):

@@ -16,8 +16,9 @@ import numpy as np
 
 from tallystick.domain.transfer_ids import Words
 from tallystick.infrastructure.codec import Key
+from tallystick.infrastructure.frozen_runs import FrozenRuns
 from tallystick.infrastructure.sorted_pairs import Pairs, sorted_pairs
-from tallystick.infrastructure.sorted_runs import FrozenRuns, Making, SortedRuns
+from tallystick.infrastructure.sorted_runs import Making, SortedRuns
 
 RECENT = 1 << 16
 """So many keys are turned into a run."""

@@ -18,15 +18,15 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 import numpy as np
 
 from tallystick.domain.columns import Rows
 from tallystick.domain.transfer_ids import Words
 from tallystick.infrastructure.checked_words import DamagedRun
+from tallystick.infrastructure.frozen_runs import FrozenRuns, load_runs
 from tallystick.infrastructure.run_file import Run
 from tallystick.infrastructure.run_filter import MASKS, PICK
-from tallystick.infrastructure.run_writer import WorkingFiles, keep_in, make_durable, open_file, write_file, write_in_memory
+from tallystick.infrastructure.run_writer import WorkingFiles, write_in_memory
 from tallystick.infrastructure.sorted_pairs import Pairs, sorted_pairs
 
 LONG = 1 << 20
@@ -40,13 +40,6 @@ WAITING_MAX = 4
 """So many runs may wait to be sorted before who adds has to wait for them."""
 
 
-class SavedRun(msgspec.Struct, frozen=True):
-    """A run in a folder: its file, and the checksum of its header in hex, which covers all of the file."""
-
-    file: str
-    checksum: str
-
-
 class Making:
     """A run that is being made. Until it is `settled`, its pairs are found in those sorted `before`, or nowhere."""
 
@@ -55,30 +48,6 @@ class Making:
         self.before = before
         self.settled = False
         self.future: Future[None]
-
-
-class FrozenRuns:
-    """All pairs of a set at one moment. Changes no more, and needs no lock."""
-
-    def __init__(self, runs: Sequence[Run], rest: Sequence[Callable[[], Pairs]]) -> None:
-        self._runs = runs
-        self._rest = rest
-
-    def save(self, folder: Path, more: Sequence[Pairs] = ()) -> Any:
-        """Writes them, and `more` with them, into the folder, durably, and gives what `SortedRuns.load` needs, for JSON.
-
-        Raises `OSError`, which may leave some files there.
-        """
-        saved = [SavedRun(keep_in(folder, run), run.checksum.hex()) for run in self._runs]
-        rest = [pairs for pairs in (*(make() for make in self._rest), *more) if len(pairs.keys)]
-        if rest:
-            pairs = sorted_pairs(rest)
-            run = write_file(folder, (pairs,), len(pairs.keys))
-            assert run.path is not None
-            make_durable(run.path)
-            saved.append(SavedRun(run.path.name, run.checksum.hex()))
-        make_durable(folder)
-        return msgspec.to_builtins(saved)
 
 
 class SortedRuns:
@@ -112,10 +81,7 @@ class SortedRuns:
         Raises `DamagedRun` where a file is missing or its beginning is damaged, or the description is none.
         """
         runs = cls(folder, long)
-        try:
-            runs._runs = [_load(saved, run) for run in msgspec.convert(description, list[SavedRun])]
-        except msgspec.ValidationError as error:
-            raise DamagedRun(f"no description of saved runs: {error}") from error
+        runs._runs = load_runs(saved, description)
         runs._changed()
         runs._merge()
         return runs
@@ -323,15 +289,6 @@ class SortedRuns:
         if run.path is not None and self._files is not None and self._files.has(run.path):
             with contextlib.suppress(OSError):
                 run.path.unlink()
-
-
-def _load(folder: Path, saved: SavedRun) -> Run:
-    if Path(saved.file).name != saved.file:
-        raise DamagedRun(f"{saved.file!r} is no name of a file")
-    run = open_file(folder / saved.file)
-    if run.checksum.hex() != saved.checksum:
-        raise DamagedRun(f"{saved.file} is another run")
-    return run
 
 
 def _merged(sources: Sequence[Run], size: int, closed: threading.Event) -> Iterator[Pairs]:

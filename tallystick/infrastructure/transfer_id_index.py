@@ -18,7 +18,8 @@ from tallystick.domain.columns import Rows
 from tallystick.domain.events import BATCHES
 from tallystick.domain.transfer_ids import ID_MAX, TransferIds, Words
 from tallystick.infrastructure.checked_words import DamagedRun
-from tallystick.infrastructure.sorted_runs import FrozenRuns, SortedRuns
+from tallystick.infrastructure.frozen_runs import FrozenRuns
+from tallystick.infrastructure.sorted_runs import SortedRuns
 
 
 class _Saved(msgspec.Struct):
