@@ -180,3 +180,32 @@ singles = st.one_of(
     st.tuples(st.just("release"), picks),
 )
 """What goes on between batches: one call of an ordinary transaction, the token left out."""
+
+words = st.one_of(st.integers(0, 3), st.integers(0, 2**64 - 1))
+pairs = st.lists(st.tuples(words, words), min_size=1, max_size=30)
+"""Pairs of 64-bit words, some of which share a key."""
+
+run_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), pairs),
+        st.tuples(st.just("add"), pairs),
+        st.tuples(st.just("ask"), pairs),
+        st.tuples(st.sampled_from(["wait", "load", "save"]), st.just([])),
+    ),
+    max_size=40,
+)
+"""What is done with a set of pairs: adding, asking, waiting for the background, and saving it, to go on with what is loaded."""
+
+keys = st.one_of(
+    st.sampled_from(["a", "b", "ü", "k" * 256]), st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
+)
+key_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.lists(keys, max_size=12)),
+        st.tuples(st.just("add"), st.lists(keys, max_size=12)),
+        st.tuples(st.just("ask"), st.lists(keys, max_size=12)),
+        st.tuples(st.sampled_from(["wait", "load", "save"]), st.just([])),
+    ),
+    max_size=40,
+)
+"""The same with idempotency keys."""

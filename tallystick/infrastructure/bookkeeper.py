@@ -13,9 +13,10 @@ from typing import cast
 from tallystick.domain.batch import numbered
 from tallystick.domain.books import Books
 from tallystick.domain.curve import CurveMaker
-from tallystick.domain.errors import CorruptJournal, DuplicateIdempotencyKey, IdempotencyMismatch, LedgerError
+from tallystick.domain.errors import CorruptJournal, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.pending import Pending
+from tallystick.infrastructure.checked_words import DamagedRun
 from tallystick.infrastructure.codec import (
     Foreign,
     JournalEvent,
@@ -30,11 +31,13 @@ from tallystick.infrastructure.codec import (
 from tallystick.infrastructure.contract_shelf import ContractShelf
 from tallystick.infrastructure.contract_snapshots import Anchor
 from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry
-from tallystick.infrastructure.keys import KeyIndex
-from tallystick.infrastructure.receipt import receipt_from
 from tallystick.infrastructure.request import Request
 from tallystick.infrastructure.stream_versions import StreamVersions
 from tallystick.infrastructure.transfer_id_index import TransferIdIndex
+from tallystick.infrastructure.used_keys import UsedKeys
+
+AT_ONCE_SECONDS = 0.005
+"""So long a lock is waited for where nothing is to be waited for."""
 
 
 class Bookkeeper:
@@ -53,6 +56,7 @@ class Bookkeeper:
         self._pending_changes: Pending | None = None
         self.standing = _Standing(self)
         self.cells = _Cells(self)
+        self.keys = UsedKeys(journal)
         self.transfer_ids = TransferIdIndex()
         self.reset()
 
@@ -62,7 +66,8 @@ class Bookkeeper:
             self.books.reset()
             self._shelf.forget()
             self.head = EMPTY
-            self._keys = KeyIndex()
+            self.keys.close()
+            self.keys = UsedKeys(self.journal)
             self.transfer_ids.close()
             self.transfer_ids = TransferIdIndex(self.journal.cache_folder)
             self._versions = StreamVersions()
@@ -76,6 +81,7 @@ class Bookkeeper:
         """Puts the contracts in memory on the shelf, and waits until they are there."""
         with self.standing:
             self._shelf.close(self.books.contracts.in_memory())
+            self.keys.close()
             self.transfer_ids.close()
 
     def now(self) -> int:
@@ -148,7 +154,7 @@ class Bookkeeper:
 
     def advance(self, row: Row, events: Sequence[JournalEvent], keys: Sequence[Key], entries: Sequence[StreamEntry]) -> None:
         """The row stands, and the books have its changes."""
-        self._keys.add(keys, row.first_position)
+        self.keys.add(keys, row.first_position)
         self.head = Head(row.last_position, row.digest, row.recorded_at)
         self._versions.advance(entries)
         if may_hold_batches(row.body):
@@ -162,30 +168,28 @@ class Bookkeeper:
     def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used."""
         with self.lock:
-            position = self._keys.find(request.key)
-            row = None if position is None else self.journal.row_at(position)
-        if row is None:
-            return
-        for used in decode_keys(row):
-            if used.key == request.key:
-                differs = request.digest is not None and used.request is not None and request.digest != used.request
-                error = IdempotencyMismatch if differs else DuplicateIdempotencyKey
-                raise error(key=request.key, receipt=receipt_from(row, used.index))
+            try:
+                self.keys.check_unused(request)
+                return
+            except DamagedRun:
+                self.reset()  # the journal knows all keys
+            self.catch_up()
+            try:
+                self.keys.check_unused(request)
+            except DamagedRun as error:
+                raise StorageUnavailable(f"the cache beside the journal is damaged: {error}") from error
 
     def check_unused_at_once(self, request: Request) -> bool:
-        """The same where nothing has to be waited for or read, else false.
-
-        Where somebody works on the books, they are at the journal's head or about to be.
-        """
-        if self.journal.keeps_keys:
+        """The same where nothing has to be waited for or read, else false."""
+        if self.journal.keeps_keys or not self.lock.acquire(timeout=AT_ONCE_SECONDS):
             return False
-        if self.lock.acquire(blocking=False):
-            try:
-                if self._pending is None and not self._is_at_head():
-                    return False
-            finally:
-                self.lock.release()
-        return not self._keys.find(request.key)
+        try:
+            if self._pending is None and not self._is_at_head():
+                return False
+            self.check_unused(request)
+        finally:
+            self.lock.release()
+        return True
 
     def _read_on(self) -> None:
         for row in self.journal.rows(after=self.head.position):

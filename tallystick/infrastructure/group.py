@@ -50,7 +50,7 @@ class Group:
         self._is_closed = member.is_alone
         try:
             if member.request is not None:
-                self._keeper.check_unused(member.request)
+                self._keeper.keys.check_unused(member.request)
             events = member.execute(self._keeper.books, self._keeper.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)

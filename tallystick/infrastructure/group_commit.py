@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tallystick.domain.errors import Conflict, LedgerError, OutcomeUnknown, StorageError, StorageUnavailable
 from tallystick.infrastructure.bookkeeper import Bookkeeper
+from tallystick.infrastructure.checked_words import DamagedRun
 from tallystick.infrastructure.group import Group
 from tallystick.infrastructure.journal import Head, Journal, Overtaken, UnclearOutcome
 from tallystick.infrastructure.member import Member, MemberQueue
@@ -35,6 +36,9 @@ class GroupCommit:
             done = queue.take() if members is None else members
             for member in done:
                 member.fail(error)
+        except DamagedRun as error:
+            self._keeper.reset()  # the journal knows what the damaged cache should
+            done = self._after_damage(members or (), queue, error)
         for member in done:
             member.finish()
 
@@ -44,13 +48,14 @@ class GroupCommit:
         with keeper.lock:
             try:
                 keeper.stand_at(head)
+                keeper.keys.ask(member.request.key for member in members if member.request is not None)
                 group = Group(keeper)
                 for member in members:
                     if not group.admits(member):
                         break
                     group.add(member)
                 group.close()
-            except LedgerError:
+            except (LedgerError, DamagedRun):
                 raise
             except BaseException as error:  # not a refusal, and who knows what it left half done
                 keeper.reset()
@@ -103,6 +108,16 @@ class GroupCommit:
             return ()
         group.fail(Conflict(subject="the journal's end", told="the last", now=f"another, {ATTEMPTS_MAX} times"))
         return group.members
+
+    def _after_damage(self, members: Sequence[Member], queue: MemberQueue, error: DamagedRun) -> Sequence[Member]:
+        """Puts the members back, but for those that have met damage too often."""
+        for member in members:
+            member.attempts += 1
+            member.error = None
+            if member.attempts >= ATTEMPTS_MAX:
+                member.fail(StorageUnavailable(f"nothing was recorded, for the cache beside the journal is damaged: {error}"))
+        queue.put_back([member for member in members if member.error is None])
+        return [member for member in members if member.error is not None]
 
     def _find_out(self, group: Group, error: BaseException) -> None:
         """Has the store say whether the group stands. The books are read again by whoever looks at them next."""
