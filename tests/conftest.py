@@ -8,6 +8,7 @@ import pytest
 from app_book import BONDING, TOKENS, T
 from contract_book import Step, play
 from hypothesis import HealthCheck, settings
+from postgres_server import ENVIRONMENT, PostgresServer, find_binaries, ledger_url, no_server
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure import transfer_rows, transfers_csv, transfers_parquet
@@ -23,8 +24,34 @@ FRAGMENTED = Token("USD", decimals=2, unit=100_00)
 WIDE = Token("WEI", decimals=18, max_supply=2**256 - 1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the tests' own, whose commits are fast and not durable."""
+    binaries = find_binaries()
+    if binaries is None:
+        no_server("no initdb is on the path or in /usr/lib/postgresql")
+    else:
+        server = PostgresServer(binaries)
+        yield server
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> str:
+    """The address of a PostgreSQL server: the given one, else their own."""
+    return os.environ.get(ENVIRONMENT) or request.getfixturevalue("postgres_server").url()
+
+
+@pytest.fixture
+def postgres_url(postgres: str, tmp_path: Path) -> str:
+    """The address of a new ledger in PostgreSQL."""
+    return ledger_url(postgres, tmp_path / "cache")
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_url")
     return "memory:" if request.param == "memory" else tmp_path / "books.db"
 
 
