@@ -55,6 +55,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
     return "memory:" if request.param == "memory" else tmp_path / "books.db"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    """Where several processes can open one ledger."""
+    return tmp_path / "books.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
 @pytest.fixture
 def journal(url: str | Path) -> Iterator[Journal]:
     """A journal that no ledger has open yet."""

@@ -73,8 +73,12 @@ class PostgresServer:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 ["sh", "-c", _SUPERVISOR, "sh", self.folder, self._binaries / "postgres", *arguments],
-                **{"user": self._user, "cwd": "/", "start_new_session": True},
-                **{"stdin": subprocess.PIPE, "stdout": log, "stderr": log},
+                user=self._user,
+                cwd="/",
+                start_new_session=True,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
             )
         end = time.monotonic() + START_SECONDS
         while True:

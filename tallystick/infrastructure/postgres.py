@@ -131,7 +131,7 @@ class PostgresJournal(Journal):
         query = _DESCENDING if descending else _ASCENDING
         size = 1  # who wants many entries reads on
         while True:
-            page = self._entries(self._pool.read(query, {"stream": stream, "gt": gt, "lte": lte, "size": size}))
+            page = self._entries(self._pool.read(query, {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": size}))
             yield from page
             if len(page) < size:
                 return
@@ -148,10 +148,10 @@ class PostgresJournal(Journal):
             if not page:
                 return
             yield from page
-            after = (page[-1].stream, page[-1].last_version)
+            after = (_escaped(page[-1].stream), page[-1].last_version)
 
     def _entries(self, rows: list[tuple[Any, ...]]) -> list[StreamEntry]:
-        return [StreamEntry(stream.decode(), *rest) for stream, *rest in rows]
+        return [StreamEntry(_unescaped(stream.decode()), *rest) for stream, *rest in rows]
 
     def _saw(self, head: Head, before: Head) -> Head:
         """Raises `CorruptJournal` where the journal ends earlier than was seen `before`, or elsewhere."""
@@ -275,7 +275,18 @@ def _parameters(row: Row, entries: Sequence[StreamEntry], channel: str) -> tuple
     streams, first_versions, last_versions, positions = zip(*entries, strict=True) if entries else ((), (), (), ())
     return (
         *(first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest),
-        *(list(streams), list(last_versions), list(first_versions), list(positions)),
+        *([_escaped(stream) for stream in streams], list(last_versions), list(first_versions), list(positions)),
         *(first, [key.key for key in decode_keys(row)]),
         *(channel, str(last)),
     )
+
+
+def _escaped(stream: str) -> str:
+    """A stream's name as it is stored: PostgreSQL's texts hold every character but U+0000, which is written as `\\0`."""
+    return stream.replace("\\", r"\\").replace("\0", r"\0") if "\\" in stream or "\0" in stream else stream
+
+
+def _unescaped(stored: str) -> str:
+    if "\\" not in stored:
+        return stored
+    return "\\".join(part.replace(r"\0", "\0") for part in stored.split(r"\\"))
