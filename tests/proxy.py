@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from contextlib import suppress
 from threading import Event, Thread
 from typing import Literal
 
@@ -133,18 +134,14 @@ def _received(source: socket.socket) -> bytes:
 
 
 def _send(target: socket.socket, data: bytes) -> None:
-    try:
+    with suppress(OSError):
         target.sendall(data)
-    except OSError:
-        pass
 
 
 def _cut(*sockets: socket.socket) -> None:
     """Resets connections, as a machine does that was started anew."""
     for each in sockets:
-        try:
+        with suppress(OSError):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             each.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         each.close()

@@ -25,6 +25,8 @@ from tallystick.infrastructure.location import open_journal
 from tallystick.infrastructure.postgres import PostgresJournal
 from tallystick.infrastructure.postgres_address import PostgresAddress
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
 
 @pytest.fixture
 def journal(postgres_url: str) -> Iterator[PostgresJournal]:
@@ -372,9 +374,13 @@ def test_who_keeps_the_turn_is_not_waited_for_without_end(
     postgres_url: str, journal: PostgresJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 1)
-    with closing(open_journal(postgres_url)) as impatient, journal.writing():
-        with pytest.raises(StorageUnavailable, match="turn"), impatient.writing():
-            pass
+    with (
+        closing(open_journal(postgres_url)) as impatient,
+        journal.writing(),
+        pytest.raises(StorageUnavailable, match="turn"),
+        impatient.writing(),
+    ):
+        pass
     with journal.writing() as head:
         assert head.position == 0
 
