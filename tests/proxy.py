@@ -50,7 +50,7 @@ class Proxy:
 
     def close(self) -> None:
         """Cuts all connections and listens no more."""
-        self._listener.close()
+        _cut(self._listener)
         self.deliver()
         self.cut()
 

@@ -178,6 +178,27 @@ def test_an_outcome_that_nobody_can_tell(
     assert len(rows_of(direct)) == (3 if stands else 2)
 
 
+@pytest.mark.parametrize("stands", [True, False])
+def test_an_interrupted_commit_leaves_the_books_as_the_journal(
+    journal: FailingJournal, monkeypatch: pytest.MonkeyPatch, stands: bool
+) -> None:
+    def interrupted(row: Row, entries: Sequence[StreamEntry]) -> None:
+        if stands:
+            PostgresJournal.append(journal, row, entries)
+        raise KeyboardInterrupt
+
+    with Ledger(journal, lambda: 1, lambda: "hold") as ledger:
+        ledger.register_token(Token("USD"))
+        with monkeypatch.context() as patched:
+            patched.setattr(journal, "append", interrupted)
+            with pytest.raises(KeyboardInterrupt), ledger.atomic() as tx:
+                tx.mint("USD", "alice", 7)
+        assert ledger.balance("USD", "alice").total == (7 if stands else 0)
+        with ledger.atomic() as tx:
+            tx.mint("USD", "alice", 1)
+        assert ledger.audit().ok
+
+
 # Connections that are gone before anything was sent.
 
 
@@ -349,8 +370,8 @@ FULL_DISK = """
     from tallystick import Ledger, StorageFull, Token
 
     server = PostgresServer(find_binaries())
+    small = server.folder / "small"
     try:
-        small = server.folder / "small"
         small.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", small], check=True)
         owner = server.folder.stat()
@@ -387,6 +408,8 @@ FULL_DISK = """
             assert ledger.audit().ok
         print("went on")
     finally:
+        server.stop()
+        subprocess.run(["umount", small], check=False)
         server.remove()
 """
 
