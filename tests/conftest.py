@@ -8,7 +8,7 @@ import pytest
 from app_book import BONDING, TOKENS, T
 from contract_book import Step, play
 from hypothesis import HealthCheck, settings
-from postgres_server import ENVIRONMENT, PostgresServer, find_binaries, ledger_url, no_server
+from postgres_server import ENVIRONMENT, PostgresServer, find_binaries, is_required, ledger_url, needs_server, no_server
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure import transfer_rows, transfers_csv, transfers_parquet
@@ -22,6 +22,25 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 PLAIN = Token("PLN", decimals=2)
 FRAGMENTED = Token("USD", decimals=2, unit=100_00)
 WIDE = Token("WEI", decimals=18, max_supply=2**256 - 1)
+
+
+SKIPPED = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a server its tests are left out, and one line says so."""
+    if os.environ.get(ENVIRONMENT) or is_required() or find_binaries() is not None:
+        return
+    skipped = [item for item in items if needs_server(item)]
+    items[:] = [item for item in items if not needs_server(item)]
+    config.stash[SKIPPED] = len(skipped)
+    config.hook.pytest_deselected(items=skipped)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if skipped := config.stash.get(SKIPPED, 0):
+        reason = "no initdb is on the path or in /usr/lib/postgresql"
+        terminalreporter.write_line(f"PostgreSQL was not found: {reason}, its tests are skipped ({skipped})", yellow=True)
 
 
 @pytest.fixture(scope="session")

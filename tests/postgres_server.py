@@ -113,9 +113,23 @@ def unused_name() -> str:
     return f"test_{os.getpid()}_{next(_UNUSED)}"
 
 
+def is_required() -> bool:
+    """Whether tests without a server fail."""
+    return bool(os.environ.get("CI") or os.environ.get("TALLYSTICK_REQUIRE_POSTGRES"))
+
+
+def needs_server(item: pytest.Item) -> bool:
+    """Whether this is a test of PostgreSQL, by its fixtures or by the store it is given."""
+    stores: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    fixtures = {"postgres", "postgres_server", "postgres_url", "own_server"}
+    return "postgres" in (stores.get("url"), stores.get("shared_url")) or not fixtures.isdisjoint(
+        getattr(item, "fixturenames", ())
+    )
+
+
 def no_server(reason: str) -> None:
     """Skips the test, or fails it where there has to be a server."""
-    if os.environ.get("CI") or os.environ.get("TALLYSTICK_REQUIRE_POSTGRES"):
+    if is_required():
         pytest.fail(f"PostgreSQL is needed here: {reason}", pytrace=False)
     pytest.skip(f"PostgreSQL was not found: {reason}, its tests are skipped")
 
