@@ -8,6 +8,7 @@ import pytest
 from app_book import BONDING, TOKENS, T
 from contract_book import Step, play
 from hypothesis import HealthCheck, settings
+from postgres_server import ENVIRONMENT, PostgresServer, find_binaries, is_required, ledger_url, needs_server, no_server
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure import transfer_rows, transfers_csv, transfers_parquet
@@ -23,9 +24,60 @@ FRAGMENTED = Token("USD", decimals=2, unit=100_00)
 WIDE = Token("WEI", decimals=18, max_supply=2**256 - 1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+SKIPPED = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a server its tests are left out, and one line says so."""
+    if os.environ.get(ENVIRONMENT) or is_required() or find_binaries() is not None:
+        return
+    skipped = [item for item in items if needs_server(item)]
+    items[:] = [item for item in items if not needs_server(item)]
+    config.stash[SKIPPED] = len(skipped)
+    config.hook.pytest_deselected(items=skipped)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if skipped := config.stash.get(SKIPPED, 0):
+        reason = "no initdb is on the path or in /usr/lib/postgresql"
+        terminalreporter.write_line(f"PostgreSQL was not found: {reason}, its tests are skipped ({skipped})", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the tests' own, whose commits are fast and not durable."""
+    binaries = find_binaries()
+    if binaries is None:
+        no_server("no initdb is on the path or in /usr/lib/postgresql")
+    else:
+        server = PostgresServer(binaries)
+        yield server
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> str:
+    """The address of a PostgreSQL server: the given one, else their own."""
+    return os.environ.get(ENVIRONMENT) or request.getfixturevalue("postgres_server").url()
+
+
+@pytest.fixture
+def postgres_url(postgres: str, tmp_path: Path) -> str:
+    """The address of a new ledger in PostgreSQL."""
+    return ledger_url(postgres, tmp_path / "cache")
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_url")
     return "memory:" if request.param == "memory" else tmp_path / "books.db"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    """Where several processes can open one ledger."""
+    return tmp_path / "books.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture

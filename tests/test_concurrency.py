@@ -1,4 +1,4 @@
-"""Several threads on one ledger, several processes on one file."""
+"""Several threads on one ledger, several processes on one store."""
 
 import os
 import random
@@ -58,38 +58,36 @@ def test_threads_on_one_ledger(url: str | Path) -> None:
         assert ledger.audit().ok
 
 
-def test_processes_on_one_file(tmp_path: Path) -> None:
-    path = tmp_path / "books.db"
-    open_funded(path).close()
+def test_processes_on_one_store(shared_url: str | Path) -> None:
+    open_funded(shared_url).close()
     children: list[int] = []
     for seed in range(3):
         child = os.fork()
         if child == 0:
             status = 255
             try:
-                with Ledger.open(path) as ledger:
+                with Ledger.open(shared_url) as ledger:
                     status = 0 if wander(ledger, seed, 150) > 75 else 1
             finally:
                 os._exit(status)
         children.append(child)
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
-    with Ledger.open(path) as ledger:
+    with Ledger.open(shared_url) as ledger:
         assert sum(balance.total for balance in ledger.balances("USD").values()) == 1200
         assert ledger.verify().ok
         assert ledger.audit().ok
 
 
-def test_processes_after_the_same_money(tmp_path: Path) -> None:
+def test_processes_after_the_same_money(shared_url: str | Path) -> None:
     """Each of two processes moves one unit at a time off an account, until it is empty: none is refused too early."""
-    path = tmp_path / "books.db"
-    open_funded(path).close()
+    open_funded(shared_url).close()
     children: list[int] = []
     for name in ("left", "right"):
         child = os.fork()
         if child == 0:
             status = 255
             try:
-                with Ledger.open(path) as ledger:
+                with Ledger.open(shared_url) as ledger:
                     while True:
                         with ledger.atomic() as tx:
                             tx.transfer("USD", ACCOUNTS[0], name, 1)
@@ -99,7 +97,7 @@ def test_processes_after_the_same_money(tmp_path: Path) -> None:
                 os._exit(status)
         children.append(child)
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0]
-    with Ledger.open(path) as ledger:
+    with Ledger.open(shared_url) as ledger:
         assert ledger.balance("USD", ACCOUNTS[0]).available == 0
         shares = [ledger.balance("USD", name).available for name in ("left", "right")]
         assert sum(shares) == 200

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.infrastructure.journal import Journal
+from tallystick.infrastructure.location import open_journal
 from tallystick.infrastructure.memory import MemoryJournal
 from tallystick.infrastructure.sqlite import SQLiteJournal
 from tests.journal_cases import JournalCases, SharedJournalCases
@@ -27,4 +28,16 @@ class TestSQLite(SharedJournalCases):
     @pytest.fixture
     def other(self, journal: Journal, tmp_path: Path) -> Iterator[Journal]:
         with closing(SQLiteJournal(tmp_path / "books.db", durable=False)) as other:
+            yield other
+
+
+class TestPostgres(SharedJournalCases):
+    @pytest.fixture
+    def journal(self, postgres_url: str) -> Iterator[Journal]:
+        with closing(open_journal(postgres_url)) as journal:
+            yield journal
+
+    @pytest.fixture
+    def other(self, journal: Journal, postgres_url: str) -> Iterator[Journal]:
+        with closing(open_journal(postgres_url)) as other:
             yield other

@@ -30,10 +30,22 @@ PROJECTIONS: tuple[Callable[[], Any], ...] = (Balances, Fragments, ShadowSpaces,
 
 def play(ledger: Ledger) -> None:
     """A bit of everything: tokens, apps, fragments, escrow, contracts, batches, keys, refusals."""
-    for token in (Token("PLN", decimals=2), Token("USD", decimals=2, unit=100_00), Token("WEI", max_supply=2**256 - 1), *TOKENS):
+    for token in (
+        Token("PLN", decimals=2),
+        Token("USD", decimals=2, unit=100_00),
+        Token("WEI", max_supply=2**256 - 1),
+        *TOKENS,
+    ):
         ledger.register_token(token)
     with ledger.atomic("funds", request={"for": "all"}) as tx:
-        for token, amount in (("PLN", 10**6), ("USD", 12_345_67), ("WEI", 2**200), ("TEA", 1_000 * T), ("USDT", 500), ("DAI", 950)):
+        for token, amount in (
+            ("PLN", 10**6),
+            ("USD", 12_345_67),
+            ("WEI", 2**200),
+            ("TEA", 1_000 * T),
+            ("USDT", 500),
+            ("DAI", 950),
+        ):
             for account in ("alice", "bób", "كارول"):
                 tx.mint(token, account, amount, memo="Guthaben €")
     _money(ledger)

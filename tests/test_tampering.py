@@ -297,7 +297,7 @@ def test_what_is_no_ledger(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "books.db", "sqlite://books.db", "sqlite:///", "mysql://host/db", "postgresql://host/db", "sqlite:///a.db?x=1",
+    ["", "books.db", "sqlite://books.db", "sqlite:///", "mysql://host/db", "postgresql://host/db?durability=none", "sqlite:///a.db?x=1",
      "sqlite:///a.db?durability=none", "sqlite:///a.db#part", "memory:x", "sqlite:///a%00b.db", 5, None],
 )  # fmt: skip
 def test_bad_urls(url: str) -> None:

@@ -111,7 +111,7 @@ class JournalRecorder(persistence.ApplicationRecorder):
             try:
                 self._journal.append(row, entries)
             except UnclearOutcome as error:
-                self._resolve(row, error)
+                self._resolve(row, entries, error)
         self.wake()
         return list(range(row.first_position, row.last_position + 1))
 
@@ -199,14 +199,13 @@ class JournalRecorder(persistence.ApplicationRecorder):
             raise IntegrityError(f"{stream} is a token or a contract: the ledger alone makes its events")
         return entry.last_version
 
-    def _resolve(self, row: Row, error: UnclearOutcome) -> None:
+    def _resolve(self, row: Row, entries: Sequence[StreamEntry], error: UnclearOutcome) -> None:
         """Returns where `row` stands after all."""
         try:
-            self._journal.reopen()
-            found = self._journal.row_at(row.first_position)
+            stands = self._journal.has_recorded(row, entries)
         except StorageError:
             raise OutcomeUnknown(f"the commit at position {row.first_position} may or may not stand: {error}") from error
-        if found is None or found.digest != row.digest:
+        if not stands:
             raise persistence.OperationalError(f"nothing was recorded: {error}") from error
 
     # Reading.
