@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from app_book import TOKENS, T
+from conftest import FRAGMENTED, PLAIN, WIDE
 
 from tallystick import (
     Balances,
@@ -19,33 +20,21 @@ from tallystick import (
     Ledger,
     ShadowSpaces,
     SupplyReserves,
-    Token,
 )
 from tallystick.infrastructure.codec import Row
 from tallystick.projections.projection import digest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+FUNDS = {"PLN": 10**6, "USD": 12_345_67, "WEI": 2**200, "TEA": 1_000 * T, "USDT": 500, "DAI": 950}
 PROJECTIONS: tuple[Callable[[], Any], ...] = (Balances, Fragments, ShadowSpaces, SupplyReserves)
 
 
 def play(ledger: Ledger) -> None:
     """A bit of everything: tokens, apps, fragments, escrow, contracts, batches, keys, refusals."""
-    for token in (
-        Token("PLN", decimals=2),
-        Token("USD", decimals=2, unit=100_00),
-        Token("WEI", max_supply=2**256 - 1),
-        *TOKENS,
-    ):
+    for token in (PLAIN, FRAGMENTED, WIDE, *TOKENS):
         ledger.register_token(token)
     with ledger.atomic("funds", request={"for": "all"}) as tx:
-        for token, amount in (
-            ("PLN", 10**6),
-            ("USD", 12_345_67),
-            ("WEI", 2**200),
-            ("TEA", 1_000 * T),
-            ("USDT", 500),
-            ("DAI", 950),
-        ):
+        for token, amount in FUNDS.items():
             for account in ("alice", "bób", "كارول"):
                 tx.mint(token, account, amount, memo="Guthaben €")
     _money(ledger)

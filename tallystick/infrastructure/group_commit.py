@@ -65,6 +65,8 @@ class GroupCommit:
                 queue.put_back([member for member in members if member is not group.members[-1]])
                 group.blame(error)
                 return group
+            finally:
+                keeper.keys.forget_answers()
             if group.row is not None:
                 keeper.await_answer(group.events)
         queue.put_back(members[len(group.members) :])

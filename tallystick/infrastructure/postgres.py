@@ -183,8 +183,7 @@ class PostgresJournal(Journal):
                     if attempt == BEGIN_ATTEMPTS or not is_lost(error):
                         raise translated(self.address, error) from error
                     continue
-                head = self._saw(EMPTY if columns is None else Head(*columns), before)
-                return head
+                return self._saw(EMPTY if columns is None else Head(*columns), before)
             raise AssertionError("the last attempt returns or raises")
         except BaseException:
             self.end()

@@ -30,10 +30,14 @@ class UsedKeys:
             self.index.add(keys, first_position)
 
     def ask(self, keys: Iterable[str]) -> None:
-        """Asks the store about many keys at once, of which `check_unused` is called before anything is appended."""
+        """Asks the store about many keys at once; its answers are used until `forget_answers`, or an append makes them old."""
         if self.index is None:
             asked = list(keys)
             self._asked = {**dict.fromkeys(asked), **self._journal.key_positions(asked)} if asked else {}
+
+    def forget_answers(self) -> None:
+        """What `ask` found is not used any more."""
+        self._asked = {}
 
     def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used; and `DamagedRun`."""
