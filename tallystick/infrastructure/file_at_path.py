@@ -24,14 +24,14 @@ class FileAtPath:
     """The file that was at `path` when it was last remembered."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = str(path)  # a Path costs as much again as the look itself
         self._identity: FileIdentity | None = None
         self._companions: list[tuple[Path, FileIdentity | None]] = []
         self._size_bytes = 0
 
     def remember(self) -> None:
         """Takes the file that lies there now, and what SQLite keeps beside it, for the ones that are in use."""
-        self._identity = identity_of(self._path)
+        self._identity = identity_of(Path(self._path))
         self._size_bytes = 0
         real = os.path.realpath(self._path)
         companions = [Path(f"{real}{suffix}") for suffix in ("-wal", "-shm")]
@@ -47,7 +47,8 @@ class FileAtPath:
             status = os.stat(self._path)
         except OSError as error:
             raise StorageUnavailable(f"{self._path}: the file is gone: {error.strerror}") from error
-        if (status.st_dev, status.st_ino) != self._identity:
+        identity = self._identity
+        if identity is None or status.st_ino != identity.inode or status.st_dev != identity.device:
             return True
         if status.st_size < size_bytes:
             raise StorageUnavailable(

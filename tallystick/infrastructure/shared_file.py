@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from tallystick.domain.errors import LedgerClosed, StorageUnavailable
+from tallystick.domain.errors import LedgerClosed, StorageError, StorageUnavailable
 from tallystick.infrastructure.file_at_path import FileAtPath
 from tallystick.infrastructure.filelock import FileLock
 from tallystick.infrastructure.journal import UnclearOutcome
@@ -51,6 +51,7 @@ class SharedFile:
         self._durable = durable
         self._connections: Connections | None = None
         self._unsettled = False
+        self._log_copied = False
         self._closed = False
         self.reopen()
         self._create = False
@@ -85,8 +86,12 @@ class SharedFile:
             self.reopen()
         if self._unsettled:
             self.reopen()
-            self.resolve(lambda: True)
+            self._write_over_refused()
+            self._unsettled = False
         connection = self._to_write()
+        if not self._log_copied:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._log_copied = True
         connection.execute("BEGIN IMMEDIATE")
         return connection
 
@@ -192,6 +197,8 @@ class SharedFile:
             self._connections = connect(self.path, self.file_lock, create=self._create, durable=self._durable)
             self._at_path.remember()
             self.times_opened += 1
+            # What the log holds after a crash may be in the system's memory alone: nothing is built on it before it is copied.
+            self._log_copied = False
         finally:
             if old is not None:  # last, because SQLite copies and removes a log that nobody has open
                 old.close()
@@ -248,6 +255,8 @@ class Writing:
             self._leave()
             if isinstance(error, sqlite3.Error):
                 raise translated(self._file.path, error, NOTHING_RECORDED) from error
+            if isinstance(error, StorageError) and NOTHING_RECORDED not in str(error):
+                raise type(error)(f"{error}{NOTHING_RECORDED}") from error
             raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:

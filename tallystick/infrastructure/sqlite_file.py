@@ -16,6 +16,7 @@ from tallystick.infrastructure.filelock import FileLock
 APPLICATION_ID = 0x7A11757C
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_MS = 30_000
+CHECKPOINT_PAGES = 1000
 FULL_DISK_BYTES = 65_536
 NOTHING_RECORDED = "; nothing was recorded"
 
@@ -88,10 +89,8 @@ def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool) -> 
             _make_schema(path, writing, file_lock)
         writing.execute("PRAGMA journal_mode = WAL")
         set_durable(writing, durable)
-        writing.execute("PRAGMA wal_autocheckpoint = 1000")
+        writing.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         writing.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
-        # What a log holds after a crash may be in the system's memory alone; nothing may be built on it before it is on disk.
-        writing.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         reading = _open(path, "mode=rw")
     except BaseException:
         writing.close()
