@@ -28,6 +28,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
     return "memory:" if request.param == "memory" else tmp_path / "books.db"
 
 
+@pytest.fixture(params=["sqlite"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    """An empty store of each kind that several processes can share."""
+    return tmp_path / "books.db"
+
+
 @pytest.fixture
 def journal(url: str | Path) -> Iterator[Journal]:
     """A journal that no ledger has open yet."""

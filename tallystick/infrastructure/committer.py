@@ -152,6 +152,9 @@ class Committer:
             self._behind = True
             before = self._head
             try:
+                head = self.journal.head()
+                if head.position <= before.position and head != before:
+                    raise self._not_what_was_read(head)
                 self._read_on()
             except LedgerError:
                 raise
@@ -269,10 +272,12 @@ class Committer:
         for row in self.journal.rows(after=self._head.position):
             self._read(row)
         if head is not None and head != self._head:
-            raise CorruptJournal(
-                f"the store ends there, and this ledger has read up to position {self._head.position}",
-                position=head.position,
-            )
+            raise self._not_what_was_read(head)
+
+    def _not_what_was_read(self, head: Head) -> CorruptJournal:
+        return CorruptJournal(
+            f"the store ends there, and this ledger has read up to position {self._head.position}", position=head.position
+        )
 
     def _read(self, row: Row) -> None:
         position = row.first_position

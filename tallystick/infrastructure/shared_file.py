@@ -80,9 +80,14 @@ class SharedFile:
 
     # Writing, inside the locks of writing and of the file.
 
+    def check_writable(self) -> None:
+        """Raises `StorageUnavailable` where it is read-only, and still is."""
+        if self.read_only and not is_writable(self.path):
+            raise StorageUnavailable(f"{self.path} is read-only, or its folder is{NOTHING_RECORDED}")
+
     def begin(self) -> sqlite3.Connection:
         """The connection to write with, in a transaction that nobody else can be in."""
-        if self.is_stale() or (self.read_only and is_writable(self.path)):
+        if self.is_stale() or self.read_only:
             self.reopen()
         if self._unsettled:
             self.reopen()
@@ -249,6 +254,7 @@ class Writing:
     def __enter__(self) -> sqlite3.Connection:
         self._file.writing_lock.acquire()
         try:
+            self._file.check_writable()
             take_turn(self._file.path, self._file.file_lock)
             return self._file.begin()
         except BaseException as error:
