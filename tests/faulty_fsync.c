@@ -1,14 +1,18 @@
-/* Loaded before the C library, this makes chosen calls that write or sync a file fail with EIO.
+/* Loaded before the C library, this makes chosen calls that write or sync a file fail with EIO, and keeps what was synced.
 
    `fail_calls` says which: those of the kind (0: fsync and fdatasync, 1: pwrite) on files whose name ends with `suffix`, from
-   the `first`th on, `count` of them. A sync that fails has written nothing more than the system had already; a write that
-   fails has written nothing. `seen_calls` says how many such calls there were since. */
+   the `first`th on, `count` of them. A call that fails has done nothing. `seen_calls` says how many there were since.
+
+   A sync that succeeds copies the file to one named `.synced` more: what would be left after a power cut. The disk itself is
+   not waited for. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -28,11 +32,18 @@ void fail_calls(int kind, const char *suffix, long first, long count) {
 
 long seen_calls(void) { return seen; }
 
-static int fails(int kind, int file) {
-    char link[64], name[4096];
-    if (kind != chosen_kind) return 0;
+static ssize_t name_of(int file, char *name, size_t size) {
+    char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-    ssize_t length = readlink(link, name, sizeof name - 1);
+    ssize_t length = readlink(link, name, size - 1);
+    name[length < 0 ? 0 : length] = 0;
+    return length;
+}
+
+static int fails(int kind, int file) {
+    char name[4096];
+    if (kind != chosen_kind) return 0;
+    ssize_t length = name_of(file, name, sizeof name);
     size_t suffix_length = strlen(chosen_suffix);
     if (length < (ssize_t)suffix_length) return 0;
     if (memcmp(name + length - suffix_length, chosen_suffix, suffix_length) != 0) return 0;
@@ -44,9 +55,24 @@ static int fails(int kind, int file) {
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-int fsync(int file) { return fails(SYNC, file) ? -1 : REAL(fsync)(file); }
+static int keep(int file) {
+    char name[4096], synced[4200], bytes[65536];
+    struct stat status;
+    ssize_t size;
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || name_of(file, name, sizeof name) < 0) return 0;
+    snprintf(synced, sizeof synced, "%s.synced", name);
+    int copy = open(synced, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    for (off_t done = 0; copy >= 0 && (size = pread(file, bytes, sizeof bytes, done)) > 0; done += size)
+        if (REAL(pwrite)(copy, bytes, size, done) != size) _exit(70);
+    if (copy < 0 || close(copy) != 0) _exit(70);
+    return 0;
+}
 
-int fdatasync(int file) { return fails(SYNC, file) ? -1 : REAL(fdatasync)(file); }
+static int sync_or_fail(int file) { return fails(SYNC, file) ? -1 : keep(file); }
+
+int fsync(int file) { return sync_or_fail(file); }
+
+int fdatasync(int file) { return sync_or_fail(file); }
 
 ssize_t pwrite(int file, const void *bytes, size_t size, off_t offset) {
     return fails(WRITE, file) ? -1 : REAL(pwrite)(file, bytes, size, offset);

@@ -13,7 +13,7 @@ from journal_cases import append
 from small_disk import run_on_a_small_disk
 
 from tallystick import CorruptJournal, Ledger, NotALedger, StorageUnavailable, Token
-from tallystick.infrastructure import sqlite_file
+from tallystick.infrastructure import shared_file, sqlite_file
 from tallystick.infrastructure.journal import UnclearOutcome
 from tallystick.infrastructure.sqlite import SQLiteJournal
 
@@ -26,7 +26,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def ledger(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """Alice has 25 USD."""
-    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_MS", 50)
+    for module in (sqlite_file, shared_file):
+        monkeypatch.setattr(module, "BUSY_TIMEOUT_MS", 50)
     with Ledger.open(path) as opened:
         opened.register_token(Token("USD", unit=10))
         mint(opened, 25)

@@ -20,6 +20,7 @@ from tallystick.infrastructure.file_at_path import FileAtPath
 from tallystick.infrastructure.filelock import FileLock
 from tallystick.infrastructure.journal import UnclearOutcome
 from tallystick.infrastructure.sqlite_file import (
+    BUSY_TIMEOUT_MS,
     NOTHING_RECORDED,
     Connections,
     connect,
@@ -30,6 +31,8 @@ from tallystick.infrastructure.sqlite_file import (
     take_turn,
     translated,
 )
+
+READERS_PATIENCE_MS = 1000
 
 
 class SharedFile:
@@ -51,7 +54,7 @@ class SharedFile:
         self._durable = durable
         self._connections: Connections | None = None
         self._unsettled = False
-        self._log_copied = False
+        self._log_is_inherited = True
         self._closed = False
         self.reopen()
         self._create = False
@@ -94,9 +97,9 @@ class SharedFile:
             self._write_over_refused()
             self._unsettled = False
         connection = self._to_write()
-        if not self._log_copied:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            self._log_copied = True
+        if self._log_is_inherited:
+            self._begin_log_anew(connection, READERS_PATIENCE_MS)
+            self._log_is_inherited = False
         connection.execute("BEGIN IMMEDIATE")
         return connection
 
@@ -143,10 +146,10 @@ class SharedFile:
         with self.writing_lock:
             take_turn(self.path, self.file_lock)
             try:
-                self._write_over_refused()
+                connection = self._write_over_refused()
                 found = stands()
                 if found:
-                    self._copy_log()
+                    self._make_durable(connection)
                 self._unsettled = False
                 return found
             except sqlite3.Error as error:
@@ -154,19 +157,31 @@ class SharedFile:
             finally:
                 self.file_lock.release()
 
-    def _write_over_refused(self) -> None:
+    def _write_over_refused(self) -> sqlite3.Connection:
         """Writes over what may lie behind the log's end: what cannot be seen now never will be."""
         connection = self._to_write()
         set_durable(connection, True)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         connection.execute(f"PRAGMA user_version = {version}")
         set_durable(connection, self._durable)
+        return connection
 
-    def _copy_log(self) -> None:
-        """Copies the log into the file: what can be seen now is durable, even what a crash had left in memory alone."""
-        busy, frames, copied = self._to_write().execute("PRAGMA wal_checkpoint(FULL)").fetchone()
-        if busy or frames != copied:
+    def _make_durable(self, connection: sqlite3.Connection) -> None:
+        """Makes all durable that can be seen, even what a crash left in the system's memory alone."""
+        if not self._begin_log_anew(connection, BUSY_TIMEOUT_MS):
             raise StorageUnavailable(f"{self.path}: somebody who reads an older state keeps the log from being copied")
+        self._write_over_refused()
+
+    def _begin_log_anew(self, connection: sqlite3.Connection, patience_ms: int) -> bool:
+        """Copies the log into the file, so that the next commit begins the log from its start; whether readers let it.
+
+        A log that an earlier process left behind may end in frames whose sync failed. The system takes them for written,
+        and will not write them: were the next commit to follow them, a power cut could take both.
+        """
+        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+        busy, frames, copied = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        return not busy and frames == copied
 
     def _to_write(self) -> sqlite3.Connection:
         connection = None if self._connections is None else self._connections.writing
@@ -202,8 +217,7 @@ class SharedFile:
             self._connections = connect(self.path, self.file_lock, create=self._create, durable=self._durable)
             self._at_path.remember()
             self.times_opened += 1
-            # What the log holds after a crash may be in the system's memory alone: nothing is built on it before it is copied.
-            self._log_copied = False
+            self._log_is_inherited = True
         finally:
             if old is not None:  # last, because SQLite copies and removes a log that nobody has open
                 old.close()
