@@ -306,3 +306,41 @@ def test_who_may_only_read_sees_what_another_begins_to_write(
         mint(writer, 1)
         assert reader.balance("USD", "alice").total == 26
         assert reader.audit().ok
+
+
+def test_another_program_that_reads_for_long_keeps_nobody_from_writing(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_file, "READERS_PATIENCE_MS", 10)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        rows = other.execute("SELECT count(*) FROM commits").fetchone()
+        mint(ledger, 1)
+        with Ledger.open(path) as anew:
+            mint(anew, 1)
+        assert other.execute("SELECT count(*) FROM commits").fetchone() == rows
+    assert_alice_has(27, path)
+
+
+def test_a_replaced_file_is_not_waited_for_while_a_commit_is_in_flight(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_file, "WRITERS_PATIENCE_S", 0.01)
+    refused: list[Exception] = []
+    with closing(SQLiteJournal(path)) as journal:
+        rows = append(journal, 1)
+        copy = backup(path, tmp_path / "copy.db")
+
+        def read() -> None:
+            try:
+                journal.head()
+            except StorageUnavailable as error:
+                refused.append(error)
+
+        with journal.writing():
+            copy.replace(path)
+            reader = Thread(target=read)
+            reader.start()
+            reader.join()
+        assert len(refused) == 1
+        assert list(journal.rows()) == rows

@@ -33,6 +33,7 @@ from tallystick.infrastructure.sqlite_file import (
 )
 
 READERS_PATIENCE_MS = 1000
+WRITERS_PATIENCE_S = 1
 
 
 class SharedFile:
@@ -205,6 +206,15 @@ class SharedFile:
             except sqlite3.Error as error:
                 raise translated(self.path, error) from error
 
+    def reopen_to_read(self) -> None:
+        """The same, but does not wait for a commit in flight, which may be waiting for what the reader holds."""
+        if not self.writing_lock.acquire(timeout=WRITERS_PATIENCE_S):
+            raise StorageUnavailable(f"{self.path}: another file was put there, and a commit is in flight")
+        try:
+            self.reopen()
+        finally:
+            self.writing_lock.release()
+
     def _reconnect(self) -> None:
         self.roll_back()
         old = self._connections
@@ -244,8 +254,10 @@ class Reading:
         self._file = file
 
     def __enter__(self) -> sqlite3.Connection:
-        if self._file.is_stale():
-            self._file.reopen()
+        with self._file.reading_lock:
+            stale = self._file.is_stale()
+        if stale:
+            self._file.reopen_to_read()
         self._file.reading_lock.acquire()
         try:
             return self._file.to_read()
