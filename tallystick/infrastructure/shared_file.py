@@ -3,10 +3,6 @@
 Reading has a connection of its own, so that it never waits for a commit. Writers queue on a lock file before they ask SQLite
 for its lock, because SQLite's own busy waiting lets one writer starve another. Each use asks first whether the file is still
 the one at its path, and makes new connections if it is not.
-
-After a COMMIT that failed nobody sees the row, but its frames may lie whole behind the end of the write-ahead log, and SQLite
-would take them for committed when it recovers the log after a crash. So `resolve` writes over them: a commit of nothing new
-puts its frame where theirs began, and each frame's checksum depends on the frames before it.
 """
 
 import contextlib
@@ -27,10 +23,10 @@ from tallystick.infrastructure.sqlite_file import (
     did_nothing,
     has_log,
     is_writable,
-    set_durable,
     take_turn,
     translated,
 )
+from tallystick.infrastructure.write_ahead_log import begin_log_anew, write_over_refused
 
 READERS_PATIENCE_MS = 1000
 WRITERS_PATIENCE_S = 1
@@ -57,7 +53,11 @@ class SharedFile:
         self._unsettled = False
         self._log_is_inherited = True
         self._closed = False
-        self.reopen()
+        try:
+            self.reopen()
+        except BaseException:
+            self.close()
+            raise
         self._create = False
 
     @property
@@ -95,11 +95,11 @@ class SharedFile:
             self.reopen()
         if self._unsettled:
             self.reopen()
-            self._write_over_refused()
+            write_over_refused(self._to_write())
             self._unsettled = False
         connection = self._to_write()
         if self._log_is_inherited:
-            self._begin_log_anew(connection, READERS_PATIENCE_MS)
+            begin_log_anew(connection, READERS_PATIENCE_MS)
             self._log_is_inherited = False
         connection.execute("BEGIN IMMEDIATE")
         return connection
@@ -147,7 +147,8 @@ class SharedFile:
         with self.writing_lock:
             take_turn(self.path, self.file_lock)
             try:
-                connection = self._write_over_refused()
+                connection = self._to_write()
+                write_over_refused(connection)
                 found = stands()
                 if found:
                     self._make_durable(connection)
@@ -158,31 +159,11 @@ class SharedFile:
             finally:
                 self.file_lock.release()
 
-    def _write_over_refused(self) -> sqlite3.Connection:
-        """Writes over what may lie behind the log's end: what cannot be seen now never will be."""
-        connection = self._to_write()
-        set_durable(connection, True)
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        connection.execute(f"PRAGMA user_version = {version}")
-        set_durable(connection, self._durable)
-        return connection
-
     def _make_durable(self, connection: sqlite3.Connection) -> None:
         """Makes all durable that can be seen, even what a crash left in the system's memory alone."""
-        if not self._begin_log_anew(connection, BUSY_TIMEOUT_MS):
+        if not begin_log_anew(connection, BUSY_TIMEOUT_MS):
             raise StorageUnavailable(f"{self.path}: somebody who reads an older state keeps the log from being copied")
-        self._write_over_refused()
-
-    def _begin_log_anew(self, connection: sqlite3.Connection, patience_ms: int) -> bool:
-        """Copies the log into the file, so that the next commit begins the log from its start; whether readers let it.
-
-        A log that an earlier process left behind may end in frames whose sync failed. The system takes them for written,
-        and will not write them: were the next commit to follow them, a power cut could take both.
-        """
-        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
-        busy, frames, copied = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        return not busy and frames == copied
+        write_over_refused(connection)
 
     def _to_write(self) -> sqlite3.Connection:
         connection = None if self._connections is None else self._connections.writing

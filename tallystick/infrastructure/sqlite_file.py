@@ -88,7 +88,7 @@ def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool) -> 
                 raise NotALedger(f"{path} is no ledger")
             _make_schema(path, writing, file_lock)
         writing.execute("PRAGMA journal_mode = WAL")
-        set_durable(writing, durable)
+        writing.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         writing.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         writing.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
         reading = _open(path, "mode=rw")
@@ -102,11 +102,6 @@ def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool) -> 
 def is_writable(path: Path) -> bool:
     """Whether this process may write the file, or make it where it is missing, and the files beside it."""
     return os.access(path if path.exists() else path.parent, os.W_OK) and os.access(path.parent, os.W_OK)
-
-
-def set_durable(connection: sqlite3.Connection, durable: bool) -> None:
-    """Whether a commit returns once it is on the disk, or before that."""
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
 
 
 def has_log(path: Path) -> bool:
