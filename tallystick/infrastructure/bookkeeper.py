@@ -129,6 +129,9 @@ class Bookkeeper:
             self._behind = True
             before = self.head
             try:
+                head = self.journal.head()
+                if head.position <= before.position and head != before:
+                    raise self._not_what_was_read(head)
                 self._read_on()
             except LedgerError:
                 raise
@@ -139,18 +142,20 @@ class Bookkeeper:
             return self.head != before
 
     def _is_at_head(self) -> bool:
-        return not self._behind and self.journal.ends_at(self.head.position)
+        return not self._behind and self.journal.ends_at(self.head)
 
     def stand_at(self, head: Head) -> None:
         """Brings the books to `head`, where the journal ends; `CorruptJournal` where it does not lead there."""
         if self._behind or head != self.head:
             self._read_on()
             if head != self.head:
-                raise CorruptJournal(
-                    f"the store ends there, and this ledger has read up to position {self.head.position}",
-                    position=head.position,
-                )
+                raise self._not_what_was_read(head)
             self._behind = False
+
+    def _not_what_was_read(self, head: Head) -> CorruptJournal:
+        return CorruptJournal(
+            f"the store ends there, and this ledger has read up to position {self.head.position}", position=head.position
+        )
 
     def advance(self, row: Row, events: Sequence[JournalEvent], keys: Sequence[Key], entries: Sequence[StreamEntry]) -> None:
         """The row stands, and the books have its changes."""
