@@ -155,7 +155,8 @@ class Committer:
                 head = self.journal.head()
                 if head.position <= before.position and head != before:
                     raise self._not_what_was_read(head)
-                self._read_on()
+                if head != before:
+                    self._read_on()
             except LedgerError:
                 raise
             except BaseException:
