@@ -344,3 +344,10 @@ def test_a_replaced_file_is_not_waited_for_while_a_commit_is_in_flight(
             reader.join()
         assert len(refused) == 1
         assert list(journal.rows()) == rows
+
+
+def test_opening_what_is_no_ledger_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database at all, but long enough to be looked at" * 100)
+    with pytest.raises(NotALedger):
+        Ledger.open(tmp_path / "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["text"]

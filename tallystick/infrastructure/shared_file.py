@@ -178,7 +178,7 @@ class SharedFile:
         with self.writing_lock, contextlib.ExitStack() as locks:
             if self._closed:
                 raise LedgerClosed(f"the ledger {self.path} was closed")
-            if is_writable(self.path):
+            if self._connections is not None and is_writable(self.path):
                 take_turn(self.path, self.file_lock)
                 locks.callback(self.file_lock.release)
             locks.enter_context(self.reading_lock)
