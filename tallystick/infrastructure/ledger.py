@@ -58,7 +58,7 @@ class Ledger(Batching, History):
         self._books = self.committer.books
         self._blocks = Blocks(self.check_open)
         self._shadow_spaces = Follower(journal, ShadowSpaces)
-        self._closed = False
+        self._closed = self._is_journal_closed = False
 
     @classmethod
     def open(
@@ -100,11 +100,12 @@ class Ledger(Batching, History):
         return ledger
 
     def close(self) -> None:
-        """Closes the journal; every later call is `LedgerClosed`."""
-        if not self._closed:
-            self._closed = True
+        """Closes the journal once all who commit are done; every later call is `LedgerClosed`. Interrupted, close it again."""
+        self._closed = True
+        if not self._is_journal_closed:
             self.committer.close()
             self._journal.close()
+            self._is_journal_closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +151,6 @@ class Ledger(Batching, History):
         self.check_open()
         request = make_request(idempotency_key, None)
         if request is not None:
-            self.committer.catch_up()
             self.committer.check_unused(request)
         self.committer.commit(operations, request)
 
@@ -182,15 +182,16 @@ class Ledger(Batching, History):
         if self._closed:
             raise LedgerClosed("the ledger was closed")
 
-    def _newest(self) -> AbstractContextManager[object]:
-        self.check_open()
-        self.committer.catch_up()
-        return self.committer.reading()
+    def _still(self) -> AbstractContextManager[object]:
+        return self.committer.still()
 
-    def _newest_cells(self) -> AbstractContextManager[Pending | None]:
+    def _stand(self) -> None:
         self.check_open()
-        self.committer.catch_up()
-        return self.committer.cells()
+        self.committer.stand()
+
+    def _stand_but_for_cells(self) -> Pending | None:
+        self.check_open()
+        return self.committer.stand_but_for_cells()
 
 
 def check_attempts(attempts: object) -> None:
