@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tallystick.domain.columns import Column, listed
+from tallystick.domain.columns import Column, as_array, listed
+
+Places = NDArray[np.uint32]
 
 _NONE = -1
 
@@ -25,6 +28,19 @@ class Numbering:
 
     def __len__(self) -> int:
         return len(self._handles)
+
+    def freeze(self) -> Places:
+        """A copy of the handles that have numbers, in the order of those."""
+        return np.frombuffer(self._handles, dtype=np.int64).astype(np.uint32) if self._handles else np.empty(0, dtype=np.uint32)
+
+    def restore(self, numbered: Places) -> None:
+        """Takes over what was frozen, where nothing has a number yet."""
+        if not len(numbered):
+            return
+        self._handles = as_array(numbered.astype(np.int64))
+        numbers = np.full(int(numbered.max()) + 1, _NONE, dtype=np.int64)
+        numbers[numbered] = np.arange(len(numbered))
+        self._numbers = as_array(numbers)
 
     def number(self, handles: Column, accounts: int) -> tuple[Column, list[int]]:
         """The numbers of `handles`, which are below `accounts`; and the handles that get their numbers by that, in order."""

@@ -55,6 +55,8 @@ from tallystick.infrastructure.journal import (
 )
 from tallystick.infrastructure.keys import KeyIndex
 from tallystick.infrastructure.receipt import Receipt, make_receipt, receipt_from
+from tallystick.infrastructure.snapshot_keeper import SnapshotKeeper
+from tallystick.infrastructure.snapshots import FrozenState
 from tallystick.infrastructure.stream_versions import StreamVersions
 from tallystick.infrastructure.transfer_id_index import TransferIdIndex
 
@@ -112,6 +114,7 @@ class Committer:
         self._lock = threading.RLock()
         self._closed = False
         self._transfer_ids = TransferIdIndex()
+        self._snapshots = SnapshotKeeper(journal)
         self._reset()
 
     def _reset(self) -> None:
@@ -131,8 +134,42 @@ class Committer:
         """Puts the contracts in memory on the shelf, and waits until they are there."""
         with self._lock:
             self._closed = True
+            self._snapshot_if_due()
+            self._snapshots.close()
             self._shelf.close(self.books.contracts.in_memory())
             self._transfer_ids.close()
+
+    # Snapshots.
+
+    def snapshot(self) -> None:
+        """Takes a snapshot of the newest state, and returns when it is durable; does nothing where the store has no folder.
+
+        Raises `CorruptJournal`, `StorageFull` and `StorageUnavailable`.
+        """
+        with self._lock:
+            self.catch_up()
+            begun = self._snapshots.begin(self._freeze)
+        self._snapshots.finish(begun)
+
+    def _snapshot_if_due(self) -> None:
+        if self._snapshots.is_due():
+            self._snapshots.begin(self._freeze)
+
+    def _freeze(self) -> FrozenState:
+        return FrozenState(self._head, self.books.freeze(), self._versions.freeze(), {})
+
+    def _restore(self) -> None:
+        restored = self._snapshots.restore(self.books)
+        if restored is None:
+            return
+        self._head = restored.head
+        self._versions = StreamVersions(restored.versions)
+        for row in self.journal.rows():
+            if row.first_position > self._head.position:
+                break
+            self._keys.add(decode_keys(row), row.first_position)
+            if may_hold_batches(row.body):
+                self._transfer_ids.note(decode_events(row))
 
     # What a plan needs of the world.
 
@@ -159,6 +196,7 @@ class Committer:
                 self._reset()  # interrupted who knows where: the journal knows what stands
                 raise
             self._behind = False
+            self._snapshot_if_due()
             return self._head != before
 
     # Committing.
@@ -221,6 +259,7 @@ class Committer:
             self._resolve(row, entries, error)
         else:
             self._advance(row, events, keys, entries)
+            self._snapshot_if_due()
         return Committed(row, events)
 
     def check_unused(self, request: Request) -> None:
@@ -250,6 +289,7 @@ class Committer:
         if may_hold_batches(row.body):
             self._transfer_ids.note(events)
         self.books.forget()
+        self._snapshots.grew(row.body)
 
     def _resolve(self, row: Row, entries: Sequence[StreamEntry], error: UnclearOutcome) -> None:
         """Finds out whether `row` stands, and brings the books to what does."""
@@ -266,6 +306,8 @@ class Committer:
     # Reading the journal.
 
     def _read_on(self, head: Head | None = None) -> None:
+        if self._head is EMPTY:
+            self._restore()
         for row in self.journal.rows(after=self._head.position):
             self._read(row)
         if head is not None and head != self._head:
