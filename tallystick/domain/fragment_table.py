@@ -92,7 +92,7 @@ def columns_of_fragments(fragments: Sequence[int], table: FrozenTable | None, ac
     order = _order(owners, ids, amounts)
     owners, ids = owners[order], np.ascontiguousarray(ids[order])
     starts = np.searchsorted(owners, np.arange(accounts + 1)).astype(np.uint32)
-    return FragmentColumns(ids, np.ascontiguousarray(amounts[order]), starts, np.argsort(ids, kind="stable").astype(np.uint32))
+    return FragmentColumns(ids, _narrowed(amounts[order]), starts, np.argsort(ids, kind="stable").astype(np.uint32))
 
 
 def _split(fragments: Sequence[int]) -> tuple[Places, NDArray[np.uint64], Any]:
@@ -117,6 +117,13 @@ def _joined(one: Any, other: Any) -> Any:
     if one.dtype.kind != "V" and other.dtype.kind != "V":
         return np.concatenate([one, other])
     return pack_wide([*_listed(one), *_listed(other)])
+
+
+def _narrowed(amounts: Any) -> Any:
+    """The column with no more bytes for each than are needed, of 4 and 8."""
+    if amounts.dtype.kind == "V" or (len(amounts) and int(amounts.max()) >> 32):
+        return np.ascontiguousarray(amounts)
+    return amounts.astype(np.uint32)
 
 
 def _listed(amounts: Any) -> Iterable[int]:

@@ -21,6 +21,7 @@ _WORDS_HASHED = 512
 _FREE = 2**32 - 1
 _HASH_MASK = 2**64 - 1
 _NEWLINE = 10
+_FILLING = (b"", bytes(3), bytes(2), bytes(1))
 
 
 class NameColumns(msgspec.Struct, frozen=True, eq=False):
@@ -60,23 +61,25 @@ class NameTable:
     def find(self, name: str) -> int | None:
         """The number of the name, None where it is not in the table."""
         encoded = name.encode("utf-8", "surrogatepass")
-        words = memoryview(encoded + bytes(-len(encoded) % 4)).cast("I")
-        slot = _slot_of(sum(map(mul, words, self._factors)) & _HASH_MASK, self._count)
-        slots = self._slots
+        filled = encoded + _FILLING[len(encoded) & 3]
+        hash = sum(map(mul, memoryview(filled).cast("I"), self._factors)) & _HASH_MASK
+        slot = (hash >> 32) * 2 * self._count >> 32
+        slots, words, starts = self._slots, self._words, self._starts
         while (number := slots[slot]) != _FREE:
-            if self.name(number) == name:
-                return number
+            if words[starts[number] : starts[number + 1]].tobytes() == filled:
+                return None if name.endswith("\0") else number  # as if it were filled up
             slot += 1
         return None
 
     def having_a_space(self) -> list[int]:
         """The numbers of the names that have a space in them."""
-        found: list[int] = []
+        found: set[int] = set()
         for start in range(0, len(self.columns.words), _BLOCK):
-            block = self.columns.words[start : start + _BLOCK].view(np.uint8)
-            places = start + np.flatnonzero(block == ord(" ")) // 4
-            found += np.unique(np.searchsorted(self.columns.starts, places, side="right") - 1).tolist()
-        return sorted(set(found))
+            block = self.columns.words[start : start + _BLOCK].tobytes()
+            if b" " in block:
+                places = start + np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord(" ")) // 4
+                found.update((np.searchsorted(self.columns.starts, places, side="right") - 1).tolist())
+        return sorted(found)
 
 
 def columns_of_names(names: Sequence[str | None], count: int, table: NameTable | None, seed: int) -> NameColumns:
@@ -118,7 +121,7 @@ def _encoded(names: list[str]) -> tuple[Words, NDArray[np.int64]]:
 def _slots(words: Words, starts: Words, seed: int) -> Words:
     """Where the names' numbers go: sorted by where they would, each comes after the one before."""
     count = len(starts) - 1
-    wanted = _slot_of(_hashes(words, starts, seed), count).astype(np.int64)
+    wanted = ((_hashes(words, starts, seed) >> np.uint64(32)) * np.uint64(2 * count) >> np.uint64(32)).astype(np.int64)
     order = np.argsort(wanted, kind="stable")
     rank = np.arange(count)
     places = rank + np.maximum.accumulate(wanted[order] - rank)
@@ -139,13 +142,6 @@ def _hashes(words: Words, starts: Words, seed: int) -> NDArray[np.uint64]:
         sums = np.append(np.uint64(0), np.cumsum(block * factors[np.minimum(places, _WORDS_HASHED)], dtype=np.uint64))
         hashes[first : first + _BLOCK] = sums[bounds[1:]] - sums[bounds[:-1]]
     return hashes
-
-
-def _slot_of(hash: Any, count: int) -> Any:
-    """The slot where a search for this hash, or for each in a column, begins."""
-    if isinstance(hash, int):
-        return (hash >> 32) * 2 * count >> 32
-    return (hash >> np.uint64(32)) * np.uint64(2 * count) >> np.uint64(32)
 
 
 def _factors(seed: int) -> NDArray[np.uint64]:

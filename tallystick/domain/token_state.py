@@ -9,6 +9,7 @@ when it passes that.
 
 from array import array
 from collections.abc import Collection, Iterator, Mapping, MutableSequence, Sequence
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -72,7 +73,7 @@ class TokenState:
         self.names = AccountNames() if names is None else names
         self._handles = self.names.handles
         self._available: MutableSequence[int] = array("q", bytes(8 * len(self.names)))
-        self._held: MutableSequence[int] = array("q", bytes(8 * len(self.names)))
+        self._held: MutableSequence[int] = array("q")  # as long as it has to be: most accounts hold nothing for others
         self.numbering = Numbering()
         self.handles: Mapping[str, int] = self._handles
 
@@ -84,7 +85,7 @@ class TokenState:
             self.distributions,
             self.names.freeze(),
             _copied(self._available),
-            _copied(self._held) if _is_any(self._held) else None,
+            _copied(self._held) if len(self._held) else None,
             self.numbering.freeze(),
         )
 
@@ -97,9 +98,9 @@ class TokenState:
         self.numbering.restore(numbered)
         self._available = _extended(available, accounts)
         if held is not None:
-            self._held = _extended(held, accounts)
+            self._held = _extended(held, len(held))
         elif isinstance(available, list):
-            self._held = [0] * accounts
+            self._held = []
 
     def knows(self, account: str) -> bool:
         """Whether the account was ever named in a movement of this token."""
@@ -115,7 +116,7 @@ class TokenState:
     def held_of(self, account: str) -> int:
         """What the account holds for others."""
         handle = self.names.find(account)
-        return 0 if handle is None else self._held[handle]
+        return self._held[handle] if handle is not None and handle < len(self._held) else 0
 
     def balance_of(self, account: str) -> Balance:
         """Both, and their sum, which is the account's cell."""
@@ -124,7 +125,7 @@ class TokenState:
 
     def balances(self) -> Iterator[tuple[str, Balance]]:
         """Every account with a cell above zero, in the order in which they were first named."""
-        for name, available, held in zip(self.names, self._available, self._held, strict=False):
+        for name, available, held in zip(self.names, self._available, chain(self._held, repeat(0)), strict=False):
             if available or held:
                 yield name, Balance(available, held, available + held)
 
@@ -152,6 +153,8 @@ class TokenState:
         """From what `payer` can spend to what `authority` holds; a negative amount gives it back."""
         holder = self.handle(authority)
         self._available[self.handle(payer)] -= amount
+        if holder >= len(self._held):
+            self._held.extend([0] * (len(self._available) - len(self._held)))
         self._held[holder] += amount
 
     def move_many(self, givers: Column | None, takers: Column | None, amounts: Numbers) -> None:
@@ -272,10 +275,7 @@ class TokenState:
         handle = self.names.next_handle()
         if len(self._available) > handle:  # somebody was interrupted here
             del self._available[handle:]
-        if len(self._held) > handle:
-            del self._held[handle:]
         self._available.append(0)
-        self._held.append(0)
         self.names.add(account)
         return handle
 
@@ -284,12 +284,8 @@ def _copied(cells: MutableSequence[int]) -> Numbers:
     return np.array(cells, dtype=np.int64) if isinstance(cells, array) else list(cells)
 
 
-def _is_any(cells: MutableSequence[int]) -> bool:
-    return bool(np.frombuffer(cells, dtype=np.int64).any()) if isinstance(cells, array) else any(cells)
-
-
 def _extended(cells: Numbers, accounts: int) -> MutableSequence[int]:
-    """The cells as the columns that change, with empty ones for all further accounts."""
+    """The cells as a column that changes, with empty ones for further accounts."""
     if isinstance(cells, list):
         return [*cells, *[0] * (accounts - len(cells))]
     extended = as_array(cells)
