@@ -19,6 +19,7 @@ class AccountNames(Sequence[str]):
 
     def __init__(self, table: NameTable | None = None) -> None:
         self._table = table
+        self.has_table = table is not None
         self.listed: list[str | None] = [] if table is None else [None] * len(table)
         self.handles: dict[str, int] = {} if table is None else _Handles(self)
 
@@ -45,9 +46,8 @@ class AccountNames(Sequence[str]):
             listed.pop()
         return len(listed)
 
-    def add(self, name: str) -> None:
-        """Gives the next handle to a new name."""
-        handle = self.next_handle()
+    def add(self, name: str, handle: int) -> None:
+        """Gives a new name its handle, which is the next one."""
         self.listed.append(name)
         self.handles[name] = handle  # last, for a planner may look on without a lock
 

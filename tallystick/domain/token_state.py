@@ -266,17 +266,16 @@ class TokenState:
         """The index of the account's cell in the columns, made where it is new."""
         handle = self._handles.get(account)
         if handle is None:
-            handle = self.names.find(account)
-            if handle is None:
-                handle = self._open(account)
-        return handle
-
-    def _open(self, account: str) -> int:
-        handle = self.names.next_handle()
-        if len(self._available) > handle:  # somebody was interrupted here
-            del self._available[handle:]
-        self._available.append(0)
-        self.names.add(account)
+            names = self.names
+            if names.has_table:
+                handle = names.find(account)
+                if handle is not None:
+                    return handle
+            handle = names.next_handle()
+            if len(self._available) > handle:  # somebody was interrupted here
+                del self._available[handle:]
+            self._available.append(0)
+            names.add(account, handle)
         return handle
 
 

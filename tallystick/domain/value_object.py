@@ -333,7 +333,9 @@ class ValueObjects:
     def _heaps(self) -> dict[str, Holding]:
         """The owners' holdings, their heaps built where they are not yet."""
         if not self._heaped:
-            heaps: dict[int, list[int]] = {holding.index: [] for holding in self._holdings.values()}
+            heaps: list[Any] = [None] * len(self._names)
+            for holding in self._holdings.values():
+                heaps[holding.index] = []
             for fragment in self._live.values():
                 heaps[fragment & OWNER_MASK].append(fragment)
             for holding in self._holdings.values():
