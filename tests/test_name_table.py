@@ -14,7 +14,12 @@ def table_of(names: Sequence[str], seed: int = 1, table: NameTable | None = None
     return NameTable(columns_of_names(names, len(names), table, seed))
 
 
-@given(names=st.lists(account_names, unique=True, max_size=40), others=st.lists(account_names), seed=seeds, split=st.integers(0, 40))
+@given(
+    names=st.lists(account_names, unique=True, max_size=40),
+    others=st.lists(account_names),
+    seed=seeds,
+    split=st.integers(0, 40),
+)
 def test_names_and_numbers_lead_to_each_other(names: list[str], others: list[str], seed: int, split: int) -> None:
     whole = table_of(names, seed)
     grown = table_of(names, seed, table_of(names[:split], seed ^ 5))

@@ -109,7 +109,9 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     @rule(plan=plans, key=st.sampled_from([None, None, *"vwxyz"]))
     def move_money(self, plan: list[Any], key: str | None) -> None:
-        held = [hold.id for token in ("PLN", "CENT", "WEI") for keeper in KEEPERS for hold in self.ledgers[0].holds(token, keeper)]
+        held = [
+            hold.id for token in ("PLN", "CENT", "WEI") for keeper in KEEPERS for hold in self.ledgers[0].holds(token, keeper)
+        ]
         calls = [money_call(token, step, held, START + timedelta(hours=self.hour)) for token, step, _ in plan]
         self.on_both(lambda ledger: transact(ledger, calls, key))
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from batch_book import open_funded
 from small_disk import run_on_a_small_disk
 from snapshot_book import damage, everything, goes_on_from, head_of, snapshots_of, take_snapshot
 
 from tallystick import DuplicateIdempotencyKey, DuplicateTransferId, Ledger, StorageUnavailable, Token
-from tallystick.infrastructure import snapshot_keeper
+from tallystick.infrastructure import snapshot_keeper, snapshots
 from tallystick.infrastructure.snapshots import KEPT
 
 NAMES = ("alice", "żółć", "東京", "𝕏" * 128, "a" * 128, "0x" + "ab" * 32, "é", "e\u0301", "ab", "abc", "abcd", "abcde")
@@ -133,6 +134,21 @@ def test_no_byte_can_change_unnoticed(path: Path, expected: dict[str, object]) -
         assert everything(ledger) == expected
 
 
+def test_a_snapshot_that_is_undamaged_and_yet_no_books_is_passed_over(path: Path, expected: dict[str, object]) -> None:
+    manifest = snapshots_of(path)[-1] / "manifest.json"
+    written = snapshots._decode(manifest.read_bytes())
+    for missing in written.columns:
+        rest = {name: column for name, column in written.columns.items() if name != missing}
+        manifest.write_bytes(snapshots._encode(msgspec.structs.replace(written, columns=rest)))
+        assert goes_on_from(path) == 0
+        with Ledger.open(path) as ledger:
+            assert everything(ledger) == expected
+    manifest.write_bytes(snapshots._encode(msgspec.structs.replace(written, format=2)))
+    assert goes_on_from(path) == 0
+    manifest.write_bytes(snapshots._encode(written))
+    assert goes_on_from(path) > 0
+
+
 def test_a_snapshot_of_another_journal_is_passed_over_and_replaced(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     with open_funded(other, NAMES) as ledger:
@@ -171,9 +187,9 @@ def test_a_snapshot_of_what_an_older_copy_of_the_store_has_not_reached_is_passed
 def test_one_is_taken_when_the_journal_has_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot_keeper, "GROWTH_BYTES_MIN", 2_000)
     path = tmp_path / "books.db"
-    with open_funded(path, NAMES):
+    with open_funded(path, ["alice"]):
         pass
-    assert len(snapshots_of(path)) == 0
+    assert snapshots_of(path) == []
     with Ledger.open(path) as ledger, ledger.atomic() as tx:
         for _ in range(100):
             tx.transfer("CENT", "alice", "ab", 1)
@@ -187,9 +203,7 @@ def test_a_ledger_in_memory_has_none() -> None:
         assert ledger.balance("PLN", "ab").total == 25_000
 
 
-def test_what_cannot_be_written_is_said_to_who_asks_and_stops_nobody_else(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_written_is_said_to_who_asks_and_stops_nobody_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(f"{path}.cache")
     Path(f"{path}.cache").write_text("in the way")
     monkeypatch.setattr(snapshot_keeper, "GROWTH_BYTES_MIN", 1)
@@ -292,4 +306,4 @@ FULL_DISK = """
 
 
 def test_a_full_disk_leaves_the_ledger_usable_and_nothing_unfinished(tmp_path: Path) -> None:
-    assert run_on_a_small_disk(FULL_DISK, tmp_path).split() == ["full", "0", "20004", "13"]
+    assert run_on_a_small_disk(FULL_DISK, tmp_path).split() == ["full", "0", "20006", "13"]

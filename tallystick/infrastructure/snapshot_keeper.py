@@ -59,7 +59,7 @@ class SnapshotKeeper:
                 continue
             try:
                 read = snapshot.read()
-            except (OSError, ValueError):
+            except (OSError, LookupError, ValueError):
                 continue
             try:
                 books.restore(read.books, read.columns)

@@ -91,7 +91,7 @@ class Snapshot(NamedTuple):
         return row is not None and Head(row.last_position, row.digest, row.recorded_at) == self.head
 
     def read(self) -> "ReadSnapshot":
-        """All of it. Raises `OSError`, and `ValueError` where something is not what was written."""
+        """All of it. Raises `OSError`, and `LookupError` or `ValueError` where something is not what was written."""
         columns = read_columns(self.folder / _COLUMNS, self.manifest.columns)
         kept = msgspec.json.decode(columns.pop("books").data, type=KeptBooks)
         versions = msgspec.json.decode(columns.pop("versions").data, type=dict[str, int])
