@@ -1,10 +1,11 @@
-"""Snapshots of the books: a ledger goes on from one as if it had read the journal, and what is wrong with one costs time only."""
+"""Snapshots of the books: a ledger goes on from one as if it had read the journal; what is wrong with one costs time only."""
 
 import os
 import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -14,10 +15,13 @@ from small_disk import run_on_a_small_disk
 from snapshot_book import damage, everything, goes_on_from, head_of, snapshots_of, take_snapshot
 
 from tallystick import DuplicateIdempotencyKey, DuplicateTransferId, Ledger, StorageUnavailable, Token
+from tallystick.domain.books import Books
 from tallystick.infrastructure import snapshot_keeper, snapshots
+from tallystick.infrastructure.snapshot_keeper import SnapshotKeeper
 from tallystick.infrastructure.snapshots import KEPT
+from tallystick.infrastructure.sqlite import SQLiteJournal
 
-NAMES = ("alice", "żółć", "東京", "𝕏" * 128, "a" * 128, "0x" + "ab" * 32, "é", "e\u0301", "ab", "abc", "abcd", "abcde")
+NAMES = ("alice", "żółć", "東京", "\U0001d54f" * 128, "a" * 128, "0x" + "ab" * 32, "é", "e\u0301", "ab", "abc", "abcd", "abcde")
 BIG = Token("BIG", max_supply=2**256 - 1, unit=2**200)
 
 
@@ -229,6 +233,33 @@ def test_handles_stay_when_the_books_are_dropped_and_others_took_the_newest_snap
             assert everything(one) == everything(other)
             assert one.mint_many("CENT", handles[:1], [1]).accepted == 1
             assert one.balance("CENT", "zoe") == other.balance("CENT", "zoe")
+
+
+class Notes:
+    """A part of a snapshot."""
+
+    def save(self, folder: Path) -> object:
+        (folder / "notes").write_text("kept")
+        return {"file": "notes"}
+
+
+def test_others_keep_parts_in_a_snapshot_until_one_is_found_damaged(path: Path) -> None:
+    shutil.rmtree(f"{path}.cache")
+    with Ledger.open(path) as ledger:
+        frozen = ledger._committer._freeze()._replace(parts={"notes": Notes(), "more": Notes()})
+        ledger._committer._snapshots.finish(ledger._committer._snapshots.begin(lambda: frozen))
+        said, head = everything(ledger), head_of(ledger)
+    with closing(SQLiteJournal(path)) as journal:
+        keeper = SnapshotKeeper(journal)
+        restored = keeper.restore(Books())
+        assert restored is not None
+        assert restored.head == head
+        assert restored.parts == {"notes": {"file": "notes"}, "more": {"file": "notes"}}
+        assert (restored.folder / "more" / "notes").read_text() == "kept"
+        keeper.discard()
+        assert keeper.restore(Books()) is None
+    with Ledger.open(path) as ledger:
+        assert everything(ledger) == said
 
 
 def test_two_processes_take_and_use_them_in_one_folder(path: Path) -> None:

@@ -24,7 +24,10 @@ Freeze = Callable[[], FrozenState]
 
 
 class Restored(NamedTuple):
-    """Where the books stand that were restored, the last version of each stream, and what others kept in `folder`."""
+    """Where the books stand that were restored, and the last version of each stream.
+
+    `parts`: what each part that was kept, by name, gave to be loaded again out of the folder of its name in `folder`.
+    """
 
     head: Head
     versions: dict[str, int]
@@ -47,6 +50,7 @@ class SnapshotKeeper:
         self._size = 0
         self._position = 0
         self._known: set[str] = set()
+        self._restored: Snapshot | None = None
 
     def restore(self, books: Books) -> Restored | None:
         """Fills empty books from the newest snapshot that can be read; None where there is none, and they stay empty.
@@ -69,8 +73,14 @@ class SnapshotKeeper:
             self._grown = 0
             self._note(snapshot)
             self._known.add(snapshot.manifest.id)
+            self._restored = snapshot
             return Restored(snapshot.head, read.versions, snapshot.manifest.parts, snapshot.folder)
         return None
+
+    def discard(self) -> None:
+        """Removes the snapshot that the books last went on from, for a part of it was found damaged."""
+        if self._snapshots is not None and self._restored is not None:
+            self._snapshots.discard(self._restored)
 
     def grew(self, body: bytes) -> None:
         """A row with this body was read or committed."""

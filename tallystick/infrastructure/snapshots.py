@@ -44,7 +44,7 @@ class Part(Protocol):
     """What somebody else keeps in a snapshot, frozen when the books were."""
 
     def save(self, folder: Path) -> Any:
-        """Writes durable files into the folder; gives what is needed to load them, as anything that JSON can write."""
+        """Writes durable files into a folder of its own; gives what is needed to load them, as anything that JSON can write."""
         ...
 
 
@@ -139,6 +139,10 @@ class Snapshots:
         self._tidy()
         return Snapshot(self._folder / name, manifest)
 
+    def discard(self, snapshot: Snapshot) -> None:
+        """Removes a snapshot."""
+        shutil.rmtree(snapshot.folder, ignore_errors=True)
+
     def _finished(self) -> list[Path]:
         """The folders of snapshots, the newest first."""
         try:
@@ -172,7 +176,7 @@ def _write(folder: Path, state: FrozenState) -> Manifest:
     seed = secrets.randbits(64)
     facts = [("books", _as_column(state.books.kept(seed))), ("versions", _as_column(state.versions))]
     columns = write_columns(folder / _COLUMNS, chain(facts, state.books.columns(seed)))
-    parts = {name: part.save(folder) for name, part in state.parts.items()}
+    parts = {name: _save_part(folder / name, part) for name, part in state.parts.items()}
     head = state.head
     manifest = Manifest(FORMAT, secrets.token_hex(16), head.position, head.digest.hex(), head.recorded_at, parts, columns)
     with (folder / _MANIFEST).open("xb") as file:
@@ -181,6 +185,13 @@ def _write(folder: Path, state: FrozenState) -> Manifest:
         os.fsync(file.fileno())
     _sync(folder)
     return manifest
+
+
+def _save_part(folder: Path, part: Part) -> Any:
+    folder.mkdir()
+    saved = part.save(folder)
+    _sync(folder)
+    return saved
 
 
 def _as_column(fact: Any) -> Any:
