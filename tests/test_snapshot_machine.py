@@ -1,4 +1,4 @@
-"""A state machine: one ledger that is never closed, and one that is opened from snapshots time and again, on files of their own.
+"""A state machine: one ledger that is never closed, and one opened from snapshots again and again, each on its own file.
 
 Both are asked for the same, all kinds of it, and must write the same journals byte for byte: every choice of fragments, every
 rounding and every refusal follows from the books, however those came to be in memory.

@@ -106,8 +106,8 @@ class SnapshotKeeper:
         """Freezes the state and has it written in the background, after what is being written. Gives what `finish` takes."""
         if self._snapshots is None:
             return None
+        self._grown = 0  # whatever comes of it: one that failed is not tried again at once
         state = freeze()
-        self._grown = 0
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "books-snapshots")
         self._writing = self._writer.submit(self._write, self._snapshots, state)
