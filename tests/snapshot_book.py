@@ -5,12 +5,30 @@ from pathlib import Path
 from typing import Any
 
 from tallystick import Ledger, LedgerError
+from tallystick.infrastructure.snapshot_keeper import SnapshotKeeper
+from tallystick.infrastructure.snapshots import Part
 from tallystick.infrastructure.transaction import TransactionContext
 
 
 def take_snapshot(ledger: Ledger) -> None:
     """Takes a snapshot now."""
     ledger._committer.snapshot()
+
+
+def take_snapshot_with(ledger: Ledger, parts: dict[str, Part]) -> None:
+    """Takes one in which others keep something."""
+    frozen = ledger._committer._freeze()._replace(parts=parts)
+    keeper_of(ledger).finish(keeper_of(ledger).begin(lambda: frozen))
+
+
+def keeper_of(ledger: Ledger) -> SnapshotKeeper:
+    """What keeps a ledger's snapshots."""
+    return ledger._committer._snapshots
+
+
+def drop_books(ledger: Ledger) -> None:
+    """Has the ledger read the books again, as it does when nobody knows whether a commit stands."""
+    ledger._committer._reset()
 
 
 def snapshots_of(path: Path) -> list[Path]:
@@ -29,7 +47,7 @@ def damage(file: Path, place: int, change: int = 1) -> None:
 def goes_on_from(path: Path) -> int:
     """The position of the snapshot that a ledger opened now goes on from, 0 where it reads the journal from its beginning."""
     with Ledger.open(path) as ledger:
-        return ledger._committer._snapshots._position
+        return keeper_of(ledger)._position
 
 
 def head_of(ledger: Ledger) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from snapshot_book import damage, everything, head_of, outcome_of, snapshots_of, take_snapshot, transact
+from snapshot_book import damage, drop_books, everything, head_of, outcome_of, snapshots_of, take_snapshot, transact
 from strategies import (
     ACCOUNTS,
     APPS,
@@ -170,7 +170,7 @@ class SnapshotMachine(RuleBasedStateMachine):
         """The books are dropped, as when a commit's outcome is unclear; handles stay what they are."""
         ledger = self.ledgers[1]
         before = {token: ledger.accounts(token, CROWD).tolist() for token in ("PLN", "CENT", "WEI")}
-        ledger._committer._reset()
+        drop_books(ledger)
         assert {token: ledger.accounts(token, CROWD).tolist() for token in before} == before
 
     @rule(pick=picks, change=st.integers(1, 255))

@@ -12,7 +12,16 @@ import msgspec
 import pytest
 from batch_book import open_funded
 from small_disk import run_on_a_small_disk
-from snapshot_book import damage, everything, goes_on_from, head_of, snapshots_of, take_snapshot
+from snapshot_book import (
+    damage,
+    drop_books,
+    everything,
+    goes_on_from,
+    head_of,
+    snapshots_of,
+    take_snapshot,
+    take_snapshot_with,
+)
 
 from tallystick import DuplicateIdempotencyKey, DuplicateTransferId, Ledger, StorageUnavailable, Token
 from tallystick.domain.books import Books
@@ -228,7 +237,7 @@ def test_handles_stay_when_the_books_are_dropped_and_others_took_the_newest_snap
         take_snapshot(other)
         for taker in (other, one):
             take_snapshot(taker)
-            one._committer._reset()
+            drop_books(one)
             assert one.accounts("CENT", ["zoe", *NAMES]).tolist() == handles.tolist()
             assert everything(one) == everything(other)
             assert one.mint_many("CENT", handles[:1], [1]).accepted == 1
@@ -246,8 +255,7 @@ class Notes:
 def test_others_keep_parts_in_a_snapshot_until_one_is_found_damaged(path: Path) -> None:
     shutil.rmtree(f"{path}.cache")
     with Ledger.open(path) as ledger:
-        frozen = ledger._committer._freeze()._replace(parts={"notes": Notes(), "more": Notes()})
-        ledger._committer._snapshots.finish(ledger._committer._snapshots.begin(lambda: frozen))
+        take_snapshot_with(ledger, {"notes": Notes(), "more": Notes()})
         said, head = everything(ledger), head_of(ledger)
     with closing(SQLiteJournal(path)) as journal:
         keeper = SnapshotKeeper(journal)
