@@ -176,7 +176,7 @@ class SnapshotMachine(RuleBasedStateMachine):
     @rule(pick=picks, change=st.integers(1, 255))
     def damage(self, pick: int, change: int) -> None:
         with suppress(FileNotFoundError):  # one that is older may be removed meanwhile
-            files = [file for folder in snapshots_of(self.paths[1]) for file in folder.iterdir()]
+            files = [file for folder in snapshots_of(self.paths[1]) for file in sorted(folder.rglob("*")) if file.is_file()]
             if files:
                 damage(files[pick % len(files)], pick * 7919, change)
 

@@ -134,8 +134,7 @@ def test_a_snapshot_with_something_missing_is_passed_over(
 
 
 def test_no_byte_can_change_unnoticed(path: Path, expected: dict[str, object]) -> None:
-    folder = snapshots_of(path)[-1]
-    for file in folder.iterdir():
+    for file in (snapshots_of(path)[-1] / name for name in ("manifest.json", "columns")):
         content = file.read_bytes()
         step = max(1, len(content) // 60)
         for place in [*range(0, len(content), step), len(content) - 1]:
