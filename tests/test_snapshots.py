@@ -91,6 +91,29 @@ def test_a_snapshot_of_books_that_stand_on_one_keeps_what_changed_and_what_did_n
         assert everything(ledger) == said
 
 
+@pytest.mark.parametrize("rest", [0, 700])
+@pytest.mark.parametrize("reads_on", [False, True])
+def test_what_was_reserved_goes_back_to_a_payer_whom_nobody_touched_since(tmp_path: Path, rest: int, reads_on: bool) -> None:
+    path = tmp_path / "books.db"
+    with open_funded(path, ["alice", "bob"], 2_500) as ledger:
+        with ledger.atomic() as tx:
+            hold = tx.reserve("CENT", "alice", "keeper", 2_500 - rest)
+        take_snapshot(ledger)
+    with Ledger.open(path) as releasing, Ledger.open(path) as reading:
+        with releasing.atomic() as tx:
+            tx.release(hold, 1_300)
+        other = reading if reads_on else releasing
+        assert sum(fragment.amount for fragment in other.fragments("CENT", "alice")) == rest + 1_300
+        with other.atomic() as tx:
+            tx.transfer("CENT", "alice", "bob", rest + 1_300)
+        assert everything(releasing) == everything(reading)
+        said = everything(reading)
+    shutil.rmtree(f"{path}.cache")
+    with Ledger.open(path) as ledger:
+        assert everything(ledger) == said
+        assert ledger.audit().ok
+
+
 def test_two_are_kept(path: Path) -> None:
     positions: list[int] = []
     with Ledger.open(path) as ledger:

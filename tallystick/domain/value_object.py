@@ -290,7 +290,11 @@ class ValueObjects:
 
     def _release(self, event: FragmentsReserved | FragmentsReleased) -> None:
         for id in event.ids:
-            self._join_owner(id, self._leave_hold(id))
+            fragment = self._leave_hold(id)
+            payer = self._owners.names[fragment & OWNER_MASK]
+            if payer not in self._holdings:
+                self._open(payer)  # a snapshot brought what was reserved, and nothing else of the payer's was touched yet
+            self._join_owner(id, fragment)
 
     # Holdings.
 
