@@ -198,7 +198,7 @@ def test_a_handle_that_was_half_given(ledger: Ledger) -> None:
     """Interrupted between the name and the columns, which no caller can see or cause at will."""
     before = ledger.accounts("PLN", ["alice", "bob"])
     funds = ledger._books.funds("PLN")
-    funds._names.append("carol")
+    funds.names.listed.append("carol")
     assert ledger.balances("PLN") == {}
     assert ledger.accounts("PLN", ["dave", "carol"]).tolist() == [2, 3]
     ledger.mint_many("PLN", ["dave", "carol", "eve"], [1, 2, 3])

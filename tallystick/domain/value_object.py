@@ -1,17 +1,19 @@
 """Money in fragments: the value objects that a fragmented token's balances are made of.
 
 A movement of such a token says what changed hands, and its fragments say which pieces of money did. The owners' heaps are only
-built, all in one sweep, when something is first chosen, so that reading a journal does not pay for them. What was burned
-is remembered until it is durable, so that a commit which fails can be taken back.
+built, all in one sweep, when something is first chosen, so that reading a journal does not pay for them. Fragments that a
+snapshot brought stay in its table until their owner is first touched. What was burned is remembered until it is durable,
+so that a commit which fails can be taken back.
 """
 
 import enum
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 
+from tallystick.domain.account_names import AccountNames
 from tallystick.domain.events import (
     FragmentEvent,
     FragmentsBurned,
@@ -19,6 +21,7 @@ from tallystick.domain.events import (
     FragmentsReleased,
     FragmentsReserved,
 )
+from tallystick.domain.fragment_table import FragmentTable, FrozenTable
 from tallystick.domain.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK, Holding
 
 SPARE_FRAGMENTS = 1000
@@ -56,17 +59,37 @@ class Burnt:
         self.holds.clear()
 
 
+class Owners(Protocol):
+    """The cells of the token. An owner is known here by the handle of its cell."""
+
+    @property
+    def names(self) -> AccountNames: ...
+    def available_of(self, account: str) -> int: ...
+    def handle(self, account: str) -> int: ...
+    def handle_of(self, account: str) -> int | None: ...
+
+
+class FrozenFragments(NamedTuple):
+    """The fragments of one token at one time: those in memory, those left in a table, and those reserved, by hold."""
+
+    live: list[int]
+    table: FrozenTable | None
+    reserved: list[tuple[str, list[int]]]
+
+
 class ValueObjects:
     """The fragments of one token: which are live and whose, which are reserved and under what hold."""
 
-    def __init__(self, token: str, unit: int, balance_of: Callable[[str], int], burnt: Burnt) -> None:
+    def __init__(self, token: str, unit: int, owners: Owners, burnt: Burnt) -> None:
         self.token = token
         self.unit = unit
-        self._balance_of = balance_of
+        self._owners = owners
+        self._balance_of = owners.available_of
+        self._names = cast(list[str], owners.names.listed)  # an owner who has a holding is none that is missing there
         self._burnt = burnt
+        self._table: FragmentTable | None = None
         self._live: dict[int, int] = {}
         self._hold_of: dict[int, str] = {}
-        self._owners: list[str] = []
         self._holdings: dict[str, Holding] = {}
         self._heaped = False
         self._holds: dict[str, Holding] = {}
@@ -83,10 +106,27 @@ class ValueObjects:
             FragmentsReleased: self._reserve,
         }
 
+    def freeze(self) -> FrozenFragments:
+        """The fragments as they are now."""
+        return FrozenFragments(
+            list(self._live.values()),
+            None if self._table is None else self._table.freeze(),
+            [(hold, list(holding.confirmed.values())) for hold, holding in self._holds.items()],
+        )
+
+    def restore(self, table: FragmentTable, reserved: Iterable[tuple[str, Iterable[int]]]) -> None:
+        """Takes over what was frozen, where nothing is yet."""
+        if len(table.columns.ids):
+            self._table = table
+            self._holdings = _Holdings(self._from_table)
+        for hold, fragments in reserved:
+            for fragment in fragments:
+                self._join_hold(fragment >> OWNER_BITS & ID_MASK, fragment, hold)
+
     def of(self, account: str, holds: Iterable[str]) -> list[ValueObject]:
         """The account's live fragments and those reserved under `holds`, smallest first."""
         found: dict[int, str | None] = {}
-        holding = self._heaps().get(account)
+        holding = self._heaps().get(account) or self._from_table(account)
         if holding is not None:
             found.update((f, None) for f in holding.heap if self._live.get(f >> OWNER_BITS & ID_MASK) is f)
         for hold in holds:
@@ -96,7 +136,7 @@ class ValueObjects:
 
     def _value_object(self, fragment: int, hold: str | None) -> ValueObject:
         state = FragmentState.RESERVED if hold else FragmentState.ALIVE
-        id, owner = fragment >> OWNER_BITS & ID_MASK, self._owners[fragment & OWNER_MASK]
+        id, owner = fragment >> OWNER_BITS & ID_MASK, self._owners.names[fragment & OWNER_MASK]
         return ValueObject(id, self.token, owner, fragment >> AMOUNT_SHIFT, state, hold)
 
     # Spending and crediting: decided and applied at once, for this is where a ledger spends its time.
@@ -163,7 +203,7 @@ class ValueObjects:
 
     def may_be_crowded(self, owner: str) -> bool:
         """False where the owner has too few fragments to be crowded, whatever the balance."""
-        holding = (self._holdings if self._heaped else self._heaps()).get(owner)
+        holding = (self._holdings if self._heaped else self._heaps()).get(owner) or self._from_table(owner)
         return holding is not None and len(holding.heap) > SPARE_FRAGMENTS
 
     def is_crowded(self, owner: str) -> bool:
@@ -191,7 +231,7 @@ class ValueObjects:
 
     def payer_of(self, id: int) -> str:
         """Who gets a reserved fragment back."""
-        return self._owners[self._holds[self._hold_of[id]].confirmed[id] & OWNER_MASK]
+        return self._owners.names[self._holds[self._hold_of[id]].confirmed[id] & OWNER_MASK]
 
     # Applying: what happened to fragments.
 
@@ -205,7 +245,7 @@ class ValueObjects:
 
     def _mint(self, event: FragmentsMinted) -> None:
         if self._heaped:
-            self.credit(event.owner, event.first_id, event.amounts)
+            self.add(event.owner, event.first_id, event.amounts)
             return
         holding = self._holdings.get(event.owner) or self._open(event.owner)
         live, index = self._live, holding.index
@@ -225,9 +265,12 @@ class ValueObjects:
             fragment = self._live.pop(id, None)
             if fragment is not None:
                 self._leave_owner(fragment)
-            else:
+            elif id in self._hold_of:
                 self._burnt.holds[id] = self._hold_of[id]
                 fragment = self._leave_hold(id)
+            else:
+                fragment = self._take_live(id)
+                self._leave_owner(fragment)
             self._burnt.fragments.append(fragment)
 
     def _unburn(self, event: FragmentsBurned) -> None:
@@ -241,20 +284,51 @@ class ValueObjects:
 
     def _reserve(self, event: FragmentsReserved | FragmentsReleased) -> None:
         for id in event.ids:
-            fragment = self._live.pop(id)
+            fragment = self._take_live(id)
             self._leave_owner(fragment)
             self._join_hold(id, fragment, event.hold)
 
     def _release(self, event: FragmentsReserved | FragmentsReleased) -> None:
         for id in event.ids:
-            self._join_owner(id, self._leave_hold(id))
+            fragment = self._leave_hold(id)
+            payer = self._owners.names[fragment & OWNER_MASK]
+            if payer not in self._holdings:
+                self._open(payer)  # a snapshot brought what was reserved, and nothing else of the payer's was touched yet
+            self._join_owner(id, fragment)
 
     # Holdings.
 
     def _open(self, owner: str) -> Holding:
-        holding = self._holdings[owner] = Holding(self._live, len(self._owners))
-        self._owners.append(owner)
+        """The holding of an owner who has none yet, with what the table has of it."""
+        holding = Holding(self._live, self._owners.handle(owner))
+        if self._table is not None and self._table.has(holding.index):
+            fragments = self._table.of(holding.index)
+            if self._heaped:
+                holding.heap = fragments  # in order, and so a heap
+            live, taken, index = self._live, self._table.taken, holding.index
+            loaded = {fragment >> OWNER_BITS & ID_MASK: fragment for fragment in fragments}
+            live |= loaded  # no call from here to the end, so an interruption finds all of it done or nothing
+            taken[index] = 1
+        self._holdings[owner] = holding
         return holding
+
+    def _from_table(self, owner: str) -> Holding | None:
+        """The holding of an owner who has none yet, where the table has something of it."""
+        if self._table is None:
+            return None
+        handle = self._owners.handle_of(owner)
+        return self._open(owner) if handle is not None and self._table.has(handle) else None
+
+    def _take_live(self, id: int) -> int:
+        fragment = self._live.pop(id, None)
+        if fragment is None and self._table is not None:
+            owner = self._table.owner_of(id)
+            if owner is not None:
+                self._open(self._owners.names[owner])
+                return self._live.pop(id)
+        if fragment is None:
+            raise KeyError(id)
+        return fragment
 
     def build_heaps(self) -> None:
         """Makes ready to spend."""
@@ -263,10 +337,13 @@ class ValueObjects:
     def _heaps(self) -> dict[str, Holding]:
         """The owners' holdings, their heaps built where they are not yet."""
         if not self._heaped:
-            holdings = list(self._holdings.values())
+            heaps: list[Any] = [None] * len(self._names)
+            for holding in self._holdings.values():
+                heaps[holding.index] = []
             for fragment in self._live.values():
-                holdings[fragment & OWNER_MASK].heap.append(fragment)
-            for holding in holdings:
+                heaps[fragment & OWNER_MASK].append(fragment)
+            for holding in self._holdings.values():
+                holding.heap = heaps[holding.index]
                 heapify(holding.heap)
             self._heaped = True
         return self._holdings
@@ -274,11 +351,11 @@ class ValueObjects:
     def _join_owner(self, id: int, fragment: int) -> None:
         self._live[id] = fragment
         if self._heaped:
-            heappush(self._holdings[self._owners[fragment & OWNER_MASK]].heap, fragment)
+            heappush(self._holdings[self._names[fragment & OWNER_MASK]].heap, fragment)
 
     def _leave_owner(self, fragment: int) -> None:
         if self._heaped:
-            self._holdings[self._owners[fragment & OWNER_MASK]].leave()
+            self._holdings[self._names[fragment & OWNER_MASK]].leave()
 
     def _join_hold(self, id: int, fragment: int, hold: str) -> None:
         self._hold_of[id] = hold
@@ -301,3 +378,17 @@ class ValueObjects:
 def _chosen(fragments: list[int]) -> tuple[list[int], int, int]:
     amounts = [fragment >> AMOUNT_SHIFT for fragment in fragments]
     return [fragment >> OWNER_BITS & ID_MASK for fragment in fragments], sum(amounts), amounts[-1]
+
+
+class _Holdings(dict[str, Holding]):
+    """Holdings by owner, beside a table in which more are found."""
+
+    def __init__(self, find: Callable[[str], Holding | None]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, owner: str) -> Holding:
+        holding = self._find(owner)
+        if holding is None:
+            raise KeyError(owner)
+        return holding

@@ -136,6 +136,7 @@ class AsyncLedger:
     replay = _awaited(Ledger.replay)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
+    snapshot = _awaited(Ledger.snapshot)
 
     async def contracts(self) -> Mapping[str, ContractView]:
         """All contracts by id, in the order of their registration, as they stand now."""

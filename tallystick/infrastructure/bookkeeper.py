@@ -30,10 +30,16 @@ from tallystick.infrastructure.codec import (
 from tallystick.infrastructure.contract_shelf import ContractShelf
 from tallystick.infrastructure.contract_snapshots import Anchor
 from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry
+from tallystick.infrastructure.keys import KeyIndex
 from tallystick.infrastructure.request import Request
+from tallystick.infrastructure.snapshot_keeper import Restored, SnapshotKeeper
+from tallystick.infrastructure.snapshots import FrozenState, Part
 from tallystick.infrastructure.stream_versions import StreamVersions
 from tallystick.infrastructure.transfer_id_index import TransferIdIndex
 from tallystick.infrastructure.used_keys import UsedKeys
+
+_KEYS, _IDS = "keys", "transfer_ids"
+"""What is kept in a snapshot beside the books."""
 
 AT_ONCE_SECONDS = 0.005
 """So long a lock is waited for where nothing is to be waited for."""
@@ -53,6 +59,7 @@ class Bookkeeper:
         self._decided = threading.Condition(self.lock)
         self._pending: Sequence[DomainEvent] | None = None
         self._pending_changes: Pending | None = None
+        self._snapshots = SnapshotKeeper(journal)
         self.keys = UsedKeys(journal)
         self.transfer_ids = TransferIdIndex()
         self.is_behind = True
@@ -80,9 +87,11 @@ class Bookkeeper:
         return Anchor(self.head.position, self.head.digest, self._versions.of(contract))
 
     def close(self) -> None:
-        """Puts the contracts in memory on the shelf, and waits until they are there."""
+        """Puts the contracts in memory on the shelf, takes a snapshot if one is due, and waits until they are there."""
         with self.lock:
             self.wait()
+            self.snapshot_if_due()
+            self._snapshots.close()
             self._shelf.close(self.books.contracts.in_memory())
             self.keys.close()
             self.transfer_ids.close()
@@ -126,6 +135,66 @@ class Bookkeeper:
         self.stand()
         return None
 
+    # Snapshots.
+
+    def snapshot(self) -> None:
+        """Takes a snapshot of the newest state, and returns when it is durable; nothing where the store has no folder for it.
+
+        Raises `CorruptJournal`, `StorageFull` and `StorageUnavailable`.
+        """
+        with self.lock:
+            self.stand()
+            try:
+                begun = self._snapshots.begin(self._freeze)
+            except DamagedRun:
+                self.distrust_cache()
+                self.stand()
+                begun = self._snapshots.begin(self._freeze)
+        self._snapshots.finish(begun)
+
+    def snapshot_if_due(self) -> None:
+        """Has a snapshot taken in the background where the journal has grown enough. `lock` is held, and nothing is pending."""
+        if self._snapshots.is_due() and not self.is_behind:
+            try:
+                self._snapshots.begin(self._freeze)
+            except DamagedRun:
+                self.distrust_cache()
+
+    def distrust_cache(self) -> None:
+        """Something derived from the journal was found damaged on disk: it is derived again."""
+        with self.lock:
+            self._snapshots.discard()
+            self.drop()
+
+    def _freeze(self) -> FrozenState:
+        parts: dict[str, Part] = {_IDS: self.transfer_ids.freeze()}
+        if self.keys.index is not None:
+            parts[_KEYS] = self.keys.index.freeze()
+        return FrozenState(self.head, self.books.freeze(), self._versions.freeze(), parts)
+
+    def _restore(self) -> None:
+        """Goes on from the newest snapshot of which everything can be read, if there is one."""
+        while (restored := self._snapshots.restore(self.books)) is not None:
+            try:
+                self._load_parts(restored)
+            except (DamagedRun, LookupError):
+                self._snapshots.discard()
+                self._reset()
+                continue
+            self._versions = StreamVersions(restored.versions)
+            self.head = restored.head
+            return
+
+    def _load_parts(self, restored: Restored) -> None:
+        parts, folder, cache = restored.parts, restored.folder, self.journal.cache_folder
+        if self.keys.index is not None:
+            index = KeyIndex.load(folder / _KEYS, parts[_KEYS], cache)
+            self.keys.close()
+            self.keys = UsedKeys(self.journal, index)
+        ids = TransferIdIndex.load(folder / _IDS, parts[_IDS], cache)
+        self.transfer_ids.close()
+        self.transfer_ids = ids
+
     # Reading the journal.
 
     def catch_up(self) -> None:
@@ -137,6 +206,7 @@ class Bookkeeper:
                     self._check_is_ahead(self.journal.head())
                 self._read_on()
                 self.is_behind = False
+                self.snapshot_if_due()
 
     def _is_at_head(self) -> bool:
         return not self.is_behind and self.journal.ends_at(self.head)
@@ -163,6 +233,7 @@ class Bookkeeper:
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
         self.books.forget()
+        self._snapshots.grew(row.body)
 
     def entries(self, events: Sequence[JournalEvent], row: Row) -> Sequence[StreamEntry]:
         """The stream entries of the next row."""
@@ -175,7 +246,7 @@ class Bookkeeper:
                 self.keys.check_unused(request)
                 return
             except DamagedRun:
-                self.drop()  # the journal knows all keys
+                self.distrust_cache()
             self.stand()
             try:
                 self.keys.check_unused(request)
@@ -198,6 +269,8 @@ class Bookkeeper:
         if self._is_dropped:
             self._reset()
         try:
+            if self.head is EMPTY:
+                self._restore()
             for row in self.journal.rows(after=self.head.position):
                 self._read(row)
         except LedgerError:

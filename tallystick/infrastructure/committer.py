@@ -90,6 +90,13 @@ class Committer:
         """The same without waiting for anything, and whether that was possible."""
         return self._keeper.check_unused_at_once(request)
 
+    def snapshot(self) -> None:
+        """Takes a snapshot of the newest state, and returns when it is durable; nothing where the store has no folder for it.
+
+        Raises `CorruptJournal`, `StorageFull` and `StorageUnavailable`.
+        """
+        self._keeper.snapshot()
+
     # Committing.
 
     def commit(self, operations: Sequence[Operation], request: Request | None = None) -> Committed | None:

@@ -94,7 +94,8 @@ class GroupCommit:
             with self._keeper.lock:
                 self._keeper.advance(group.row, group.events, group.keys, group.entries)
                 self._keeper.settle()
-            group.note_standing()
+                group.note_standing()
+                self._keeper.snapshot_if_due()
 
     def _take_back(self, group: Group) -> None:
         with self._keeper.lock:
@@ -140,7 +141,8 @@ class GroupCommit:
             self._keeper.drop()
         if not isinstance(error, Exception):
             queue.put_back([member for member in queue.taken if member is not queue.leader])
-        elif isinstance(error, DamagedRun):  # the journal, which is read again, knows what the cache should
+        elif isinstance(error, DamagedRun):
+            self._keeper.distrust_cache()
             damaged = StorageUnavailable(f"nothing was recorded, for the cache beside the journal is damaged: {error}")
             self._try_again(group, queue, queue.taken, damaged)
         elif group.members:

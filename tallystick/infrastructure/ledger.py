@@ -177,6 +177,15 @@ class Ledger(Batching, History):
                 if not attempts:
                     raise
 
+    def snapshot(self) -> None:
+        """Takes a snapshot of the newest state, so that opening does not read the journal from its beginning.
+
+        Snapshots are taken in the background as the journal grows; this one is there when the call returns. Deleting them costs
+        time and nothing else. A ledger in memory has none. Raises `CorruptJournal`, `StorageFull`, `StorageUnavailable`.
+        """
+        self.check_open()
+        self.committer.snapshot()
+
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""
         if self._closed:
