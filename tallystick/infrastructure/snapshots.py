@@ -128,15 +128,19 @@ class Snapshots:
         name = f"{state.head.position:020d}-{state.head.digest.hex()[:16]}"
         self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = self._folder / f"{name}.{secrets.token_hex(8)}{_UNFINISHED}"
-        unfinished.mkdir()
-        try:
-            with _locked(unfinished):
+        with contextlib.ExitStack() as writing:
+            with _locked(self._folder, wait=True):
+                unfinished.mkdir()
+                writing.enter_context(_locked(unfinished))
+            try:
                 manifest = _write(unfinished, state)
-                _rename(unfinished, self._folder / name)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-        self._tidy()
+                with _locked(self._folder, wait=True):
+                    _rename(unfinished, self._folder / name)
+            except BaseException:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+        with _locked(self._folder, wait=True):
+            self._tidy()
         return Snapshot(self._folder / name, manifest)
 
     def discard(self, snapshot: Snapshot) -> None:
@@ -162,11 +166,15 @@ class Snapshots:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Generator[None]:
-    """While it is entered the folder is this writer's; `OSError` where it is another's, who has not ended yet."""
+def _locked(folder: Path, *, wait: bool = False) -> Generator[None]:
+    """While it is entered the folder is this writer's, however a process ends that had it before.
+
+    Where it is another's this waits if it may, else it raises `OSError`. A folder of snapshots is taken to make, rename or
+    remove one in it, which takes moments, and an unfinished snapshot until it is written.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)
