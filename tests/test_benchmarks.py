@@ -1,18 +1,22 @@
 """The benchmarks run, and every figure has its baselines; no figure is asserted, for machines differ."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
+from postgres_server import ENVIRONMENT
 
 
 def bench(*arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs `tallystick bench`, after the statements `before`."""
+    """Runs `tallystick bench`, after the statements `before`; no server is named but among the arguments."""
     code = f"import sys; {before}\nfrom tallystick.__main__ import main\nsys.argv[0] = 'tallystick'; main()"
     command = [sys.executable, "-c", code, "bench", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != ENVIRONMENT}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def test_the_benchmarks_run(tmp_path: Path) -> None:
@@ -23,7 +27,7 @@ def test_the_benchmarks_run(tmp_path: Path) -> None:
     done = bench("--quick", "--runs", 1, "--age", 200_000, "--folder", measured, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
-    assert len(found["figures"]) == 78
+    assert len(found["figures"]) == 90
     for figure in found["figures"]:
         assert figure["baselines"], figure["name"]
         for rates in (figure["rates"], *(baseline["rates"] for baseline in figure["baselines"])):
@@ -37,12 +41,44 @@ def test_the_benchmarks_run(tmp_path: Path) -> None:
     for axis in ("rows a batch", "accounts", "events in the journal"):
         assert f"<!-- {axis} -->" in drawn
     assert list(measured.iterdir()) == []
+    assert "PostgreSQL" in found["absent"]
+    assert "Without PostgreSQL: no server is named" in done.stdout
+
+
+def test_where_a_server_is_named_callers_are_measured_on_it_too(tmp_path: Path, postgres: str) -> None:
+    measured, figures = tmp_path / "measured", tmp_path / "figures.json"
+    measured.mkdir()
+    server = f"{postgres}{'&' if '?' in postgres else '?'}durability=normal"
+    workloads = ("--only", "callers", "--only", "callers-many", "--quick", "--runs", 1, "--age", 200_000)
+    done = bench(*workloads, "--folder", measured, "--json", figures, "--postgres", server)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text())
+    names = [figure["name"] for figure in found["figures"]]
+    assert len(names) == 24
+    assert len([name for name in names if name.endswith(", PostgreSQL, not durable")]) == 12
+    for figure in found["figures"]:
+        assert len(figure["baselines"]) == 2
+        assert min(figure["rates"] + [rate for baseline in figure["baselines"] for rate in baseline["rates"]]) > 0
+    assert found["absent"] == {}
+    assert "postgresql" in found["machine"]
+    assert list(measured.iterdir()) == []
+    with psycopg.connect(postgres) as connection:
+        left = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'benchmark%'").fetchall()
+    assert left == []
 
 
 def test_what_there_is_to_measure() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
-    for name in ("single", "batch-lists", "space", "bare insert of the same bytes", "UmaDB"):
+    for name in (
+        "single",
+        "callers",
+        "batch-lists",
+        "space",
+        "bare insert of the same bytes",
+        "bare insert, PostgreSQL",
+        "UmaDB",
+    ):
         assert name in done.stdout
     assert "income" not in bench("--list", "--only", "space").stdout
 
@@ -56,6 +92,8 @@ def test_what_there_is_to_measure() -> None:
         (["--plot", "plot.svg"], "sys.modules['matplotlib'] = None", 'pip install "tallystick[bench]"'),
         (["--json", "nowhere/figures.json"], "", "there is no folder 'nowhere'"),
         (["--runs", "0"], "", "--runs"),
+        (["--postgres", "mysql://nowhere"], "", "--postgres"),
+        (["--postgres", "postgresql:///books"], "sys.modules['psycopg'] = None", 'pip install "tallystick[postgres]"'),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_measured(arguments: list[str], before: str, verdict: str) -> None:

@@ -159,19 +159,19 @@ class Books(BooksReading):
 
     def record(self, event: DomainEvent, position: int, events: list[DomainEvent]) -> None:
         """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it."""
-        if isinstance(event, ContractEvent):
+        if type(event) is Moved:  # as most are
+            self._tokens[event.token].transfer(event.sender, event.receiver, event.amount)
+            events.append(event)
+            if event.token in self._fragments:
+                carry_move(self._fragments[event.token], event, position + 1, events)
+        elif isinstance(event, ContractEvent):
             self.contracts.record(event)
             events.append(event)
-            return
-        self._rules[type(event)](event, position)
-        events.append(event)
-        fragments = self._fragments.get(event.token)
-        if fragments is None:
-            return
-        if type(event) is Moved:
-            carry_move(fragments, event, position + 1, events)
-        elif isinstance(event, RECORDED):
-            carry(fragments, event, position + 1, events)
+        else:
+            self._rules[type(event)](event, position)
+            events.append(event)
+            if event.token in self._fragments and isinstance(event, RECORDED):
+                carry(self._fragments[event.token], event, position + 1, events)
 
     def apply(self, event: DomainEvent, position: int) -> None:
         """Makes the change of an event that stands, or is to stand, at `position` in the journal."""

@@ -31,6 +31,8 @@ from tallystick.domain.token import Token
 class Draft:
     """A `View` of the books with a plan's events added."""
 
+    __slots__ = ("_books", "_drafts", "_drawn", "_funds", "_generation", "_opened")
+
     def __init__(self, books: Books) -> None:
         self._books = books
         self._generation = books.generation

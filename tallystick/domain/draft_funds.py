@@ -23,8 +23,12 @@ class _Shares(NamedTuple):
 class DraftFunds:
     """One token's cells as drafted."""
 
+    __slots__ = ("_distributed", "_funds", "available", "claimed", "held", "holders", "minted")
+
     def __init__(self, funds: TokenState) -> None:
         self._funds = funds
+        self.holders = funds.holders
+        """As in the books: an account among them needs no `check_holder`."""
         self.minted = 0
         self.available: dict[str, int] = {}
         self.held: dict[str, int] = {}
@@ -34,6 +38,7 @@ class DraftFunds:
     def rebase(self, funds: TokenState) -> None:
         """The books' cells are these from here on."""
         self._funds = funds
+        self.holders = funds.holders
 
     @property
     def token(self) -> Token:

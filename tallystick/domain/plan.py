@@ -64,8 +64,11 @@ class Plan(Recording):
     def transfer(self, token: str, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` from `sender` to `receiver`; `InsufficientFunds` where the sender has less."""
         funds = self._funds(token)
-        funds.check_holder(sender)
-        funds.check_holder(receiver)
+        holders = funds.holders
+        if type(sender) is not str or sender not in holders:
+            funds.check_holder(sender)
+        if type(receiver) is not str or receiver not in holders:
+            funds.check_holder(receiver)
         self._propose(Transfer(token, sender, receiver, check_amount(amount), check_memo(memo)))
 
     def money(self, token: str, owner: str, amount: int) -> Money:
@@ -213,6 +216,8 @@ class Plan(Recording):
 
     def check_finished(self) -> None:
         """Raises `UnslicedMoney` or `UnconsumedSlice` where money that was taken has not been used up."""
+        if not self._purses:
+            return
         for purse in sorted(self._purses, key=lambda purse: not isinstance(purse, Money)):
             if purse.remaining:
                 error = UnslicedMoney if isinstance(purse, Money) else UnconsumedSlice

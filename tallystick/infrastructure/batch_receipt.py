@@ -30,7 +30,7 @@ def make_batch_receipt(batch: CommittedBatch) -> BatchReceipt:
     refused = tuple(refusal.refused_row() for refusal in batch.refused)
     if batch.committed is None:
         return BatchReceipt(batch.position, 0, refused)
-    row, first_position, events = batch.committed
-    rows = positions_of(events[0])  # the batch itself, before the fragments that carried it
+    first_position = batch.committed.first_position
+    rows = positions_of(batch.committed.events[0])  # the batch itself, before the fragments that carried it
     ids = range(first_position, first_position + rows)
-    return BatchReceipt(batch.position, rows, refused, ids, from_microseconds(row.recorded_at))
+    return BatchReceipt(batch.position, rows, refused, ids, from_microseconds(batch.committed.row.recorded_at))

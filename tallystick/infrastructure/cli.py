@@ -87,6 +87,10 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each, after one to warm up.")] = 7,
     age: Annotated[int | None, typer.Option(min=0, help="How many transfers an old journal has.", show_default=False)] = None,
     folder: Annotated[Path, typer.Option(exists=True, file_okay=False, help="A folder on the disk to be measured.")] = Path(),
+    postgres: Annotated[
+        str | None,
+        typer.Option(envvar="TALLYSTICK_POSTGRES", help="The URL of a PostgreSQL server to measure too.", show_default=False),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="A file for the figures.", show_default=False)] = None,
     plot: Annotated[Path | None, typer.Option(help="A file for the plot, .svg or .png.", show_default=False)] = None,
     what: Annotated[bool, typer.Option("--list", help="What is measured, and what it is compared with.")] = False,
@@ -97,7 +101,18 @@ def bench(
     if what:
         list_workloads(output(), only or [])
     else:
-        measure(output(), errors(), only or [], quick=quick, runs=runs, age=age, folder=folder, json=json, plot_file=plot)
+        measure(
+            output(),
+            errors(),
+            only or [],
+            quick=quick,
+            runs=runs,
+            age=age,
+            folder=folder,
+            postgres=postgres or None,
+            json=json,
+            plot_file=plot,
+        )
 
 
 @app.command()

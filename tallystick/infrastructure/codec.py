@@ -34,7 +34,7 @@ class Foreign(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 JournalEvent = DomainEvent | Foreign
 
 
-class Key(msgspec.Struct, frozen=True, array_like=True):
+class Key(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An idempotency key used in a commit: by its transaction number `index`, with the digest of the request in hex."""
 
     key: str

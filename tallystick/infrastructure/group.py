@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tallystick.domain.errors import CommitTooLarge, LedgerError
 from tallystick.domain.events import DomainEvent
 from tallystick.infrastructure.bookkeeper import Bookkeeper
-from tallystick.infrastructure.codec import Key, Row, count_positions, encode_events, join_bodies, make_row
+from tallystick.infrastructure.codec import Key, Row, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal import StreamEntry
 from tallystick.infrastructure.member import Committed, Member
 
@@ -92,7 +92,7 @@ class Group:
             self.keys.append(Key(member.request.key, member.request.digest, len(self._counts)))
             self._key_names.add(member.request.key)
         self.events += events
-        count = count_positions(events, body)
+        count = member.count(events)
         self._recorded.append((member, self._position, events))
         self._bodies.append(body)
         self._counts.append(count)

@@ -4,8 +4,11 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from copy import copy
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import msgspec
+
+from tallystick.domain.batch import positions_of
 from tallystick.domain.batch_decisions import Refusal
 from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.books import Books
@@ -19,7 +22,7 @@ from tallystick.infrastructure.receipt import Receipt, make_receipt
 from tallystick.infrastructure.request import Request
 
 
-class Committed(NamedTuple):
+class Committed(msgspec.Struct, frozen=True, gc=False):
     """A transaction that is durable: its commit's row, its first position and its events. Its receipt is made when it is
     asked for, outside every lock.
     """
@@ -56,6 +59,10 @@ class Member:
     def execute(self, books: Books, used: UsedIds, position: int, now: int) -> Sequence[DomainEvent]:
         """Changes the books and gives the events, the first at `position`; raises and changes nothing where it is refused."""
         return execute(books, self.operations, position, now)
+
+    def count(self, events: Sequence[DomainEvent]) -> int:
+        """How many positions the events take that it recorded."""
+        return len(events)
 
     def fail(self, error: BaseException) -> None:
         """It will be told this; an error that several share is copied, for each raises its own."""
@@ -120,3 +127,6 @@ class BatchMember(Member):
         self.position = position - 1
         events, self.refused = execute_batch(books, self._batch, used, position)
         return events
+
+    def count(self, events: Sequence[DomainEvent]) -> int:
+        return sum(map(positions_of, events))

@@ -1,7 +1,7 @@
 """A request under an idempotency key: what makes a transaction the same one when it is sent again."""
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -10,7 +10,7 @@ from tallystick.domain.errors import InvalidRequest
 KEY_LENGTH_MAX = 256
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """An idempotency key and the SHA-256, in hex, of the request that goes with it, if one does."""
 
     key: str

@@ -12,6 +12,9 @@ from tallystick.infrastructure.keys import KeyIndex
 from tallystick.infrastructure.receipt import receipt_from
 from tallystick.infrastructure.request import Request
 
+MANY = 16
+"""So many keys or more are looked up together in an index of our own: with fewer, preparing costs more than is saved."""
+
 
 class UsedKeys:
     """The keys of one journal. All is called under its owner's lock."""
@@ -22,7 +25,7 @@ class UsedKeys:
         """The index of our own, None where the store has one."""
         if index is None and not journal.keeps_keys:
             self.index = KeyIndex(journal.cache_folder)
-        self._asked: Mapping[str, int | None] = {}
+        self._asked: Mapping[str, Sequence[int]] = {}
 
     def add(self, keys: Sequence[Key], first_position: int) -> None:
         """Notes the keys of a commit."""
@@ -30,10 +33,16 @@ class UsedKeys:
             self.index.add(keys, first_position)
 
     def ask(self, keys: Iterable[str]) -> None:
-        """Asks the store about many keys at once; its answers are used until `forget_answers`, or an append makes them old."""
+        """Asks about many keys at once, which costs less each; the answers are used until `forget_answers`, before an append
+        makes them old. Raises `DamagedRun`.
+        """
+        asked = list(keys)
         if self.index is None:
-            asked = list(keys)
-            self._asked = {**dict.fromkeys(asked), **self._journal.key_positions(asked)} if asked else {}
+            found: Mapping[str, int] = self._journal.key_positions(asked) if asked else {}
+            self._asked = {key: (found[key],) if key in found else () for key in asked}
+        elif len(asked) >= MANY:
+            candidates = self.index.find_many(asked)
+            self._asked = {key: candidates.get(row, ()) for row, key in enumerate(asked)}
 
     def forget_answers(self) -> None:
         """What `ask` found is not used any more."""
@@ -55,7 +64,9 @@ class UsedKeys:
             self.index.close()
 
     def _candidates(self, key: str) -> Sequence[int]:
+        candidates = self._asked.get(key)
+        if candidates is not None:
+            return candidates
         if self.index is not None:
             return self.index.find(key)
-        position = self._asked[key] if key in self._asked else self._journal.key_positions([key]).get(key)
-        return () if position is None else (position,)
+        return tuple(self._journal.key_positions([key]).values())

@@ -10,7 +10,7 @@ from rich.console import Console
 from tallystick.domain.errors import InvalidRequest
 from tallystick.infrastructure.benchmarks.plot import check_plot, plot
 from tallystick.infrastructure.benchmarks.presentation import in_short, print_list, print_measured, record
-from tallystick.infrastructure.benchmarks.suite import chosen, run
+from tallystick.infrastructure.benchmarks.suite import check_postgres, chosen, run
 from tallystick.infrastructure.benchmarks.workload import AGE, QUICK, Settings
 
 WIDTH = 200
@@ -30,12 +30,14 @@ def measure(
     runs: int,
     age: int | None,
     folder: Path,
+    postgres: str | None,
     json: Path | None,
     plot_file: Path | None,
 ) -> None:
     """Measures the workloads of these names, or all.
 
-    Raises `InvalidRequest` before anything is measured where a name is unknown, or a file or the plot cannot be made.
+    Before anything is measured it raises `InvalidRequest` where a name is unknown, or a file or the plot cannot be made, and
+    `InvalidURL` or `StorageUnavailable` where `postgres` leads to no server.
     """
     workloads = chosen(only)
     for file in (json, plot_file):
@@ -49,8 +51,10 @@ def measure(
         raise InvalidRequest(f"nothing can be written into {str(folder)!r}: {error}") from error
     if plot_file is not None:
         check_plot(plot_file, workloads)
+    if postgres is not None:
+        check_postgres(postgres)
     scale = QUICK if quick else 1
-    settings = Settings(folder, scale, runs, AGE // scale if age is None else age)
+    settings = Settings(folder, scale, runs, AGE // scale if age is None else age, postgres)
     measured = run(workloads, settings, lambda found: errors.print(in_short(found), markup=False, soft_wrap=True))
     print_measured(_wide(output), measured)
     if json is not None:

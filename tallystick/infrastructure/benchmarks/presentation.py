@@ -55,7 +55,10 @@ def record(measured: Measured) -> dict[str, Any]:
 
 def _figures(measured: Measured) -> Table:
     machine = ", ".join(f"{name} {value}" for name, value in measured.machine.items())
-    title = f"Medians of {measured.settings.runs} runs, every commit durable; the ratio is the ledger's rate to the baseline's"
+    title = (
+        f"Medians of {measured.settings.runs} runs, every commit durable where nothing else is said; "
+        "the ratio is the ledger's rate to the baseline's"
+    )
     table = Table(title=title, title_justify="left", caption=machine, caption_justify="left")
     for column in ("work", "size"):
         table.add_column(column)

@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.benchmarks import apps, batches, contracts, growth, space, transactions
+from tallystick.infrastructure.benchmarks import apps, batches, callers, contracts, growth, space, transactions
+from tallystick.infrastructure.benchmarks.places import BARE_POSTGRES
 from tallystick.infrastructure.benchmarks.timing import Figure, Space
 from tallystick.infrastructure.benchmarks.umadb_server import UMADB, why_absent
 from tallystick.infrastructure.benchmarks.workload import Settings, Workload
+from tallystick.infrastructure.postgres_address import SCHEMES
 
 WORKLOADS = (
     *transactions.WORKLOADS,
+    *callers.WORKLOADS,
     *batches.WORKLOADS,
     *growth.WORKLOADS,
     *space.WORKLOADS,
@@ -28,7 +31,7 @@ WORKLOADS = (
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run of the suite found. `absent` says which baselines are not to be had here, and why."""
+    """What a run of the suite found. `absent` says what is not to be had here, and why."""
 
     machine: dict[str, str]
     settings: Settings
@@ -58,11 +61,32 @@ def run(workloads: Sequence[Workload], settings: Settings, progress: Callable[[F
                     figures.append(found)
                 else:
                     spaces.append(found)
-    reason = why_absent() if any(UMADB in workload.baselines for workload in workloads) else None
-    return Measured(_machine(), settings, figures, spaces, {} if reason is None else {UMADB.name: reason})
+    return Measured(_machine(settings), settings, figures, spaces, _absent(workloads, settings))
 
 
-def _machine() -> dict[str, str]:
+def check_postgres(url: str) -> str:
+    """The version of the server at `url`. Raises `InvalidRequest`, `InvalidURL` or `StorageUnavailable` where there is none."""
+    if not url.startswith(SCHEMES):  # and may hold a password all the same
+        raise InvalidRequest("--postgres is a URL that begins with postgresql://")
+    try:
+        from tallystick.infrastructure.benchmarks.postgres_place import server_version
+    except ImportError as error:
+        raise InvalidRequest(f'PostgreSQL needs psycopg: pip install "tallystick[postgres]" ({error})') from error
+    return server_version(url)
+
+
+def _absent(workloads: Sequence[Workload], settings: Settings) -> dict[str, str]:
+    wanted = {baseline for workload in workloads for baseline in workload.baselines}
+    absent: dict[str, str] = {}
+    if UMADB in wanted and (reason := why_absent()) is not None:
+        absent[UMADB.name] = reason
+    if BARE_POSTGRES in wanted and settings.postgres is None:
+        absent["PostgreSQL"] = "no server is named, by --postgres or TALLYSTICK_POSTGRES"
+    return absent
+
+
+def _machine(settings: Settings) -> dict[str, str]:
+    postgres = {} if settings.postgres is None else {"postgresql": check_postgres(settings.postgres)}
     return {
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
@@ -70,4 +94,5 @@ def _machine() -> dict[str, str]:
         "system": platform.system(),
         "processor": platform.machine(),
         "cores": str(os.cpu_count()),
+        **postgres,
     }

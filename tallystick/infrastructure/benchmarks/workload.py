@@ -12,12 +12,16 @@ AGE = 100_000_000
 
 @dataclass(frozen=True)
 class Settings:
-    """`folder` is on the disk that is measured; sizes are divided by `scale`; an old journal has `age` transfers."""
+    """`folder` is on the disk that is measured; sizes are divided by `scale`; an old journal has `age` transfers.
+
+    `postgres` is the address of a PostgreSQL server to be measured too, if there is one.
+    """
 
     folder: Path
     scale: int
     runs: int
     age: int
+    postgres: str | None = None
 
 
 @dataclass(frozen=True)
