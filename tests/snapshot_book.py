@@ -45,9 +45,9 @@ def damage(file: Path, place: int, change: int = 1) -> None:
     file.write_bytes(content)
 
 
-def goes_on_from(path: Path) -> int:
+def goes_on_from(url: str | Path) -> int:
     """The position of the snapshot that a ledger opened now goes on from, 0 where it reads the journal from its beginning."""
-    with Ledger.open(path) as ledger:
+    with Ledger.open(url) as ledger:
         return keeper_of(ledger)._position
 
 

@@ -371,3 +371,24 @@ FULL_DISK = """
 
 def test_a_full_disk_leaves_the_ledger_usable_and_nothing_unfinished(tmp_path: Path) -> None:
     assert run_on_a_small_disk(FULL_DISK, tmp_path).split() == ["full", "0", "20006", "13"]
+
+
+def test_every_store_that_lasts_has_them(shared_url: str | Path) -> None:
+    with open_funded(shared_url, NAMES) as ledger:
+        with ledger.atomic(idempotency_key="before") as tx:
+            tx.transfer("CENT", "alice", "ab", 30)
+        ledger.transfer_many("PLN", ["alice"], ["ab"], [1], ids=[7])
+        ledger.snapshot()
+        position = head_of(ledger).position
+        with ledger.atomic(idempotency_key="after") as tx:
+            tx.transfer("CENT", "ab", "new", 20)
+        said = everything(ledger)
+    assert goes_on_from(shared_url) == position
+    with Ledger.open(shared_url) as ledger:
+        assert everything(ledger) == said
+        for key in ("before", "after"):
+            with pytest.raises(DuplicateIdempotencyKey), ledger.atomic(idempotency_key=key):
+                pytest.fail("the body ran")
+        with pytest.raises(DuplicateTransferId):
+            ledger.transfer_many("PLN", ["alice"], ["ab"], [1], ids=[7])
+        assert ledger.audit().ok

@@ -13,7 +13,7 @@ from tallystick.domain.columns import Column, as_numbers, listed, pack
 from tallystick.domain.events import DomainEvent, FragmentsBurned, FragmentsMintedMany
 from tallystick.domain.fragmentation import IDS_PER_EVENT, change_of, chunks
 from tallystick.domain.token_state import TokenState
-from tallystick.domain.value_object import ValueObjects
+from tallystick.domain.value_objects import ValueObjects
 
 
 def carry_batch(funds: TokenState, fragments: ValueObjects, request: BatchRequest, position: int) -> Iterator[DomainEvent]:

@@ -50,7 +50,8 @@ from tallystick.domain.name_table import NameTable
 from tallystick.domain.special_handles import SpecialHandles
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Distribution, TokenState
-from tallystick.domain.value_object import Burnt, ValueObjects
+from tallystick.domain.value_object import Burnt
+from tallystick.domain.value_objects import ValueObjects
 
 
 class Books(BooksReading):

@@ -18,7 +18,7 @@ from tallystick.domain.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_M
 from tallystick.domain.name_table import NameColumns
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import FrozenTokenState
-from tallystick.domain.value_object import FrozenFragments
+from tallystick.domain.value_objects import FrozenFragments
 
 _NO_FRAGMENTS = FrozenFragments([], None, [])
 
