@@ -3,8 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Semaphore
+from concurrent.futures import Future
+from threading import Semaphore, Thread
 from typing import Any
 
 from tallystick import Ledger, StorageUnavailable, Token
@@ -34,11 +34,13 @@ class HeldJournal(MemoryJournal):
         self.outcomes: deque[BaseException | None] = deque()
         self.reachable = True
         self.stands_anyway = False
+        self.is_waited_in = False
         self._arrived = Semaphore(0)
         self._go = Semaphore(0)
 
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
         if self.holds:
+            self.is_waited_in = True
             self._arrived.release()
             assert self._go.acquire(timeout=PATIENCE_SECONDS)
         outcome = self.outcomes.popleft() if self.outcomes else None
@@ -75,7 +77,7 @@ class Crowd:
     def __init__(self, clock: Callable[[], int] = lambda: 1) -> None:
         self.journal = HeldJournal()
         self.ledger = Ledger(self.journal, clock, iter(f"hold-{k}" for k in range(10**6)).__next__)
-        self._threads = ThreadPoolExecutor(64)
+        self._threads: list[Thread] = []
         for code in ("USD", "PLN"):
             self.ledger.register_token(Token(code, unit=10 if code == "USD" else None))
         with self.ledger.atomic() as tx:
@@ -86,7 +88,18 @@ class Crowd:
 
     def start(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Has it called on a thread of its own."""
-        return self._threads.submit(call, *arguments)
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call(*arguments))
+            except BaseException as error:
+                future.set_exception(error)
+
+        thread = Thread(target=run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return future
 
     def transfer(self, sender: str, receiver: str, amount: int, *key: Any, token: str = "USD") -> Any:
         """One transfer, as a transaction; gives its context."""
@@ -97,7 +110,7 @@ class Crowd:
     def queued(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> "Future[Any]":
         """Has it called on a thread of its own, and returns when its transaction waits in the queue."""
         waiting = len(self._waiting) + 1
-        future = self._threads.submit(lambda: call(*arguments, **options))
+        future = self.start(lambda: call(*arguments, **options))
         until(lambda: len(self._waiting) >= waiting or future.done())
         return future
 
@@ -115,7 +128,8 @@ class Crowd:
 
     def close(self) -> None:
         """Everybody must have ended by then."""
-        self._threads.shutdown()
+        for thread in self._threads:
+            thread.join(PATIENCE_SECONDS)
         self.ledger.close()
 
     @property
