@@ -19,6 +19,7 @@ from tallystick.domain.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.curve import CurveMaker
 from tallystick.domain.errors import Conflict, LedgerClosed
 from tallystick.infrastructure.async_transaction import AsyncCommits, AsyncTransactionContext
+from tallystick.infrastructure.async_views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.contract_view import ContractView
 from tallystick.infrastructure.ledger import Ledger, check_attempts
 from tallystick.infrastructure.request import make_request
@@ -125,7 +126,6 @@ class AsyncLedger:
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)
     holds = _awaited(Ledger.holds)
-    contract = _awaited(Ledger.contract)
     is_contract = _awaited(Ledger.is_contract)
     contract_ids = _awaited(Ledger.contract_ids)
     allocation = _awaited(Ledger.allocation)
@@ -138,12 +138,20 @@ class AsyncLedger:
     audit = _awaited(Ledger.audit)
     snapshot = _awaited(Ledger.snapshot)
 
-    async def contracts(self) -> Mapping[str, ContractView]:
+    async def contract(self, id: str) -> AsyncContractView:
+        """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
+        return self._view(await self.on_a_thread(lambda: self.blocking.contract(id)))
+
+    async def contracts(self) -> Mapping[str, AsyncContractView]:
         """All contracts by id, in the order of their registration, as they stand now."""
-        return await self.on_a_thread(lambda: dict(self.blocking.contracts()))
+        found = await self.on_a_thread(lambda: list(self.blocking.contracts().values()))
+        return {view.id: self._view(view) for view in found}
+
+    def _view(self, view: ContractView) -> AsyncContractView:
+        return AsyncContractView(view.balance, view.allocs_sum, view.num_allocs, view.backed_by, view.id, self)
 
     @property
-    def state(self) -> "AsyncStateView":
+    def state(self) -> AsyncStateView:
         """The double map: `await ledger.state[first][second]` is the cell of that pair."""
         return AsyncStateView(self)
 
@@ -189,24 +197,3 @@ class Opening:
 def _close_again(opening: Future[Ledger]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
-
-
-class AsyncStateView:
-    """The first key of the double map."""
-
-    def __init__(self, ledger: AsyncLedger) -> None:
-        self._ledger = ledger
-
-    def __getitem__(self, first: str) -> "AsyncRowView":
-        return AsyncRowView(self._ledger, first)
-
-
-class AsyncRowView:
-    """The second key of the double map, whose cells are awaited."""
-
-    def __init__(self, ledger: AsyncLedger, first: str) -> None:
-        self._ledger = ledger
-        self._first = first
-
-    def __getitem__(self, second: str) -> Coroutine[Any, Any, int]:
-        return self._ledger.cell(self._first, second)

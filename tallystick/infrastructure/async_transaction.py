@@ -96,7 +96,7 @@ class AsyncTransactionContext(Plan):
 
     def __init__(self, commits: AsyncCommits, request: Request | None) -> None:
         super().__init__(commits.committer.books, commits.committer)
-        self._commits = commits
+        self._async_commits = commits
         self._request = request
         self._member: AwaitedMember | None = None
         self._receipt: Receipt | None = None
@@ -114,10 +114,10 @@ class AsyncTransactionContext(Plan):
 
     async def contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`. It may have to be loaded."""
-        return await self._commits.on_a_thread(lambda: self._planned_contract(id))
+        return await self._async_commits.on_a_thread(lambda: self._planned_contract(id))
 
     async def __aenter__(self) -> Self:
-        commits, task = self._commits, asyncio.current_task()
+        commits, task = self._async_commits, asyncio.current_task()
         assert task is not None
         commits.check_usable()
         if task in commits.tasks:
@@ -134,18 +134,18 @@ class AsyncTransactionContext(Plan):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._commits.tasks.discard(self._task)
+            self._async_commits.tasks.discard(self._task)
         self.close()
         if kind is None:
             self.check_finished()
             operations = self.plan
             if operations:
-                self._member = AwaitedMember(operations, self._request, self._commits)
-                self._commits.submit(self._member)
+                self._member = AwaitedMember(operations, self._request, self._async_commits)
+                self._async_commits.submit(self._member)
                 await self._member.future
                 self._member.outcome()
 
     async def _check_unused(self, request: Request) -> None:
-        committer = self._commits.committer
+        committer = self._async_commits.committer
         if not committer.check_unused_at_once(request):
-            await self._commits.on_a_thread(lambda: committer.check_unused(request))
+            await self._async_commits.on_a_thread(lambda: committer.check_unused(request))

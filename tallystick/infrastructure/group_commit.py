@@ -115,20 +115,21 @@ class GroupCommit:
     def _find_out(self, group: Group, error: BaseException) -> None:
         """Has the store say whether the group stands. The books are read again by whoever looks at them next."""
         assert group.row is not None
+        stands, cause = False, repr(error)
         try:
             stands = self._journal.has_recorded(group.row, group.entries)
         except Exception as unreachable:
-            cause = f"{error!r}, and then: {unreachable!r}"
+            cause += f", and then: {unreachable!r}"
             position = group.row.first_position
-            group.fail(OutcomeUnknown(f"the commit at position {position} may or may not stand: {cause}"))
+            error = OutcomeUnknown(f"the commit at position {position} may or may not stand: {cause}")
         else:
-            is_foreseen = isinstance(error, (UnclearOutcome, OutcomeUnknown)) or not isinstance(error, Exception)
-            if stands:
-                group.note_standing()
-            else:
-                group.fail(StorageUnavailable(f"nothing was recorded: {error!r}") if is_foreseen else error)
-        finally:
-            self._keeper.drop()
+            if isinstance(error, (UnclearOutcome, OutcomeUnknown)) or not isinstance(error, Exception):
+                error = StorageUnavailable(f"nothing was recorded: {cause}")
+        self._keeper.drop()  # before anything is decided, for who is interrupted here begins again
+        if stands:
+            group.note_standing()
+        else:
+            group.fail(error)
 
     def _recover(self, group: Group, queue: MemberQueue, error: BaseException) -> None:
         """Something was raised that nobody foresaw, or this thread was interrupted."""

@@ -24,6 +24,7 @@ from tallystick.domain.errors import (
     InvalidRequest,
     InvalidToken,
     LedgerClosed,
+    TransactionClosed,
 )
 from tallystick.domain.instant import to_microseconds
 from tallystick.domain.operations import Operation, RegisterToken
@@ -100,10 +101,17 @@ class Ledger(Batching, History):
         return ledger
 
     def close(self) -> None:
-        """Closes the journal once all who commit are done; every later call is `LedgerClosed`. Interrupted, close it again."""
-        self._closed = True
+        """Closes the journal once all who commit are done; every later call is `LedgerClosed`. Interrupted, close it again.
+
+        `TransactionClosed` in the midst of a commit of this very thread, as by a signal's handler.
+        """
+        was_closed, self._closed = self._closed, True
         if not self._is_journal_closed:
-            self.committer.close()
+            try:
+                self.committer.close()
+            except TransactionClosed:
+                self._closed = was_closed
+                raise
             self._journal.close()
             self._is_journal_closed = True
 

@@ -21,11 +21,14 @@ class Blocks:
         self._check_open = check_open
         self._thread = threading.local()
 
-    def enter(self) -> None:
-        """Notes that this thread is in a block; `TransactionClosed` where it is in one already."""
+    def check(self) -> None:
+        """`LedgerClosed`, or `TransactionClosed` where this thread is in a block."""
         self._check_open()
         if getattr(self._thread, "entered", False):
             raise TransactionClosed("a transaction is open on this thread: blocks of one ledger do not nest")
+
+    def enter(self) -> None:
+        """Notes that this thread is in a block."""
         self._thread.entered = True
 
     def leave(self) -> None:
@@ -56,13 +59,10 @@ class TransactionContext(Plan):
         return self._planned_contract(id)
 
     def __enter__(self) -> Self:
-        self._blocks.enter()
-        try:
-            if self._request is not None:
-                self._committer.check_unused(self._request)
-        except BaseException:
-            self._blocks.leave()
-            raise
+        self._blocks.check()
+        if self._request is not None:
+            self._committer.check_unused(self._request)
+        self._blocks.enter()  # last, for what is interrupted before is not left again
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
