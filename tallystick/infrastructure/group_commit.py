@@ -109,8 +109,9 @@ class GroupCommit:
         for member in members:
             member.attempts += 1
             (again if member.attempts < ATTEMPTS_MAX else given_up).append(member)
+        group.members = given_up  # before the others are anybody's again, should this be interrupted
         queue.put_back(again)
-        self._fail(group, given_up, error)
+        group.fail(error)
 
     def _find_out(self, group: Group, error: BaseException) -> None:
         """Has the store say whether the group stands. The books are read again by whoever looks at them next."""
