@@ -48,7 +48,8 @@ class GroupCommit:
         with keeper.lock:
             try:
                 keeper.stand_at(head)
-                keeper.keys.ask(member.request.key for member in members if member.request is not None)
+                used = (member.request.key for member in members if member.request is not None)
+                keeper.keys.ask(used, overtaken=any(member.attempts for member in members))
                 group = Group(keeper)
                 for member in members:
                     if not group.admits(member):
