@@ -107,7 +107,6 @@ class Batching(Reading):
         check_memo(memo)
         request = make_request(idempotency_key, None)
         if request is not None:
-            self.committer.catch_up()
             self.committer.check_unused(request)
         funds = self._registered(token)
         batch = BatchRequest(

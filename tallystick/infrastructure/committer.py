@@ -76,8 +76,8 @@ class Committer:
         return self._keeper.catch_up()
 
     def check_unused(self, request: Request) -> None:
-        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used."""
-        self._keeper.check_unused(request)
+        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used, up to the journal's head."""
+        self._keeper.check_unused_at_head(request)
 
     def check_unused_at_once(self, request: Request) -> bool:
         """The same without waiting for anything, and whether that was possible."""

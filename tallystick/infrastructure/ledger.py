@@ -150,7 +150,6 @@ class Ledger(Batching, History):
         self.check_open()
         request = make_request(idempotency_key, None)
         if request is not None:
-            self.committer.catch_up()
             self.committer.check_unused(request)
         self.committer.commit(operations, request)
 

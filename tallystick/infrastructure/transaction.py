@@ -59,7 +59,6 @@ class TransactionContext(Plan):
         self._blocks.enter()
         try:
             if self._request is not None:
-                self._committer.catch_up()
                 self._committer.check_unused(self._request)
         except BaseException:
             self._blocks.leave()
