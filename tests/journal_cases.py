@@ -107,10 +107,14 @@ class JournalCases:
         append(journal, 1)
         assert journal.head().position == 2
 
-    def test_it_says_whether_it_ends_at_a_position(self, journal: Journal) -> None:
-        assert [journal.ends_at(position) for position in (0, 1)] == [True, False]
-        append(journal, 1, 3)
-        assert [journal.ends_at(position) for position in (0, 1, 3, 4, 4, 5)] == [False, False, False, True, True, False]
+    def test_it_says_whether_it_ends_at_a_head(self, journal: Journal) -> None:
+        heads = [EMPTY]
+        for count in (1, 3):
+            append(journal, count)
+            heads.append(journal.head())
+            assert [journal.ends_at(head) for head in (*heads, heads[-1])] == [*[False] * (len(heads) - 1), True, True]
+        other = heads[-1]._replace(digest=bytes(32))
+        assert not journal.ends_at(other)
 
     def test_writing_is_exclusive(self, journal: Journal) -> None:
         entered, order = Event(), list[str]()
@@ -146,9 +150,9 @@ class SharedJournalCases(JournalCases):
         raise NotImplementedError
 
     def test_another_sees_what_was_appended(self, journal: Journal, other: Journal) -> None:
-        assert other.ends_at(0)
+        assert other.ends_at(EMPTY)
         rows = append(journal, 1, 2)
-        assert (other.ends_at(0), other.ends_at(3)) == (False, True)
+        assert (other.ends_at(EMPTY), other.ends_at(journal.head())) == (False, True)
         assert list(other.rows()) == rows
         with other.writing() as head:
             assert head.position == 3

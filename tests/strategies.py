@@ -209,3 +209,11 @@ key_steps = st.lists(
     max_size=40,
 )
 """The same with idempotency keys."""
+
+account_names = st.one_of(
+    st.text(st.characters(exclude_categories=["C"], exclude_characters="\n"), min_size=1, max_size=128),
+    st.text("ab ", min_size=1, max_size=9),
+)
+"""Names as they stand in a token's cells: printable characters, and between two names a space."""
+
+seeds = st.integers(0, 2**64 - 1)

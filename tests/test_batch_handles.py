@@ -198,10 +198,10 @@ def test_a_handle_that_was_half_given(ledger: Ledger) -> None:
     """Interrupted between the name and the columns, which no caller can see or cause at will."""
     before = ledger.accounts("PLN", ["alice", "bob"])
     funds = ledger._books.funds("PLN")
-    funds._names.append("carol")
+    funds.names.listed.append("carol")
     assert ledger.balances("PLN") == {}
     assert ledger.accounts("PLN", ["dave", "carol"]).tolist() == [2, 3]
     ledger.mint_many("PLN", ["dave", "carol", "eve"], [1, 2, 3])
-    ledger.committer._keeper.reset()
+    ledger.committer._keeper.drop()
     assert ledger.accounts("PLN", ["alice", "bob", "dave", "carol", "eve"]).tolist() == [*before.tolist(), 2, 3, 4]
     assert {name: balance.total for name, balance in ledger.balances("PLN").items()} == {"dave": 1, "carol": 2, "eve": 3}

@@ -113,6 +113,13 @@ def test_what_is_wrong_is_said_on_standard_error(books: Path, arguments: list[st
     assert not Path("missing.db").exists()
 
 
+def test_a_snapshot_is_there_when_the_command_has_ended(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "books.db") as ledger:
+        ledger.register_token(Token("USD"))
+    assert run("snapshot", "--url", tmp_path / "books.db").returncode == 0
+    assert [file.name for file in (tmp_path / "books.db.cache" / "snapshots").glob("*/manifest.json")] == ["manifest.json"]
+
+
 @pytest.mark.parametrize("command", ["verify", "audit", "balances"])
 def test_a_corrupt_journal_is_exit_code_4(books: Path, tmp_path: Path, command: str) -> None:
     copy = tampered(books, tmp_path, "UPDATE commits SET body = replace(body, 'bob', 'eve') WHERE first_position > 2")

@@ -16,7 +16,7 @@ from tallystick import CorruptJournal, Ledger, OutcomeUnknown, StorageUnavailabl
 from tallystick.domain.events import Minted
 from tallystick.infrastructure import postgres_connection, postgres_pool
 from tallystick.infrastructure.codec import Row, encode_events, make_row
-from tallystick.infrastructure.journal import Head, StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal import EMPTY, Head, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.postgres import PostgresJournal
 from tallystick.infrastructure.postgres_address import PostgresAddress
 
@@ -260,7 +260,13 @@ def test_a_server_that_is_gone_is_an_error_and_no_hang(journal: FailingJournal, 
     append(journal, 1)
     proxy.refusing = True
     proxy.cut()
-    for attempt in (journal.head, journal.changed, lambda: list(journal.rows()), lambda: append(journal, 1), journal.reopen):
+    for attempt in (
+        journal.head,
+        lambda: journal.ends_at(EMPTY),
+        lambda: list(journal.rows()),
+        lambda: append(journal, 1),
+        journal.reopen,
+    ):
         with pytest.raises(StorageUnavailable):
             attempt()
     proxy.refusing = False

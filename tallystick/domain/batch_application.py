@@ -8,7 +8,7 @@ from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.columns import Column, Numbers, pack
 from tallystick.domain.events import BatchEvent, BurnedMany, DomainEvent, FragmentsMintedMany, MintedMany, MovedMany
 from tallystick.domain.token_state import TokenState
-from tallystick.domain.value_object import ValueObjects
+from tallystick.domain.value_objects import ValueObjects
 
 
 def record_batch(funds: TokenState, fragments: ValueObjects | None, request: BatchRequest, position: int) -> list[DomainEvent]:

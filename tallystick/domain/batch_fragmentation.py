@@ -13,7 +13,7 @@ from tallystick.domain.columns import Column, as_numbers, listed, pack
 from tallystick.domain.events import DomainEvent, FragmentsBurned, FragmentsMintedMany
 from tallystick.domain.fragmentation import IDS_PER_EVENT, change_of, chunks
 from tallystick.domain.token_state import TokenState
-from tallystick.domain.value_object import ValueObjects
+from tallystick.domain.value_objects import ValueObjects
 
 
 def carry_batch(funds: TokenState, fragments: ValueObjects, request: BatchRequest, position: int) -> Iterator[DomainEvent]:
@@ -34,6 +34,7 @@ class _Carrier:
     def __init__(self, funds: TokenState, fragments: ValueObjects, request: BatchRequest, first_id: int) -> None:
         self._funds = funds
         self._names = funds.names
+        self._listed = funds.names.listed
         self._fragments = fragments
         self._unit = fragments.unit
         self._request = request
@@ -58,14 +59,17 @@ class _Carrier:
 
     def move(self) -> None:
         """Carries rows that are moves, in one go where nothing has to be cut or merged."""
-        names, unit, pay = self._names, self._unit, self._fragments.pay
+        names, listed_names, unit, pay = self._names, self._listed, self._unit, self._fragments.pay
         owners, amounts, burned = self._owners, self._amounts, self._burned
         givers, takers = _column(self._request.givers), _column(self._request.takers)
         for row, (giver, taker, amount) in enumerate(zip(givers, takers, listed(self._request.amounts), strict=True)):
             if giver == taker:
                 continue
             before = len(burned)
-            change = pay(names[giver], names[taker], amount, self._first_id + len(amounts), burned) if amount <= unit else None
+            change = None
+            if amount <= unit:
+                payer, receiver = listed_names[giver] or names[giver], listed_names[taker] or names[taker]
+                change = pay(payer, receiver, amount, self._first_id + len(amounts), burned)
             if change is None:
                 pieces = self._take(giver, amount)
                 self._credit(row, taker, amount)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tallystick.domain.account_names import AccountNames
 from tallystick.domain.batch import positions_of
 from tallystick.domain.batch_application import apply_batch, mint_fragments, record_batch, revert_batch
 from tallystick.domain.batch_request import BatchRequest
@@ -41,12 +42,16 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
+from tallystick.domain.fragment_table import FragmentTable
 from tallystick.domain.fragmentation import carry, carry_move
+from tallystick.domain.frozen_books import ColumnsOfToken, FrozenBooks, KeptBooks
 from tallystick.domain.hold import Hold, Holds
+from tallystick.domain.name_table import NameTable
 from tallystick.domain.special_handles import SpecialHandles
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Distribution, TokenState
-from tallystick.domain.value_object import Burnt, ValueObjects
+from tallystick.domain.value_object import Burnt
+from tallystick.domain.value_objects import ValueObjects
 
 
 class Books(BooksReading):
@@ -66,7 +71,7 @@ class Books(BooksReading):
         self.abandoned = 0
         self.contracts = Contracts(None, 1, {})
         self._tokens = {}
-        self._former_names: dict[str, Sequence[str]] = {}
+        self._former_names: dict[str, AccountNames] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -82,7 +87,7 @@ class Books(BooksReading):
         self._settlement = None
         self._former_apps: list[Token] = []
         self._distributions: list[Distribution] = []
-        self._former_names |= {code: funds.names for code, funds in self._tokens.items()}
+        self._former_names |= {code: funds.names.copy() for code, funds in self._tokens.items()}
         self._tokens = {}
         self._special_handles = {}
         self._fragments = {}
@@ -106,6 +111,46 @@ class Books(BooksReading):
             FragmentsReleased: self._fragments_changed,
             **dict.fromkeys((kind for kind in EVENT_TYPES if issubclass(kind, ContractEvent)), self._contract_changed),
         }
+
+    # Keeping and getting back.
+
+    @property
+    def has_former_names(self) -> bool:
+        """Whether handles were given out, before a `reset`, that must stay what they are."""
+        return bool(self._former_names)
+
+    def freeze(self) -> FrozenBooks:
+        """Everything as it is now, copied where it may change; all that was applied must be durable."""
+        return FrozenBooks(
+            [
+                (funds.freeze(), self._fragments[code].freeze() if code in self._fragments else None)
+                for code, funds in self._tokens.items()
+            ],
+            list(self._special),
+            dict(self.contracts.registered),
+            self._holds.freeze(),
+        )
+
+    def restore(self, kept: KeptBooks, columns: dict[str, Any]) -> None:
+        """Takes over what was frozen, and takes it out of `columns`; nothing was applied since the last `reset`.
+
+        Where the books have former names, what was frozen must be of these books, for there its handles stand for the same.
+        """
+        for number, token in enumerate(kept.tokens):
+            taken = ColumnsOfToken(columns, number)
+            code = token.registered.token
+            if code not in self._former_names:
+                self._former_names[code] = AccountNames(NameTable(taken.names(token.seed)))
+            self._registered(token.registered, 0)
+            cells = (taken.numbers("available"), taken.numbers("held") if token.anybody_holds else None)
+            self._tokens[code].restore(token.reserve, token.distributions, *cells, taken.column("numbered"))
+            if token.registered.unit is not None:
+                self._fragments[code].restore(FragmentTable(taken.fragments()), token.reserved_fragments())
+        self._special.clear()
+        self._special.update(dict.fromkeys(kept.special))
+        self.contracts.registered.update(kept.contracts)
+        for hold in kept.holds:
+            self._holds.open(hold)
 
     # Changing.
 
@@ -195,10 +240,10 @@ class Books(BooksReading):
             event.owner,
             event.accepts,
         )
-        funds = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, ()))
+        funds = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
         self._special_handles[token.code] = SpecialHandles(funds, self._special)
         if token.unit is not None:
-            self._fragments[token.code] = ValueObjects(token.code, token.unit, funds.available_of, self._burnt_fragments)
+            self._fragments[token.code] = ValueObjects(token.code, token.unit, funds, self._burnt_fragments)
         if token.role == "settlement":
             self._settlement = token.code
         elif token.role == "app":

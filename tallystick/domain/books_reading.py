@@ -9,7 +9,8 @@ from tallystick.domain.hold import Hold, Holds
 from tallystick.domain.special_handles import SpecialHandles
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import TokenState
-from tallystick.domain.value_object import ValueObject, ValueObjects
+from tallystick.domain.value_object import ValueObject
+from tallystick.domain.value_objects import ValueObjects
 
 
 class BooksReading:

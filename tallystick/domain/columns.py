@@ -5,6 +5,7 @@ length of the column and the number of its rows: the narrowest of 1, 2, 4, 8, 16
 Up to 8 bytes a column is read as one of machine integers, beyond that as a list of Python's.
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -80,3 +81,22 @@ def total(values: Numbers) -> int:
 def at(values: Numbers, places: Column) -> Numbers:
     """The values at these places."""
     return [values[place] for place in listed(places)] if isinstance(values, list) else values[places]
+
+
+def as_array(values: Column) -> "array[int]":
+    """The values as an array that can grow."""
+    growing = array("q")
+    growing.frombytes(np.ascontiguousarray(values).view(np.uint8).data)
+    return growing
+
+
+def pack_wide(values: Sequence[int]) -> Any:
+    """A column of whole numbers of any width, negative ones too, as bytes of equal length."""
+    width = max(map(int.bit_length, values), default=0) // 8 + 1  # with a bit for the sign
+    packed = b"".join([value.to_bytes(width, "little", signed=True) for value in values])
+    return np.frombuffer(packed, dtype=f"V{width}")
+
+
+def unpack_wide(column: Any) -> list[int]:
+    """The numbers again."""
+    return [int.from_bytes(value, "little", signed=True) for value in column.tolist()]

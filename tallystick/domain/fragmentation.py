@@ -19,7 +19,7 @@ from tallystick.domain.events import (
     Reserved,
     Settled,
 )
-from tallystick.domain.value_object import ValueObjects
+from tallystick.domain.value_objects import ValueObjects
 
 PIECES_MAX = 1000
 IDS_PER_EVENT = PIECES_MAX

@@ -40,6 +40,10 @@ class Holds:
         self._before: dict[str, Hold] = {}
         self._payers: Counter[str] = Counter()
 
+    def freeze(self) -> list[Hold]:
+        """All open holds, in no certain order."""
+        return list(self._open.values())
+
     def get(self, hold: str) -> Hold | None:
         """The open hold of this id."""
         return self._open.get(hold)

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tallystick.domain.columns import Column, listed
+from tallystick.domain.columns import Column, as_array, listed
+
+Places = NDArray[np.uint32]
 
 _NONE = -1
 
@@ -22,12 +25,33 @@ class Numbering:
     def __init__(self) -> None:
         self._handles = array("q")
         self._numbers = array("q")
+        self._restored: Places | None = None
 
     def __len__(self) -> int:
-        return len(self._handles)
+        return len(self._handles) if self._restored is None else len(self._restored)
+
+    def freeze(self) -> Places:
+        """A copy of the handles that have numbers, in the order of those."""
+        return np.array(self._handles, dtype=np.uint32) if self._restored is None else self._restored
+
+    def restore(self, numbered: Places) -> None:
+        """Takes over what was frozen, where nothing has a number yet; a token that sees no batch never pays for it."""
+        self._restored = numbered if len(numbered) else None
+
+    def _load(self) -> None:
+        """Does what `restore` put off."""
+        numbered = self._restored
+        assert numbered is not None
+        self._handles = as_array(numbered.astype(np.int64))
+        numbers = np.full(int(numbered.max()) + 1, _NONE, dtype=np.int64)
+        numbers[numbered] = np.arange(len(numbered))
+        self._numbers = as_array(numbers)
+        self._restored = None
 
     def number(self, handles: Column, accounts: int) -> tuple[Column, list[int]]:
         """The numbers of `handles`, which are below `accounts`; and the handles that get their numbers by that, in order."""
+        if self._restored is not None:
+            self._load()
         self._numbers.extend([_NONE] * (accounts - len(self._numbers)))
         numbers = np.frombuffer(self._numbers, dtype=np.int64)[handles]
         is_new = numbers == _NONE
@@ -45,6 +69,8 @@ class Numbering:
         new = array("q", handles)
         if not new:
             return
+        if self._restored is not None:
+            self._load()
         first = len(self._handles)
         self._numbers.extend([_NONE] * (max(new) + 1 - len(self._numbers)))
         numbers, places = np.frombuffer(self._numbers, dtype=np.int64), np.frombuffer(new, dtype=np.int64)
@@ -60,14 +86,18 @@ class Numbering:
 
     def handles_of(self, numbers: Column) -> Column:
         """The handles of the accounts that have these numbers."""
+        if self._restored is not None:
+            self._load()
         return np.frombuffer(self._handles, dtype=np.int64)[numbers]
 
     def handle_of(self, number: int) -> int:
         """The handle of the account that has this number."""
-        return self._handles[number]
+        return self._handles[number] if self._restored is None else int(self._restored[number])
 
     def number_of(self, handle: int) -> int | None:
         """The account's number; None where no batch named it yet."""
+        if self._restored is not None:
+            self._load()
         number = self._numbers[handle] if handle < len(self._numbers) else _NONE
         return None if number == _NONE else number
 

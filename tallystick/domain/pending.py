@@ -5,7 +5,7 @@ the events say what that is, so a commit that nobody looks at while it is under 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tallystick.domain.events import (
     Burned,
@@ -43,15 +43,21 @@ class Pending:
         """Whether what these events change in cells can be told one by one, and they change nothing that cells depend on."""
         return all(isinstance(event, (*_MONEY, *_FRAGMENTS, ContractEvent)) for event in events)
 
-    def available_of(self, token: str, account: str) -> int:
-        """How much more the account can spend by them."""
-        return self._available.get((token, account), 0)
-
     def balance_before(self, token: str, account: str, balance: Balance) -> Balance:
         """What the account had before them and has as `balance` with them."""
         available = balance.available - self._available.get((token, account), 0)
         held = balance.reserved - self._held.get((token, account), 0)
         return Balance(available, held, available + held)
+
+    def balances_before(self, token: str, balances: Mapping[str, Balance]) -> dict[str, Balance]:
+        """What every account had before them that had anything, and has as `balances` with them."""
+        found = dict(balances)
+        for code, account in {**self._available, **self._held}:
+            if code == token:
+                before = self.balance_before(token, account, found.pop(account, Balance(0, 0, 0)))
+                if before.total:
+                    found[account] = before
+        return found
 
     def supply_before(self, token: str, supply: Supply) -> Supply:
         """The supply before them, which is `supply` with them."""

@@ -77,8 +77,8 @@ class Plan(Recording):
         funds.check_holder(owner)
         check_amount(amount)
         if funds.available_of(owner) < amount:
-            with self._surroundings.reading():
-                self._surroundings.catch_up()
+            with self._surroundings.still():
+                self._surroundings.stand()
                 self._require(token, owner, amount)
         money = Money(self, funds.token, owner)
         self.set_remaining(money, amount)
@@ -88,16 +88,17 @@ class Plan(Recording):
         """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`."""
         funds = self._funds(token)
         funds.check_holder(account)
-        self._surroundings.catch_up()
-        with self._surroundings.cells() as pending:
+        with self._surroundings.still():
+            pending = self._surroundings.stand_but_for_cells()
+            funds = self._funds(token)
             balance = funds.balance_of(account)
             if pending is not None:
                 balance = pending.balance_before(token, account, balance)
-            claimed = funds.claimed.get(account, 0)
-        if balance.available < 0:  # it gives what is not durable yet, or what something before would not bring any more
-            with self._surroundings.reading():
-                self._surroundings.catch_up()
+            if balance.available < 0:  # it gives what is not durable yet, or what something before would not bring any more
+                self._surroundings.stand()
+                funds = self._funds(token)
                 balance = funds.balance_of(account)
+            claimed = funds.claimed.get(account, 0)
         if balance.available < 0:
             raise Conflict(subject="what was planned before", told="possible", now="not")
         self._operations.append(Observe(token, account, balance.available + claimed, balance.reserved))
@@ -150,8 +151,8 @@ class Plan(Recording):
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
         self._check_open()
         check_amount(limit, "a limit")
-        with self._surroundings.reading():
-            self._surroundings.catch_up()
+        with self._surroundings.still():
+            self._surroundings.stand()
             due_at = self._surroundings.now()
             events = self._propose_now(Expire(limit, due_at, None))
         self._operations[-1] = Expire(limit, due_at, len(events))
@@ -169,8 +170,8 @@ class Plan(Recording):
         self._check_open()
         check_memo(memo)
         units = check_amount(amount)
-        self._surroundings.catch_up()
         with self._surroundings.still():
+            self._surroundings.stand_but_for_cells()
             self._propose(movement(self._draft, source, target, units, memo))
 
     def app(self, code: str) -> PlannedApp:
@@ -206,8 +207,8 @@ class Plan(Recording):
             with self._surroundings.still():
                 self._draft.contract(id)
         except NotFound:
-            with self._surroundings.reading():
-                self._surroundings.catch_up()
+            with self._surroundings.still():
+                self._surroundings.stand()
                 self._draft.contract(id)
         return PlannedContract(self, id)
 
@@ -233,8 +234,8 @@ class Plan(Recording):
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what is worked out from the books as a whole, which are brought to the journal's head first."""
         self._check_open()
-        with self._surroundings.reading():
-            self._surroundings.catch_up()
+        with self._surroundings.still():
+            self._surroundings.stand()
             return self._propose(operation)
 
     def propose_trade(self, operation: Buy | Sell) -> int:
@@ -249,8 +250,8 @@ class Plan(Recording):
     def tell_of_contract(self, id: str) -> ObserveContract:
         """What the block is told of a contract."""
         self._check_open()
-        with self._surroundings.reading():
-            self._surroundings.catch_up()
+        with self._surroundings.still():
+            self._surroundings.stand()
             told = told_of(self._draft.contract(id))
         self._operations.append(told)
         return told
@@ -258,8 +259,8 @@ class Plan(Recording):
     def tell_of_allocation(self, id: str, account: str) -> ObserveAllocation:
         """What the block is told of an account's allocation."""
         self._check_open()
-        with self._surroundings.reading():
-            self._surroundings.catch_up()
+        with self._surroundings.still():
+            self._surroundings.stand()
             told = ObserveAllocation(id, account, self._draft.contract(id).sati_of(account))
         self._operations.append(told)
         return told

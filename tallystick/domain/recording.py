@@ -31,20 +31,16 @@ class Surroundings(Protocol):
         """An id that no hold ever had."""
         ...
 
-    def reading(self) -> AbstractContextManager[object]:
-        """While it is entered, the books do not change, and all in them is durable."""
-        ...
-
     def still(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
         ...
 
-    def cells(self) -> AbstractContextManager[Pending | None]:
-        """While it is entered, the books do not change; entering says what in their cells is not durable yet, if anything."""
+    def stand(self) -> None:
+        """Brings the books, which are still, to the journal's head, with all in them durable."""
         ...
 
-    def catch_up(self) -> bool:
-        """Brings the books to the journal's head, and says whether that changed them."""
+    def stand_but_for_cells(self) -> Pending | None:
+        """The same, but what is not durable yet may be in their cells: it gives what that is."""
         ...
 
 
@@ -115,8 +111,8 @@ class Recording:
             return self._propose(operation)
 
     def _decide_at_head(self, operation: Operation) -> Sequence[DomainEvent]:
-        with self._surroundings.reading():
-            self._surroundings.catch_up()
+        with self._surroundings.still():
+            self._surroundings.stand()
             self._now = self._surroundings.now()
             try:
                 return decide(self._draft, operation, self._now)
@@ -174,8 +170,8 @@ class Recording:
         try:
             return self._draft.funds(token)
         except NotFound:
-            with self._surroundings.reading():
-                self._surroundings.catch_up()
+            with self._surroundings.still():
+                self._surroundings.stand()
                 return self._draft.funds(token)
 
     def _check_open(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tallystick.domain.cells import SPECIAL_ACCOUNTS, is_crossing
 from tallystick.domain.columns import Column
+from tallystick.domain.name_table import NameTable
 from tallystick.domain.token_state import TokenState
 
 
@@ -30,8 +31,13 @@ class SpecialHandles:
 
     def _catch_up(self) -> None:
         names, seen = self._funds.names, len(self._marks)
-        self._marks.extend(bytes(len(names) - seen))
-        for handle in range(seen, len(names)):
+        accounts = len(names)
+        self._marks.extend(bytes(accounts - seen))
+        table = names.in_table()
+        if not seen and table is not None:
+            self._mark_in(table)
+            seen = len(table)
+        for handle in range(seen, accounts):
             name = names[handle]
             if is_crossing(name) or name in SPECIAL_ACCOUNTS or name in self._special:
                 self._marks[handle] = 1
@@ -40,3 +46,12 @@ class SpecialHandles:
             if handle is not None:
                 self._marks[handle] = 1
         self._last_name = next(reversed(self._special), "")
+
+    def _mark_in(self, table: NameTable) -> None:
+        """The marks on the names of a table, which is not read through for it. Apps and contracts are marked afterwards."""
+        for handle in table.having_a_space():
+            self._marks[handle] = 1
+        for name in SPECIAL_ACCOUNTS:
+            handle = table.find(name)
+            if handle is not None:
+                self._marks[handle] = 1

@@ -8,14 +8,16 @@ when it passes that.
 """
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableSequence, Sequence
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from tallystick.domain.columns import MACHINE_MAX, Column, Numbers, Rows, listed, total
-from tallystick.domain.numbering import NumberedNames, Numbering
+from tallystick.domain.account_names import AccountNames, FrozenNames
+from tallystick.domain.columns import MACHINE_MAX, Column, Numbers, Rows, as_array, listed, total
+from tallystick.domain.numbering import NumberedNames, Numbering, Places
 from tallystick.domain.shares import pro_rata
 from tallystick.domain.token import Token
 
@@ -43,40 +45,80 @@ class Distribution(NamedTuple):
     shares: Any
 
 
+class FrozenTokenState(NamedTuple):
+    """The cells of one token at one time, by handle. `held` is None where nobody holds anything.
+
+    `numbered`: the handles that have numbers, in the order of those.
+    """
+
+    token: Token
+    reserve: int
+    distributions: int
+    names: FrozenNames
+    available: Numbers
+    held: Numbers | None
+    numbered: Places
+
+
 class TokenState:
     """The cells of one token. The methods that change it apply what happened and refuse nothing.
 
-    `names` get the first handles: those that the accounts had where this was read before.
+    `names` are accounts that have a handle already.
     """
 
-    def __init__(self, token: Token, names: Iterable[str] = ()) -> None:
+    def __init__(self, token: Token, names: AccountNames | None = None) -> None:
         self.token = token
         self.reserve = token.max_supply
         self.distributions = 0
-        self._handles: dict[str, int] = {}
-        self._names: list[str] = []
-        self._available: MutableSequence[int] = array("q")
-        self._held: MutableSequence[int] = array("q")
+        self.names = AccountNames() if names is None else names
+        self._handles = self.names.handles
+        self._available: MutableSequence[int] = array("q", bytes(8 * len(self.names)))
+        self._held: MutableSequence[int] = array("q")  # as long as it has to be: most accounts hold nothing for others
         self.numbering = Numbering()
         self.holders: set[str] = set()
         """Accounts that were found to be fit to hold the token, so that each is checked once."""
         self.handles: Mapping[str, int] = self._handles
-        for name in names:
-            self.handle(name)
+
+    def freeze(self) -> FrozenTokenState:
+        """The cells as they are now, copied where they may change."""
+        return FrozenTokenState(
+            self.token,
+            self.reserve,
+            self.distributions,
+            self.names.freeze(),
+            _copied(self._available),
+            _copied(self._held) if len(self._held) else None,
+            self.numbering.freeze(),
+        )
+
+    def restore(self, reserve: int, distributions: int, available: Numbers, held: Numbers | None, numbered: Places) -> None:
+        """Takes over what was frozen, whose accounts have the lowest handles; no cell has anything yet."""
+        accounts = len(self.names)
+        if len(available) > accounts:
+            raise ValueError(f"{len(available)} cells of {accounts} accounts")
+        self.reserve, self.distributions = reserve, distributions
+        self.numbering.restore(numbered)
+        self._available = _extended(available, accounts)
+        if held is not None:
+            self._held = _extended(held, len(held))
+        elif isinstance(available, list):
+            self._held = []
 
     def knows(self, account: str) -> bool:
         """Whether the account was ever named in a movement of this token."""
-        return account in self._handles
+        return self.handle_of(account) is not None
 
     def available_of(self, account: str) -> int:
         """What the account can spend."""
         handle = self._handles.get(account)
+        if handle is None:
+            handle = self.names.find(account)
         return 0 if handle is None else self._available[handle]
 
     def held_of(self, account: str) -> int:
         """What the account holds for others."""
-        handle = self._handles.get(account)
-        return 0 if handle is None else self._held[handle]
+        handle = self.names.find(account)
+        return self._held[handle] if handle is not None and handle < len(self._held) else 0
 
     def balance_of(self, account: str) -> Balance:
         """Both, and their sum, which is the account's cell."""
@@ -85,7 +127,7 @@ class TokenState:
 
     def balances(self) -> Iterator[tuple[str, Balance]]:
         """Every account with a cell above zero, in the order in which they were first named."""
-        for name, available, held in zip(self._names, self._available, self._held, strict=False):
+        for name, available, held in zip(self.names, self._available, chain(self._held, repeat(0)), strict=False):
             if available or held:
                 yield name, Balance(available, held, available + held)
 
@@ -113,6 +155,8 @@ class TokenState:
         """From what `payer` can spend to what `authority` holds; a negative amount gives it back."""
         holder = self.handle(authority)
         self._available[self.handle(payer)] -= amount
+        if holder >= len(self._held):
+            self._held.extend([0] * (len(self._available) - len(self._held)))
         self._held[holder] += amount
 
     def move_many(self, givers: Column | None, takers: Column | None, amounts: Numbers) -> None:
@@ -151,9 +195,9 @@ class TokenState:
 
     def distribute(self, source: str | None, amount: int, excluded: Sequence[str], turn: int) -> Distribution:
         """From `source`, or the reserve, to all who can spend some and are not `excluded`, in proportion; says who got what."""
-        left_out = {self._handles[account] for account in excluded if account in self._handles}
+        left_out = self._handles_among(excluded)
         holders, weights = self._holders(left_out)
-        shares = pro_rata(amount, weights, lambda index: self._names[int(holders[index])], turn)
+        shares = pro_rata(amount, weights, lambda index: self.names[int(holders[index])], turn)
         distribution = Distribution(holders, shares)
         self.distributions += 1
         if source is None:
@@ -175,7 +219,7 @@ class TokenState:
 
     def has_holders(self, excluded: Sequence[str]) -> bool:
         """Whether anybody not `excluded` can spend some of it."""
-        left_out = {self._handles[account] for account in excluded if account in self._handles}
+        left_out = self._handles_among(excluded)
         return len(self._holders(left_out)[0]) > 0
 
     def column(self) -> Column | None:
@@ -192,17 +236,15 @@ class TokenState:
 
     def handle_of(self, account: str) -> int | None:
         """The account's handle; None where it was never named."""
-        return self._handles.get(account)
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The accounts by handle."""
-        return self._names
+        return self.names.find(account)
 
     @property
     def numbered_names(self) -> Sequence[str]:
         """The accounts by the numbers that batches gave them."""
-        return NumberedNames(self._names, self.numbering)
+        return NumberedNames(self.names, self.numbering)
+
+    def _handles_among(self, accounts: Sequence[str]) -> set[int]:
+        return {handle for account in accounts if (handle := self.names.find(account)) is not None}
 
     def _holders(self, left_out: Collection[int]) -> tuple[Any, Column | list[int]]:
         if isinstance(self._available, array):
@@ -226,11 +268,27 @@ class TokenState:
         """The index of the account's cell in the columns, made where it is new."""
         handle = self._handles.get(account)
         if handle is None:
-            handle = len(self._handles)
-            if len(self._names) > handle:  # somebody was interrupted here
-                del self._names[handle:], self._available[handle:], self._held[handle:]
-            self._names.append(account)
+            names = self.names
+            if names.has_table:
+                handle = names.find(account)
+                if handle is not None:
+                    return handle
+            handle = names.next_handle()
+            if len(self._available) > handle:  # somebody was interrupted here
+                del self._available[handle:]
             self._available.append(0)
-            self._held.append(0)
-            self._handles[account] = handle  # last, for a planner may look on without a lock
+            names.add(account, handle)
         return handle
+
+
+def _copied(cells: MutableSequence[int]) -> Numbers:
+    return np.array(cells, dtype=np.int64) if isinstance(cells, array) else list(cells)
+
+
+def _extended(cells: Numbers, accounts: int) -> MutableSequence[int]:
+    """The cells as a column that changes, with empty ones for further accounts."""
+    if isinstance(cells, list):
+        return [*cells, *[0] * (accounts - len(cells))]
+    extended = as_array(cells)
+    extended.frombytes(bytes(8 * (accounts - len(cells))))
+    return extended

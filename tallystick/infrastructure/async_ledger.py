@@ -7,7 +7,7 @@ while its transaction is in the queue does not withdraw it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import wraps
 from inspect import isawaitable
@@ -71,8 +71,10 @@ class AsyncLedger:
         """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`."""
         if not self._closed:
             self._closed = True
-            await asyncio.get_running_loop().run_in_executor(self._threads, self.blocking.close)
-            self._threads.shutdown(wait=False)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._threads, self.blocking.close)
+            finally:
+                self._threads.shutdown(wait=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,6 +136,7 @@ class AsyncLedger:
     replay = _awaited(Ledger.replay)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
+    snapshot = _awaited(Ledger.snapshot)
 
     async def contracts(self) -> Mapping[str, ContractView]:
         """All contracts by id, in the order of their registration, as they stand now."""
@@ -148,7 +151,8 @@ class AsyncLedger:
         """Awaits what `call` gives."""
         if self._closed:
             raise LedgerClosed("the ledger was closed")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        self._commits.check_usable()
+        return await self._commits.on_a_thread(call)
 
 
 class Opening:
@@ -173,11 +177,18 @@ class Opening:
 
     async def _open(self) -> AsyncLedger:
         threads = ThreadPoolExecutor(THREADS, "tallystick")
+        opening = threads.submit(self._open_ledger)
         try:
-            return AsyncLedger(await asyncio.get_running_loop().run_in_executor(threads, self._open_ledger), threads)
+            return AsyncLedger(await asyncio.wrap_future(opening), threads)
         except BaseException:
+            opening.add_done_callback(_close_again)  # cancelled, nobody will
             threads.shutdown(wait=False)
             raise
+
+
+def _close_again(opening: Future[Ledger]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 class AsyncStateView:

@@ -5,14 +5,13 @@ of them. What becomes of them comes back to the loop once for each group and not
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from tallystick.domain.errors import TransactionClosed
+from tallystick.domain.errors import InvalidRequest, TransactionClosed
 from tallystick.domain.operations import Operation
 from tallystick.domain.plan import Plan
 from tallystick.domain.planned_contract import PlannedContract
@@ -21,13 +20,15 @@ from tallystick.infrastructure.member import Member
 from tallystick.infrastructure.receipt import Receipt
 from tallystick.infrastructure.request import Request
 
+Result = TypeVar("Result")
+
 
 class AsyncCommits:
     """The way from one event loop to the committer and back."""
 
     def __init__(self, committer: Committer, executor: Executor, check_open: Callable[[], None]) -> None:
         self.committer = committer
-        self.executor = executor
+        self._executor = executor
         self.check_open = check_open
         self.tasks: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
@@ -35,20 +36,35 @@ class AsyncCommits:
         self._done: deque[AwaitedMember] = deque()
         self._is_waking = False
 
+    def check_usable(self) -> None:
+        """`LedgerClosed`, or `InvalidRequest` on another event loop than the one in which the ledger was opened."""
+        self.check_open()
+        if asyncio.get_running_loop() is not self.loop:
+            raise InvalidRequest("an AsyncLedger belongs to the event loop in which it was opened, and this is another")
+
+    async def on_a_thread(self, call: Callable[[], Result]) -> Result:
+        """Awaits what `call` gives."""
+        return await self.loop.run_in_executor(self._executor, call)
+
     def submit(self, member: "AwaitedMember") -> None:
         """Queues a member; its future will have a result when it is done."""
-        self.committer.submit(member)
         if not self._is_starting:
-            self._is_starting = True
             self.loop.call_soon(self._start)
+            self._is_starting = True
+        self.committer.submit(member)
 
     def deliver(self, member: "AwaitedMember") -> None:
         """Called on the committer's thread: the member is done."""
         self._done.append(member)
         if not self._is_waking:
             self._is_waking = True
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            try:
                 self.loop.call_soon_threadsafe(self._wake)
+            except RuntimeError:
+                pass  # the loop was closed: nobody waits any more
+            except BaseException:
+                self._is_waking = False  # the next one will see to it
+                raise
 
     def _start(self) -> None:
         self._is_starting = False
@@ -84,6 +100,7 @@ class AsyncTransactionContext(Plan):
         self._request = request
         self._member: AwaitedMember | None = None
         self._receipt: Receipt | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     @property
     def receipt(self) -> Receipt | None:
@@ -97,25 +114,27 @@ class AsyncTransactionContext(Plan):
 
     async def contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`. It may have to be loaded."""
-        return await asyncio.get_running_loop().run_in_executor(self._commits.executor, self._planned_contract, id)
+        return await self._commits.on_a_thread(lambda: self._planned_contract(id))
 
     async def __aenter__(self) -> Self:
-        task = asyncio.current_task()
+        commits, task = self._commits, asyncio.current_task()
         assert task is not None
-        self._commits.check_open()
-        if task in self._commits.tasks:
+        commits.check_usable()
+        if task in commits.tasks:
             raise TransactionClosed("a transaction is open in this task: blocks of one ledger do not nest")
+        if commits.committer.is_behind:
+            await commits.on_a_thread(commits.committer.catch_up)
         if self._request is not None:
             await self._check_unused(self._request)
-        self._commits.tasks.add(task)
+        commits.tasks.add(task)
+        self._task = task
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._commits.tasks.discard(task)
+        if self._task is not None:
+            self._commits.tasks.discard(self._task)
         self.close()
         if kind is None:
             self.check_finished()
@@ -129,4 +148,4 @@ class AsyncTransactionContext(Plan):
     async def _check_unused(self, request: Request) -> None:
         committer = self._commits.committer
         if not committer.check_unused_at_once(request):
-            await asyncio.get_running_loop().run_in_executor(self._commits.executor, committer.check_unused, request)
+            await self._commits.on_a_thread(lambda: committer.check_unused(request))

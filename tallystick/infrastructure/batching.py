@@ -37,7 +37,8 @@ class Batching(Reading):
         given = prepared(names)
         funds = self._registered(token)
         handles = self._handles(given, funds)
-        with self.committer.reading():
+        with self._still():
+            self._stand()
             check_cells(self._books, token, handles)
         return handles
 
@@ -125,7 +126,8 @@ class Batching(Reading):
         try:
             return self._books.funds(token)
         except TokenNotFound:
-            with self._newest():
+            with self._still():
+                self._stand()
                 return self._books.funds(token)
 
     def _handles(self, given: Any, funds: TokenState) -> Column:
@@ -139,7 +141,8 @@ class Batching(Reading):
             return self._handles([names[place] for place in listed(places)], funds)  # names the first row
 
     def _intern(self, token: str, names: Sequence[Any]) -> Column:
-        with self.committer.reading():
+        with self._still():
+            self._stand()
             return interned(self._books.funds(token), names)
 
 

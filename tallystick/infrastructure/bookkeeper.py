@@ -7,7 +7,6 @@ commit of this process is pending nobody else can append, so there is nothing to
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import cast
 
 from tallystick.domain.batch import numbered
@@ -31,10 +30,16 @@ from tallystick.infrastructure.codec import (
 from tallystick.infrastructure.contract_shelf import ContractShelf
 from tallystick.infrastructure.contract_snapshots import Anchor
 from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry
+from tallystick.infrastructure.keys import KeyIndex
 from tallystick.infrastructure.request import Request
+from tallystick.infrastructure.snapshot_keeper import Restored, SnapshotKeeper
+from tallystick.infrastructure.snapshots import FrozenState, Part
 from tallystick.infrastructure.stream_versions import StreamVersions
 from tallystick.infrastructure.transfer_id_index import TransferIdIndex
 from tallystick.infrastructure.used_keys import UsedKeys
+
+_KEYS, _IDS = "keys", "transfer_ids"
+"""What is kept in a snapshot beside the books."""
 
 AT_ONCE_SECONDS = 0.005
 """So long a lock is waited for where nothing is to be waited for."""
@@ -54,32 +59,39 @@ class Bookkeeper:
         self._decided = threading.Condition(self.lock)
         self._pending: Sequence[DomainEvent] | None = None
         self._pending_changes: Pending | None = None
-        self.standing = _Standing(self)
-        self.cells = _Cells(self)
+        self._snapshots = SnapshotKeeper(journal)
         self.keys = UsedKeys(journal)
         self.transfer_ids = TransferIdIndex()
-        self.reset()
+        self.is_behind = True
+        self._reset()
 
-    def reset(self) -> None:
-        """Drops all that is in memory, to be read again from the journal, which knows what stands."""
+    def drop(self) -> None:
+        """Nothing in memory is trusted any more, and nothing is pending: whoever needs it next reads the journal again."""
         with self.lock:
-            self.books.reset()
-            self._shelf.forget()
-            self.head = EMPTY
-            self.keys.close()
-            self.keys = UsedKeys(self.journal)
-            self.transfer_ids.close()
-            self.transfer_ids = TransferIdIndex(self.journal.cache_folder)
-            self._versions = StreamVersions()
-            self._behind = True
+            self.is_behind = self._is_dropped = True
             self.settle()
+
+    def _reset(self) -> None:
+        self._is_dropped = True  # until all of it is done, should this be interrupted
+        self.books.reset()
+        self._shelf.forget()
+        self.head = EMPTY
+        self.keys.close()
+        self.keys = UsedKeys(self.journal)
+        self.transfer_ids.close()
+        self.transfer_ids = TransferIdIndex(self.journal.cache_folder)
+        self._versions = StreamVersions()
+        self._is_dropped = False
 
     def _anchor(self, contract: str) -> Anchor:
         return Anchor(self.head.position, self.head.digest, self._versions.of(contract))
 
     def close(self) -> None:
-        """Puts the contracts in memory on the shelf, and waits until they are there."""
-        with self.standing:
+        """Puts the contracts in memory on the shelf, takes a snapshot if one is due, and waits until they are there."""
+        with self.lock:
+            self.wait()
+            self.snapshot_if_due()
+            self._snapshots.close()
             self._shelf.close(self.books.contracts.in_memory())
             self.keys.close()
             self.transfer_ids.close()
@@ -108,49 +120,110 @@ class Bookkeeper:
         while self._pending is not None:
             self._decided.wait()
 
-    def pending_changes(self) -> Pending | None:
-        """What is pending in cells; waits where that cannot be told. `lock` is held."""
-        if self._pending is None:
-            return None
-        if self._pending_changes is None:
-            if not Pending.are_known(self._pending):
-                self.wait()
-                return None
-            self._pending_changes = Pending(self._pending)
-        return self._pending_changes
+    def stand(self) -> None:
+        """Returns when nothing is pending and the books are at the journal's head; `lock` is held, and given up meanwhile."""
+        self.wait()
+        self.catch_up()
+
+    def stand_but_for_cells(self) -> Pending | None:
+        """The same without waiting, where what is pending is in cells alone: that is what it gives then. `lock` is held."""
+        if self._pending is not None:
+            if self._pending_changes is None and Pending.are_known(self._pending):
+                self._pending_changes = Pending(self._pending)
+            if self._pending_changes is not None:
+                return self._pending_changes
+        self.stand()
+        return None
+
+    # Snapshots.
+
+    def snapshot(self) -> None:
+        """Takes a snapshot of the newest state, and returns when it is durable; nothing where the store has no folder for it.
+
+        Raises `CorruptJournal`, `StorageFull` and `StorageUnavailable`.
+        """
+        with self.lock:
+            self.stand()
+            try:
+                begun = self._snapshots.begin(self._freeze)
+            except DamagedRun:
+                self.distrust_cache()
+                self.stand()
+                begun = self._snapshots.begin(self._freeze)
+        self._snapshots.finish(begun)
+
+    def snapshot_if_due(self) -> None:
+        """Has a snapshot taken in the background where the journal has grown enough. `lock` is held, and nothing is pending."""
+        if self._snapshots.is_due() and not self.is_behind:
+            try:
+                self._snapshots.begin(self._freeze)
+            except DamagedRun:
+                self.distrust_cache()
+
+    def distrust_cache(self) -> None:
+        """Something derived from the journal was found damaged on disk: it is derived again."""
+        with self.lock:
+            self._snapshots.discard()
+            self.drop()
+
+    def _freeze(self) -> FrozenState:
+        parts: dict[str, Part] = {_IDS: self.transfer_ids.freeze()}
+        if self.keys.index is not None:
+            parts[_KEYS] = self.keys.index.freeze()
+        return FrozenState(self.head, self.books.freeze(), self._versions.freeze(), parts)
+
+    def _restore(self) -> None:
+        """Goes on from the newest snapshot of which everything can be read, if there is one."""
+        while (restored := self._snapshots.restore(self.books)) is not None:
+            try:
+                self._load_parts(restored)
+            except (DamagedRun, LookupError):
+                self._snapshots.discard()
+                self._reset()
+                continue
+            self._versions = StreamVersions(restored.versions)
+            self.head = restored.head
+            return
+
+    def _load_parts(self, restored: Restored) -> None:
+        parts, folder, cache = restored.parts, restored.folder, self.journal.cache_folder
+        if self.keys.index is not None:
+            index = KeyIndex.load(folder / _KEYS, parts[_KEYS], cache)
+            self.keys.close()
+            self.keys = UsedKeys(self.journal, index)
+        ids = TransferIdIndex.load(folder / _IDS, parts[_IDS], cache)
+        self.transfer_ids.close()
+        self.transfer_ids = ids
 
     # Reading the journal.
 
-    def catch_up(self) -> bool:
-        """Brings the books to the journal's head, and says whether that changed them. Raises `CorruptJournal`."""
+    def catch_up(self) -> None:
+        """Brings the books to the journal's head. Raises `CorruptJournal`."""
         with self.lock:
-            if self._pending is not None or self._is_at_head():
-                return False
-            self._behind = True
-            before = self.head
-            try:
+            if self._pending is None and not self._is_at_head():
+                self.is_behind = True
+                if not self._is_dropped:
+                    self._check_is_ahead(self.journal.head())
                 self._read_on()
-            except LedgerError:
-                raise
-            except BaseException:
-                self.reset()  # interrupted who knows where
-                raise
-            self._behind = False
-            return self.head != before
+                self.is_behind = False
+                self.snapshot_if_due()
 
     def _is_at_head(self) -> bool:
-        return not self._behind and self.journal.ends_at(self.head.position)
+        return not self.is_behind and self.journal.ends_at(self.head)
 
     def stand_at(self, head: Head) -> None:
         """Brings the books to `head`, where the journal ends; `CorruptJournal` where it does not lead there."""
-        if self._behind or head != self.head:
+        if self.is_behind or head != self.head:
             self._read_on()
-            if head != self.head:
-                raise CorruptJournal(
-                    f"the store ends there, and this ledger has read up to position {self.head.position}",
-                    position=head.position,
-                )
-            self._behind = False
+            self._check_is_ahead(head)
+            self.is_behind = False
+
+    def _check_is_ahead(self, head: Head) -> None:
+        """Raises `CorruptJournal` where a journal that ends with `head` cannot be the one that was read."""
+        if head.position <= self.head.position and head != self.head:
+            raise CorruptJournal(
+                f"the store ends there, and this ledger has read up to position {self.head.position}", position=head.position
+            )
 
     def advance(self, row: Row, events: Sequence[JournalEvent], keys: Sequence[Key], entries: Sequence[StreamEntry]) -> None:
         """The row stands, and the books have its changes."""
@@ -160,6 +233,7 @@ class Bookkeeper:
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
         self.books.forget()
+        self._snapshots.grew(row.body)
 
     def entries(self, events: Sequence[JournalEvent], row: Row) -> Sequence[StreamEntry]:
         """The stream entries of the next row."""
@@ -172,8 +246,8 @@ class Bookkeeper:
                 self.keys.check_unused(request)
                 return
             except DamagedRun:
-                self.reset()  # the journal knows all keys
-            self.catch_up()
+                self.distrust_cache()
+            self.stand()
             try:
                 self.keys.check_unused(request)
             except DamagedRun as error:
@@ -183,7 +257,8 @@ class Bookkeeper:
         """The same up to the journal's head. A store that keeps keys knows them without the books, which it leaves alone."""
         if self.journal.keeps_keys:
             self.keys.check_unused(request)
-        else:
+            return
+        with self.lock:
             self.catch_up()
             self.check_unused(request)
 
@@ -200,8 +275,18 @@ class Bookkeeper:
         return True
 
     def _read_on(self) -> None:
-        for row in self.journal.rows(after=self.head.position):
-            self._read(row)
+        if self._is_dropped:
+            self._reset()
+        try:
+            if self.head is EMPTY:
+                self._restore()
+            for row in self.journal.rows(after=self.head.position):
+                self._read(row)
+        except LedgerError:
+            raise
+        except BaseException:
+            self.drop()  # interrupted who knows where
+            raise
 
     def _read(self, row: Row) -> None:
         position = row.first_position
@@ -216,7 +301,7 @@ class Bookkeeper:
             else:
                 self.books.apply_commit(cast(list[DomainEvent], events), position)
         except (LookupError, ArithmeticError, ValueError) as error:
-            self.reset()
+            self.drop()
             raise CorruptJournal(f"its events cannot have happened: {error!r}", position=position) from error
         self.advance(row, events, decode_keys(row), self._versions.entries(events, row))
 
@@ -230,39 +315,3 @@ class Bookkeeper:
                 self.books.apply(event, at)
                 own.append(event)
         return own
-
-
-class _Standing:
-    """While it is entered the books do not change, and nothing in them is pending."""
-
-    def __init__(self, keeper: Bookkeeper) -> None:
-        self._keeper = keeper
-
-    def __enter__(self) -> None:
-        self._keeper.lock.acquire()
-        try:
-            self._keeper.wait()
-        except BaseException:
-            self._keeper.lock.release()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._keeper.lock.release()
-
-
-class _Cells:
-    """While it is entered the books do not change; entering gives what is pending in their cells."""
-
-    def __init__(self, keeper: Bookkeeper) -> None:
-        self._keeper = keeper
-
-    def __enter__(self) -> Pending | None:
-        self._keeper.lock.acquire()
-        try:
-            return self._keeper.pending_changes()
-        except BaseException:
-            self._keeper.lock.release()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._keeper.lock.release()

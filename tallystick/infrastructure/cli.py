@@ -225,6 +225,13 @@ def audit(
     raise typer.Exit(INTEGRITY if not verified.ok else FINE if found.ok else DIFFERENCE)
 
 
+@app.command()
+def snapshot(url: URL = None) -> None:
+    """Keep the newest state beside the ledger, so that opening it need not read the journal from its beginning."""
+    with open_ledger(url) as ledger:
+        ledger.snapshot()
+
+
 def _tokens(ledger: Ledger, token: str | None) -> list[Token]:
     return ledger.tokens() if token is None else [ledger.token(token)]
 

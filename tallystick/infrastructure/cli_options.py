@@ -12,7 +12,9 @@ from tallystick.infrastructure.ledger import Ledger
 
 URL = Annotated[
     str | None,
-    typer.Option("--url", envvar="TALLYSTICK_URL", help="A path, or sqlite:///books.db.", show_default=False),
+    typer.Option(
+        "--url", envvar="TALLYSTICK_URL", help="A path, sqlite:///books.db, or postgresql://user@host/db.", show_default=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 

@@ -59,21 +59,26 @@ class Committer:
         """The time in microseconds in UTC, never before the newest commit's."""
         return self._keeper.now()
 
-    def reading(self) -> AbstractContextManager[object]:
-        """While it is entered, the books do not change and are durable."""
-        return self._keeper.standing
-
     def still(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
         return self._keeper.lock
 
-    def cells(self) -> AbstractContextManager[Pending | None]:
-        """While it is entered, the books do not change; entering says what in their cells is not durable yet."""
-        return self._keeper.cells
+    def stand(self) -> None:
+        """Brings the books, which are still, to the journal's head, with all in them durable. Raises `CorruptJournal`."""
+        self._keeper.stand()
 
-    def catch_up(self) -> bool:
-        """Brings the books to the journal's head, and says whether that changed them. Raises `CorruptJournal`."""
-        return self._keeper.catch_up()
+    def stand_but_for_cells(self) -> Pending | None:
+        """The same, but what is not durable yet may be in their cells: it gives what that is."""
+        return self._keeper.stand_but_for_cells()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the journal must be read before anything can be said."""
+        return self._keeper.is_behind
+
+    def catch_up(self) -> None:
+        """Brings the books to the journal's head. Raises `CorruptJournal`."""
+        self._keeper.catch_up()
 
     def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used, up to the journal's head."""
@@ -82,6 +87,13 @@ class Committer:
     def check_unused_at_once(self, request: Request) -> bool:
         """The same without waiting for anything, and whether that was possible."""
         return self._keeper.check_unused_at_once(request)
+
+    def snapshot(self) -> None:
+        """Takes a snapshot of the newest state, and returns when it is durable; nothing where the store has no folder for it.
+
+        Raises `CorruptJournal`, `StorageFull` and `StorageUnavailable`.
+        """
+        self._keeper.snapshot()
 
     # Committing.
 

@@ -1,6 +1,12 @@
-"""An exclusive lock that processes take in turn, on a file beside the ledger; it falls with the process that holds it."""
+"""An exclusive lock that processes take in turn, on files beside the ledger; it falls with the process that holds it.
+
+A plain `flock` is not fair: who lets it go and comes back at once often gets it again before those who wait have woken up.
+So there are two: whoever wants the lock first takes the turn, keeps it while waiting for the lock, and passes it on. Who
+comes back has to wait for the turn behind the others, whom the kernel serves in the order in which they came.
+"""
 
 import os
+import weakref
 from pathlib import Path
 
 try:
@@ -14,15 +20,20 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._turn_path = path.with_suffix(".turn")
         self._file: int | None = None
+        self._turn: int | None = None
         self._depth = 0
+        _open_locks.add(self)
 
     def acquire(self) -> None:
-        """Waits until nobody else holds it. `OSError` where the file system cannot lock."""
-        if self._file is None:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        """Waits until nobody else holds it. `OSError` where the file system cannot lock; it is not held then."""
         if self._depth == 0 and fcntl is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                self._take()
+            except BaseException:
+                self.close()
+                raise
         self._depth += 1
 
     def release(self) -> None:
@@ -34,8 +45,39 @@ class FileLock:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Closes the file."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-            self._depth = 0
+        """Closes the files, and with them lets go of the lock."""
+        for file in (self._file, self._turn):
+            if file is not None:
+                os.close(file)
+        self._file = self._turn = None
+        self._depth = 0
+
+    def _take(self) -> None:
+        assert fcntl is not None
+        while True:
+            if self._file is None or self._turn is None:
+                self._turn = _open(self._turn_path)
+                self._file = _open(self._path)
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            if os.fstat(self._file).st_nlink:
+                return
+            self.close()  # somebody deleted the file, so others lock another one
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+_open_locks: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    """A lock lives as long as any copy of its file descriptor: a child's copies would keep it when the parent has died."""
+    for lock in list(_open_locks):
+        lock.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)

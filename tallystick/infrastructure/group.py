@@ -19,34 +19,58 @@ GROUP_BYTES = 4 * 2**20
 
 
 class Group:
-    """The members executed so far. The books are changed by them and must be at the journal's head before."""
+    """The members executed so far. The books are changed by them and must be at the journal's head when it begins.
+
+    Once it is known what became of them, `decided` are those to be told.
+    """
 
     def __init__(self, keeper: Bookkeeper) -> None:
         self._keeper = keeper
-        self._digest = keeper.head.digest
-        self._first_position = self._position = keeper.head.position + 1
-        self._now = keeper.now()
         self._bytes = 0
         self._bodies: list[bytes] = []
         self._counts: list[int] = []
         self._is_closed = False
         self.keys: list[Key] = []
         self._key_names: set[str] = set()
-        self.members: list[Member] = []
+        self.members: Sequence[Member] = ()
         self._recorded: list[tuple[Member, int, Sequence[DomainEvent]]] = []
         self.events: list[DomainEvent] = []
         self.row: Row | None = None
         self.entries: Sequence[StreamEntry] = ()
+        self.is_with_the_store = False
+        self.decided: Sequence[Member] | None = None
 
-    def admits(self, member: Member) -> bool:
+    def begin(self) -> None:
+        """The books stand at the journal's head."""
+        head = self._keeper.head
+        self._digest = head.digest
+        self._first_position = self._position = head.position + 1
+        self._now = self._keeper.now()
+
+    def execute(self, members: Sequence[Member]) -> None:
+        """Executes as many of these as can be one group, and makes the row, where they record anything."""
+        admitted: list[Member] = []
+        self.members = admitted
+        for member in members:
+            if not self._admits(member):
+                break
+            admitted.append(member)
+            self._add(member)
+        if self.events:
+            body = join_bodies(self._bodies)
+            row = make_row(self._digest, self._first_position, self._now, self.keys, self._counts, body)
+            self.entries = self._keeper.entries(self.events, row)
+            self.row = row
+
+    def _admits(self, member: Member) -> bool:
         """Whether the member can be one of the group; else it must wait for the next."""
         if self._is_closed or (member.is_alone and self.members):
             return False
         return member.request is None or member.request.key not in self._key_names
 
-    def add(self, member: Member) -> None:
+    def _add(self, member: Member) -> None:
         """Executes the member, or notes what it is refused for."""
-        self.members.append(member)
+        member.error = member.committed = None  # of an attempt before
         self._is_closed = member.is_alone
         try:
             if member.request is not None:
@@ -59,16 +83,15 @@ class Group:
             self._record(member, events)
 
     def _record(self, member: Member, events: Sequence[DomainEvent]) -> None:
-        self.events += events
         body = encode_events(events)
         if len(body) > COMMIT_BYTES_MAX:
             self._keeper.books.revert(events)
-            del self.events[-len(events) :]
             member.fail(CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX))
             return
         if member.request is not None:
             self.keys.append(Key(member.request.key, member.request.digest, len(self._counts)))
             self._key_names.add(member.request.key)
+        self.events += events
         count = member.count(events)
         self._recorded.append((member, self._position, events))
         self._bodies.append(body)
@@ -77,38 +100,20 @@ class Group:
         self._bytes += len(body)
         self._is_closed |= self._bytes >= GROUP_BYTES
 
-    def close(self) -> None:
-        """Makes the row, where the members record anything."""
-        if self.events:
-            body = join_bodies(self._bodies)
-            self.row = make_row(self._digest, self._first_position, self._now, self.keys, self._counts, body)
-            self.entries = self._keeper.entries(self.events, self.row)
-
     def revert(self) -> None:
         """Takes back what the members did to the books."""
         self._keeper.books.abandon(self.events)
 
     def note_standing(self) -> None:
-        """The row stands: whoever recorded something will be told so."""
+        """The row stands: whoever recorded something will be told so, and the others what they were refused for."""
         if self.row is not None:
             for member, position, events in self._recorded:
                 member.committed = Committed(self.row, position, events)
+        self.decided = self.members
 
     def fail(self, error: BaseException) -> None:
         """Nothing of the group stands, or nobody knows: all are told so, for what each was told rests on the others."""
         for member in self.members:
             member.committed = None
             member.fail(error)
-
-    def blame(self, error: Exception) -> None:
-        """The newest member met an error that is no refusal: it is told so, and the others are none of this group any more."""
-        for member in self.members:
-            member.error = None
-        self.members = self.members[-1:]
-        self.members[0].fail(error)
-
-    def forget_refusals(self) -> None:
-        """The members will be executed again."""
-        for member in self.members:
-            member.attempts += 1
-            member.error = None
+        self.decided = self.members

@@ -1,12 +1,12 @@
 """Committing a group: take the journal's lock, catch up, execute each member on the newest state, append one row.
 
-What fails before the row is durable is taken back. Where the store cannot say whether the row stands, the books are dropped
-and read again from the journal, and the store is asked to find out.
+What fails before the row is with the store is taken back, or dropped and read again from the journal. Once the store has it
+and cannot say whether it stands, the store is asked to find out, and nobody is told or shown anything before it has.
 """
 
 from collections.abc import Sequence
 
-from tallystick.domain.errors import Conflict, LedgerError, OutcomeUnknown, StorageError, StorageUnavailable
+from tallystick.domain.errors import Conflict, LedgerError, OutcomeUnknown, StorageUnavailable
 from tallystick.infrastructure.bookkeeper import Bookkeeper
 from tallystick.infrastructure.checked_words import DamagedRun
 from tallystick.infrastructure.group import Group
@@ -14,7 +14,7 @@ from tallystick.infrastructure.journal import Head, Journal, Overtaken, UnclearO
 from tallystick.infrastructure.member import Member, MemberQueue
 
 ATTEMPTS_MAX = 8
-"""So often a group is executed while others append without waiting for their turn."""
+"""So often a member is executed while others append without waiting for their turn."""
 
 
 class GroupCommit:
@@ -25,115 +25,134 @@ class GroupCommit:
         self._keeper = keeper
 
     def __call__(self, queue: MemberQueue) -> None:
-        """Commits those who wait, or as many of them as fit one group; the others are put back."""
-        members: Sequence[Member] | None = None
+        """Commits those who wait, or as many of them as fit one group; the others are put back.
+
+        Raises nothing but what interrupts this thread, and then too whoever is in the group will be told what became of it.
+        """
+        group = Group(self._keeper)
+        is_writing = False
         try:
             with self._journal.writing() as head:
-                members = queue.take()
-                group = self._execute(queue, members, head)
-                done = group.members if group.row is None else self._append(group, queue)
-        except LedgerError as error:  # before anything was executed
-            done = queue.take() if members is None else members
-            for member in done:
-                member.fail(error)
-        except DamagedRun as error:
-            self._keeper.reset()  # the journal knows what the damaged cache should
-            done = self._after_damage(members or (), queue, error)
-        for member in done:
-            member.finish()
+                is_writing = True
+                try:
+                    self._commit(group, queue, head)
+                except BaseException as error:
+                    self._recover(group, queue, error)
+                    if not isinstance(error, Exception):
+                        raise
+        except Exception as error:
+            if not is_writing:  # else it is the end of writing that failed, after all was decided
+                self._fail(group, queue.take(), error)
+        finally:
+            if group.decided is not None:
+                queue.tell(group.decided)
 
-    def _execute(self, queue: MemberQueue, members: Sequence[Member], head: Head) -> Group:
+    def _commit(self, group: Group, queue: MemberQueue, head: Head) -> None:
+        members = self._execute(group, queue, head)
+        queue.put_back(members[len(group.members) :])
+        if group.row is None:
+            group.decided = group.members
+        else:
+            self._append(group, queue)
+
+    def _execute(self, group: Group, queue: MemberQueue, head: Head) -> Sequence[Member]:
+        """Changes the books, and gives all who were taken."""
         keeper = self._keeper
-        group: Group | None = None
         with keeper.lock:
             try:
+                members = queue.take()
                 keeper.stand_at(head)
                 used = (member.request.key for member in members if member.request is not None)
                 keeper.keys.ask(used, overtaken=any(member.attempts for member in members))
-                group = Group(keeper)
-                for member in members:
-                    if not group.admits(member):
-                        break
-                    group.add(member)
-                group.close()
-            except (LedgerError, DamagedRun):
+                group.begin()
+                group.execute(members)
+                if group.row is not None:
+                    keeper.await_answer(group.events)
+            except BaseException:
+                if group.members:
+                    keeper.drop()  # who knows what was left half done
                 raise
-            except BaseException as error:  # not a refusal, and who knows what it left half done
-                keeper.reset()
-                if group is None or not isinstance(error, Exception):  # this thread was interrupted
-                    queue.put_back([member for member in members if member is not queue.leader])
-                    raise
-                queue.put_back([member for member in members if member is not group.members[-1]])
-                group.blame(error)
-                return group
             finally:
                 keeper.keys.forget_answers()
-            if group.row is not None:
-                keeper.await_answer(group.events)
-        queue.put_back(members[len(group.members) :])
-        return group
+        return members
 
-    def _append(self, group: Group, queue: MemberQueue) -> Sequence[Member]:
-        """Makes a group durable, and gives the members that are done."""
+    def _append(self, group: Group, queue: MemberQueue) -> None:
+        """Makes a group durable."""
         assert group.row is not None
+        group.is_with_the_store = True
         try:
             self._journal.append(group.row, group.entries)
         except Overtaken:
             self._take_back(group)
-            return self._try_again(group, queue)
+            error = Conflict(subject="the journal's end", told="the last", now=f"another, {ATTEMPTS_MAX} times")
+            self._try_again(group, queue, group.members, error)
+        except (UnclearOutcome, OutcomeUnknown) as error:
+            self._find_out(group, error)
         except LedgerError as error:
             self._take_back(group)
             group.fail(error)
-        except UnclearOutcome as error:
-            self._find_out(group, error)
-        except BaseException as error:  # this thread was interrupted, and others wait to hear what became of them
-            self._find_out(group, error)
-            for member in group.members:
-                member.finish()
-            raise
         else:
             with self._keeper.lock:
                 self._keeper.advance(group.row, group.events, group.keys, group.entries)
                 self._keeper.settle()
-            group.note_standing()
-        return group.members
+                group.note_standing()
+                self._keeper.snapshot_if_due()
 
     def _take_back(self, group: Group) -> None:
         with self._keeper.lock:
             group.revert()
             self._keeper.settle()
 
-    def _try_again(self, group: Group, queue: MemberQueue) -> Sequence[Member]:
-        """Puts the members back; after too many attempts they are in conflict."""
-        group.forget_refusals()
-        if group.members[0].attempts < ATTEMPTS_MAX:
-            queue.put_back(group.members)
-            return ()
-        group.fail(Conflict(subject="the journal's end", told="the last", now=f"another, {ATTEMPTS_MAX} times"))
-        return group.members
-
-    def _after_damage(self, members: Sequence[Member], queue: MemberQueue, error: DamagedRun) -> Sequence[Member]:
-        """Puts the members back, but for those that have met damage too often."""
+    def _try_again(self, group: Group, queue: MemberQueue, members: Sequence[Member], error: LedgerError) -> None:
+        """Puts the members back, but for those who get this error after too many attempts."""
+        given_up: list[Member] = []
+        again: list[Member] = []
         for member in members:
             member.attempts += 1
-            member.error = None
-            if member.attempts >= ATTEMPTS_MAX:
-                member.fail(StorageUnavailable(f"nothing was recorded, for the cache beside the journal is damaged: {error}"))
-        queue.put_back([member for member in members if member.error is None])
-        return [member for member in members if member.error is not None]
+            (again if member.attempts < ATTEMPTS_MAX else given_up).append(member)
+        queue.put_back(again)
+        self._fail(group, given_up, error)
 
     def _find_out(self, group: Group, error: BaseException) -> None:
         """Has the store say whether the group stands. The books are read again by whoever looks at them next."""
         assert group.row is not None
-        self._keeper.reset()
-        position = group.row.first_position
         try:
             stands = self._journal.has_recorded(group.row, group.entries)
-        except StorageError as unreachable:
-            cause = f"{error!r}, and then: {unreachable}"
+        except Exception as unreachable:
+            cause = f"{error!r}, and then: {unreachable!r}"
+            position = group.row.first_position
             group.fail(OutcomeUnknown(f"the commit at position {position} may or may not stand: {cause}"))
-            return
-        if stands:
-            group.note_standing()
         else:
-            group.fail(StorageUnavailable(f"nothing was recorded: {error}"))
+            is_foreseen = isinstance(error, (UnclearOutcome, OutcomeUnknown)) or not isinstance(error, Exception)
+            if stands:
+                group.note_standing()
+            else:
+                group.fail(StorageUnavailable(f"nothing was recorded: {error!r}") if is_foreseen else error)
+        finally:
+            self._keeper.drop()
+
+    def _recover(self, group: Group, queue: MemberQueue, error: BaseException) -> None:
+        """Something was raised that nobody foresaw, or this thread was interrupted."""
+        if group.decided is not None:
+            return
+        if group.is_with_the_store:
+            self._find_out(group, error)
+            return
+        if group.members:
+            self._keeper.drop()
+        if not isinstance(error, Exception):
+            queue.put_back([member for member in queue.taken if member is not queue.leader])
+        elif isinstance(error, DamagedRun):
+            self._keeper.distrust_cache()
+            damaged = StorageUnavailable(f"nothing was recorded, for the cache beside the journal is damaged: {error}")
+            self._try_again(group, queue, queue.taken, damaged)
+        elif group.members:
+            newest = group.members[-1]
+            queue.put_back([member for member in queue.taken if member is not newest])
+            self._fail(group, [newest], error)
+        else:  # each would meet the same
+            self._fail(group, queue.taken, error)
+
+    def _fail(self, group: Group, members: Sequence[Member], error: Exception) -> None:
+        group.members = members
+        group.fail(error)

@@ -26,7 +26,8 @@ class History(Reading):
 
     def allocations_of(self, account: str) -> Allocations:
         """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
-        with self._newest():
+        with self._still():
+            self._stand()
             return self._shadow_spaces.catch_up().allocations_of(check_account(account))
 
     def transaction(self, id: int) -> Transaction:
@@ -101,7 +102,8 @@ class History(Reading):
         )
         if not isinstance(event, BATCHES):
             return event
-        with self._newest():
+        with self._still():
+            self._stand()
             return read_batch(event, self._books.names_of(event.token)).event(position - first)
 
     def _touching(self, commit: Commit, token: str, account: str) -> Iterator[tuple[int, JournalEvent]]:
@@ -112,7 +114,8 @@ class History(Reading):
             if not isinstance(event, BATCHES):
                 yield position, event
                 continue
-            with self._newest():
+            with self._still():
+                self._stand()
                 batch, number = read_batch(event, self._books.names_of(token)), self._books.number_of(token, account)
             for row in batch.rows_of(number):
                 yield position + row, batch.event(row)

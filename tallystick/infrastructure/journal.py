@@ -66,8 +66,8 @@ class Journal(ABC):
         """Where the journal ends; `EMPTY` where nothing was appended."""
 
     @abstractmethod
-    def ends_at(self, position: int) -> bool:
-        """Whether `position` is the journal's last; a cheap question."""
+    def ends_at(self, head: Head) -> bool:
+        """Whether `head` is still where the journal ends; a cheap question."""
 
     @abstractmethod
     def rows(self, after: int = 0) -> Iterator[Row]:

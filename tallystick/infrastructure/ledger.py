@@ -58,7 +58,7 @@ class Ledger(Batching, History):
         self._books = self.committer.books
         self._blocks = Blocks(self.check_open)
         self._shadow_spaces = Follower(journal, ShadowSpaces)
-        self._closed = False
+        self._closed = self._is_journal_closed = False
 
     @classmethod
     def open(
@@ -100,11 +100,12 @@ class Ledger(Batching, History):
         return ledger
 
     def close(self) -> None:
-        """Closes the journal; every later call is `LedgerClosed`."""
-        if not self._closed:
-            self._closed = True
+        """Closes the journal once all who commit are done; every later call is `LedgerClosed`. Interrupted, close it again."""
+        self._closed = True
+        if not self._is_journal_closed:
             self.committer.close()
             self._journal.close()
+            self._is_journal_closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -176,20 +177,30 @@ class Ledger(Batching, History):
                 if not attempts:
                     raise
 
+    def snapshot(self) -> None:
+        """Takes a snapshot of the newest state, so that opening does not read the journal from its beginning.
+
+        Snapshots are taken in the background as the journal grows; this one is there when the call returns. Deleting them costs
+        time and nothing else. A ledger in memory has none. Raises `CorruptJournal`, `StorageFull`, `StorageUnavailable`.
+        """
+        self.check_open()
+        self.committer.snapshot()
+
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""
         if self._closed:
             raise LedgerClosed("the ledger was closed")
 
-    def _newest(self) -> AbstractContextManager[object]:
-        self.check_open()
-        self.committer.catch_up()
-        return self.committer.reading()
+    def _still(self) -> AbstractContextManager[object]:
+        return self.committer.still()
 
-    def _newest_cells(self) -> AbstractContextManager[Pending | None]:
+    def _stand(self) -> None:
         self.check_open()
-        self.committer.catch_up()
-        return self.committer.cells()
+        self.committer.stand()
+
+    def _stand_but_for_cells(self) -> Pending | None:
+        self.check_open()
+        return self.committer.stand_but_for_cells()
 
 
 def check_attempts(attempts: object) -> None:

@@ -1,5 +1,6 @@
 """A member of a group commit: what one caller wants done, and what became of it."""
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from copy import copy
@@ -45,7 +46,11 @@ class Member:
     committed: Committed | None = None
     error: BaseException | None = None
     attempts = 0
+    thread: int | None = None
+    """The thread that waits for it, if one does."""
+
     turn: "threading.Lock | None" = None
+    """What that thread waits on, where it does not lead at once."""
 
     def __init__(self, operations: Sequence[Operation], request: Request | None) -> None:
         self.operations = operations
@@ -64,10 +69,15 @@ class Member:
         self.error = copy(error) if isinstance(error, LedgerError) else error
 
     def finish(self) -> None:
-        """It is done, and the thread that waits for it, if one does, is told so."""
+        """It is done, and whoever waits for it is told so; also if that was interrupted before and is done again."""
         self.is_done = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Has the thread that waits for it, if one does, look again what it is to do."""
         if self.turn is not None:
-            self.turn.release()
+            with contextlib.suppress(RuntimeError):  # it is about to look anyway
+                self.turn.release()
 
     def outcome(self) -> Committed | None:
         """What stands of it, None where there was nothing to record; or raises what it was refused for."""
@@ -84,12 +94,21 @@ class MemberQueue(Protocol):
         """The member whose thread commits, if one does."""
         ...
 
+    @property
+    def taken(self) -> Sequence[Member]:
+        """Those who were taken, and neither told what became of them nor put back."""
+        ...
+
     def take(self) -> Sequence[Member]:
         """All who wait."""
         ...
 
     def put_back(self, members: Sequence[Member]) -> None:
         """These were not done after all, and are first in the queue again."""
+        ...
+
+    def tell(self, members: Sequence[Member]) -> None:
+        """These are done, and it is known what became of them."""
         ...
 
 

@@ -26,8 +26,8 @@ class MemoryJournal(Journal):
         last = self._rows[-1]
         return Head(last.last_position, last.digest, last.recorded_at)
 
-    def ends_at(self, position: int) -> bool:
-        return position == (self._rows[-1].last_position if self._rows else 0)
+    def ends_at(self, head: Head) -> bool:
+        return self.head() == head
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         index = bisect_right(self._firsts, after)

@@ -107,8 +107,8 @@ class PostgresJournal(Journal):
         rows = self._pool.read(_HEAD)
         return self._saw(Head(*rows[0]) if rows else EMPTY, before)
 
-    def ends_at(self, position: int) -> bool:
-        return self.head().position == position
+    def ends_at(self, head: Head) -> bool:
+        return self.head() == head
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         while True:

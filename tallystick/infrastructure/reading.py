@@ -24,12 +24,16 @@ class Reading(ABC):
     _books: Books
 
     @abstractmethod
-    def _newest(self) -> AbstractContextManager[object]:
-        """Brings the books up to date; while it is entered they do not change."""
+    def _still(self) -> AbstractContextManager[object]:
+        """While it is entered, the books do not change, and something in them may not be durable yet."""
 
     @abstractmethod
-    def _newest_cells(self) -> AbstractContextManager[Pending | None]:
-        """The same, without waiting for commits that are under way: entering gives what those have changed in cells."""
+    def _stand(self) -> None:
+        """Brings the books, which are still, up to date, with all in them durable."""
+
+    @abstractmethod
+    def _stand_but_for_cells(self) -> Pending | None:
+        """The same, without waiting for a commit under way that changes cells alone: it gives what that has changed."""
 
     @abstractmethod
     def check_open(self) -> None:
@@ -37,25 +41,30 @@ class Reading(ABC):
 
     def token(self, code: str) -> Token:
         """The token registered under `code`; else `TokenNotFound`."""
-        with self._newest():
+        with self._still():
+            self._stand()
             return self._books.funds(code).token
 
     def tokens(self) -> list[Token]:
         """All tokens, in the order of their registration."""
-        with self._newest():
+        with self._still():
+            self._stand()
             return self._books.tokens()
 
     def balance(self, token: str, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
-        with self._newest_cells() as pending:
+        with self._still():
+            pending = self._stand_but_for_cells()
             self._books.funds(token)
             return self._balance_at(token, account, pending)
 
     def balances(self, token: str) -> dict[str, Balance]:
         """Every account that has something of the token."""
-        with self._newest():
+        with self._still():
+            pending = self._stand_but_for_cells()
             cells = self._books.funds(token).balances()
-            return {account: balance for account, balance in cells if not is_crossing(account)}
+            found = {account: balance for account, balance in cells if not is_crossing(account)}
+            return found if pending is None else pending.balances_before(token, found)
 
     @property
     def state(self) -> StateView:
@@ -64,12 +73,14 @@ class Reading(ABC):
 
     def cell(self, first: str, second: str) -> int:
         """`state[first][second]`."""
-        with self._newest_cells() as pending:
+        with self._still():
+            pending = self._stand_but_for_cells()
             return self._balance_at(first, second, pending).total
 
     def row(self, first: str) -> list[str]:
         """The second names under which `state[first]` has something: accounts of a token, or apps with a deposit of a user."""
-        with self._newest():
+        with self._still():
+            self._stand()
             token, settlement = self._books.token(first), self._books.settlement()
             if token is None:
                 if settlement is None:
@@ -93,7 +104,8 @@ class Reading(ABC):
 
     def supply(self, token: str) -> Supply:
         """What is in circulation and what is left in the reserve."""
-        with self._newest_cells() as pending:
+        with self._still():
+            pending = self._stand_but_for_cells()
             return self._supply_of(token, pending)
 
     def _supply_of(self, token: str, pending: Pending | None) -> Supply:
@@ -102,13 +114,15 @@ class Reading(ABC):
 
     def fragments(self, token: str, account: str) -> list[ValueObject]:
         """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""
-        with self._newest():
+        with self._still():
+            self._stand()
             self._books.funds(token)
             return self._books.fragments(token, check_account(account))
 
     def hold(self, id: str) -> Hold:
         """The open hold of this id; else `HoldNotFound`."""
-        with self._newest():
+        with self._still():
+            self._stand()
             hold = self._books.hold(id) if isinstance(id, str) else None
         if hold is None:
             raise HoldNotFound(hold=id)
@@ -116,13 +130,15 @@ class Reading(ABC):
 
     def holds(self, token: str, authority: str) -> list[Hold]:
         """The open holds that `authority` keeps in a token, oldest first."""
-        with self._newest():
+        with self._still():
+            self._stand()
             self._books.funds(token)
             return list(self._books.holds(token, check_account(authority)))
 
     def contract(self, id: str) -> ContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
-        with self._newest():
+        with self._still():
+            self._stand()
             contract = self._books.contract(id)
             return ContractView(
                 contract.balance, contract.allocs_sum, contract.num_allocs, contract.backed_by, contract.id, self
@@ -134,21 +150,25 @@ class Reading(ABC):
 
     def is_contract(self, id: object) -> bool:
         """Whether a contract is registered under `id`."""
-        with self._newest():
+        with self._still():
+            self._stand()
             return isinstance(id, str) and self._books.is_contract(id)
 
     def contract_ids(self) -> list[str]:
         """The ids of all contracts, in the order of their registration."""
-        with self._newest():
+        with self._still():
+            self._stand()
             return list(self._books.contracts.registered)
 
     def allocation(self, contract: str, account: str) -> Allocation | None:
         """What the account is allocated in a contract; None where it has no allocation."""
-        with self._newest():
+        with self._still():
+            self._stand()
             sati = self._books.contract(contract).sati_of(check_account(account))
         return None if sati is None else allocation_of(sati)
 
     def allocations(self, contract: str) -> dict[str, Allocation]:
         """What every account is allocated in a contract."""
-        with self._newest():
+        with self._still():
+            self._stand()
             return dict(self._books.contract(contract).allocations())

@@ -1,33 +1,20 @@
 """A journal in an SQLite file, which several processes may share.
 
-Writers queue on a lock file before they ask SQLite for its lock, because SQLite's own busy waiting lets one writer starve
-another. Readers page, and end each read at once, because a reader that stays keeps the write-ahead log from being reused.
+Readers page, and end each read at once, because a reader that stays keeps the write-ahead log from being reused.
 """
 
 import contextlib
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tallystick.domain.errors import (
-    LedgerClosed,
-    StorageFull,
-    StorageUnavailable,
-)
+from tallystick.domain.errors import StorageUnavailable
 from tallystick.infrastructure.codec import Row
-from tallystick.infrastructure.filelock import FileLock
-from tallystick.infrastructure.journal import (
-    EMPTY,
-    VERSION_MAX,
-    Head,
-    Journal,
-    StreamEntry,
-    UnclearOutcome,
-)
-from tallystick.infrastructure.sqlite_file import connect, is_busy, translated
+from tallystick.infrastructure.journal import EMPTY, VERSION_MAX, Head, Journal, StreamEntry
+from tallystick.infrastructure.shared_file import SharedFile
+from tallystick.infrastructure.sqlite_file import NOTHING_RECORDED, translated
 
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
@@ -43,39 +30,28 @@ class SQLiteJournal(Journal):
     """The journal in the file at `path`, which is made where it is missing and `create` allows it."""
 
     def __init__(self, path: Path, *, create: bool = True, durable: bool = True) -> None:
-        self.path = path
-        self._create = create
-        self._durable = durable
-        self.lock = threading.RLock()
-        self.write_lock = threading.RLock()
-        self._writer: sqlite3.Connection | None = None
-        self._reading = _Reading(self)
-        self._seen = (-1, -1)
-        self._connection: sqlite3.Connection | None = None
         if sqlite3.sqlite_version_info < (3, 37):
             raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
         if not create and not path.exists():
             raise StorageUnavailable(f"there is no ledger at {path}")
-        self._file_lock = FileLock(Path(f"{path}.lock"))
-        try:
-            self.reopen()
-        except BaseException:
-            self.close()
-            raise
+        self.path = path
+        self._file = SharedFile(path, create=create, durable=durable)
+        self._reading = self._file.reading
+        self._seen = (0, 0, EMPTY)
 
     @property
-    def cache_folder(self) -> Path:
-        return Path(f"{self.path}.cache")
+    def cache_folder(self) -> Path | None:
+        return None if self._file.read_only else Path(f"{self.path}.cache")
 
     def head(self) -> Head:
         with self._reading as connection:
             return head_of(connection)
 
-    def ends_at(self, position: int) -> bool:
+    def ends_at(self, head: Head) -> bool:
         with self._reading as connection:
-            seen = connection.execute("PRAGMA data_version").fetchone()[0], position
+            seen = (self._file.times_opened, connection.execute("PRAGMA data_version").fetchone()[0], head)
             if seen != self._seen:
-                if head_of(connection).position != position:
+                if head_of(connection) != head:
                     return False
                 self._seen = seen
         return True
@@ -135,11 +111,13 @@ class SQLiteJournal(Journal):
             yield from page
             after = (page[-1].stream, page[-1].last_version)
 
-    def writing(self) -> AbstractContextManager[Head]:
-        return _Writing(self, self._file_lock)
+    @contextmanager
+    def writing(self) -> Generator[Head]:
+        with self._file.writing as connection:
+            yield head_of(connection)
 
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
-        connection = self.writer()
+        connection = self._file.begun()
         first, last, recorded_at, keys, transactions, body, digest = row
         columns = (first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest)
         try:
@@ -149,103 +127,22 @@ class SQLiteJournal(Journal):
             else:
                 connection.executemany(_APPEND_STREAM, entries)
         except sqlite3.Error as error:
-            raise translated(self.path, error) from error
-        try:
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            cause = translated(self.path, error)
-            if isinstance(cause, StorageFull) or is_busy(error):
-                raise cause from error
-            raise UnclearOutcome(str(error)) from error
+            raise translated(self.path, error, NOTHING_RECORDED) from error
+        self._file.commit()
+
+    def has_recorded(self, row: Row, entries: Sequence[StreamEntry]) -> bool:
+        self.reopen()
+        return self._file.resolve(lambda: self._stands(row))
+
+    def _stands(self, row: Row) -> bool:
+        found = self.row_at(row.first_position)
+        return found is not None and found.digest == row.digest
 
     def reopen(self) -> None:
-        with self.lock:
-            if self._connection is not None:
-                self._connection.close()
-            try:
-                self._connection = connect(self.path, self._file_lock, create=self._create, durable=self._durable)
-                if self._writer is not None:
-                    self._writer.close()
-                self._writer = connect(self.path, self._file_lock, create=self._create, durable=self._durable)
-            except sqlite3.Error as error:
-                raise translated(self.path, error) from error
-            self._seen = (-1, -1)
+        self._file.reopen()
 
     def close(self) -> None:
-        with self.lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            self._file_lock.close()
-
-    def writer(self) -> sqlite3.Connection:
-        if self._writer is None:
-            raise LedgerClosed(f"the ledger {self.path} was closed")
-        return self._writer
-
-    def connection(self) -> sqlite3.Connection:
-        """The open connection; `LedgerClosed` where there is none."""
-        if self._connection is None:
-            raise LedgerClosed(f"the ledger {self.path} was closed")
-        return self._connection
-
-
-class _Reading:
-    """While it is entered the connection is this thread's, and SQLite's errors leave it as ours."""
-
-    def __init__(self, journal: SQLiteJournal) -> None:
-        self._journal = journal
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._journal.lock.acquire()
-        try:
-            return self._journal.connection()
-        except BaseException:
-            self._journal.lock.release()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        self._journal.lock.release()
-        if isinstance(error, sqlite3.Error):
-            raise translated(self._journal.path, error) from error
-
-
-class _Writing:
-    """While it is entered nobody else, in no thread or process, can append; what was not committed is rolled back."""
-
-    def __init__(self, journal: SQLiteJournal, file_lock: FileLock) -> None:
-        self._journal = journal
-        self._file_lock = file_lock
-        self._connection: sqlite3.Connection | None = None
-
-    def __enter__(self) -> Head:
-        self._journal.write_lock.acquire()
-        try:
-            self._connection = connection = self._journal.writer()
-            self._take_turn()
-            connection.execute("BEGIN IMMEDIATE")
-            return head_of(connection)
-        except BaseException as error:
-            self.__exit__()
-            if isinstance(error, sqlite3.Error):
-                raise translated(self._journal.path, error) from error
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            if self._connection is not None and self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        self._file_lock.release()
-        self._journal.write_lock.release()
-
-    def _take_turn(self) -> None:
-        try:
-            self._file_lock.acquire()
-        except OSError as error:
-            raise StorageUnavailable(f"{self._journal.path}: its lock file: {error}") from error
+        self._file.close()
 
 
 def head_of(connection: sqlite3.Connection) -> Head:

@@ -8,6 +8,7 @@ either, and to insert a row that does not follow the last one. A commit is durab
 import os
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 
 from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
 from tallystick.infrastructure.filelock import FileLock
@@ -15,7 +16,9 @@ from tallystick.infrastructure.filelock import FileLock
 APPLICATION_ID = 0x7A11757C
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_MS = 30_000
+CHECKPOINT_PAGES = 1000
 FULL_DISK_BYTES = 65_536
+NOTHING_RECORDED = "; nothing was recorded"
 
 SCHEMA = f"""
 CREATE TABLE commits (
@@ -55,37 +58,105 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 
 
-def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool) -> sqlite3.Connection:
-    """A connection to the ledger at `path`, whose texts are bytes; its schema is made where the file is empty."""
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False)
+class Connections(NamedTuple):
+    """One connection to write with and one to read with. `writing` is None where nobody may write."""
+
+    reading: sqlite3.Connection
+    writing: sqlite3.Connection | None
+    immutable: bool
+
+    def close(self) -> None:
+        """Closes both."""
+        self.reading.close()
+        if self.writing is not None:
+            self.writing.close()
+
+
+def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool) -> Connections:
+    """Connections to the ledger at `path`; its schema is made where the file is empty and `create` allows it.
+
+    Where the file or its folder is read-only, there is one to read with alone.
+    """
+    if not create and not path.exists():
+        raise StorageUnavailable(f"{path}: the file is gone")
+    if not is_writable(path):
+        return _connect_read_only(path)
+    writing = _open(path, "mode=rwc" if create else "mode=rw")
     try:
-        connection.text_factory = bytes
-        if not _is_ledger(path, connection):
+        if not _is_ledger(path, writing):
             if not create:
                 raise NotALedger(f"{path} is no ledger")
-            _make_schema(path, connection, file_lock)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        connection.execute("PRAGMA wal_autocheckpoint = 1000")
-        connection.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+            _make_schema(path, writing, file_lock)
+        writing.execute("PRAGMA journal_mode = WAL")
+        writing.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        writing.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        writing.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        reading = _open(path, "mode=rw")
     except BaseException:
-        connection.close()
+        writing.close()
         raise
+    reading.execute("PRAGMA query_only = 1")
+    return Connections(reading, writing, immutable=False)
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this process may write the file, or make it where it is missing, and the files beside it."""
+    return os.access(path if path.exists() else path.parent, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def has_log(path: Path) -> bool:
+    """Whether SQLite's write-ahead log, or its index, lies beside the file: it has something in it or somebody has it open."""
+    real = os.path.realpath(path)
+    return os.path.exists(f"{real}-shm") or (os.path.exists(f"{real}-wal") and os.path.getsize(f"{real}-wal") > 0)
+
+
+def _connect_read_only(path: Path) -> Connections:
+    """A file without a log is taken as it is, because SQLite could not make the log's index beside it."""
+    immutable = not has_log(path)
+    reading = _open(path, "immutable=1" if immutable else "mode=ro")
+    try:
+        if not _is_ledger(path, reading):
+            raise NotALedger(f"{path} is no ledger")
+    except sqlite3.OperationalError as error:
+        reading.close()
+        if immutable:
+            raise
+        raise StorageUnavailable(
+            f"{path} is read-only and its newest commits lie in the -wal file beside it, which cannot be read there: {error};"
+            " copy both to where you may write"
+        ) from error
+    except BaseException:
+        reading.close()
+        raise
+    return Connections(reading, None, immutable)
+
+
+def _open(path: Path, options: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{options}"
+    timeout_s = BUSY_TIMEOUT_MS / 1000
+    connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+    connection.text_factory = bytes
     return connection
 
 
 def _make_schema(path: Path, connection: sqlite3.Connection, file_lock: FileLock) -> None:
+    take_turn(path, file_lock)
     try:
-        file_lock.acquire()
         if _is_ledger(path, connection):
             return
         connection.execute("PRAGMA page_size = 4096")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
-    except OSError as error:
-        raise StorageUnavailable(f"{path}: its lock file: {error}") from error
     finally:
         file_lock.release()
+
+
+def take_turn(path: Path, file_lock: FileLock) -> None:
+    """Waits for the lock; `StorageUnavailable` where its file cannot be locked."""
+    try:
+        file_lock.acquire()
+    except OSError as error:
+        raise StorageUnavailable(f"{path}: its lock file: {error}") from error
 
 
 def _is_ledger(path: Path, connection: sqlite3.Connection) -> bool:
@@ -102,19 +173,23 @@ def _is_ledger(path: Path, connection: sqlite3.Connection) -> bool:
     return False
 
 
-def is_busy(error: sqlite3.Error) -> bool:
-    """Whether the database was locked, and so nothing was done."""
-    return _primary_code(error) == sqlite3.SQLITE_BUSY
+def did_nothing(error: sqlite3.Error) -> bool:
+    """Whether this error of a COMMIT means that nothing was recorded: the database was locked, or the log had no room.
+
+    The last thing that goes into the log is what makes a commit of it. Any other error may have come after that.
+    """
+    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
 
 
-def translated(path: Path, error: sqlite3.Error) -> NotALedger | StorageFull | StorageUnavailable:
-    """SQLite's error as one of ours."""
+def translated(path: Path, error: sqlite3.Error, known: str = "") -> NotALedger | StorageFull | StorageUnavailable:
+    """SQLite's error as one of ours, with what is `known` of a commit."""
     code = _primary_code(error)
+    message = f"{path}: {error}{known}"
     if code == sqlite3.SQLITE_NOTADB:
         return NotALedger(f"{path} is no SQLite database")
     if code == sqlite3.SQLITE_FULL or _disk_is_full(path, code):
-        return StorageFull(f"{path}: {error}; nothing was recorded")
-    return StorageUnavailable(f"{path}: {error}")
+        return StorageFull(message)
+    return StorageUnavailable(message)
 
 
 def _primary_code(error: sqlite3.Error) -> int:

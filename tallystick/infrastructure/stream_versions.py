@@ -14,8 +14,12 @@ _token_of = attrgetter("token")
 class StreamVersions:
     """The last version of every stream, as of the last row that was given."""
 
-    def __init__(self) -> None:
-        self._versions: dict[str, int] = {}
+    def __init__(self, versions: Mapping[str, int] | None = None) -> None:
+        self._versions: dict[str, int] = {} if versions is None else dict(versions)
+
+    def freeze(self) -> dict[str, int]:
+        """A copy of all of them."""
+        return dict(self._versions)
 
     def of(self, stream: str) -> int:
         """The stream's last version, 0 where it has none."""

@@ -1,0 +1,78 @@
+"""Which file lies at a path, and whether it is still the one that was opened.
+
+A file may be replaced while a ledger is open on it, by a restored backup for example. What is written after that into the
+file that was opened is lost, so the journal asks here before each use. Beside a database lies its write-ahead log; SQLite
+would take a log left behind by the replaced file for the new one's, and mix the two, so such a log is put aside.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from tallystick.domain.errors import StorageUnavailable
+
+
+class FileIdentity(NamedTuple):
+    """What tells one file from another while both exist."""
+
+    device: int
+    inode: int
+
+
+class FileAtPath:
+    """The file that was at `path` when it was last remembered."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)  # a Path costs as much again as the look itself
+        self._identity: FileIdentity | None = None
+        self._companions: list[tuple[Path, FileIdentity | None]] = []
+        self._size_bytes = 0
+
+    def remember(self) -> None:
+        """Takes the file that lies there now, and what SQLite keeps beside it, for the ones that are in use."""
+        self._identity = identity_of(Path(self._path))
+        self._size_bytes = 0
+        real = os.path.realpath(self._path)
+        companions = [Path(f"{real}{suffix}") for suffix in ("-wal", "-shm")]
+        self._companions = [(companion, identity_of(companion)) for companion in companions]
+
+    def was_replaced(self) -> bool:
+        """Whether another file lies there now; costs one look at the file system.
+
+        Raises `StorageUnavailable` where none does, or where it has become smaller: a journal never does.
+        """
+        size_bytes = self._size_bytes  # before the look, since other threads may look meanwhile
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            raise StorageUnavailable(f"{self._path}: the file is gone: {error.strerror}") from error
+        identity = self._identity
+        if identity is None or status.st_ino != identity.inode or status.st_dev != identity.device:
+            return True
+        if status.st_size < size_bytes:
+            raise StorageUnavailable(
+                f"{self._path} has shrunk from {size_bytes} to {status.st_size} bytes: another file was written over it;"
+                " close the ledger, remove the -wal and -shm files beside it, and open it again"
+            )
+        self._size_bytes = status.st_size
+        return False
+
+    def put_aside_companions(self) -> None:
+        """Renames the log of the file that was replaced, and removes its index, where they are the ones remembered."""
+        for companion, identity in self._companions:
+            if identity is not None and identity == identity_of(companion):
+                with contextlib.suppress(FileNotFoundError):
+                    if companion.name.endswith("-shm"):
+                        companion.unlink()
+                    else:
+                        companion.replace(f"{companion}.replaced")
+
+
+def identity_of(path: Path) -> FileIdentity | None:
+    """The identity of the file at `path`; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return FileIdentity(status.st_dev, status.st_ino)
