@@ -27,14 +27,14 @@ def test_the_benchmarks_run(tmp_path: Path) -> None:
     done = bench("--quick", "--runs", 1, "--age", 200_000, "--folder", measured, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
-    assert len(found["figures"]) == 90
+    assert len(found["figures"]) == 91
     for figure in found["figures"]:
         assert figure["baselines"], figure["name"]
         for rates in (figure["rates"], *(baseline["rates"] for baseline in figure["baselines"])):
             assert len(rates) == 1
             assert min(rates) > 0
         assert figure["name"] in done.stdout
-    assert len(found["spaces"]) == 8
+    assert len(found["spaces"]) == 10
     assert min(space["bytes"] for space in found["spaces"]) > 0
     drawn = plot.read_text()
     assert drawn.startswith("<?xml")

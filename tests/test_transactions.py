@@ -1,5 +1,6 @@
 """Receipts, recorded transactions, idempotency keys, conflicts, and several users of one ledger."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
@@ -7,6 +8,7 @@ from threading import Barrier, Thread
 import pytest
 
 from tallystick import (
+    AsyncLedger,
     Conflict,
     DuplicateIdempotencyKey,
     IdempotencyMismatch,
@@ -140,6 +142,38 @@ def test_of_two_with_one_key_at_once_the_second_gets_it_at_commit(ledger: Ledger
         tx.mint("USD", "alice", 1)
         in_thread(lambda: deposit(ledger, "USD", "alice", 5, idempotency_key="k"))
     assert ledger.balance("USD", "alice").available == 5
+
+
+def test_a_key_that_another_ledger_used_meanwhile_is_refused_alone_in_its_group(shared_url: str | Path) -> None:
+    keys = [f"k{number}" for number in range(20)]
+
+    async def play(two: Ledger) -> list[object]:
+        async with AsyncLedger.open(shared_url) as one:
+            entered = asyncio.Barrier(len(keys) + 1)
+            used = asyncio.Event()
+
+            async def mint(key: str) -> None:
+                async with one.atomic(key) as tx:
+                    tx.mint("USD", key, 1)
+                    await entered.wait()
+                    await used.wait()
+
+            tasks = [asyncio.create_task(mint(key)) for key in keys]
+            await entered.wait()
+            await asyncio.to_thread(deposit, two, "USD", "alice", 5, idempotency_key="k7")
+            used.set()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with Ledger.open(shared_url) as two:
+        two.register_token(Token("USD"))
+        outcomes = dict(zip(keys, asyncio.run(play(two)), strict=True))
+        refused = {key: outcome for key, outcome in outcomes.items() if outcome is not None}
+        assert list(refused) == ["k7"]
+        error = refused["k7"]
+        assert isinstance(error, DuplicateIdempotencyKey)
+        assert error.receipt.position == 2
+        assert two.supply("USD").circulating == 5 + len(keys) - 1
+        assert two.audit().ok
 
 
 def test_two_threads_spending_the_same_money(ledger: Ledger, token: str) -> None:

@@ -253,6 +253,15 @@ class Bookkeeper:
             except DamagedRun as error:
                 raise StorageUnavailable(f"the cache beside the journal is damaged: {error}") from error
 
+    def check_unused_at_head(self, request: Request) -> None:
+        """The same up to the journal's head. A store that keeps keys knows them without the books, which it leaves alone."""
+        if self.journal.keeps_keys:
+            self.keys.check_unused(request)
+            return
+        with self.lock:
+            self.catch_up()
+            self.check_unused(request)
+
     def check_unused_at_once(self, request: Request) -> bool:
         """The same where nothing has to be waited for or read, else false."""
         if self.journal.keeps_keys or not self.lock.acquire(timeout=AT_ONCE_SECONDS):

@@ -82,9 +82,7 @@ class Committer:
 
     def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used, up to the journal's head."""
-        with self._keeper.lock:
-            self._keeper.catch_up()
-            self._keeper.check_unused(request)
+        self._keeper.check_unused_at_head(request)
 
     def check_unused_at_once(self, request: Request) -> bool:
         """The same without waiting for anything, and whether that was possible."""

@@ -62,7 +62,8 @@ class GroupCommit:
             try:
                 members = queue.take()
                 keeper.stand_at(head)
-                keeper.keys.ask(member.request.key for member in members if member.request is not None)
+                used = (member.request.key for member in members if member.request is not None)
+                keeper.keys.ask(used, overtaken=any(member.attempts for member in members))
                 group.begin()
                 group.execute(members)
                 if group.row is not None:

@@ -52,7 +52,9 @@ class Journal(ABC):
 
     @property
     def keeps_keys(self) -> bool:
-        """Whether `key_positions` answers out of an index that the store keeps."""
+        """Whether `key_positions` answers out of an index that the store keeps; `append` is then `Overtaken` by a row that
+        used one of its keys.
+        """
         return False
 
     def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:

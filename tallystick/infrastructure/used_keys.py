@@ -32,13 +32,16 @@ class UsedKeys:
         if self.index is not None and keys:
             self.index.add(keys, first_position)
 
-    def ask(self, keys: Iterable[str]) -> None:
+    def ask(self, keys: Iterable[str], *, overtaken: bool) -> None:
         """Asks about many keys at once, which costs less each; the answers are used until `forget_answers`, before an append
         makes them old. Raises `DamagedRun`.
+
+        A store that keeps keys refuses a row that uses one again, as if the row was `overtaken`. So it is asked about them
+        when that has happened, and not before: each caller asked when it began, and nearly all are still unused.
         """
         asked = list(keys)
         if self.index is None:
-            found: Mapping[str, int] = self._journal.key_positions(asked) if asked else {}
+            found: Mapping[str, int] = self._journal.key_positions(asked) if asked and overtaken else {}
             self._asked = {key: (found[key],) if key in found else () for key in asked}
         elif len(asked) >= MANY:
             candidates = self.index.find_many(asked)

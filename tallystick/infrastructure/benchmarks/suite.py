@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.benchmarks import apps, batches, callers, contracts, growth, space, transactions
+from tallystick.infrastructure.benchmarks import apps, batches, callers, contracts, growth, opening, space, transactions
 from tallystick.infrastructure.benchmarks.places import BARE_POSTGRES
 from tallystick.infrastructure.benchmarks.timing import Figure, Space
 from tallystick.infrastructure.benchmarks.umadb_server import UMADB, why_absent
@@ -23,6 +23,7 @@ WORKLOADS = (
     *callers.WORKLOADS,
     *batches.WORKLOADS,
     *growth.WORKLOADS,
+    *opening.WORKLOADS,
     *space.WORKLOADS,
     *contracts.WORKLOADS,
     *apps.WORKLOADS,
