@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from ledger_cases import AwaitableLedger, LedgerCases
+from awaitable_ledger import AwaitableLedger
+from ledger_cases import LedgerCases
 
 from tallystick import Ledger
 

@@ -34,8 +34,8 @@ class CommitQueue:
 
     @property
     def leader(self) -> Member | None:
-        """The member whose thread commits; one that is nobody's where that is the queue's own thread."""
-        return self._leader
+        """The member whose thread commits; None where that is the queue's own thread."""
+        return None if self._leader is self._own else self._leader
 
     @property
     def taken(self) -> Sequence[Member]:

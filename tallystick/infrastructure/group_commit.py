@@ -27,7 +27,7 @@ class GroupCommit:
     def __call__(self, queue: MemberQueue) -> None:
         """Commits those who wait, or as many of them as fit one group; the others are put back.
 
-        Raises nothing but what interrupts this thread, and then too whoever is in the group will be told what became of it.
+        Raises nothing but what interrupts a member's thread, and then too all in the group will be told what became of it.
         """
         group = Group(self._keeper)
         is_writing = False
@@ -38,9 +38,11 @@ class GroupCommit:
                     self._commit(group, queue, head)
                 except BaseException as error:
                     self._recover(group, queue, error)
-                    if not isinstance(error, Exception):
+                    if _is_interruption(error, queue):
                         raise
-        except Exception as error:
+        except BaseException as error:
+            if _is_interruption(error, queue):
+                raise
             if not is_writing:  # else it is the end of writing that failed, after all was decided
                 self._fail(group, queue.take(), error)
         finally:
@@ -142,7 +144,7 @@ class GroupCommit:
             return
         if group.members:
             self._keeper.drop()
-        if not isinstance(error, Exception):
+        if _is_interruption(error, queue):
             queue.put_back([member for member in queue.taken if member is not queue.leader])
         elif isinstance(error, DamagedRun):
             self._keeper.distrust_cache()
@@ -155,6 +157,11 @@ class GroupCommit:
         else:  # each would meet the same
             self._fail(group, queue.taken, error)
 
-    def _fail(self, group: Group, members: Sequence[Member], error: Exception) -> None:
+    def _fail(self, group: Group, members: Sequence[Member], error: BaseException) -> None:
         group.members = members
-        group.fail(error)
+        group.fail(error if isinstance(error, Exception) else StorageUnavailable(f"nothing was recorded: {error!r}"))
+
+
+def _is_interruption(error: BaseException, queue: MemberQueue) -> bool:
+    """Whether it is meant for a member's thread, and not for those whose transactions it commits."""
+    return queue.leader is not None and not isinstance(error, Exception)
