@@ -115,6 +115,8 @@ def _baselines(
     """The newest `rows` of the journal inserted again, and as many transactions of a stock application as it has time for."""
     commits = place.last_commits(rows)
     bare = rivals.enter_context(closing(place.make_bare()))
+    if transfers > place.stock_transfers_max:
+        transactions, transfers = transactions * transfers // place.stock_transfers_max, place.stock_transfers_max
     stock = rivals.enter_context(closing(StockCallers(place.stock_environment(), place.stock_threads, ACCOUNTS, FUNDS)))
     return {
         place.bare_baseline: lambda: bare.insert_each(commits) * transfers_a_row,

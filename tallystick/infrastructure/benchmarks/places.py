@@ -32,7 +32,8 @@ BARE_POSTGRES = Baseline(
 STOCK_POSTGRES = Baseline(
     "eventsourcing, stock, PostgreSQL",
     "debits and credits an aggregate an account, and keeps two events a transfer as rows: one save and commit, as durable as "
-    "the server is set to, for each transaction, by four threads with accounts of their own; all aggregates in memory",
+    "the server is set to, for each transaction, by four threads with accounts of their own; at most 100 transfers a save, "
+    "for in larger ones psycopg can wait for ever; all aggregates in memory",
     "know a key, a supply or fragments, or chain anything",
 )
 
@@ -56,6 +57,9 @@ class Place(Protocol):
     stock_baseline: Baseline
     stock_threads: int
     """As many as help a stock application there."""
+
+    stock_transfers_max: int
+    """More than these it is not given in one save."""
 
     @property
     def name(self) -> str:
@@ -91,6 +95,7 @@ class SQLitePlace:
     bare_baseline = BARE_SQLITE
     stock_baseline = STOCK_SQLITE
     stock_threads = 1
+    stock_transfers_max = 8_000
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

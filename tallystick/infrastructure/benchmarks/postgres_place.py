@@ -40,6 +40,7 @@ class PostgresPlace:
     bare_baseline = BARE_POSTGRES
     stock_baseline = STOCK_POSTGRES
     stock_threads = 4
+    stock_transfers_max = 100  # a pipeline of psycopg 3.3.9 may wait for an answer before all of a large query was sent
 
     def __init__(self, url: str, folder: Path) -> None:
         self._address = PostgresAddress.parse(url)
