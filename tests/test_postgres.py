@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from threading import Barrier, Thread
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -368,6 +369,24 @@ def test_durability_is_set_explicitly(
 
 
 # Waiting.
+
+
+@pytest.mark.parametrize("isolation", [r"repeatable\ read", "serializable"])
+def test_a_role_with_another_isolation_level_sees_the_newest_head_when_it_has_the_turn(
+    postgres_url: str, isolation: str
+) -> None:
+    options = f"-c default_transaction_isolation={isolation}"
+    url = f"{postgres_url}&options={quote(options)}"
+    with Ledger.open(url) as one, Ledger.open(url) as other:
+        one.register_token(Token("PLN"))
+
+        def mint(ledger: Ledger) -> None:
+            for _ in range(20):
+                with ledger.atomic() as tx:
+                    tx.mint("PLN", "alice", 1)
+
+        run_together([lambda: mint(one), lambda: mint(other)])
+        assert one.balance("PLN", "alice").total == 40
 
 
 def test_who_keeps_the_turn_is_not_waited_for_without_end(

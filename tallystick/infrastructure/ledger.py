@@ -33,9 +33,11 @@ from tallystick.domain.token import Token
 from tallystick.infrastructure.batching import Batching
 from tallystick.infrastructure.committer import Committer
 from tallystick.infrastructure.follower import Follower
+from tallystick.infrastructure.forked_children import close_in_children
 from tallystick.infrastructure.history import History
 from tallystick.infrastructure.journal import Journal
 from tallystick.infrastructure.location import open_journal
+from tallystick.infrastructure.memory import MemoryJournal
 from tallystick.infrastructure.request import make_request
 from tallystick.infrastructure.transaction import Blocks, TransactionContext
 from tallystick.projections.shadow_spaces import ShadowSpaces
@@ -60,6 +62,7 @@ class Ledger(Batching, History):
         self._blocks = Blocks(self.check_open)
         self._shadow_spaces = Follower(journal, ShadowSpaces)
         self._closed = self._is_journal_closed = False
+        close_in_children(self)
 
     @classmethod
     def open(
@@ -114,6 +117,11 @@ class Ledger(Batching, History):
                 raise
             self._journal.close()
             self._is_journal_closed = True
+
+    def close_in_child(self) -> None:
+        """A forked child opens a ledger of its own; one in memory is a copy, and the child's."""
+        if not isinstance(self._journal, MemoryJournal):
+            self._closed = self._is_journal_closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -197,7 +205,7 @@ class Ledger(Batching, History):
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""
         if self._closed:
-            raise LedgerClosed("the ledger was closed")
+            raise LedgerClosed("the ledger was closed, or another process opened it from which this one was forked")
 
     def _still(self) -> AbstractContextManager[object]:
         return self.committer.still()

@@ -38,6 +38,7 @@ _PARAMETERS = {
 }
 _SETTINGS = """
 SELECT set_config('search_path', %(schema)s || ', pg_temp', false),
+    set_config('default_transaction_isolation', 'read committed', false),
     set_config('synchronous_commit', CASE WHEN NOT %(durable)s THEN 'off'
         WHEN current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
     set_config('lock_timeout', %(lock)s, false), set_config('statement_timeout', %(statement)s, false),

@@ -14,6 +14,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed
 
 from tallystick.domain.errors import CorruptJournal, LedgerClosed, LedgerError, StorageUnavailable
+from tallystick.infrastructure.forked_children import close_in_children, leave_alone
 from tallystick.infrastructure.journal import EMPTY, Head
 from tallystick.infrastructure.postgres_address import PostgresAddress
 from tallystick.infrastructure.postgres_connection import (
@@ -54,6 +55,7 @@ class PostgresPool:
         except BaseException:
             self.close()
             raise
+        close_in_children(self)
 
     # Reading.
 
@@ -191,6 +193,13 @@ class PostgresPool:
         self._closed = True
         self.drop_writer()
         self._drop_readers()
+
+    def close_in_child(self) -> None:
+        """The connections are the parent's: to say on one that it ends would end the parent's session."""
+        leave_alone((self._writer, self._readers))
+        self._writer = self._readers = None
+        self._closed = True
+        self._guard = threading.Lock()
 
     def _drop_readers(self) -> None:
         with self._guard:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tallystick.domain.errors import LedgerClosed, StorageError, StorageUnavailable
 from tallystick.infrastructure.file_at_path import FileAtPath
 from tallystick.infrastructure.filelock import FileLock
+from tallystick.infrastructure.forked_children import close_in_children, leave_alone
 from tallystick.infrastructure.journal import UnclearOutcome
 from tallystick.infrastructure.sqlite_file import (
     BUSY_TIMEOUT_MS,
@@ -59,6 +60,7 @@ class SharedFile:
             self.close()
             raise
         self._create = False
+        close_in_children(self)
 
     @property
     def read_only(self) -> bool:
@@ -226,6 +228,12 @@ class SharedFile:
                 if replaced:
                     self._at_path.put_aside_companions()
             self.file_lock.close()
+
+    def close_in_child(self) -> None:
+        """The connections are the parent's, and so are the threads that may hold the locks."""
+        leave_alone(self._connections)
+        self._connections, self._closed = None, True
+        self.writing_lock, self.reading_lock = threading.RLock(), threading.RLock()
 
 
 class Reading:

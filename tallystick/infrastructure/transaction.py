@@ -18,12 +18,12 @@ class Blocks:
     """Which threads are in a block of a ledger. Blocks of one ledger do not nest."""
 
     def __init__(self, check_open: Callable[[], None]) -> None:
-        self._check_open = check_open
+        self.check_open = check_open
         self._thread = threading.local()
 
     def check(self) -> None:
         """`LedgerClosed`, or `TransactionClosed` where this thread is in a block."""
-        self._check_open()
+        self.check_open()
         if getattr(self._thread, "entered", False):
             raise TransactionClosed("a transaction is open on this thread: blocks of one ledger do not nest")
 
@@ -72,4 +72,5 @@ class TransactionContext(Plan):
             self.check_finished()
             operations = self.plan
             if operations:
+                self._blocks.check_open()  # a child that was forked in the block would commit it once more
                 self._committed = self._committer.commit(operations, self._request)

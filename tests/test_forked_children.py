@@ -1,0 +1,87 @@
+"""What a forked child can do with a ledger that its parent has open."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import run_in_processes
+
+from tallystick import Ledger, Token
+from tallystick.infrastructure.recorders import JournalRecorder
+
+
+def error_of(work: Callable[[], Any]) -> str:
+    """The name of the error's class."""
+    try:
+        work()
+    except Exception as error:
+        return type(error).__name__
+    return "none"
+
+
+def commit_in(ledger: Ledger) -> None:
+    with ledger.atomic() as tx:
+        tx.mint("USD", "alice", 5)
+
+
+def in_a_child(work: Callable[[], Any]) -> Any:
+    return run_in_processes([lambda wait: work()])[0]
+
+
+def open_funded(url: str | Path) -> Ledger:
+    ledger = Ledger.open(url)
+    ledger.register_token(Token("USD", unit=50))
+    with ledger.atomic() as tx:
+        tx.mint("USD", "alice", 100)
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("work", "verdict"),
+    [
+        (commit_in, "LedgerClosed"),
+        (lambda ledger: ledger.balance("USD", "alice"), "LedgerClosed"),
+        (lambda ledger: ledger.snapshot(), "LedgerClosed"),
+        (lambda ledger: JournalRecorder(ledger._journal).max_notification_id(), "InterfaceError"),
+        (Ledger.close, "none"),
+    ],
+)
+def test_a_child_does_not_use_its_parents_ledger(shared_url: str | Path, work: Callable[[Ledger], Any], verdict: str) -> None:
+    with open_funded(shared_url) as ledger:
+        assert in_a_child(lambda: error_of(lambda: work(ledger))) == verdict
+        commit_in(ledger)
+        assert ledger.balance("USD", "alice").total == 105
+
+
+def test_a_block_open_when_a_child_is_forked_is_committed_once(shared_url: str | Path) -> None:
+    with open_funded(shared_url) as ledger:
+        tx = ledger.atomic()
+        tx.__enter__()
+        tx.mint("USD", "alice", 5)
+        assert in_a_child(lambda: error_of(lambda: tx.__exit__(None, None, None))) == "LedgerClosed"
+        tx.__exit__(None, None, None)
+        assert ledger.balance("USD", "alice").total == 105
+
+
+def test_a_child_opens_the_ledger_again(shared_url: str | Path) -> None:
+    def work() -> int:
+        with Ledger.open(shared_url) as own:
+            commit_in(own)
+            return own.balance("USD", "alice").total
+
+    with open_funded(shared_url) as ledger:
+        assert in_a_child(work) == 105
+        assert ledger.balance("USD", "alice").total == 105
+        assert ledger.audit().ok
+
+
+def test_a_ledger_in_memory_is_copied() -> None:
+    with open_funded("memory:") as ledger:
+
+        def work() -> int:
+            commit_in(ledger)
+            return ledger.balance("USD", "alice").total
+
+        assert in_a_child(work) == 105
+        assert ledger.balance("USD", "alice").total == 100
