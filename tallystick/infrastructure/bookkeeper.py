@@ -163,6 +163,7 @@ class Bookkeeper:
     def distrust_cache(self) -> None:
         """Something derived from the journal was found damaged on disk: it is derived again."""
         with self.lock:
+            self.wait()  # whoever commits will note in these very books that the commit stands
             self._snapshots.discard()
             self.drop()
 
