@@ -11,6 +11,7 @@ from journal_cases import append
 from postgres_server import PostgresServer, find_binaries, ledger_url, no_server, unused_name
 from proxy import Fault, Proxy
 from small_disk import run_on_a_small_disk
+from snapshot_book import drop_books
 
 from tallystick import CorruptJournal, Ledger, OutcomeUnknown, StorageUnavailable, Token
 from tallystick.domain.events import Minted
@@ -24,9 +25,17 @@ FAULTS: list[Fault] = ["request lost", "answer lost", "request silent", "answer 
 
 
 class FailingJournal(PostgresJournal):
-    """A journal that arms something in the moment before it appends."""
+    """A journal that arms something in the moment before it appends, or when it has the turn."""
 
-    before_append: Callable[[], None] | None = None
+    before_append: Callable[[], object] | None = None
+    after_begin: Callable[[], object] | None = None
+
+    def begin(self) -> Head:
+        head = super().begin()
+        armed, self.after_begin = self.after_begin, None
+        if armed is not None:
+            armed()
+        return head
 
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
         armed, self.before_append = self.before_append, None
@@ -234,6 +243,34 @@ def test_a_session_ended_in_the_middle_of_a_commit(journal: FailingJournal, dire
             tx.mint("USD", "alice", 25)
         assert ledger.balance("USD", "alice").total == 25
     assert len(rows_of(direct)) == 2
+
+
+def test_a_session_ended_again_while_it_is_looked_at_is_no_raw_error(
+    journal: FailingJournal, direct: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(journal, 1)
+
+    def ended(*_: object) -> None:
+        raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
+
+    journal.head()
+    end_all(direct)
+    monkeypatch.setattr(postgres_pool, "identity_of", ended)
+    with pytest.raises(StorageUnavailable, match="terminating connection"):
+        journal.head()
+
+
+def test_a_turn_lost_before_it_is_used_is_no_corrupt_journal(journal: FailingJournal, direct: str) -> None:
+    with Ledger(journal, lambda: 1, lambda: "hold") as ledger, Ledger.open(direct) as other:
+        ledger.register_token(Token("USD"))
+        drop_books(ledger)
+        journal.after_begin = lambda: (end_all(direct), other.register_token(Token("EUR")))
+        with pytest.raises(StorageUnavailable, match="nothing was recorded"), ledger.atomic() as tx:
+            tx.mint("USD", "alice", 25)
+        with ledger.atomic() as tx:
+            tx.mint("USD", "alice", 5)
+        assert ledger.balance("USD", "alice").total == 5
+        assert ledger.audit().ok
 
 
 def test_a_session_ended_while_it_waits_for_the_turn(journal: FailingJournal, direct: str) -> None:

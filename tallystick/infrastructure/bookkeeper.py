@@ -163,6 +163,7 @@ class Bookkeeper:
     def distrust_cache(self) -> None:
         """Something derived from the journal was found damaged on disk: it is derived again."""
         with self.lock:
+            self.wait()  # whoever commits will note in these very books that the commit stands
             self._snapshots.discard()
             self.drop()
 
@@ -212,9 +213,14 @@ class Bookkeeper:
         return not self.is_behind and self.journal.ends_at(self.head)
 
     def stand_at(self, head: Head) -> None:
-        """Brings the books to `head`, where the journal ends; `CorruptJournal` where it does not lead there."""
+        """Brings the books to `head`, where the journal ends; `CorruptJournal` where it does not lead there.
+
+        `StorageUnavailable` where it has gone on meanwhile, because the store gave the turn to somebody else.
+        """
         if self.is_behind or head != self.head:
             self._read_on()
+            if head.position < self.head.position and self._leads_through(head):
+                raise StorageUnavailable("the turn to write was lost, nothing was recorded")
             self._check_is_ahead(head)
             self.is_behind = False
 
@@ -224,6 +230,11 @@ class Bookkeeper:
             raise CorruptJournal(
                 f"the store ends there, and this ledger has read up to position {self.head.position}", position=head.position
             )
+
+    def _leads_through(self, head: Head) -> bool:
+        """Whether the journal ended with `head` once."""
+        row = self.journal.row_at(head.position)
+        return head == EMPTY or (row is not None and Head(row.last_position, row.digest, row.recorded_at) == head)
 
     def advance(self, row: Row, events: Sequence[JournalEvent], keys: Sequence[Key], entries: Sequence[StreamEntry]) -> None:
         """The row stands, and the books have its changes."""

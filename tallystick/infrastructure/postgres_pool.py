@@ -52,8 +52,10 @@ class PostgresPool:
         try:
             self.ledger = open_schema(address, self._writer, create=create)
             self._backend = backend_of(self._writer)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, psycopg.Error):
+                raise translated(address, error) from error
             raise
         close_in_children(self)
 
@@ -98,6 +100,8 @@ class PostgresPool:
         connection = connect(self.address, patient=True)
         try:
             self._check(connection)
+        except psycopg.Error as error:  # it was lost again at once
+            raise translated(self.address, error) from error
         finally:
             connection.close()
         self._drop_readers()
