@@ -74,7 +74,7 @@ def within_patience(work: Callable[[], Any]) -> Any:
 
 
 def test_every_public_call_of_the_blocking_ledger_is_there_with_the_same_arguments() -> None:
-    own = {"committer", "check_open"}
+    own = {"committer", "check_open", "close_in_child"}
     names = {name for name in dir(Ledger) if not name.startswith("_")} - own
     assert names - set(dir(AsyncLedger)) == set()
     for name in sorted(names):

@@ -16,6 +16,7 @@ from tallystick.domain.operations import Operation
 from tallystick.domain.plan import Plan
 from tallystick.domain.planned_contract import PlannedContract
 from tallystick.infrastructure.committer import Committer
+from tallystick.infrastructure.key_questions import KeyQuestions
 from tallystick.infrastructure.member import Member
 from tallystick.infrastructure.receipt import Receipt
 from tallystick.infrastructure.request import Request
@@ -32,6 +33,7 @@ class AsyncCommits:
         self.check_open = check_open
         self.tasks: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
+        self.questions = KeyQuestions(committer, self.loop, executor)
         self._is_starting = False
         self._done: deque[AwaitedMember] = deque()
         self._is_waking = False
@@ -147,5 +149,7 @@ class AsyncTransactionContext(Plan):
 
     async def _check_unused(self, request: Request) -> None:
         committer = self._async_commits.committer
-        if not committer.check_unused_at_once(request):
+        if committer.asks_the_store:
+            await self._async_commits.questions.check_unused(request)
+        elif not committer.check_unused_at_once(request):
             await self._async_commits.on_a_thread(lambda: committer.check_unused(request))

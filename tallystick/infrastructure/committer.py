@@ -4,7 +4,7 @@ Who wants to commit joins a queue, and what waits there at the same moment is co
 is durable.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -87,6 +87,15 @@ class Committer:
     def check_unused_at_once(self, request: Request) -> bool:
         """The same without waiting for anything, and whether that was possible."""
         return self._keeper.check_unused_at_once(request)
+
+    @property
+    def asks_the_store(self) -> bool:
+        """Whether the store keeps keys, so that asking about one is a question to it."""
+        return self._keeper.journal.keeps_keys
+
+    def used_among(self, keys: Sequence[str]) -> Collection[str]:
+        """Those of the keys that were used, as a store that keeps keys answers in one question."""
+        return self._keeper.journal.key_positions(keys)
 
     def snapshot(self) -> None:
         """Takes a snapshot of the newest state, and returns when it is durable; nothing where the store has no folder for it.

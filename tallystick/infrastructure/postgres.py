@@ -9,7 +9,7 @@ a hint and no more: who listens must also look from time to time, for a notifica
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ from tallystick.infrastructure.postgres_pool import PostgresPool, gone
 
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
+PIPELINED_BYTES = 2**16
+"""So much is sent with the COMMIT behind it in one round trip; of more, the server's answer is waited for first."""
 BEGIN_ATTEMPTS = 3
 RECORD_ATTEMPTS = 3
 
@@ -202,7 +204,7 @@ class PostgresJournal(Journal):
             raise StorageUnavailable(f"{self.address.name}: the turn to write was lost, nothing was recorded")
         parameters = _parameters(row, entries, self.channel)
         try:
-            with connection.pipeline():
+            with connection.pipeline() if len(row.body) <= PIPELINED_BYTES else nullcontext():
                 connection.execute(_APPEND, parameters)
                 committed = connection.execute("COMMIT")
             if committed.statusmessage != "COMMIT":
