@@ -219,7 +219,7 @@ class Bookkeeper:
         """
         if self.is_behind or head != self.head:
             self._read_on()
-            if head.position < self.head.position and self._leads_through(head):
+            if head.position < self.head.position and self._leads_through(head) and self._leads_through(self.head):
                 raise StorageUnavailable("the turn to write was lost, nothing was recorded")
             self._check_is_ahead(head)
             self.is_behind = False
