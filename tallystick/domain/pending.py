@@ -8,23 +8,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from tallystick.domain.events import (
+    RECORDED,
     Burned,
     ContractEvent,
     DomainEvent,
-    FragmentsBurned,
-    FragmentsMinted,
-    FragmentsReleased,
-    FragmentsReserved,
+    FragmentEvent,
     Minted,
+    MoneyEvent,
     Moved,
     Released,
     Reserved,
     Settled,
 )
 from tallystick.domain.token_state import Balance, Supply
-
-_FRAGMENTS = (FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased)
-_MONEY = (Moved, Minted, Burned, Reserved, Settled, Released)
 
 
 class Pending:
@@ -35,13 +31,13 @@ class Pending:
         self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._minted: defaultdict[str, int] = defaultdict(int)
         for event in events:
-            if isinstance(event, _MONEY):
+            if isinstance(event, RECORDED):
                 self._add(event)
 
     @staticmethod
     def are_known(events: Sequence[DomainEvent]) -> bool:
         """Whether what these events change in cells can be told one by one, and they change nothing that cells depend on."""
-        return all(isinstance(event, (*_MONEY, *_FRAGMENTS, ContractEvent)) for event in events)
+        return all(isinstance(event, MoneyEvent | FragmentEvent | ContractEvent) for event in events)
 
     def balance_before(self, token: str, account: str, balance: Balance) -> Balance:
         """What the account had before them and has as `balance` with them."""
@@ -64,7 +60,7 @@ class Pending:
         minted = self._minted.get(token, 0)
         return Supply(supply.max, supply.reserve + minted, supply.circulating - minted)
 
-    def _add(self, event: Moved | Minted | Burned | Reserved | Settled | Released) -> None:
+    def _add(self, event: MoneyEvent) -> None:
         token, amount, available = event.token, event.amount, self._available
         match event:
             case Moved():

@@ -102,10 +102,6 @@ class Bookkeeper:
 
     # What is pending.
 
-    def is_pending(self) -> bool:
-        """Whether the books have changes of a commit that the store has not answered yet."""
-        return self._pending is not None
-
     def await_answer(self, events: Sequence[DomainEvent]) -> None:
         """From here on `events`, which the books have, are pending."""
         self._pending = events

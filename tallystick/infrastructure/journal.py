@@ -5,7 +5,7 @@ the head as it stands, and until it is left nobody else can append. `append` ret
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,9 @@ class Head(NamedTuple):
 
 EMPTY = Head(0, GENESIS_DIGEST, 0)
 VERSION_MAX = 2**63 - 1
+PAGE_ROWS = 1000
+PAGE_BYTES = 4 * 2**20
+"""Stores that are read in pages give so many rows at a time, or so many bytes of bodies."""
 
 
 class StreamEntry(NamedTuple):
@@ -40,6 +43,25 @@ class UnclearOutcome(Exception):
 
 class Overtaken(Exception):
     """A store's word that nothing was recorded, because somebody appended who had not waited for the turn."""
+
+
+ReadEntries = Callable[[int, int, int], Sequence[StreamEntry]]
+"""Gives up to so many (the last) entries of a stream that reach into the versions above the first and up to the second."""
+
+
+def entries_in_pages(read: ReadEntries, gt: int, lte: int, *, descending: bool) -> Iterator[StreamEntry]:
+    """The entries of a stream, in the order in which `read` gives them; who wants many gets them in larger and larger pages."""
+    size = 1
+    while True:
+        page = read(gt, lte, size)
+        yield from page
+        if len(page) < size:
+            return
+        if descending:
+            lte = page[-1].first_version - 1
+        else:
+            gt = page[-1].last_version
+        size = min(8 * size, PAGE_ROWS)
 
 
 class Journal(ABC):

@@ -21,19 +21,20 @@ from tallystick.infrastructure.codec import Row, decode_keys, digest_of
 from tallystick.infrastructure.fair_lock import FairLock
 from tallystick.infrastructure.journal import (
     EMPTY,
+    PAGE_BYTES,
+    PAGE_ROWS,
     VERSION_MAX,
     Head,
     Journal,
     Overtaken,
     StreamEntry,
     UnclearOutcome,
+    entries_in_pages,
 )
 from tallystick.infrastructure.postgres_address import PostgresAddress
 from tallystick.infrastructure.postgres_connection import Connection, is_lost, translated
 from tallystick.infrastructure.postgres_pool import PostgresPool, gone
 
-PAGE_ROWS = 1000
-PAGE_BYTES = 4 * 2**20
 PIPELINED_BYTES = 2**16
 """So much is sent with the COMMIT behind it in one round trip; of more, the server's answer is waited for first."""
 BEGIN_ATTEMPTS = 3
@@ -128,17 +129,11 @@ class PostgresJournal(Journal):
 
     def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
         query = _DESCENDING if descending else _ASCENDING
-        size = 1  # who wants many entries reads on
-        while True:
-            page = self._entries(self._pool.read(query, {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": size}))
-            yield from page
-            if len(page) < size:
-                return
-            if descending:
-                lte = page[-1].first_version - 1
-            else:
-                gt = page[-1].last_version
-            size = min(8 * size, PAGE_ROWS)
+
+        def read(gt: int, lte: int, size: int) -> list[StreamEntry]:
+            return self._entries(self._pool.read(query, {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": size}))
+
+        return entries_in_pages(read, gt, lte, descending=descending)
 
     def streams(self) -> Iterator[StreamEntry]:
         after = ("", -1)

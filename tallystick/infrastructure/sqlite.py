@@ -12,12 +12,18 @@ from typing import Any
 
 from tallystick.domain.errors import StorageUnavailable
 from tallystick.infrastructure.codec import Row
-from tallystick.infrastructure.journal import EMPTY, VERSION_MAX, Head, Journal, StreamEntry
+from tallystick.infrastructure.journal import (
+    EMPTY,
+    PAGE_BYTES,
+    PAGE_ROWS,
+    VERSION_MAX,
+    Head,
+    Journal,
+    StreamEntry,
+    entries_in_pages,
+)
 from tallystick.infrastructure.shared_file import SharedFile
 from tallystick.infrastructure.sqlite_file import NOTHING_RECORDED, translated
-
-PAGE_ROWS = 1000
-PAGE_BYTES = 4 * 2**20
 
 _COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
 _STREAM_COLUMNS = "stream, first_version, last_version, first_position"
@@ -85,19 +91,13 @@ class SQLiteJournal(Journal):
                 (SELECT last_version FROM streams WHERE stream = :stream AND last_version >= :lte
                 ORDER BY last_version LIMIT 1), :lte)
             ORDER BY last_version {"DESC" if descending else "ASC"} LIMIT :size"""
-        size = 1  # who wants many entries reads on
-        while True:
+
+        def read(gt: int, lte: int, size: int) -> list[StreamEntry]:
+            parameters = {"stream": stream, "gt": gt, "lte": lte, "size": size}
             with self._reading as connection:
-                parameters = {"stream": stream, "gt": gt, "lte": lte, "size": size}
-                page = [_entry(columns) for columns in connection.execute(query, parameters)]
-            yield from page
-            if len(page) < size:
-                return
-            if descending:
-                lte = page[-1].first_version - 1
-            else:
-                gt = page[-1].last_version
-            size = min(8 * size, PAGE_ROWS)
+                return [_entry(columns) for columns in connection.execute(query, parameters)]
+
+        return entries_in_pages(read, gt, lte, descending=descending)
 
     def streams(self) -> Iterator[StreamEntry]:
         query = f"""SELECT {_STREAM_COLUMNS} FROM streams WHERE (stream, last_version) > (?, ?)
