@@ -9,11 +9,14 @@ from app_book import BONDING, TOKENS, T
 from contract_book import Step, play
 from hypothesis import HealthCheck, settings
 from postgres_server import ENVIRONMENT, PostgresServer, find_binaries, is_required, ledger_url, needs_server, no_server
+from recorder_book import make_ledger
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure import transfer_rows, transfers_csv, transfers_parquet
 from tallystick.infrastructure.journal import Journal
 from tallystick.infrastructure.location import open_journal
+from tallystick.infrastructure.recorders import JournalRecorder
+from tallystick.infrastructure.sqlite import SQLiteJournal
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
@@ -150,3 +153,19 @@ def blocks_of_4(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of transfers are read four rows at a time."""
     for module in (transfer_rows, transfers_csv, transfers_parquet):
         monkeypatch.setattr(module, "BLOCK_ROWS", 4)
+
+
+@pytest.fixture
+def recorder(journal: Journal) -> JournalRecorder:
+    return JournalRecorder(journal, "text")
+
+
+@pytest.fixture
+def beside(journal: Journal) -> Iterator[Ledger]:
+    """A ledger on the same journal: for SQLite with a connection of its own."""
+    if isinstance(journal, SQLiteJournal):
+        with Ledger.open(journal.path) as ledger:
+            yield ledger
+    else:
+        with make_ledger(journal) as ledger:
+            yield ledger

@@ -7,10 +7,10 @@ from pathlib import Path
 from signal import SIGKILL
 
 import pytest
-from run_files import runs_in, until
+from key_book import finds, use, wait_for
+from run_files import runs_in
 
 from tallystick.infrastructure import keys as keys_module
-from tallystick.infrastructure.codec import Key
 from tallystick.infrastructure.keys import KeyIndex
 
 
@@ -18,24 +18,6 @@ from tallystick.infrastructure.keys import KeyIndex
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight keys are a run."""
     monkeypatch.setattr(keys_module, "RECENT", 8)
-
-
-def use(index: KeyIndex, start: int, stop: int) -> None:
-    """The key of each number is used at it."""
-    for number in range(start, stop):
-        index.add([Key(f"key-{number}", None, 0)], number)
-
-
-def finds(index: KeyIndex, start: int, stop: int) -> bool:
-    return all(number in index.find(f"key-{number}") for number in range(start, stop))
-
-
-def wait_for(index: KeyIndex) -> None:
-    def settled() -> bool:
-        index.find("")
-        return not index.is_busy()
-
-    until(settled)
 
 
 OTHER_PROCESS = """

@@ -10,6 +10,7 @@ import pytest
 from batch_book import open_funded
 from hypothesis import given
 from hypothesis import strategies as st
+from key_book import finds, use, wait_for
 from run_files import flip, runs_in, until
 from small_disk import run_on_a_small_disk
 from strategies import key_steps
@@ -29,24 +30,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight keys are a run, and so are eight ids."""
     monkeypatch.setattr(keys_module, "RECENT", 8)
     monkeypatch.setattr(sorted_runs, "LONG", 8)
-
-
-def use(index: KeyIndex, start: int, stop: int) -> None:
-    """The key of each number is used at it."""
-    for number in range(start, stop):
-        index.add([Key(f"key-{number}", None, 0)], number)
-
-
-def finds(index: KeyIndex, start: int, stop: int) -> bool:
-    return all(number in index.find(f"key-{number}") for number in range(start, stop))
-
-
-def wait_for(index: KeyIndex) -> None:
-    def settled() -> bool:
-        index.find("")
-        return not index.is_busy()
-
-    until(settled)
 
 
 @given(steps=key_steps, recent=st.sampled_from([2, 5, 10**6]), on_disk=st.booleans())

@@ -1,0 +1,91 @@
+"""What a recorder raises where the journal fails: the errors of the library's own tree, and the truth about what stands."""
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from eventsourcing.persistence import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+)
+from recorder_book import make_ledger, stored, versions
+
+from tallystick import StorageFull, Token
+from tallystick.infrastructure.journal import Journal, UnclearOutcome
+from tallystick.infrastructure.memory import MemoryJournal
+from tallystick.infrastructure.postgres import PostgresJournal
+from tallystick.infrastructure.recorders import JournalRecorder
+from tallystick.infrastructure.sqlite import SQLiteJournal
+
+
+def test_a_closed_journal_is_an_interface_error(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path / "books.db")
+    recorder = JournalRecorder(journal, "text")
+    journal.close()
+    for call in (
+        lambda: recorder.insert_events(stored("order", 1)),
+        lambda: recorder.select_events("order"),
+        lambda: recorder.select_notifications(1, 1),
+        lambda: recorder.max_notification_id(),
+        lambda: next(recorder.subscribe()),
+    ):
+        with pytest.raises(InterfaceError):
+            call()
+
+
+def test_a_full_disk_is_an_operational_error(journal: Journal, recorder: JournalRecorder) -> None:
+    with (
+        patch.object(journal, "append", side_effect=StorageFull("full")),
+        pytest.raises(OperationalError) as caught,
+    ):
+        recorder.insert_events(stored("order", 1))
+    assert isinstance(caught.value.__cause__, StorageFull)
+    assert recorder.insert_events(stored("order", 1)) == [1]
+
+
+@pytest.mark.parametrize("stands", [True, False])
+def test_an_unclear_outcome_is_found_out(journal: Journal, recorder: JournalRecorder, stands: bool) -> None:
+    append, left = journal.append, [True]
+
+    def unclear(*arguments: Any) -> None:
+        first = left and left.pop()
+        if stands or not first:
+            append(*arguments)
+        if first:
+            raise UnclearOutcome("who knows")
+
+    stands_then = stands or isinstance(journal, PostgresJournal)  # PostgreSQL finds out by recording it again
+    with patch.object(journal, "append", unclear):
+        if stands_then:
+            assert recorder.insert_events(stored("order", 1)) == [1]
+        else:
+            with pytest.raises(OperationalError, match="nothing was recorded"):
+                recorder.insert_events(stored("order", 1))
+    assert versions(recorder, "order") == ([1] if stands_then else [])
+    assert recorder.insert_events(stored("order", 2)) == [2 if stands_then else 1]
+
+
+def test_an_outcome_that_stays_unclear_is_an_operational_error(journal: Journal, recorder: JournalRecorder) -> None:
+    with (
+        patch.object(journal, "append", side_effect=UnclearOutcome("who knows")),
+        patch.object(journal, "reopen", side_effect=StorageFull("gone")),
+        pytest.raises(OperationalError, match="may or may not stand"),
+    ):
+        recorder.insert_events(stored("order", 1))
+
+
+def test_a_stream_entry_that_leads_nowhere_is_a_database_error() -> None:
+    journal = MemoryJournal()
+    recorder = JournalRecorder(journal, "text")
+    recorder.insert_events(stored("order", 1))
+    ledger = make_ledger(journal)
+    ledger.register_token(Token("PLN"))
+    journal._streams["PLN"].clear()
+    with pytest.raises(DatabaseError):
+        recorder.select_notifications(1, 9)
+    journal._streams["order"][0] = journal._streams["order"][0]._replace(first_position=99)
+    with pytest.raises(DatabaseError):
+        recorder.select_events("order")
+    assert not ledger.audit().ok
