@@ -3,10 +3,13 @@
 import os
 import shutil
 import signal
-import time
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import pytest
@@ -25,7 +28,7 @@ from snapshot_book import (
 
 from tallystick import DuplicateIdempotencyKey, DuplicateTransferId, Ledger, StorageUnavailable, Token
 from tallystick.domain.books import Books
-from tallystick.infrastructure import snapshot_keeper, snapshots
+from tallystick.infrastructure import column_file, snapshot_keeper, snapshots
 from tallystick.infrastructure.snapshot_keeper import SnapshotKeeper
 from tallystick.infrastructure.snapshots import KEPT
 from tallystick.infrastructure.sqlite import SQLiteJournal
@@ -321,27 +324,41 @@ def test_two_processes_take_and_use_them_in_one_folder(path: Path) -> None:
         assert everything(ledger) == said
 
 
+def kill_at_call(point: int) -> None:
+    """This process is killed where the writing of a snapshot calls the world, or a library, for the `point`th time."""
+    written_by = {snapshots.__file__, column_file.__file__}
+    calls = count()
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        if event == "c_call" and frame.f_code.co_filename in written_by and next(calls) == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.setprofile(profile)
+    sys.setprofile(profile)
+
+
 def test_killed_while_writing(path: Path, expected: dict[str, object]) -> None:
-    unfinished = 0
-    for kill in range(20):
+    folder, unfinished = Path(f"{path}.cache/snapshots"), 0
+    for point in count(0, 11):
         child = os.fork()
         if child == 0:
             try:
                 with Ledger.open(path) as ledger:
-                    while True:
-                        take_snapshot(ledger)
+                    kill_at_call(point)
+                    take_snapshot(ledger)
+                    sys.setprofile(None)
+                    os._exit(0)
             finally:
                 os._exit(1)
-        time.sleep(0.05 + kill * 0.003)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        unfinished += len(list(Path(f"{path}.cache/snapshots").glob("*.unfinished")))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        unfinished += len(list(folder.glob("*.unfinished")))
         with Ledger.open(path) as ledger:
             assert everything(ledger) == expected
-    assert unfinished, "nobody was killed while writing"
-    with Ledger.open(path) as ledger:
-        take_snapshot(ledger)
-    assert list(Path(f"{path}.cache/snapshots").glob("*.unfinished")) == []
+    assert unfinished > 10
+    assert list(folder.glob("*.unfinished")) == []
 
 
 FULL_DISK = """
