@@ -10,7 +10,7 @@ from eventsourcing.persistence import (
 from recorder_book import stored
 
 from tallystick import Ledger, Token
-from tallystick.infrastructure import recorders
+from tallystick.infrastructure import subscription as subscriptions
 from tallystick.infrastructure.journal import Journal
 from tallystick.infrastructure.recorders import JournalRecorder
 
@@ -45,7 +45,7 @@ def test_a_subscription_is_stopped_by_another_thread(recorder: JournalRecorder) 
 
 
 def test_a_subscription_reads_what_it_passes_over_once(recorder: JournalRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorders, "PULL_LIMIT", 10)
+    monkeypatch.setattr(subscriptions, "PULL_LIMIT", 10)
     recorder.insert_events(stored("order", *range(100), topic="many"))
     recorder.insert_events(stored("order", *range(100, 125), topic="few"))
     with recorder.subscribe(topics=["few"]) as subscription:

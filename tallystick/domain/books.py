@@ -8,15 +8,13 @@ the record of what to undo, so undoing costs a commit that succeeds next to noth
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from tallystick.domain.account_names import AccountNames
 from tallystick.domain.batch import positions_of
 from tallystick.domain.batch_application import apply_batch, mint_fragments, record_batch, revert_batch
 from tallystick.domain.batch_request import BatchRequest
 from tallystick.domain.books_reading import BooksReading
 from tallystick.domain.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
-from tallystick.domain.curve import CURVES, CurveMaker, make_curve
+from tallystick.domain.curve import CURVES, CurveMaker
 from tallystick.domain.events import (
     BATCHES,
     EVENT_TYPES,
@@ -47,6 +45,7 @@ from tallystick.domain.fragmentation import carry, carry_move
 from tallystick.domain.frozen_books import ColumnsOfToken, FrozenBooks, KeptBooks
 from tallystick.domain.hold import Hold, Holds
 from tallystick.domain.name_table import NameTable
+from tallystick.domain.registration import registered_token
 from tallystick.domain.special_handles import SpecialHandles
 from tallystick.domain.token import Token
 from tallystick.domain.token_state import Distribution, TokenState
@@ -97,9 +96,9 @@ class Books(BooksReading):
             TokenRegistered: self._registered,
             AppUpdated: self._updated,
             Distributed: self._distributed,
-            Minted: self._minted,
-            Burned: self._burnt,
-            Moved: self._moved,
+            Minted: self._changed,
+            Burned: self._changed,
+            Moved: self._changed,
             Reserved: self._reserved,
             Settled: self._settled,
             Released: self._released,
@@ -229,17 +228,7 @@ class Books(BooksReading):
         self._distributions.clear()
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
-        curve = None if event.curve is None else make_curve(event.curve, event.parameters, self._curves)
-        token = Token(
-            event.token,
-            event.decimals,
-            event.max_supply,
-            event.unit,
-            event.role,  # pyright: ignore[reportArgumentType]
-            curve,
-            event.owner,
-            event.accepts,
-        )
+        token = registered_token(event, self._curves)
         funds = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
         self._special_handles[token.code] = SpecialHandles(funds, self._special)
         if token.unit is not None:
@@ -260,34 +249,28 @@ class Books(BooksReading):
     def _updated(self, event: AppUpdated, position: int) -> None:
         funds = self._tokens[event.token]
         self._former_apps.append(funds.token)
-        funds.token = msgspec.structs.replace(funds.token, owner=event.owner, accepts=event.accepts)
+        funds.apply(event)
 
     def _distributed(self, event: Distributed, position: int) -> None:
         funds = self._tokens[event.token]
         self._distributions.append(funds.distribute(event.source, event.amount, event.excluded, event.turn))
 
-    def _minted(self, event: Minted, position: int) -> None:
-        self._tokens[event.token].credit(event.account, event.amount)
-
-    def _burnt(self, event: Burned, position: int) -> None:
-        self._tokens[event.token].credit(event.account, -event.amount)
-
-    def _moved(self, event: Moved, position: int) -> None:
-        self._tokens[event.token].transfer(event.sender, event.receiver, event.amount)
+    def _changed(self, event: Minted | Burned | Moved, position: int) -> None:
+        self._tokens[event.token].apply(event)
 
     def _moved_many(self, event: BatchEvent, position: int) -> None:
         apply_batch(self._tokens[event.token], event)
 
     def _reserved(self, event: Reserved, position: int) -> None:
-        self._tokens[event.token].hold(event.payer, event.authority, event.amount)
+        self._tokens[event.token].apply(event)
         self._holds.open(Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position))
 
     def _settled(self, event: Settled, position: int) -> None:
-        self._tokens[event.token].hold(event.receiver, event.authority, -event.amount)
+        self._tokens[event.token].apply(event)
         self._holds.draw(event.hold, event.amount)
 
     def _released(self, event: Released, position: int) -> None:
-        self._tokens[event.token].hold(event.payer, event.authority, -event.amount)
+        self._tokens[event.token].apply(event)
         self._holds.draw(event.hold, event.amount)
 
     def _fragments_changed(self, event: FragmentEvent, position: int) -> None:

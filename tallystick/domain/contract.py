@@ -49,6 +49,7 @@ class Contract:
         self.allocs_sum = 0
         self.changes = 0  # how many events have made it what it is
         self._settled_changes = 0
+        self.version = 0  # of the newest event, where its stream alone made it
         self.values = ScaledValues() if values is None else values
         self._rules: dict[type, Callable[[Any, int], None]] = {
             BalanceRaised: self._balance_raised,

@@ -8,7 +8,7 @@ when it passes that.
 """
 
 from array import array
-from collections.abc import Collection, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableSequence, Sequence
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -17,6 +17,18 @@ import numpy as np
 
 from tallystick.domain.account_names import AccountNames, FrozenNames
 from tallystick.domain.columns import MACHINE_MAX, Column, Numbers, Rows, as_array, listed, total
+from tallystick.domain.events import (
+    AppEvent,
+    AppUpdated,
+    Burned,
+    Distributed,
+    Minted,
+    MoneyEvent,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+)
 from tallystick.domain.numbering import NumberedNames, Numbering, Places
 from tallystick.domain.shares import pro_rata
 from tallystick.domain.token import Token
@@ -70,6 +82,7 @@ class TokenState:
         self.token = token
         self.reserve = token.max_supply
         self.distributions = 0
+        self.version = 0  # of the newest event, where its stream alone made it
         self.names = AccountNames() if names is None else names
         self._handles = self.names.handles
         self._available: MutableSequence[int] = array("q", bytes(8 * len(self.names)))
@@ -103,6 +116,15 @@ class TokenState:
             self._held = _extended(held, len(held))
         elif isinstance(available, list):
             self._held = []
+
+    @property
+    def id(self) -> str:
+        """The token's code, which names its stream."""
+        return self.token.code
+
+    def apply(self, event: MoneyEvent | AppEvent) -> None:
+        """Makes the event's change."""
+        _RULES[type(event)](self, event)
 
     def knows(self, account: str) -> bool:
         """Whether the account was ever named in a movement of this token."""
@@ -292,3 +314,19 @@ def _extended(cells: Numbers, accounts: int) -> MutableSequence[int]:
     extended = as_array(cells)
     extended.frombytes(bytes(8 * (accounts - len(cells))))
     return extended
+
+
+def _updated(state: TokenState, event: AppUpdated) -> None:
+    state.token = msgspec.structs.replace(state.token, owner=event.owner, accepts=event.accepts)
+
+
+_RULES: dict[type, Callable[[TokenState, Any], object]] = {
+    Minted: lambda state, event: state.credit(event.account, event.amount),
+    Burned: lambda state, event: state.credit(event.account, -event.amount),
+    Moved: lambda state, event: state.transfer(event.sender, event.receiver, event.amount),
+    Reserved: lambda state, event: state.hold(event.payer, event.authority, event.amount),
+    Settled: lambda state, event: state.hold(event.receiver, event.authority, -event.amount),
+    Released: lambda state, event: state.hold(event.payer, event.authority, -event.amount),
+    Distributed: lambda state, event: state.distribute(event.source, event.amount, event.excluded, event.turn),
+    AppUpdated: _updated,
+}

@@ -54,6 +54,14 @@ class Row(NamedTuple):
     digest: bytes
 
 
+class Body(NamedTuple):
+    """The events of one commit as they are stored, and the positions that they take."""
+
+    first_position: int
+    last_position: int
+    body: bytes
+
+
 _BATCH_MARK = b'Many"'  # stands in the tags of all batches, and at most by chance elsewhere
 _FOREIGN_MARK = b'"Foreign"'
 _ESCAPE = rb"\u"  # as which another writer might have written a letter of a tag
@@ -120,7 +128,7 @@ def _digest(
     return sha256(b"".join(columns)).digest()
 
 
-def decode_events(row: Row) -> list[JournalEvent]:
+def decode_events(row: Row | Body) -> list[JournalEvent]:
     """The events of a row; `CorruptJournal` where they cannot be read or do not take as many positions as the row."""
     events = _decoded(row, "body", _decode_events, row.body)
     positions = count_positions(events, row.body)
@@ -157,7 +165,7 @@ def stream_of(event: JournalEvent) -> str:
     return event.contract if isinstance(event, ContractEvent) else event.token
 
 
-def _decoded(row: Row, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:
+def _decoded(row: Row | Body, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:
     try:
         return decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

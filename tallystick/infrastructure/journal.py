@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from tallystick.infrastructure.codec import GENESIS_DIGEST, Row
+from tallystick.infrastructure.codec import GENESIS_DIGEST, Body, Row
 
 
 class Head(NamedTuple):
@@ -26,6 +26,8 @@ VERSION_MAX = 2**63 - 1
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
 """Stores that are read in pages give so many rows at a time, or so many bytes of bodies."""
+SMALL = 64
+"""A commit of up to so many positions is read with its stream's entry; a larger one is read by itself, and worth keeping."""
 
 
 class StreamEntry(NamedTuple):
@@ -37,12 +39,24 @@ class StreamEntry(NamedTuple):
     first_position: int
 
 
+class StreamPart(NamedTuple):
+    """The versions of a stream that one commit holds, the commit's positions, and its body, but not a large commit's."""
+
+    first_version: int
+    last_version: int
+    first_position: int
+    last_position: int
+    body: bytes | None
+
+
 class UnclearOutcome(Exception):
     """A store's word that a commit failed in a way which leaves open whether the row stands."""
 
 
 class Overtaken(Exception):
-    """A store's word that nothing was recorded, because somebody appended who had not waited for the turn."""
+    """A store's word that nothing was recorded, because a row or an entry does not follow the last one: somebody appended who
+    had not waited for the turn, or the writer did not know a stream's last version.
+    """
 
 
 ReadEntries = Callable[[int, int, int], Sequence[StreamEntry]]
@@ -102,6 +116,18 @@ class Journal(ABC):
     @abstractmethod
     def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
         """The entries of a stream that reach into the versions above `gt` up to `lte`, in order, in bounded memory."""
+
+    @abstractmethod
+    def bodies(self, position: int, count: int) -> Sequence[Body]:
+        """The bodies of commits in order from the one in which `position` lies: up to `count`, or `PAGE_BYTES` and one more."""
+
+    @abstractmethod
+    def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
+        """What the first entries of `stream(...)` lead to: up to `count`, or `PAGE_BYTES` and one more."""
+
+    @abstractmethod
+    def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
+        """The newest entry of each of these streams that has one."""
 
     @abstractmethod
     def streams(self) -> Iterator[StreamEntry]:

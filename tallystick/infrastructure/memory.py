@@ -3,12 +3,13 @@
 import threading
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from operator import attrgetter
 
-from tallystick.infrastructure.codec import Row
-from tallystick.infrastructure.journal import EMPTY, VERSION_MAX, Head, Journal, StreamEntry
+from tallystick.infrastructure.codec import Body, Row
+from tallystick.infrastructure.journal import EMPTY, VERSION_MAX, Head, Journal, Overtaken, StreamEntry, StreamPart
 
 
 class MemoryJournal(Journal):
@@ -49,6 +50,23 @@ class MemoryJournal(Journal):
         )
         return (entries[index] for index in (reversed(found) if descending else found))
 
+    def bodies(self, position: int, count: int) -> Sequence[Body]:
+        index = max(0, bisect_right(self._firsts, position) - 1)
+        if index < len(self._rows) and self._rows[index].last_position < position:
+            index += 1
+        return [Body(row.first_position, row.last_position, row.body) for row in self._rows[index : index + count]]
+
+    def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
+        parts: list[StreamPart] = []
+        for entry in islice(self.stream(stream, gt, lte, descending=descending), count):
+            row = self.row_at(entry.first_position)
+            end, body = (row.last_position, row.body) if row is not None else (entry.first_position, None)
+            parts.append(StreamPart(*entry[1:], end, body))
+        return parts
+
+    def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
+        return {stream: self._streams[stream][-1] for stream in streams if self._streams.get(stream)}
+
     def streams(self) -> Iterator[StreamEntry]:
         return (entry for entries in list(self._streams.values()) for entry in entries)
 
@@ -59,6 +77,12 @@ class MemoryJournal(Journal):
 
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
         with self._lock:
+            last_entries = self.last_entries([entry.stream for entry in entries])
+            if row.first_position != self.head().position + 1 or any(
+                entry.stream in last_entries and entry.first_version <= last_entries[entry.stream].last_version
+                for entry in entries
+            ):
+                raise Overtaken("a commit begins after the last position, and a stream goes on after its last version")
             self._rows.append(row)
             self._firsts.append(row.first_position)
             for entry in entries:

@@ -17,17 +17,20 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from tallystick.domain.errors import StorageError, StorageUnavailable
-from tallystick.infrastructure.codec import Row, decode_keys, digest_of
+from tallystick.infrastructure import postgres_statements as statements
+from tallystick.infrastructure.codec import Body, Row, decode_keys, digest_of
 from tallystick.infrastructure.fair_lock import FairLock
 from tallystick.infrastructure.journal import (
     EMPTY,
     PAGE_BYTES,
     PAGE_ROWS,
+    SMALL,
     VERSION_MAX,
     Head,
     Journal,
     Overtaken,
     StreamEntry,
+    StreamPart,
     UnclearOutcome,
     entries_in_pages,
 )
@@ -40,40 +43,6 @@ PIPELINED_BYTES = 2**16
 BEGIN_ATTEMPTS = 3
 RECORD_ATTEMPTS = 3
 
-_HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
-_BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + _HEAD
-_APPEND = """
-WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s)),
-    entered AS (INSERT INTO streams SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])),
-    used AS (INSERT INTO keys SELECT key, %s FROM unnest(%s::text[]) AS key)
-SELECT pg_notify(%s, %s)
-"""
-# The sum reads no bodies: PostgreSQL knows their lengths without them.
-_ROWS = """
-SELECT first_position, last_position, recorded_at, keys, transactions, body, digest FROM (
-    SELECT *, sum(octet_length(body)) OVER (ORDER BY first_position) - octet_length(body) AS bytes_before
-    FROM commits WHERE first_position > %s ORDER BY first_position LIMIT %s
-) AS page WHERE bytes_before < %s ORDER BY first_position
-"""
-_ROW_AT = """
-SELECT first_position, last_position, recorded_at, keys, transactions, body, digest FROM commits
-WHERE first_position <= %s ORDER BY first_position DESC LIMIT 1
-"""
-# The last condition repeats what `first_version <= lte` says in words of the primary key.
-_STREAM = """
-SELECT stream, first_version, last_version, first_position FROM streams
-WHERE stream = %(stream)s AND last_version > %(gt)s AND first_version <= %(lte)s AND last_version <= coalesce(
-    (SELECT last_version FROM streams WHERE stream = %(stream)s AND last_version >= %(lte)s
-    ORDER BY last_version LIMIT 1), %(lte)s)
-"""
-_ASCENDING = _STREAM + "ORDER BY last_version LIMIT %(size)s"
-_DESCENDING = _STREAM + "ORDER BY last_version DESC LIMIT %(size)s"
-_STREAMS = """
-SELECT stream, first_version, last_version, first_position FROM streams WHERE (stream, last_version) > (%s, %s)
-ORDER BY stream, last_version LIMIT %s
-"""
-_KEYS = "SELECT key, first_position FROM keys WHERE key = ANY(%s::text[])"
-
 
 class PostgresJournal(Journal):
     """The journal at `address`, whose schema is made where it is missing and `create` allows it.
@@ -85,7 +54,7 @@ class PostgresJournal(Journal):
         self.address = address
         self._turn = FairLock()
         self._pool = PostgresPool(address, create=create)
-        self._begin = _BEGIN.format(lock=self._pool.ledger.lock).encode()
+        self._begin = statements.BEGIN.format(lock=self._pool.ledger.lock).encode()
 
     @property
     def cache_folder(self) -> Path | None:
@@ -103,11 +72,11 @@ class PostgresJournal(Journal):
         return True
 
     def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:
-        return {key.decode(): position for key, position in self._pool.read(_KEYS, (list(keys),))}
+        return {key.decode(): position for key, position in self._pool.read(statements.KEYS, (list(keys),))}
 
     def head(self) -> Head:
         before = self._pool.newest
-        rows = self._pool.read(_HEAD)
+        rows = self._pool.read(statements.HEAD)
         return self._saw(Head(*rows[0]) if rows else EMPTY, before)
 
     def ends_at(self, head: Head) -> bool:
@@ -115,20 +84,33 @@ class PostgresJournal(Journal):
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         while True:
-            page = [Row(*columns) for columns in self._pool.read(_ROWS, (after, PAGE_ROWS, PAGE_BYTES))]
+            page = [Row(*columns) for columns in self._pool.read(statements.ROWS, (after, PAGE_ROWS, PAGE_BYTES))]
             if not page:
                 return
             yield from page
             after = page[-1].first_position
 
     def row_at(self, position: int) -> Row | None:
-        for columns in self._pool.read(_ROW_AT, (position,)):
+        for columns in self._pool.read(statements.ROW_AT, (position,)):
             row = Row(*columns)
             return row if row.last_position >= position else None
         return None
 
+    def bodies(self, position: int, count: int) -> Sequence[Body]:
+        wanted = {"position": position, "size": count, "bytes": PAGE_BYTES}
+        return list(map(Body._make, self._pool.read(statements.BODIES, wanted)))
+
+    def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
+        query = statements.PARTS_DESCENDING if descending else statements.PARTS_ASCENDING
+        wanted = {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": count, "bytes": PAGE_BYTES, "small": SMALL}
+        return list(map(StreamPart._make, self._pool.read(query, wanted)))
+
+    def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
+        found = self._entries(self._pool.read(statements.LAST_ENTRIES, ([_escaped(stream) for stream in streams],)))
+        return {entry.stream: entry for entry in found}
+
     def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
-        query = _DESCENDING if descending else _ASCENDING
+        query = statements.STREAM_DESCENDING if descending else statements.STREAM_ASCENDING
 
         def read(gt: int, lte: int, size: int) -> list[StreamEntry]:
             return self._entries(self._pool.read(query, {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": size}))
@@ -138,7 +120,7 @@ class PostgresJournal(Journal):
     def streams(self) -> Iterator[StreamEntry]:
         after = ("", -1)
         while True:
-            page = self._entries(self._pool.read(_STREAMS, (*after, PAGE_ROWS)))
+            page = self._entries(self._pool.read(statements.STREAMS, (*after, PAGE_ROWS)))
             if not page:
                 return
             yield from page
@@ -200,7 +182,7 @@ class PostgresJournal(Journal):
         parameters = _parameters(row, entries, self.channel)
         try:
             with connection.pipeline() if len(row.body) <= PIPELINED_BYTES else nullcontext():
-                connection.execute(_APPEND, parameters)
+                connection.execute(statements.APPEND, parameters)
                 committed = connection.execute("COMMIT")
             if committed.statusmessage != "COMMIT":
                 raise UnclearOutcome(f"the server answered {committed.statusmessage!r} to COMMIT")

@@ -5,31 +5,57 @@ Readers page, and end each read at once, because a reader that stays keeps the w
 
 import contextlib
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from tallystick.domain.errors import StorageUnavailable
-from tallystick.infrastructure.codec import Row
+from tallystick.infrastructure.codec import Body, Row
 from tallystick.infrastructure.journal import (
     EMPTY,
     PAGE_BYTES,
     PAGE_ROWS,
+    SMALL,
     VERSION_MAX,
     Head,
     Journal,
+    Overtaken,
     StreamEntry,
+    StreamPart,
     entries_in_pages,
 )
 from tallystick.infrastructure.shared_file import SharedFile
 from tallystick.infrastructure.sqlite_file import NOTHING_RECORDED, translated
+
+FETCHED_ROWS = 64
+
+_encode = msgspec.json.Encoder().encode
 
 _COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
 _STREAM_COLUMNS = "stream, first_version, last_version, first_position"
 _HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
 _APPEND = f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _APPEND_STREAM = f"INSERT INTO streams ({_STREAM_COLUMNS}) VALUES (?, ?, ?, ?)"
+# The last condition repeats what `first_version <= :lte` says in words of the primary key.
+_WITHIN = """WHERE stream = :stream AND last_version > :gt AND first_version <= :lte AND last_version <= ifnull(
+    (SELECT last_version FROM streams WHERE stream = :stream AND last_version >= :lte ORDER BY last_version LIMIT 1), :lte)"""
+_PARTS = f"""SELECT first_version, streams.last_version, first_position, ifnull(commits.last_position, first_position),
+        CASE WHEN commits.last_position < first_position + {SMALL} THEN body END
+    FROM streams LEFT JOIN commits USING (first_position) {_WITHIN.replace("last_version", "streams.last_version")}
+    ORDER BY streams.last_version LIMIT :size"""
+_PARTS_DESCENDING = _PARTS.replace("last_version LIMIT :size", "last_version DESC LIMIT :size")
+_BODIES = """SELECT first_position, last_position, body FROM commits
+    WHERE first_position >= ifnull((SELECT first_position FROM commits WHERE first_position <= ?
+        ORDER BY first_position DESC LIMIT 1), 0) AND last_position >= ?
+    ORDER BY first_position LIMIT ?"""
+_LAST_ENTRY = f"SELECT {_STREAM_COLUMNS} FROM streams WHERE stream = ? ORDER BY last_version DESC LIMIT 1"
+_LAST_ENTRIES = f"""SELECT {_STREAM_COLUMNS} FROM json_each(?) AS wanted JOIN streams ON stream = wanted.value
+    AND last_version = (SELECT max(last_version) FROM streams WHERE stream = wanted.value)"""
 
 
 class SQLiteJournal(Journal):
@@ -43,6 +69,7 @@ class SQLiteJournal(Journal):
         self.path = path
         self._file = SharedFile(path, create=create, durable=durable)
         self._reading = self._file.reading
+        self._writing = _Writing(self._file)
         self._seen = (0, 0, EMPTY)
 
     @property
@@ -84,13 +111,31 @@ class SQLiteJournal(Journal):
             columns = connection.execute(query, (position,)).fetchone()
         return Row(*columns) if columns is not None and columns[1] >= position else None
 
+    def bodies(self, position: int, count: int) -> Sequence[Body]:
+        with (
+            self._reading as connection,
+            contextlib.closing(connection.execute(_BODIES, (position, position, count))) as cursor,
+        ):
+            return list(map(Body._make, _page(cursor)))
+
+    def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
+        query = _PARTS_DESCENDING if descending else _PARTS
+        parameters = {"stream": stream, "gt": gt, "lte": lte, "size": count}
+        with self._reading as connection, contextlib.closing(connection.execute(query, parameters)) as cursor:
+            return list(map(StreamPart._make, _page(cursor)))
+
+    def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
+        with self._reading as connection:
+            if len(streams) == 1:
+                found = connection.execute(_LAST_ENTRY, tuple(streams))
+            else:
+                found = connection.execute(_LAST_ENTRIES, (_encode(list(streams)),))
+            return {entry.stream: entry for entry in map(_entry, found)}
+
     def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
-        # The last condition repeats what `first_version <= :lte` says in words of the primary key.
-        query = f"""SELECT {_STREAM_COLUMNS} FROM streams
-            WHERE stream = :stream AND last_version > :gt AND first_version <= :lte AND last_version <= ifnull(
-                (SELECT last_version FROM streams WHERE stream = :stream AND last_version >= :lte
-                ORDER BY last_version LIMIT 1), :lte)
-            ORDER BY last_version {"DESC" if descending else "ASC"} LIMIT :size"""
+        query = (
+            f"SELECT {_STREAM_COLUMNS} FROM streams {_WITHIN} ORDER BY last_version {'DESC' if descending else ''} LIMIT :size"
+        )
 
         def read(gt: int, lte: int, size: int) -> list[StreamEntry]:
             parameters = {"stream": stream, "gt": gt, "lte": lte, "size": size}
@@ -111,10 +156,8 @@ class SQLiteJournal(Journal):
             yield from page
             after = (page[-1].stream, page[-1].last_version)
 
-    @contextmanager
-    def writing(self) -> Generator[Head]:
-        with self._file.writing as connection:
-            yield head_of(connection)
+    def writing(self) -> AbstractContextManager[Head]:
+        return self._writing
 
     def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
         connection = self._file.begun()
@@ -126,6 +169,8 @@ class SQLiteJournal(Journal):
                 connection.execute(_APPEND_STREAM, entries[0])
             else:
                 connection.executemany(_APPEND_STREAM, entries)
+        except sqlite3.IntegrityError as error:
+            raise Overtaken(f"{self.path}: {error}") from error
         except sqlite3.Error as error:
             raise translated(self.path, error, NOTHING_RECORDED) from error
         self._file.commit()
@@ -145,10 +190,38 @@ class SQLiteJournal(Journal):
         self._file.close()
 
 
+class _Writing:
+    """While it is entered nobody else, in no thread or process, can append."""
+
+    def __init__(self, file: SharedFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> Head:
+        connection = self._file.writing.__enter__()
+        try:
+            return head_of(connection)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._file.writing.__exit__(kind, error, traceback)
+
+
 def head_of(connection: sqlite3.Connection) -> Head:
     """The head as the connection sees it."""
     columns = connection.execute(_HEAD).fetchone()
     return EMPTY if columns is None else Head(*columns)
+
+
+def _page(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    """Rows whose last column is a body, until their bodies are `PAGE_BYTES`."""
+    page: list[tuple[Any, ...]] = []
+    size = 0
+    while size < PAGE_BYTES and (rows := cursor.fetchmany(FETCHED_ROWS)):
+        page += rows
+        size += sum([len(columns[-1] or b"") for columns in rows])
+    return page
 
 
 def _entry(columns: tuple[Any, ...]) -> StreamEntry:

@@ -1,0 +1,97 @@
+"""Streams of stored events in a journal: what the `eventsourcing` library keeps its aggregates, and their snapshots, with.
+
+Each call of `insert_events` is recorded as one commit, so it has positions, digests and audits like all else, and a ledger may
+be open on the same journal. The ledger's own streams are read here too: a token's by its code and a contract's by its id, an
+event's topic being its class and its state the JSON that stands in the journal. Only the ledger adds to those.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from eventsourcing import persistence
+from eventsourcing.persistence import StoredEvent
+
+from tallystick.infrastructure.codec import Foreign
+from tallystick.infrastructure.event_log import EventLog, now
+from tallystick.infrastructure.event_writer import foreign
+from tallystick.infrastructure.journal import VERSION_MAX, Journal
+from tallystick.infrastructure.library_errors import in_library_errors
+from tallystick.infrastructure.log_recorder import IdType, LogRecorder
+from tallystick.infrastructure.stored_events import stored_event
+from tallystick.infrastructure.stream_space import EVENTS, SNAPSHOTS, StreamSpace
+
+
+class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
+    """Records and reads the streams of `application` that serve `purpose`.
+
+    Of snapshots, one that is older than the newest of its aggregate is not kept.
+    """
+
+    def __init__(
+        self,
+        journal: Journal | EventLog,
+        originator_id_type: IdType = "uuid",
+        clock: Callable[[], int] = now,
+        *,
+        application: str = "",
+        purpose: str = EVENTS,
+    ) -> None:
+        super().__init__(journal, originator_id_type, clock, application=application)
+        self._space = StreamSpace(application, purpose)
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Makes the events durable as one commit, all or nothing.
+
+        Raises `IntegrityError` where a version is not above its stream's last one or the stream is a token's, and what
+        `library_errors` lists. After an `OperationalError` caused by `OutcomeUnknown` the events may stand; after any other
+        error nothing was recorded.
+        """
+        if self._space.purpose == SNAPSHOTS:
+            stored_events = [event for event in stored_events if not self._is_older(event)]
+        self._insert(stored_events)
+        return None
+
+    @in_library_errors
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The events of a stream with versions above `gt` up to `lte`, the newest first if `desc`, up to `limit`.
+
+        Where the application has no such stream, the ledger's of this name is read.
+        """
+        above = -1 if gt is None else max(-1, min(gt, VERSION_MAX))
+        upto = VERSION_MAX if lte is None else max(-1, min(lte, VERSION_MAX))
+        text = str(originator_id)
+        own = self._space.stream_of(text)
+        read = self._log.reader.stream
+        found = read(own, above, upto, descending=desc, limit=limit)
+        if not found and own != text and " " not in text and self._space.purpose == EVENTS and not self._has(own):
+            found = read(text, above, upto, descending=desc, limit=limit)
+        id = self._id(text)
+        return [stored_event(id if isinstance(event, Foreign) else text, version, event) for version, event in found]
+
+    @in_library_errors
+    def _insert(self, stored_events: Sequence[StoredEvent], *others: Foreign) -> range:
+        """Makes the events durable, and some others in the same commit; gives the positions of the first ones."""
+        events = [foreign(self._space.stream_of(event.originator_id), event) for event in stored_events]
+        events += others
+        if not events:
+            return range(0)
+        position = self._log.insert(events)
+        return range(position, position + len(stored_events))
+
+    def _has(self, stream: str) -> bool:
+        return bool(self._log.journal.last_entries([stream]))
+
+    @in_library_errors
+    def _is_older(self, event: StoredEvent) -> bool:
+        stream = self._space.stream_of(event.originator_id)
+        newest = self._log.journal.last_entries([stream]).get(stream)
+        return newest is not None and event.originator_version < newest.last_version

@@ -1,0 +1,62 @@
+"""A journal as the log of everybody's events, which the recorders of an application share: reading, appending, and waiting.
+
+Who waits for more is woken at once by what is recorded through the same log, and looks for what others record from time to
+time: often at first, and then less and less until something comes.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from tallystick.infrastructure.codec import Foreign
+from tallystick.infrastructure.event_reader import EventReader
+from tallystick.infrastructure.event_writer import EventWriter
+from tallystick.infrastructure.journal import Journal
+
+POLL_SECONDS = 0.1
+FIRST_POLL_SECONDS = 0.002
+
+
+def now() -> int:
+    """The time in microseconds since 1970 in UTC."""
+    return time.time_ns() // 1000
+
+
+class EventLog:
+    """Reads and appends events in `journal`; `clock` gives the time in microseconds since 1970 in UTC."""
+
+    def __init__(self, journal: Journal, clock: Callable[[], int] = now) -> None:
+        self.journal = journal
+        self.reader = EventReader(journal)
+        self._writer = EventWriter(journal, self.reader, clock)
+        self._grown = threading.Condition()
+        self._waiting = 0
+
+    def insert(self, events: Sequence[Foreign]) -> int:
+        """Makes the events durable in one commit, and gives the first one's position; raises as `EventWriter.insert`."""
+        position = self._writer.insert(events)
+        self.wake()
+        return position
+
+    def end(self) -> int:
+        """The position of the newest event; 0 where there is none."""
+        return self.journal.head().position
+
+    def wake(self) -> None:
+        """Has those who wait look at once."""
+        if self._waiting:  # who comes after this looks before it waits
+            with self._grown:
+                self._grown.notify_all()
+
+    def wait(self, position: int, until: Callable[[], bool]) -> int:
+        """The newest event's position, once it is above `position` or `until` holds."""
+        seconds = FIRST_POLL_SECONDS
+        with self._grown:
+            self._waiting += 1
+            try:
+                while (end := self.end()) <= position and not until():
+                    self._grown.wait(seconds)
+                    seconds = min(2 * seconds, POLL_SECONDS)
+                return end
+            finally:
+                self._waiting -= 1

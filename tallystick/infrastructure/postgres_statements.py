@@ -1,0 +1,74 @@
+"""What a journal in PostgreSQL asks its server.
+
+A page of rows ends where the bodies before one sum to a limit; the sums read no bodies, for PostgreSQL knows their lengths.
+"""
+
+HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
+BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD
+APPEND = """
+WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s)),
+    entered AS (INSERT INTO streams SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])),
+    used AS (INSERT INTO keys SELECT key, %s FROM unnest(%s::text[]) AS key)
+SELECT pg_notify(%s, %s)
+"""
+ROWS = """
+SELECT first_position, last_position, recorded_at, keys, transactions, body, digest FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY first_position) - octet_length(body) AS bytes_before
+    FROM commits WHERE first_position > %s ORDER BY first_position LIMIT %s
+) AS page WHERE bytes_before < %s ORDER BY first_position
+"""
+ROW_AT = """
+SELECT first_position, last_position, recorded_at, keys, transactions, body, digest FROM commits
+WHERE first_position <= %s ORDER BY first_position DESC LIMIT 1
+"""
+# The last condition repeats what `first_version <= lte` says in words of the primary key.
+STREAM = """
+SELECT stream, first_version, last_version, first_position FROM streams
+WHERE stream = %(stream)s AND last_version > %(gt)s AND first_version <= %(lte)s AND last_version <= coalesce(
+    (SELECT last_version FROM streams WHERE stream = %(stream)s AND last_version >= %(lte)s
+    ORDER BY last_version LIMIT 1), %(lte)s)
+"""
+STREAM_ASCENDING = STREAM + "ORDER BY last_version LIMIT %(size)s"
+STREAM_DESCENDING = STREAM + "ORDER BY last_version DESC LIMIT %(size)s"
+STREAMS = """
+SELECT stream, first_version, last_version, first_position FROM streams WHERE (stream, last_version) > (%s, %s)
+ORDER BY stream, last_version LIMIT %s
+"""
+KEYS = "SELECT key, first_position FROM keys WHERE key = ANY(%s::text[])"
+BODIES = """
+SELECT first_position, last_position, body FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY first_position) - octet_length(body) AS bytes_before
+    FROM commits
+    WHERE first_position >= coalesce((SELECT first_position FROM commits WHERE first_position <= %(position)s
+        ORDER BY first_position DESC LIMIT 1), 0) AND last_position >= %(position)s
+    ORDER BY first_position LIMIT %(size)s
+) AS page WHERE bytes_before < %(bytes)s ORDER BY first_position
+"""
+PARTS_ASCENDING = f"""
+SELECT first_version, last_version, first_position, end_position, body FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY last_version) - coalesce(octet_length(body), 0) AS bytes_before
+    FROM (
+        SELECT first_version, entries.last_version AS last_version, first_position,
+            coalesce(commits.last_position, first_position) AS end_position,
+            CASE WHEN commits.last_position < first_position + %(small)s THEN body END AS body
+        FROM ({STREAM_ASCENDING}) AS entries LEFT JOIN commits USING (first_position)
+    ) AS found
+) AS page WHERE coalesce(bytes_before, 0) < %(bytes)s ORDER BY last_version
+"""
+PARTS_DESCENDING = f"""
+SELECT first_version, last_version, first_position, end_position, body FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY last_version DESC) - coalesce(octet_length(body), 0) AS bytes_before
+    FROM (
+        SELECT first_version, entries.last_version AS last_version, first_position,
+            coalesce(commits.last_position, first_position) AS end_position,
+            CASE WHEN commits.last_position < first_position + %(small)s THEN body END AS body
+        FROM ({STREAM_DESCENDING}) AS entries LEFT JOIN commits USING (first_position)
+    ) AS found
+) AS page WHERE coalesce(bytes_before, 0) < %(bytes)s ORDER BY last_version DESC
+"""
+LAST_ENTRIES = """
+SELECT entry.* FROM unnest(%s::text[]) AS wanted (stream) CROSS JOIN LATERAL (
+    SELECT stream, first_version, last_version, first_position FROM streams
+    WHERE streams.stream = wanted.stream ORDER BY last_version DESC LIMIT 1
+) AS entry
+"""
