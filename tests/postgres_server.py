@@ -122,7 +122,8 @@ def needs_server(item: pytest.Item) -> bool:
     """Whether this is a test of PostgreSQL, by its fixtures or by the store it is given."""
     stores: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
     fixtures = {"postgres", "postgres_server", "postgres_url", "own_server"}
-    return "postgres" in (stores.get("url"), stores.get("shared_url")) or not fixtures.isdisjoint(
+    store = getattr(getattr(item, "cls", None), "store", None)
+    return "postgres" in (stores.get("url"), stores.get("shared_url"), store) or not fixtures.isdisjoint(
         getattr(item, "fixturenames", ())
     )
 

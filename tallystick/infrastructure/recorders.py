@@ -5,6 +5,7 @@ journal that `event_store_url` finds, under a name of its own beside other appli
 tokens and contracts as well, and its subscriptions tell it of the ledger's events, which only the ledger records.
 """
 
+import weakref
 from typing import Any, TypeVar, cast, get_origin
 
 from eventsourcing.persistence import InfrastructureFactory, Mapper, Transcoder
@@ -48,7 +49,9 @@ class JournalFactory(InfrastructureFactory[JournalTrackingRecorder]):
         super().__init__(env)
         self._id_type: IdType = self._chosen_id_type()
         create = strtobool(self.env.get(self.CREATE_TABLE) or "yes")
-        self.log = EventLog(open_journal(event_store_url(self.env), create=create))
+        journal = open_journal(event_store_url(self.env), create=create)
+        self.log = EventLog(journal)
+        weakref.finalize(self.log, journal.close)  # a projection's runner keeps the view, and closes nothing of it
 
     def mapper(self, transcoder: Transcoder | None = None, mapper_class: type[Mapper[Any]] | None = None) -> Mapper[Any]:
         """A mapper of the class that the application wants, which takes the ledger's events too."""

@@ -1,0 +1,62 @@
+"""The `eventsourcing` library's own tests of applications and projections, on journals."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, ClassVar
+from unittest.mock import patch
+
+import pytest
+from counters_view import CountersInJournal
+from eventsourcing.tests import application, projection
+from library_stores import on_every_store
+
+
+class InEnvironment:
+    """A mixin of test cases that find their store in the process's environment, a new one each."""
+
+    environment: Any
+
+    @pytest.fixture(autouse=True)
+    def variables(self, place: None) -> Iterator[None]:
+        with patch.dict(os.environ, self.environment()):
+            yield
+
+
+class Applications(InEnvironment, application.ApplicationTestCase):
+    pass
+
+
+class Examples(InEnvironment, application.ExampleApplicationTestCase):
+    expected_factory_topic = "tallystick.infrastructure.recorders:JournalFactory"
+
+
+class Views(projection.EventCountersViewTestCase):
+    make_factory: Any
+
+    def construct_event_counters_view(self) -> CountersInJournal:
+        return self.make_factory().tracking_recorder(CountersInJournal)
+
+
+class Projections(InEnvironment, projection.AggregateEventCountersProjectionTestCase):
+    view_class = CountersInJournal
+
+
+class ProjectionsOfDecisions(InEnvironment, projection.TaggedDecisionCountersProjectionTestCase):
+    """The application keeps its decisions where the library does by default, and the view is in a journal."""
+
+    view_class = CountersInJournal
+    env: ClassVar = {
+        "DCBAPPLICATION_PERSISTENCE_MODULE": "eventsourcing.dcb.popo",
+        "MAPPER_TOPIC": "eventsourcing.dcb.msgpack:MessagePackMapper",
+    }
+
+
+class ProjectionsWithEvents(InEnvironment, projection.EventSourcedProjectionTestCase):
+    pass
+
+
+globals().update(
+    on_every_store(Applications, Examples, Projections, ProjectionsWithEvents),
+    **on_every_store(Views, ProjectionsOfDecisions, id_types=("uuid",)),
+)
+del Applications, Examples, Views, Projections, ProjectionsOfDecisions, ProjectionsWithEvents  # are not to be collected
