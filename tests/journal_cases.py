@@ -6,8 +6,19 @@ from threading import Event, Thread
 import pytest
 
 from tallystick.domain.events import Minted
-from tallystick.infrastructure.codec import Row, encode_events, make_row
-from tallystick.infrastructure.journal import EMPTY, Head, Journal, StreamEntry
+from tallystick.infrastructure import postgres, sqlite
+from tallystick.infrastructure.codec import Body, Row, encode_events, make_row
+from tallystick.infrastructure.journal import (
+    EMPTY,
+    SMALL,
+    VERSION_MAX,
+    Head,
+    Journal,
+    Overtaken,
+    StreamEntry,
+    StreamPart,
+)
+from tallystick.infrastructure.memory import MemoryJournal
 
 
 def append(journal: Journal, *counts: int, stream: str = "USD") -> list[Row]:
@@ -53,6 +64,109 @@ class JournalCases:
         append(journal, 1, 3, 2)
         row = journal.row_at(position)
         assert (row and row.first_position) == first_position
+
+    @pytest.mark.parametrize(
+        ("position", "count", "found"),
+        [
+            (0, 9, [1, 2, 5]),
+            (1, 2, [1, 2]),
+            (2, 9, [2, 5]),
+            (4, 9, [2, 5]),
+            (4, 1, [2]),
+            (6, 9, [5]),
+            (7, 9, []),
+            (99, 9, []),
+        ],
+    )
+    def test_the_bodies_from_a_position_on(self, journal: Journal, position: int, count: int, found: list[int]) -> None:
+        rows = append(journal, 1, 3, 2)
+        expected = [Body(row.first_position, row.last_position, row.body) for row in rows if row.first_position in found]
+        assert list(journal.bodies(position, count)) == expected
+
+    def test_bodies_come_in_pages_of_so_many_bytes(self, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (postgres, sqlite):
+            monkeypatch.setattr(module, "PAGE_BYTES", 1)
+        rows = append(journal, *[1] * 100)
+        for found in (journal.bodies(1, 1_000), journal.stream_parts("USD", -1, VERSION_MAX, 1_000)):
+            assert [part.body for part in found] == [row.body for row in rows][: len(found)]
+            assert 1 <= len(found) <= (100 if isinstance(journal, MemoryJournal) else sqlite.FETCHED_ROWS)
+
+    @pytest.mark.parametrize("descending", [False, True])
+    @pytest.mark.parametrize(
+        ("gt", "lte", "count", "found"),
+        [
+            (-1, VERSION_MAX, 9, [1, 2, 5, 5 + SMALL]),
+            (-1, VERSION_MAX, 2, [1, 2]),
+            (1, VERSION_MAX, 9, [2, 5, 5 + SMALL]),
+            (2, 4, 9, [2]),
+            (2, 5, 9, [2, 5]),
+            (4 + SMALL, VERSION_MAX, 9, [5 + SMALL]),
+            (-1, 0, 9, []),
+            (999, VERSION_MAX, 9, []),
+        ],
+    )
+    def test_the_parts_of_a_stream(
+        self, journal: Journal, gt: int, lte: int, count: int, found: list[int], descending: bool
+    ) -> None:
+        rows = append(journal, 1, 3, SMALL, SMALL + 1)
+        append(journal, 2, stream="PLN")
+        expected = [
+            StreamPart(*row[:2], *row[:2], row.body if row.last_position - row.first_position < SMALL else None)
+            for row in rows
+            if row.first_position in found
+        ]
+        read = list(journal.stream_parts("USD", gt, lte, count, descending=descending))
+        if descending and count < len(rows):
+            assert [part.first_position for part in read] == [5 + SMALL, 5]
+        else:
+            assert read == (expected[::-1] if descending else expected)
+        assert list(journal.stream_parts("EUR", gt, lte, count)) == []
+
+    def test_the_last_entries_of_streams(self, journal: Journal) -> None:
+        append(journal, 1, 3)
+        append(journal, 2, stream="PLN")
+        append(journal, 1)
+        names = [f"many-{number}" for number in range(300)] + ["\\0", "nul\0byte", "ż ó", ""]
+        for name in names[-4:]:
+            append(journal, 1, stream=name)
+        last = journal.head().position
+        assert journal.last_entries(["USD"]) == {"USD": StreamEntry("USD", 5, 5, 7)}
+        assert journal.last_entries(["EUR"]) == journal.last_entries([]) == {}
+        found = journal.last_entries({"USD", "PLN", *names})
+        assert found == {
+            "USD": StreamEntry("USD", 5, 5, 7),
+            "PLN": StreamEntry("PLN", 1, 2, 5),
+            **{name: StreamEntry(name, 1, 1, last - 3 + number) for number, name in enumerate(names[-4:])},
+        }
+
+    @pytest.mark.parametrize(
+        ("first_position", "entries", "verdict"),
+        [
+            (5, [("USD", 5, 5)], True),
+            (5, [("USD", 9, 12), ("PLN", 0, 0)], True),
+            (4, [("USD", 5, 5)], False),
+            (6, [("USD", 5, 5)], False),
+            (5, [("USD", 4, 4)], False),
+            (5, [("PLN", 1, 1), ("USD", 1, 9)], False),
+        ],
+    )
+    def test_what_does_not_follow_is_overtaken(
+        self, journal: Journal, first_position: int, entries: list[tuple[str, int, int]], verdict: bool
+    ) -> None:
+        append(journal, 1, 3)
+        before = list(journal.rows()), sorted(journal.streams())
+        body = encode_events([Minted("USD", "alice", 1)])
+        with journal.writing() as head:
+            row = make_row(head.digest, first_position, head.recorded_at, (), (1,), body)
+            added = [StreamEntry(*entry, first_position) for entry in entries]
+            if verdict:
+                journal.append(row, added)
+            else:
+                with pytest.raises(Overtaken):
+                    journal.append(row, added)
+        rows, streams = before
+        assert list(journal.rows()) == [*rows, *[row] * verdict]
+        assert sorted(journal.streams()) == sorted([*streams, *added * verdict])
 
     def test_many_rows_are_read_in_pages(self, journal: Journal) -> None:
         rows = append(journal, *[1] * 2_100)

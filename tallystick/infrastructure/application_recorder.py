@@ -13,7 +13,7 @@ from eventsourcing import persistence
 from eventsourcing.persistence import Notification, StoredEvent
 
 from tallystick.infrastructure.aggregate_recorder import JournalAggregateRecorder
-from tallystick.infrastructure.codec import Foreign, stream_of
+from tallystick.infrastructure.codec import Foreign, JournalEvent, stream_of
 from tallystick.infrastructure.library_errors import in_library_errors
 from tallystick.infrastructure.stored_events import notification, topic_of
 from tallystick.infrastructure.subscription import JournalSubscription
@@ -27,6 +27,7 @@ class JournalRecorder(JournalAggregateRecorder, persistence.ApplicationRecorder)
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._ids: dict[str, UUID | str | None] = {}
+        self._newest: tuple[int, int | None] = (0, None)
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         """Makes the events durable as one commit, all or nothing, and gives their positions; raises as the base does."""
@@ -48,8 +49,14 @@ class JournalRecorder(JournalAggregateRecorder, persistence.ApplicationRecorder)
 
     @in_library_errors
     def max_notification_id(self) -> int | None:
-        """The position of the newest event; None where there is none."""
-        return self._log.end() or None
+        """The position of the newest event that `select_notifications` gives; None where there is none."""
+        looked_to, newest = self._newest
+        end = self._log.end()
+        if end < looked_to:  # an older journal was put there
+            looked_to, newest = 0, None
+        newest = self._log.reader.last(self._is_given, looked_to, end) or newest
+        self._newest = (end, newest)
+        return newest
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> JournalSubscription:
         """The events above position `gt`, of `topics` if any, and then those that are yet to come."""
@@ -63,16 +70,16 @@ class JournalRecorder(JournalAggregateRecorder, persistence.ApplicationRecorder)
         ids = self._ids
         for position, version, event in self._log.reader.events(start, stop, size):
             if isinstance(event, Foreign):
-                try:
-                    id = ids[event.stream]
-                except KeyError:
-                    id = self._learn_id(event.stream)
+                id = ids[event.stream] if event.stream in ids else self._learn_id(event.stream)
                 if id is None:
                     continue
             else:
                 id = stream_of(event)
             if not topics or topic_of(event) in topics:
                 yield notification(id, version, event, position)
+
+    def _is_given(self, event: JournalEvent) -> bool:
+        return not isinstance(event, Foreign) or self._space.id_of(event.stream) is not None
 
     def _learn_id(self, stream: str) -> UUID | str | None:
         """What the application knows somebody's stream by; None where it is not the application's."""

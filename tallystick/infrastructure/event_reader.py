@@ -7,12 +7,12 @@ a commit says, and in the sequence of all from where the last reading ended, so 
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tallystick.domain.errors import CorruptJournal
 from tallystick.infrastructure.codec import Foreign, JournalEvent, stream_of
 from tallystick.infrastructure.decoded_commits import DecodedCommits, Numbered, numbered
-from tallystick.infrastructure.journal import PAGE_BYTES, PAGE_ROWS, Journal, StreamEntry, StreamPart
+from tallystick.infrastructure.journal import PAGE_BYTES, PAGE_ROWS, SMALL, Journal, StreamEntry, StreamPart
 
 READINGS_KEPT = 16
 STREAMS_COUNTED = 10_000
@@ -93,6 +93,27 @@ class EventReader:
                     yield position - 1, version, event
         finally:
             self._remember(position, versions)
+
+    def last(self, is_wanted: Callable[[JournalEvent], bool], above: int, end: int) -> int | None:
+        """The last position above `above` up to `end` with an event that is wanted, found from the end backwards."""
+        size = SMALL
+        while end > above:
+            start = max(above + 1, end - size + 1)
+            found: int | None = None
+            position = start
+            while position <= end:
+                first, events = self._commits_from(position, size)
+                if not events:
+                    break
+                for index in range(position - first, min(len(events), end + 1 - first)):
+                    if is_wanted(events[index]):
+                        found = first + index
+                position = first + len(events)
+            if found is not None:
+                return found
+            end = start - 1
+            size = min(4 * size, PAGE_ROWS)
+        return None
 
     def _commits_from(self, position: int, size: int) -> tuple[int, Sequence[JournalEvent]]:
         """The events of the commit in which `position` lies and perhaps of some after it, and the first one's position."""

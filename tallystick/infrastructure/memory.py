@@ -9,7 +9,7 @@ from itertools import islice
 from operator import attrgetter
 
 from tallystick.infrastructure.codec import Body, Row
-from tallystick.infrastructure.journal import EMPTY, VERSION_MAX, Head, Journal, Overtaken, StreamEntry, StreamPart
+from tallystick.infrastructure.journal import EMPTY, SMALL, VERSION_MAX, Head, Journal, Overtaken, StreamEntry, StreamPart
 
 
 class MemoryJournal(Journal):
@@ -60,8 +60,9 @@ class MemoryJournal(Journal):
         parts: list[StreamPart] = []
         for entry in islice(self.stream(stream, gt, lte, descending=descending), count):
             row = self.row_at(entry.first_position)
-            end, body = (row.last_position, row.body) if row is not None else (entry.first_position, None)
-            parts.append(StreamPart(*entry[1:], end, body))
+            end = entry.first_position if row is None else row.last_position
+            is_small = row is not None and end < entry.first_position + SMALL
+            parts.append(StreamPart(*entry[1:], end, row.body if row is not None and is_small else None))
         return parts
 
     def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:

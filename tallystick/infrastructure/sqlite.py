@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
 from tallystick.domain.errors import StorageUnavailable
 from tallystick.infrastructure.codec import Body, Row
 from tallystick.infrastructure.journal import (
@@ -34,8 +32,6 @@ from tallystick.infrastructure.sqlite_file import NOTHING_RECORDED, translated
 
 FETCHED_ROWS = 64
 
-_encode = msgspec.json.Encoder().encode
-
 _COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
 _STREAM_COLUMNS = "stream, first_version, last_version, first_position"
 _HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
@@ -54,8 +50,6 @@ _BODIES = """SELECT first_position, last_position, body FROM commits
         ORDER BY first_position DESC LIMIT 1), 0) AND last_position >= ?
     ORDER BY first_position LIMIT ?"""
 _LAST_ENTRY = f"SELECT {_STREAM_COLUMNS} FROM streams WHERE stream = ? ORDER BY last_version DESC LIMIT 1"
-_LAST_ENTRIES = f"""SELECT {_STREAM_COLUMNS} FROM json_each(?) AS wanted JOIN streams ON stream = wanted.value
-    AND last_version = (SELECT max(last_version) FROM streams WHERE stream = wanted.value)"""
 
 
 class SQLiteJournal(Journal):
@@ -126,11 +120,8 @@ class SQLiteJournal(Journal):
 
     def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
         with self._reading as connection:
-            if len(streams) == 1:
-                found = connection.execute(_LAST_ENTRY, tuple(streams))
-            else:
-                found = connection.execute(_LAST_ENTRIES, (_encode(list(streams)),))
-            return {entry.stream: entry for entry in map(_entry, found)}
+            found = [connection.execute(_LAST_ENTRY, (stream,)).fetchone() for stream in streams]
+        return {entry.stream: entry for entry in map(_entry, filter(None, found))}
 
     def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
         query = (
