@@ -22,6 +22,7 @@ from tallystick.domain.events import (
     ShadowLowered,
     ShadowRaised,
 )
+from tallystick.domain.rules import Rules
 from tallystick.domain.scaling import DraftedValues, ScaledValues
 
 SATI_PER_SAT = 10**8
@@ -51,16 +52,18 @@ class Contract:
         self._settled_changes = 0
         self.version = 0  # of the newest event, where its stream alone made it
         self.values = ScaledValues() if values is None else values
-        self._rules: dict[type, Callable[[Any, int], None]] = {
-            BalanceRaised: self._balance_raised,
-            BalanceLowered: self._balance_lowered,
-            Allocated: self._allocated,
-            Deallocated: self._deallocated,
-            ShadowRaised: self._shadow_raised,
-            ShadowLowered: self._shadow_lowered,
-            AllShadowsRaised: self._all_raised,
-            AllShadowsLowered: self._all_lowered,
-        }
+        self._rules: Rules[Callable[[Any, int], None]] = Rules(
+            {
+                BalanceRaised: self._balance_raised,
+                BalanceLowered: self._balance_lowered,
+                Allocated: self._allocated,
+                Deallocated: self._deallocated,
+                ShadowRaised: self._shadow_raised,
+                ShadowLowered: self._shadow_lowered,
+                AllShadowsRaised: self._all_raised,
+                AllShadowsLowered: self._all_lowered,
+            }
+        )
 
     def __repr__(self) -> str:
         return f"<Contract {self.id}: balance {self.balance}, {self.allocs_sum} in {self.num_allocs} allocations>"

@@ -30,6 +30,7 @@ from tallystick.domain.events import (
     Settled,
 )
 from tallystick.domain.numbering import NumberedNames, Numbering, Places
+from tallystick.domain.rules import Rules
 from tallystick.domain.shares import pro_rata
 from tallystick.domain.token import Token
 
@@ -320,13 +321,15 @@ def _updated(state: TokenState, event: AppUpdated) -> None:
     state.token = msgspec.structs.replace(state.token, owner=event.owner, accepts=event.accepts)
 
 
-_RULES: dict[type, Callable[[TokenState, Any], object]] = {
-    Minted: lambda state, event: state.credit(event.account, event.amount),
-    Burned: lambda state, event: state.credit(event.account, -event.amount),
-    Moved: lambda state, event: state.transfer(event.sender, event.receiver, event.amount),
-    Reserved: lambda state, event: state.hold(event.payer, event.authority, event.amount),
-    Settled: lambda state, event: state.hold(event.receiver, event.authority, -event.amount),
-    Released: lambda state, event: state.hold(event.payer, event.authority, -event.amount),
-    Distributed: lambda state, event: state.distribute(event.source, event.amount, event.excluded, event.turn),
-    AppUpdated: _updated,
-}
+_RULES: Rules[Callable[[TokenState, Any], object]] = Rules(
+    {
+        Minted: lambda state, event: state.credit(event.account, event.amount),
+        Burned: lambda state, event: state.credit(event.account, -event.amount),
+        Moved: lambda state, event: state.transfer(event.sender, event.receiver, event.amount),
+        Reserved: lambda state, event: state.hold(event.payer, event.authority, event.amount),
+        Settled: lambda state, event: state.hold(event.receiver, event.authority, -event.amount),
+        Released: lambda state, event: state.hold(event.payer, event.authority, -event.amount),
+        Distributed: lambda state, event: state.distribute(event.source, event.amount, event.excluded, event.turn),
+        AppUpdated: _updated,
+    }
+)

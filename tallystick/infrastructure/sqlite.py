@@ -121,7 +121,7 @@ class SQLiteJournal(Journal):
     def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
         with self._reading as connection:
             found = [connection.execute(_LAST_ENTRY, (stream,)).fetchone() for stream in streams]
-        return {entry.stream: entry for entry in map(_entry, filter(None, found))}
+        return {entry.stream: entry for entry in [_entry(columns) for columns in found if columns is not None]}
 
     def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
         query = (
