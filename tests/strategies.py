@@ -217,3 +217,8 @@ account_names = st.one_of(
 """Names as they stand in a token's cells: printable characters, and between two names a space."""
 
 seeds = st.integers(0, 2**64 - 1)
+
+# Streams of applications.
+
+words = st.text(st.sampled_from(" /%aA0\x1f\u00a0é-"), max_size=4)
+stream_names = st.lists(st.tuples(words, st.sampled_from(["events", "snapshots", "tracking", "a/b"]), words), max_size=6)
