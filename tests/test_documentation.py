@@ -1,4 +1,6 @@
-"""The README is true: its examples run and print what they say, and it knows every command."""
+"""The README is true, and so is the guide to the event store: their examples run and print what they say, and the README knows
+every command.
+"""
 
 import re
 import subprocess
@@ -9,10 +11,11 @@ import pytest
 import typer
 from typer.main import get_command
 
+import tallystick
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
-
-
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+GUIDE = (Path(tallystick.__file__).parent / "infrastructure" / "EVENTSOURCING.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README + GUIDE, re.DOTALL)
 
 
 def test_an_example_is_within_reach() -> None:
@@ -23,7 +26,9 @@ def test_an_example_is_within_reach() -> None:
 def test_an_example_prints_what_it_says(example: str, tmp_path: Path) -> None:
     expected = re.findall(r"^ +print\(.*\) +# (.+)$", example, re.MULTILINE)
     assert len(expected) == example.count("print(")
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
+    program = tmp_path / "example.py"
+    program.write_text(example)
+    done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == expected
 
 
