@@ -89,6 +89,16 @@ def test_applications_do_not_meet(journal: Journal) -> None:
     assert [found.id for found in JournalRecorder(journal, application="ONE").select_notifications(None, 9)] == [1, 2, 4]
 
 
+def test_a_recorder_without_an_application_is_one_of_them(journal: Journal) -> None:
+    nameless, named = JournalRecorder(journal, "text"), JournalRecorder(journal, "text", application="named")
+    nameless.insert_events(stored("order", 1))
+    assert named.select_events("order") == []
+    assert named.select_notifications(None, 9) == []
+    named.insert_events(stored("order", 1, 2))
+    assert nameless.select_events("order") == stored("order", 1)
+    assert [found.id for found in nameless.select_notifications(None, 9)] == [1]
+
+
 def test_the_newest_notification_is_one_that_is_given(journal: Journal) -> None:
     mine = JournalRecorder(journal, application="mine")
     others = JournalRecorder(journal, application="others")

@@ -21,6 +21,8 @@ from tallystick.infrastructure.log_recorder import IdType, LogRecorder
 from tallystick.infrastructure.stored_events import stored_event
 from tallystick.infrastructure.stream_space import EVENTS, SNAPSHOTS, StreamSpace
 
+OWN_KEPT = 100_000
+
 
 class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
     """Records and reads the streams of `application` that serve `purpose`.
@@ -39,6 +41,7 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
     ) -> None:
         super().__init__(journal, originator_id_type, clock, application=application)
         self._space = StreamSpace(application, purpose)
+        self._own: set[str] = set()
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         """Makes the events durable as one commit, all or nothing.
@@ -72,8 +75,10 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
         own = self._space.stream_of(text)
         read = self._log.reader.stream
         found = read(own, above, upto, descending=desc, limit=limit)
-        if not found and own != text and " " not in text and self._space.purpose == EVENTS and not self._has(own):
-            found = read(text, above, upto, descending=desc, limit=limit)
+        if not found and self._may_be_ledgers(text, own):
+            found = [
+                event for event in read(text, above, upto, descending=desc, limit=limit) if not isinstance(event[1], Foreign)
+            ]
         id = self._id(text)
         return [stored_event(id if isinstance(event, Foreign) else text, version, event) for version, event in found]
 
@@ -87,8 +92,16 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
         position = self._log.insert(events)
         return range(position, position + len(stored_events))
 
-    def _has(self, stream: str) -> bool:
-        return bool(self._log.journal.last_entries([stream]))
+    def _may_be_ledgers(self, text: str, own: str) -> bool:
+        """Whether a token or a contract may be meant: the application has no stream of this name. It is looked up once."""
+        if own in self._own or own == text or " " in text or self._space.purpose != EVENTS:
+            return False
+        if self._log.journal.last_entries([own]):
+            if len(self._own) >= OWN_KEPT:
+                self._own.clear()
+            self._own.add(own)
+            return False
+        return True
 
     @in_library_errors
     def _is_older(self, event: StoredEvent) -> bool:
