@@ -3,7 +3,7 @@
     LedgerError
       InvalidRequest (ValueError)     the request is wrong whatever the books say
         InvalidAmount  InvalidAccount  InvalidToken  InvalidCurve  InvalidPosition  InvalidURL  MalformedRow
-        MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
+        MalformedEvent  MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
       NotFound (LookupError)          it names something the books do not know
         TokenNotFound  ContractNotFound  HoldNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
@@ -12,12 +12,12 @@
         UnknownCurve  ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
-        CommitTooLarge
+        CommitTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk or the database failed
-        StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew
+        StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew  NotAnEventStore
       IntegrityError                  what is stored is not what was written
-        CorruptJournal
+        CorruptJournal  ImportDiffers
 
 A class has a stable `code`, typed fields, and a `rule` that becomes the message. A refused call changes nothing. Checks
 run in the order in which the call's documentation lists them, and that order is part of the contract.
@@ -118,6 +118,14 @@ class MalformedRow(InvalidRequest):
 
     row: int
     rule = "row {row}: {reason}"
+
+
+class MalformedEvent(InvalidRequest):
+    """An event, a snapshot or a tracked position of an imported event store cannot be kept; `stream` is its id there."""
+
+    stream: str
+    version: int
+    rule = "version {version} of {stream!r}: {reason}"
 
 
 class MeaninglessCell(InvalidRequest):
@@ -391,6 +399,21 @@ class CommitTooLarge(Refused):
     rule = "the transaction takes {bytes} bytes of the {limit} that one commit may have"
 
 
+class PositionTaken(Refused):
+    """The journal holds something else where an event would be imported to, or events of the same application."""
+
+    position: int
+    rule = "position {position} is taken: {reason}"
+
+
+class TooManyGaps(Refused):
+    """So many notification ids of an imported event store were never used that they are not filled."""
+
+    missing: int
+    events: int
+    rule = "{missing} notification ids are missing among {events} events, too many to fill: import under new ids (renumber)"
+
+
 class StorageFull(StorageError):
     """The disk is full; nothing was recorded, and the ledger goes on once there is space."""
 
@@ -411,8 +434,19 @@ class SchemaTooNew(StorageError):
     """A newer version of this package wrote the ledger."""
 
 
+class NotAnEventStore(StorageError):
+    """The file or database to import from is there, and the `eventsourcing` library's recorders keep no application in it."""
+
+
 class CorruptJournal(IntegrityError):
     """The journal differs from what was written, at `position` or in the commit that begins there."""
 
     position: int
     rule = "the journal is corrupt at position {position}: {reason}"
+
+
+class ImportDiffers(IntegrityError):
+    """Read back from the journal, what was imported is not what its source holds; `position` is the first that differs."""
+
+    position: int
+    rule = "what was imported differs from its source at position {position}: {reason}"

@@ -2,8 +2,8 @@
 
 A token's or a contract's stream has the name of the token or contract, which holds no white space. The streams of an
 application have names of two words: the application in lower case, with `/` and a purpose behind it where they are not its
-events but its snapshots or what it tracks, and the id that the application knows the stream by. A recorder without an
-application leaves the first word out, and the space too unless the id has one.
+events but its snapshots, what it tracks, or notification ids that it never used, and the id that the application knows the
+stream by. A recorder without an application leaves the first word out, and the space too unless the id has one.
 """
 
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 EVENTS = "events"
 SNAPSHOTS = "snapshots"
 TRACKING = "tracking"
+GAPS = "gaps"
 
 
 class StreamSpace:
