@@ -10,9 +10,10 @@ from contract_book import Step, play
 from hypothesis import HealthCheck, settings
 from postgres_server import ENVIRONMENT, PostgresServer, find_binaries, is_required, ledger_url, needs_server, no_server
 from recorder_book import make_ledger
+from stock_book import Stock
 
 from tallystick import Ledger, Token
-from tallystick.infrastructure import transfer_rows, transfers_csv, transfers_parquet
+from tallystick.infrastructure import stock_copy, stock_postgres, stock_sqlite, transfer_rows, transfers_csv, transfers_parquet
 from tallystick.infrastructure.journal import Journal
 from tallystick.infrastructure.location import open_journal
 from tallystick.infrastructure.recorders import JournalRecorder
@@ -169,3 +170,29 @@ def beside(journal: Journal) -> Iterator[Ledger]:
     else:
         with make_ledger(journal) as ledger:
             yield ledger
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def stock(request: pytest.FixtureRequest, tmp_path: Path) -> Stock:
+    """Where the `eventsourcing` library keeps applications."""
+    return Stock(tmp_path if request.param == "sqlite" else request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores are read a few rows at a time, and rows of the journal get a few events."""
+    for module in (stock_postgres, stock_sqlite):
+        monkeypatch.setattr(module, "PAGE_ROWS", 3)
+        monkeypatch.setattr(module, "PAGE_BYTES", 400)
+    monkeypatch.setattr(stock_copy, "ROW_EVENTS", 7)
+
+
+@pytest.fixture
+def sqlite_stock(tmp_path: Path) -> Stock:
+    return Stock(tmp_path)
+
+
+@pytest.fixture
+def rows_of_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of the journal get five events of an imported event store."""
+    monkeypatch.setattr(stock_copy, "ROW_EVENTS", 5)

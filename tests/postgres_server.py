@@ -123,9 +123,8 @@ def needs_server(item: pytest.Item) -> bool:
     stores: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
     fixtures = {"postgres", "postgres_server", "postgres_url", "own_server"}
     store = getattr(getattr(item, "cls", None), "store", None)
-    return "postgres" in (stores.get("url"), stores.get("shared_url"), store) or not fixtures.isdisjoint(
-        getattr(item, "fixturenames", ())
-    )
+    places = (stores.get("url"), stores.get("shared_url"), stores.get("stock"), store)
+    return "postgres" in places or not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def no_server(reason: str) -> None:
