@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 import tallystick
-from tallystick.domain.errors import IntegrityError, LedgerError, StorageError
+from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, StorageError
 from tallystick.domain.token import Token
 from tallystick.infrastructure import report
 from tallystick.infrastructure.audit import AuditReport
@@ -50,10 +50,16 @@ def main() -> None:
         app()
     except LedgerError as error:
         errors().print(f"error: {error.code}: {error}", markup=False, soft_wrap=True)
-        sys.exit(INTEGRITY if isinstance(error, IntegrityError) else STORAGE if isinstance(error, StorageError) else USAGE)
+        sys.exit(_exit_code(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINE)
+
+
+def _exit_code(error: LedgerError) -> int:
+    if isinstance(error, ImportDiffers):
+        return DIFFERENCE
+    return INTEGRITY if isinstance(error, IntegrityError) else STORAGE if isinstance(error, StorageError) else USAGE
 
 
 def _version(wanted: bool) -> None:

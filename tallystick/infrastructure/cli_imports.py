@@ -1,28 +1,34 @@
-"""The commands that import a file: `tallystick import`."""
+"""The commands that import a file or an event store: `tallystick import`."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tallystick.domain.errors import Refused
 from tallystick.infrastructure import report
-from tallystick.infrastructure.cli_options import URL, Json, errors, open_ledger, output
+from tallystick.infrastructure.cli_options import URL, Json, errors, location, named_location, open_ledger, output
 from tallystick.infrastructure.import_allocations import import_allocations
 from tallystick.infrastructure.import_erc20 import import_erc20
+from tallystick.infrastructure.import_eventsourcing import EventsourcingReport, import_eventsourcing
 from tallystick.infrastructure.import_tea_state import import_tea_state
 from tallystick.infrastructure.import_transfers import import_transfers
 from tallystick.infrastructure.importing import ImportReport
 from tallystick.infrastructure.ledger import Ledger
+from tallystick.infrastructure.location import open_journal
+from tallystick.infrastructure.stock_store import IdType
+from tallystick.infrastructure.stock_stores import open_stock_store
 
 REFUSED_SHOWN = 5
 
 ReadableFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 Counter = Callable[[str], Callable[[int], None]]  # shows what is done to rows, and is then told how many are
 
-import_app = typer.Typer(no_args_is_help=True, help="Import a file; importing it again changes nothing.")
+import_app = typer.Typer(no_args_is_help=True, help="Import a file or an event store; again it changes nothing.")
 
 
 @import_app.command("erc20")
@@ -76,9 +82,40 @@ def import_transfers_command(
         errors().print(f"{refused.code}: {refused}", markup=False, soft_wrap=True)
 
 
+@import_app.command("eventsourcing")
+def import_eventsourcing_command(
+    source: Annotated[str, typer.Option("--from", help="The event store: sqlite:///events.db, or postgresql://user@host/db.")],
+    application: Annotated[str | None, typer.Option(help="Whose events they are.", show_default=False)] = None,
+    renumber: Annotated[bool, typer.Option("--renumber", help="Append under new notification ids.")] = False,
+    id_type: Annotated[IdType | None, typer.Option(help="What ids are; uuid in SQLite.", show_default=False)] = None,
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """The event store of an application of the eventsourcing library, ids kept, and compared with it in the end."""
+    place = named_location(url)
+    with (
+        open_stock_store(location(source), application, id_type) as store,
+        closing(open_journal(place)) as journal,
+        _progress() as progress,
+    ):
+        checked, done, compared = (_counter(progress, each) for each in ("checking", "importing", "comparing"))
+        found = import_eventsourcing(journal, store, renumber=renumber, checked=checked, progress=done, compared=compared)
+    _tell_eventsourcing(found)
+    record: dict[str, Any] = msgspec.structs.asdict(found)
+    report.print_json(record) if json else report.print_records(output(), [record])
+
+
+def _tell_eventsourcing(found: EventsourcingReport) -> None:
+    if found.there_before:
+        errors().print(f"{found.there_before} of them were there already")
+    if found.gaps:
+        errors().print(f"{found.gaps} notification ids are missing in the event store and were filled")
+    if found.renumbered:
+        errors().print(f"the events have new notification ids, from {found.first_position} on")
+
+
 def _import(url: str | None, json: bool, run: Callable[[Ledger, Counter], ImportReport]) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with open_ledger(url, create=True) as ledger, Progress(*columns, console=errors(), transient=True) as progress:
+    with open_ledger(url, create=True) as ledger, _progress() as progress:
         found = run(ledger, lambda description: _counter(progress, description))
         position = ledger.verify().position
     record: dict[str, Any] = {**{name: getattr(found, name) for name in found.__struct_fields__}, "position": position}
@@ -89,6 +126,11 @@ def _import(url: str | None, json: bool, run: Callable[[Ledger, Counter], Import
     if found.refused:
         errors().print(f"{found.refused} rows are refused by the books and were passed over")
     report.print_json(record) if json else report.print_records(output(), [record])
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=errors(), transient=True)
 
 
 def _counter(progress: Progress, description: str) -> Callable[[int], None]:

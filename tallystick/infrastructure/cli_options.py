@@ -24,11 +24,16 @@ def location(url: str) -> str | Path:
     return url if ":" in url else Path(url)
 
 
-def open_ledger(url: str | None, *, create: bool = False) -> Ledger:
-    """The ledger there; `InvalidURL` where none is named."""
+def named_location(url: str | None) -> str | Path:
+    """The URL itself, or the path that it is; `InvalidURL` where no ledger is named."""
     if not url:
         raise InvalidURL("no ledger is named: give --url or set TALLYSTICK_URL")
-    return Ledger.open(location(url), create=create)
+    return location(url)
+
+
+def open_ledger(url: str | None, *, create: bool = False) -> Ledger:
+    """The ledger there; `InvalidURL` where none is named."""
+    return Ledger.open(named_location(url), create=create)
 
 
 def output() -> Console:
