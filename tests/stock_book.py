@@ -135,8 +135,8 @@ def _postgres(url: str) -> dict[str, str]:
     given = conninfo_to_dict(url)
     return {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
-        "POSTGRES_DBNAME": str(given["dbname"]),
-        "POSTGRES_HOST": str(given["host"]),
+        "POSTGRES_DBNAME": str(given.get("dbname", "postgres")),
+        "POSTGRES_HOST": str(given.get("host", "")),
         "POSTGRES_PORT": str(given.get("port", 5432)),
         "POSTGRES_USER": str(given.get("user", "")),
         "POSTGRES_PASSWORD": str(given.get("password", "")),

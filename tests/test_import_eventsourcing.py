@@ -57,7 +57,7 @@ def test_ids_that_are_text(stock: Stock, journal: Journal, id: str) -> None:
 
 
 def test_large_states_share_a_row_with_few(stock: Stock, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stock_copy, "ROW_BYTES", 20_000)
+    monkeypatch.setattr(stock_copy, "ROW_BYTES", 25_000)
     with stock.plain() as application:
         for version in range(1, 8):
             application.recorder.insert_events(stored(uuid4(), version, state=bytes([version]) * 10_000))

@@ -15,6 +15,7 @@ import pytest
 from stock_book import PLAIN, BankAccounts, Stock, altered, append, events_of, fill, foreign, imported
 
 from tallystick import (
+    CorruptJournal,
     ImportDiffers,
     LedgerError,
     OutcomeUnknown,
@@ -193,6 +194,16 @@ def test_the_same_import_twice_at_once(stock: Stock, journal: Journal, rows_of_5
 
 
 # What is read back.
+
+
+def test_a_journal_that_was_changed(sqlite_stock: Stock, rows_of_5: None) -> None:
+    fill(sqlite_stock)
+    journal = MemoryJournal()
+    imported(journal, sqlite_stock.url(PLAIN), PLAIN)
+    journal._rows[2] = journal._rows[2]._replace(recorded_at=5)
+    with pytest.raises(CorruptJournal) as caught:
+        imported(journal, sqlite_stock.url(PLAIN), PLAIN)
+    assert caught.value.position == 11
 
 
 @pytest.mark.parametrize("reading", [1, 2])

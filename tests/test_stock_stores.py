@@ -1,6 +1,8 @@
 """Event stores that are not as the `eventsourcing` library keeps them, and which tables are an application's."""
 
+import re
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,13 @@ def test_what_sqlite_does_not_refuse(sqlite_stock: Stock, statement: str, verdic
     with pytest.raises(MalformedEvent, match=verdict):
         imported(journal, sqlite_stock.url(PLAIN), PLAIN)
     assert journal.head().position == 0
+
+
+def test_text_that_is_none(sqlite_stock: Stock) -> None:
+    fill(sqlite_stock)
+    sqlite_stock.execute(PLAIN, "UPDATE EVENTS SET topic = CAST(x'ff' AS TEXT) WHERE rowid = 3")
+    with pytest.raises(StorageUnavailable, match=r"plainaccounts\.db: Could not decode"):
+        imported(MemoryJournal(), sqlite_stock.url(PLAIN), PLAIN)
 
 
 @pytest.mark.parametrize("renumber", [False, True])
@@ -151,6 +160,14 @@ def test_a_server_that_is_not_there() -> None:
         imported(MemoryJournal(), "postgresql://somebody@127.0.0.1:1/db?schema=shop")
     with pytest.raises(InvalidURL):
         imported(MemoryJournal(), "postgresql://somebody@127.0.0.1:1/db?colour=red")
+
+
+def test_sqlite_needs_no_psycopg(sqlite_stock: Stock) -> None:
+    fill(sqlite_stock, 1)
+    with mock.patch.dict(sys.modules, {"tallystick.infrastructure.stock_postgres": None}):
+        assert imported(MemoryJournal(), sqlite_stock.url(PLAIN), PLAIN).events == 1
+        with pytest.raises(StorageUnavailable, match=re.escape('pip install "tallystick[postgres]"')):
+            imported(MemoryJournal(), "postgresql://somebody@127.0.0.1:1/db")
 
 
 def test_an_application_without_a_name(postgres: str) -> None:

@@ -23,7 +23,7 @@ from tallystick.infrastructure.stock_items import StockItems
 
 ROW_EVENTS = 1000
 ROW_BYTES = 2 * 2**20
-"""A row of the journal gets so many events at most, and no further one after so many bytes of states."""
+"""A row of the journal gets so many events at most, and so many bytes of topics and states, or one event alone."""
 
 Done = Callable[[int], None]
 """Called with the number of items that are done."""
@@ -113,9 +113,12 @@ class StockCopy:
         """The next items, as many as go into a row that begins at `position`."""
         events: list[Foreign] = []
         size = 0
-        while self._next is not None and len(events) < ROW_EVENTS and size < ROW_BYTES:
-            events.append(self._next.event)
-            size += len(self._next.event.state)
+        while self._next is not None and len(events) < ROW_EVENTS:
+            event = self._next.event
+            size += len(event.topic) + len(event.state)
+            if events and size > ROW_BYTES:
+                break
+            events.append(event)
             self._advance(position)
             position += 1
         return events

@@ -119,7 +119,7 @@ class StockSQLite(StockStore):
             raise self._translated(error) from error
 
     def _translated(self, error: sqlite3.Error) -> NotAnEventStore | StorageUnavailable:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
             return NotAnEventStore(f"{self.name} is no SQLite database")
         return StorageUnavailable(f"{self.name}: {error}")
 
