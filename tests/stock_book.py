@@ -100,20 +100,6 @@ class Stock:
                     account.deposit(amount)
                     bank.save(account)
 
-    def recorded(self, kind: type[Application[UUID]]) -> list[tuple[int, str, int, str, bytes]]:
-        """All events as the library reads them: notification id, id, version, topic, state."""
-        with closing_application(kind(self.environment)) as application:
-            found = application.recorder.select_notifications(None, 10**6)
-            return [(each.id, str(each.originator_id), each.originator_version, each.topic, each.state) for each in found]
-
-    def snapshots(self) -> list[tuple[str, int, str, bytes]]:
-        """All snapshots of bank accounts as the library reads them, in order of ids and versions."""
-        with closing_application(BankAccounts(self.environment)) as bank:
-            assert bank.snapshots is not None
-            ids = sorted({event.originator_id for event in bank.recorder.select_notifications(None, 10**6)}, key=str)
-            found = [each for id in ids for each in bank.snapshots.recorder.select_events(id)]
-            return [(str(each.originator_id), each.originator_version, each.topic, each.state) for each in found]
-
 
 @contextmanager
 def closing_application(application: Any) -> Iterator[Any]:
@@ -121,6 +107,22 @@ def closing_application(application: Any) -> Iterator[Any]:
         yield application
     finally:
         application.close()
+
+
+def recorded(environment: dict[str, str], kind: type[Application[UUID]]) -> list[tuple[int, str, int, str, bytes]]:
+    """All events as the library reads them: notification id, id, version, topic, state."""
+    with closing_application(kind(environment)) as application:
+        found = application.recorder.select_notifications(None, 10**6)
+        return [(each.id, str(each.originator_id), each.originator_version, each.topic, each.state) for each in found]
+
+
+def snapshots(environment: dict[str, str]) -> list[tuple[str, int, str, bytes]]:
+    """All snapshots of bank accounts as the library reads them, in order of ids and versions."""
+    with closing_application(BankAccounts(environment)) as bank:
+        assert bank.snapshots is not None
+        ids = sorted({event.originator_id for event in bank.recorder.select_notifications(None, 10**6)}, key=str)
+        found = [each for id in ids for each in bank.snapshots.recorder.select_events(id)]
+        return [(str(each.originator_id), each.originator_version, each.topic, each.state) for each in found]
 
 
 def _sqlite(folder: Path) -> dict[str, str]:

@@ -1,29 +1,46 @@
 """Importing event stores of the `eventsourcing` library: what was there stands in the journal, under the same ids."""
 
+from contextlib import closing
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from eventsourcing.persistence import IntegrityError
 from recorder_book import make_ledger
-from stock_book import PLAIN, Account, BankAccounts, Statements, Stock, append, foreign, imported, nothing_written, stored
+from stock_book import (
+    PLAIN,
+    Account,
+    BankAccounts,
+    Statements,
+    Stock,
+    append,
+    closing_application,
+    foreign,
+    imported,
+    nothing_written,
+    recorded,
+    snapshots,
+    stored,
+)
 
 from tallystick import PositionTaken, Token, TooManyGaps
 from tallystick.infrastructure import stock_copy
 from tallystick.infrastructure.audit import audit
 from tallystick.infrastructure.journal import Journal
+from tallystick.infrastructure.location import open_journal
 
 
 def test_events_snapshots_and_tracking(stock: Stock, journal: Journal, small_pages: None) -> None:
     stock.play("alice", "bob", "carol", "dave", "erin")
-    expected = stock.recorded(BankAccounts)
-    snapshots = stock.snapshots()
-    assert (len(expected), len(snapshots)) == (40, 10)
+    expected = recorded(stock.environment, BankAccounts)
+    taken = snapshots(stock.environment)
+    assert (len(expected), len(taken)) == (40, 10)
     report = imported(journal, stock.url("BankAccounts"), "BankAccounts")
     assert (report.events, report.snapshots, report.tracking, report.gaps) == (40, 10, 0, 0)
     assert (report.there_before, report.renumbered, report.first_position, report.last_position) == (0, False, 1, 50)
     assert foreign(journal) == [
         *((id, f"bankaccounts {stream}", *rest) for id, stream, *rest in expected),
-        *((at, f"bankaccounts/snapshots {stream}", *rest) for at, (stream, *rest) in enumerate(snapshots, 41)),
+        *((at, f"bankaccounts/snapshots {stream}", *rest) for at, (stream, *rest) in enumerate(taken, 41)),
     ]
     assert audit(journal).ok
     stands = nothing_written(journal)
@@ -36,7 +53,7 @@ def test_what_an_application_tracks(stock: Stock, journal: Journal) -> None:
     stock.play("alice", "bob")
     report = imported(journal, stock.url("Statements"), "Statements")
     assert (report.events, report.snapshots, report.tracking, report.last_position) == (16, 0, 1, 17)
-    assert [event[0] for event in stock.recorded(Statements)] == [event[0] for event in foreign(journal)[:-1]]
+    assert [event[0] for event in recorded(stock.environment, Statements)] == [event[0] for event in foreign(journal)[:-1]]
     assert foreign(journal)[-1] == (17, "statements/tracking BankAccounts", 16, "", b"")
 
 
@@ -71,6 +88,29 @@ def test_nothing_is_nothing(stock: Stock, journal: Journal) -> None:
         pass
     report = imported(journal, stock.url(PLAIN), PLAIN)
     assert (report.events, report.first_position, report.last_position, journal.head().position) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("renumber", [False, True])
+def test_the_applications_go_on_in_the_journal(stock: Stock, shared_url: str | Path, renumber: bool) -> None:
+    stock.play("alice", "bob", deposits=4)
+    before = recorded(stock.environment, BankAccounts), snapshots(stock.environment)
+    with closing(open_journal(shared_url)) as journal:
+        imported(journal, stock.url("BankAccounts"), "BankAccounts", renumber=renumber)
+    url = shared_url if isinstance(shared_url, str) else f"sqlite:///{shared_url}"
+    moved = {"PERSISTENCE_MODULE": "tallystick.infrastructure.recorders", "TALLYSTICK_URL": url}
+    assert (recorded(moved, BankAccounts), snapshots(moved)) == before
+    with closing_application(BankAccounts(moved)) as bank:
+        account: Account = bank.repository.get(Account.create_id("bob"))
+        assert (account.balance, account.version) == (1 + 2 + 3 + 4, 5)
+        account.deposit(7)
+        bank.save(account)
+        assert bank.recorder.max_notification_id() == 10 + 2 + 1
+    with closing(open_journal(shared_url)) as journal:
+        imported(journal, stock.url("Statements"), "Statements", renumber=True)
+        assert imported(journal, stock.url("BankAccounts"), "BankAccounts", renumber=renumber).there_before == 12
+    with closing_application(Statements(moved)) as statements:
+        assert statements.recorder.max_tracking_id("BankAccounts") == 10
+        assert len(recorded(moved, Statements)) == 10
 
 
 # Missing ids.

@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from stock_book import PLAIN, BankAccounts, Stock, altered, append, events_of, fill, foreign, imported
+from stock_book import PLAIN, BankAccounts, Stock, altered, append, events_of, fill, foreign, imported, recorded
 
 from tallystick import (
     CorruptJournal,
@@ -163,7 +163,7 @@ def test_somebody_appends_in_between(
     verdict: type[LedgerError] | None,
 ) -> None:
     stock.play("alice", "bob", deposits=3)
-    events = [event[2:] for event in stock.recorded(BankAccounts)]
+    events = [event[2:] for event in recorded(stock.environment, BankAccounts)]
 
     def record(done: int) -> None:
         if journal.head().position == 5:

@@ -133,7 +133,7 @@ def _append(journal: Journal, row: Row, entries: Sequence[StreamEntry]) -> None:
     try:
         journal.append(row, entries)
     except Overtaken as error:
-        raise StorageUnavailable(f"others append without waiting for their turn: {error}; nothing was recorded") from error
+        raise StorageUnavailable(f"nothing was recorded: {error}") from error
     except UnclearOutcome as error:
         try:
             stands = journal.has_recorded(row, entries)

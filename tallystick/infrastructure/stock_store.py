@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 from tallystick.domain.errors import InvalidRequest, MalformedEvent
-from tallystick.infrastructure.journal import VERSION_MAX
+from tallystick.infrastructure.event_writer import FOREIGN_VERSION_MAX
 
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
@@ -72,7 +72,7 @@ class StockStore(ABC):
         `MalformedEvent`.
         """
         for application, notification_id in self.last_tracked():
-            if not isinstance(application, str) or type(notification_id) is not int or notification_id < 0:
+            if not isinstance(application, str) or not _is_version(notification_id):
                 raise MalformedEvent("no application is tracked like that", stream=str(application), version=notification_id)
             yield application, notification_id
 
@@ -80,8 +80,8 @@ class StockStore(ABC):
         id, version, topic, state, notification_id = columns
         if not isinstance(id, str) or not isinstance(topic, str) or not isinstance(state, bytes):
             raise MalformedEvent("its id and topic are text and its state bytes", stream=str(id), version=version)
-        if type(version) is not int or not 0 <= version <= VERSION_MAX:
-            raise MalformedEvent("a version is an integer from 0 to 2**63 - 1", stream=id, version=version)
+        if not _is_version(version):
+            raise MalformedEvent("a version is an integer from 0 to 2**62", stream=id, version=version)
         try:
             return StockEvent(self.stream_of(id), version, topic, state, notification_id or 0)
         except ValueError as error:
@@ -129,3 +129,7 @@ def application_name(name: str) -> str:
     if not name.strip():
         raise InvalidRequest("the name of an application is not empty")
     return name.lower()
+
+
+def _is_version(number: object) -> bool:
+    return type(number) is int and 0 <= number <= FOREIGN_VERSION_MAX
