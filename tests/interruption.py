@@ -13,7 +13,8 @@ import tallystick
 
 PACKAGE = Path(tallystick.__file__).parent
 MODULES = {
-    "infrastructure": "commit_queue group_commit group bookkeeper member committer transaction stream_versions ledger reading",
+    "infrastructure": "commit_queue group_commit group bookkeeper member committer transaction stream_versions ledger reading "
+    "event_writer event_log last_versions aggregate_recorder subscription batch_names",
     "domain": "books contracts",
 }
 FILES = {str(PACKAGE / room / f"{module}.py") for room, modules in MODULES.items() for module in modules.split()}

@@ -4,15 +4,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from held_journal import PATIENCE_SECONDS, HeldJournal, Lost, result, until
+from interruption import Interrupter
+from recorder_book import make_ledger
 
-from tallystick import OutcomeUnknown, StorageFull
+from tallystick import LedgerClosed, OutcomeUnknown, StorageFull, StorageUnavailable, Token
 from tallystick.infrastructure import event_writer
 from tallystick.infrastructure.codec import decode_counts, decode_events
-from tallystick.infrastructure.journal import Overtaken
+from tallystick.infrastructure.journal import Journal, Overtaken
 from tallystick.infrastructure.recorders import JournalRecorder
 
 Verdict = type[BaseException] | int
@@ -26,16 +29,20 @@ class Savers:
         self.recorder = JournalRecorder(self.journal, "text", application="orders")
         self.threads: list[Thread] = []
 
-    def save(self, stream: str, *versions: int, state: bytes = b"state") -> "Future[Any]":
+    def save(self, stream: str, *versions: int, state: bytes = b"state", through: Any = None) -> "Future[Any]":
+        """Saves events of one stream."""
+        return self.start([StoredEvent(stream, version, "topic", state) for version in versions], through)
+
+    def start(self, events: Sequence[StoredEvent], through: Any = None) -> "Future[Any]":
         """Saves events on a thread of its own; returns once that waits for its turn, or is done."""
         writer = self.recorder._log._writer
         waiting = len(writer._waiting) + 1
         future: Future[Any] = Future()
-        events = [StoredEvent(stream, version, "topic", state) for version in versions]
 
         def run() -> None:
             try:
-                future.set_result(self.recorder.insert_events(events))
+                save = self.recorder.insert_events
+                future.set_result(through(save, events) if through else save(events))
             except BaseException as error:
                 future.set_exception(error)
 
@@ -44,6 +51,18 @@ class Savers:
         thread.start()
         until(lambda: len(writer._waiting) >= waiting or future.done() or self.journal.is_waited_in)
         return future
+
+    def check(self, stream: str, told: Any) -> None:
+        """What somebody was told is so."""
+        found = self.recorder.select_events(stream)
+        if isinstance(told, list):
+            assert [event.originator_version for event in found] == [1, 2]
+            assert [each.id for each in self.recorder.select_notifications(told[0], 2)] == told
+        elif isinstance(told, OperationalError) and not isinstance(told.__cause__, OutcomeUnknown):
+            assert found == [], told
+        else:
+            assert isinstance(told, (OperationalError, KeyboardInterrupt)), told
+            assert [event.originator_version for event in found] in ([], [1, 2])
 
     def hold(self) -> "Future[Any]":
         """Somebody is held in the middle of a commit; who comes after that waits."""
@@ -124,7 +143,7 @@ def test_a_group_is_not_larger_than_a_row_should_be(savers: Savers, monkeypatch:
         ((Overtaken(), None), [[1], [1, 1, 1]], None, None),
         ((Overtaken(), Overtaken()), [[1]], OperationalError, Overtaken),
         ((Overtaken(), StorageFull("full")), [[1]], OperationalError, StorageFull),
-        ((MemoryError(),), [[1]], MemoryError, None),
+        ((MemoryError(),), [[1]], OperationalError, MemoryError),
     ],
 )
 def test_everybody_is_told_what_became_of_the_group(
@@ -151,9 +170,77 @@ def test_an_interrupted_leader_leaves_nobody_waiting(savers: Savers) -> None:
     savers.journal.let_go(None, KeyboardInterrupt())
     assert result(held) == [1]
     told = [result(future) for future in waiting]
-    assert sorted(type(error).__name__ for error in told) == ["KeyboardInterrupt", "OperationalError", "OperationalError"]
-    assert all(isinstance(error.__cause__, OutcomeUnknown) for error in told if isinstance(error, OperationalError))
-    assert result(savers.save("after", 1)) == [2]
+    assert sorted(type(each).__name__ for each in told) == ["KeyboardInterrupt", "list", "list"]
+    assert sorted(each for each in told if isinstance(each, list)) == [[2], [3]]
+    assert savers.rows == [[1], [1, 1]]
+    assert result(savers.save("after", 1)) == [4]
+
+
+@pytest.mark.parametrize("outcomes", [[], [StorageFull("full")], [Lost(stands=True)], [Lost(stands=False)], [Overtaken()]])
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_thread_that_saves_is_interrupted_at_any_point(leads: bool, outcomes: list[BaseException | None]) -> None:
+    point = 0
+    interrupter = Interrupter(0)
+    while not point or interrupter.happened:
+        point += 1
+        interrupter = Interrupter(point)
+        savers = Savers()
+        held = savers.hold()
+        names = ["interrupted", "one", "two"] if leads else ["one", "interrupted", "two"]
+        told = {name: savers.save(name, 1, 2, through=interrupter if name == "interrupted" else None) for name in names}
+        savers.journal.let_go(None, *outcomes)
+        assert result(held) == [1]
+        for name, future in told.items():
+            savers.check(name, result(future))
+        savers.journal.outcomes.clear()
+        assert result(savers.save("after", 1)) == [savers.journal.head().position]
+        for name, future in told.items():
+            savers.check(name, result(future))
+        for thread in savers.threads:
+            thread.join(PATIENCE_SECONDS)
+            assert not thread.is_alive()
+    assert point > 10
+
+
+def test_who_is_refused_for_somebody_who_fails_is_tried_again(savers: Savers) -> None:
+    savers.recorder.insert_events([StoredEvent("stale", 1, "topic", b"")])
+    JournalRecorder(savers.journal, "text", application="orders").insert_events([StoredEvent("stale", 2, "topic", b"")])
+    held = savers.hold()
+    events = [StoredEvent("order", 1, "topic", b""), StoredEvent("stale", 2, "topic", b"")]
+    fails = savers.start(events)
+    stands = savers.save("order", 1)
+    savers.journal.let_go(None)
+    assert result(held) == [3]
+    assert isinstance(result(fails), IntegrityError)
+    assert result(stands) == [4]
+    assert savers.rows == [[1], [1], [1], [1]]
+
+
+def test_who_is_refused_for_somebody_whose_row_fails_fails_with_it(savers: Savers) -> None:
+    held = savers.hold()
+    first, second = savers.save("order", 1), savers.save("order", 1)
+    savers.journal.let_go(None, StorageFull("full"))
+    assert result(held) == [1]
+    assert [type(result(future)) for future in (first, second)] == [OperationalError] * 2
+
+
+def test_a_journal_that_is_closed_in_between_leaves_it_unknown(savers: Savers) -> None:
+    with patch.object(savers.journal, "has_recorded", side_effect=LedgerClosed("closed")):
+        savers.journal.outcomes.append(Lost(stands=True))
+        with pytest.raises(OperationalError) as caught:
+            savers.recorder.insert_events([StoredEvent("order", 1, "topic", b"")])
+    assert isinstance(caught.value.__cause__, OutcomeUnknown)
+    assert savers.rows == [[1]]
+
+
+def test_a_stream_that_could_not_be_looked_up_is_looked_up_again(journal: Journal) -> None:
+    ledger, recorder = make_ledger(journal), JournalRecorder(journal, "text")
+    ledger.register_token(Token("USD"))
+    for broken in ("last_entries", "stream_parts"):
+        with patch.object(journal, broken, side_effect=StorageUnavailable("gone")), pytest.raises(OperationalError):
+            recorder.insert_events([StoredEvent("USD", 5, "topic", b"")])
+    with pytest.raises(IntegrityError, match="USD is a token"):
+        recorder.insert_events([StoredEvent("USD", 5, "topic", b"")])
 
 
 def test_versions_that_somebody_else_recorded_are_noticed(savers: Savers) -> None:

@@ -2,29 +2,29 @@
 
 Whoever gets the turn takes along all who wait; when the others get theirs, they find that they were served. The versions of a
 stream rise, and whose do not is refused alone. While nobody else appends, the last versions are remembered.
+
+Whoever has the turn may be interrupted anywhere. Those taken along are kept until it is known what became of them, and whoever
+has the turn next begins with those.
 """
 
-import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
-from typing import Any, cast
+from collections.abc import Callable, Sequence
 
 from eventsourcing.persistence import DataError, IntegrityError, OperationalError, StoredEvent
 
 from tallystick.domain.errors import CommitTooLarge, OutcomeUnknown, StorageError
 from tallystick.infrastructure.codec import Foreign, Row, encode_events, join_bodies, make_row
 from tallystick.infrastructure.event_reader import EventReader
+from tallystick.infrastructure.forked_children import close_in_children
 from tallystick.infrastructure.group import COMMIT_BYTES_MAX, GROUP_BYTES
-from tallystick.infrastructure.journal import Head, Journal, Overtaken, StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal import Head, Journal, Overtaken, StreamEntry
+from tallystick.infrastructure.last_versions import OF_LEDGER, LastVersions
 
 FOREIGN_VERSION_MAX = 2**62
 """So a token or a contract that gets the name of somebody's stream can go on from its last version."""
-OF_LEDGER = FOREIGN_VERSION_MAX + 1
-"""Stands for the last version of a stream that nobody else may add to."""
-VERSIONS_KEPT = 100_000
-_entry: Callable[[tuple[str, int, int, int]], StreamEntry] = partial(cast(Any, tuple).__new__, StreamEntry)
+STREAM_BYTES_MAX = 1024
+"""PostgreSQL's indexes take no names of 2,700 bytes."""
 
 
 class Insertion:
@@ -36,7 +36,8 @@ class Insertion:
         if len(self.body) > COMMIT_BYTES_MAX:
             raise CommitTooLarge(bytes=len(self.body), limit=COMMIT_BYTES_MAX)
         self.first_position: int | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
+        self.is_withdrawn = False
 
     @property
     def is_done(self) -> bool:
@@ -44,17 +45,40 @@ class Insertion:
         return self.first_position is not None or self.error is not None
 
 
+class Attempt:
+    """A row that is to be appended, with whom it serves, and whom it refuses because of those."""
+
+    def __init__(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        self.row = row
+        self.entries = entries
+        self.served: list[tuple[Insertion, int]] = []
+        self.refused: list[tuple[Insertion, Exception]] = []
+
+    def stands(self) -> None:
+        """Tells everybody."""
+        for insertion, first_position in self.served:
+            insertion.first_position = first_position
+        for insertion, error in self.refused:
+            insertion.error = error
+
+    def fails(self, error: Exception) -> None:
+        """Tells everybody, also those who would not have been refused without the others."""
+        for insertion, _ in (*self.served, *self.refused):
+            insertion.error = error
+
+
 class EventWriter:
     """Appends events to a journal. May be used from several threads; `clock` gives microseconds since 1970 in UTC."""
 
     def __init__(self, journal: Journal, reader: EventReader, clock: Callable[[], int]) -> None:
         self._journal = journal
-        self._reader = reader
         self._clock = clock
         self._turn = threading.Lock()
         self._waiting: deque[Insertion] = deque()
-        self._last_versions: dict[str, int] = {}
-        self._versions_at = Head(-1, b"", 0)
+        self._taken: Sequence[Insertion] = ()
+        self._attempt: Attempt | None = None
+        self._versions = LastVersions(journal, reader)
+        close_in_children(self)
 
     def insert(self, events: Sequence[Foreign]) -> int:
         """Makes the events durable in one commit, and gives the first one's position.
@@ -70,32 +94,58 @@ class EventWriter:
                 while not insertion.is_done:
                     self._commit_waiting()
         except BaseException:
-            with contextlib.suppress(ValueError):  # where somebody took it along, it will stand
-                self._waiting.remove(insertion)
+            insertion.is_withdrawn = True  # where it is with the store already it may stand all the same
             raise
         if insertion.error is not None:
             raise insertion.error
         assert insertion.first_position is not None
         return insertion.first_position
 
+    def close_in_child(self) -> None:
+        """Those who hold the turn or wait are the parent's threads."""
+        self._turn = threading.Lock()
+        self._waiting.clear()
+        self._taken, self._attempt = (), None
+
+    # While one has the turn.
+
     def _commit_waiting(self) -> None:
         """Commits as many of those who wait as one row takes."""
-        group: list[Insertion] = []
-        size = 0
-        while self._waiting and (not group or size + len(self._waiting[0].body) <= GROUP_BYTES):
-            group.append(self._waiting.popleft())
-            size += len(group[-1].body)
+        if self._taken:
+            self._end_what_was_begun()
+        self._take()
         try:
-            self._commit(group)
-        except BaseException as error:
-            told = (
-                error if isinstance(error, Exception) else OutcomeUnknown("the commit was interrupted: it may or may not stand")
-            )
-            for insertion in group:
-                if not insertion.is_done:
-                    insertion.error = told
-            if told is not error:
-                raise
+            self._commit(self._taken)
+        except Exception as error:
+            self._end_what_was_begun(error)
+        self._taken = ()
+
+    def _take(self) -> None:
+        size = 0
+        taken: list[Insertion] = []
+        for insertion in list(self._waiting):
+            size += len(insertion.body)
+            if taken and size > GROUP_BYTES:
+                break
+            taken.append(insertion)
+        self._taken = taken  # they are in both for a moment, and in one at any time
+        for _ in taken:
+            self._waiting.popleft()
+
+    def _end_what_was_begun(self, error: Exception | None = None) -> None:
+        """Finds out what became of those who were taken. Without an `error` somebody was interrupted, and those who were not
+        with the store wait again.
+        """
+        attempt = self._attempt
+        if attempt is not None:
+            self._resolve(attempt, error)
+            self._attempt = None
+        for insertion in reversed([insertion for insertion in self._taken if not insertion.is_done]):
+            if error is not None:
+                insertion.error = error
+            elif not insertion.is_withdrawn and insertion not in self._waiting:
+                self._waiting.appendleft(insertion)
+        self._taken = ()
 
     def _commit(self, group: Sequence[Insertion]) -> None:
         """Commits what can be of a group. A store refuses what does not go on after a stream's last version, so that is looked
@@ -104,83 +154,88 @@ class EventWriter:
         try:
             self._append(group, all_versions=False)
         except Overtaken:
-            self._last_versions.clear()
+            self._attempt = None
+            self._versions.forget()
             try:
                 self._append(group, all_versions=True)
             except Overtaken as error:
+                self._attempt = None
                 raise OperationalError(f"nothing was recorded: {error}") from error
 
     def _append(self, group: Sequence[Insertion], *, all_versions: bool) -> None:
         with self._journal.writing() as head:
-            self._look_up({event.stream for insertion in group for event in insertion.events}, head, all_versions=all_versions)
-            first_position = head.position + 1
-            entries: dict[str, StreamEntry] = {}
-            accepted = [insertion for insertion in group if self._enter(insertion, entries, first_position)]
-            if not accepted:
+            self._versions.look_up(group, head, all_versions=all_versions)
+            attempt = self._plan(group, head)
+            if attempt is None:
                 return
-            body = join_bodies([insertion.body for insertion in accepted])
-            counts = [len(insertion.events) for insertion in accepted]
-            recorded_at = max(self._clock(), head.recorded_at)
-            row = make_row(head.digest, first_position, recorded_at, (), counts, body)
-            try:
-                self._journal.append(row, list(entries.values()))
-            except UnclearOutcome as error:
-                self._resolve(row, list(entries.values()), error)
-            self._last_versions.update({stream: entry[2] for stream, entry in entries.items()})
-            self._versions_at = Head(row.last_position, row.digest, recorded_at)
-        for insertion, count in zip(accepted, counts, strict=True):
-            insertion.first_position = first_position
-            first_position += count
+            self._attempt = attempt
+            self._journal.append(attempt.row, attempt.entries)
+            row = attempt.row
+            self._versions.advance(attempt.entries, Head(row.last_position, row.digest, row.recorded_at))
+        attempt.stands()
+        self._attempt = None
 
-    def _enter(self, insertion: Insertion, entries: dict[str, StreamEntry], first_position: int) -> bool:
-        """Adds the entries of an insertion to those of its row; false, and nothing is added, where it is refused."""
+    def _plan(self, group: Sequence[Insertion], head: Head) -> Attempt | None:
+        """The row of all those whom nothing refuses, if there are any."""
+        first_position = head.position + 1
+        entries: dict[str, StreamEntry] = {}
+        served: list[tuple[Insertion, int]] = []
+        refused: list[tuple[Insertion, Exception]] = []
+        position = first_position
+        for insertion in group:
+            error = self._enter(insertion, entries, first_position)
+            if error is None:
+                served.append((insertion, position))
+                position += len(insertion.events)
+            else:
+                refused.append((insertion, error))
+        if not served:
+            for insertion, error in refused:
+                insertion.error = error
+            return None
+        body = join_bodies([insertion.body for insertion, _ in served])
+        counts = [len(insertion.events) for insertion, _ in served]
+        row = make_row(head.digest, first_position, max(self._clock(), head.recorded_at), (), counts, body)
+        attempt = Attempt(row, list(entries.values()))
+        attempt.served, attempt.refused = served, refused
+        return attempt
+
+    def _enter(self, insertion: Insertion, entries: dict[str, StreamEntry], first_position: int) -> Exception | None:
+        """Adds the entries of an insertion to those of its row; nothing is added where it is refused, and the error given."""
         added: dict[str, StreamEntry] = {}
-        known = self._last_versions
+        last_version_of = self._versions.get
         for event in insertion.events:
             stream, version = event.stream, event.version
             entry = added.get(stream) or entries.get(stream)
-            if entry is None:
-                last_version, first_version = known.get(stream, -1), version
-            else:
-                _, first_version, last_version, _ = entry
+            last_version, first_version = (last_version_of(stream), version) if entry is None else (entry[2], entry[1])
             if version <= last_version:
-                insertion.error = _conflict(stream, version, last_version)
-                return False
-            added[stream] = _entry((stream, first_version, version, first_position))
+                return _conflict(stream, version, last_version)
+            added[stream] = StreamEntry(stream, first_version, version, first_position)
         entries.update(added)
-        return True
+        return None
 
-    def _resolve(self, row: Row, entries: Sequence[StreamEntry], error: UnclearOutcome) -> None:
-        """Returns where `row` stands after all."""
+    def _resolve(self, attempt: Attempt, error: Exception | None) -> None:
+        """Finds out whether a row stands that was with the store, and tells everybody."""
+        if isinstance(error, StorageError) and not isinstance(error, OutcomeUnknown):
+            attempt.fails(error)
+            return
+        self._versions.forget()
+        position = attempt.row.first_position
         try:
-            stands = self._journal.has_recorded(row, entries)
-        except StorageError:
-            raise OutcomeUnknown(f"the commit at position {row.first_position} may or may not stand: {error}") from error
-        if not stands:
-            raise OperationalError(f"nothing was recorded: {error}") from error
-
-    # The last versions of streams.
-
-    def _look_up(self, streams: Collection[str], head: Head, *, all_versions: bool) -> None:
-        """Has the last versions of these streams, of all or of those that may be the ledger's; -1 for one without events, since
-        streams may begin at 0.
-        """
-        if head != self._versions_at or len(self._last_versions) > VERSIONS_KEPT:
-            self._last_versions.clear()
-            self._versions_at = head
-        known = self._last_versions
-        unknown = {stream for stream in streams if (all_versions or " " not in stream) and stream not in known}
-        if unknown:
-            found = self._journal.last_entries(unknown)
-            known.update(dict.fromkeys(unknown, -1))
-            known.update({stream: self._last_version(entry) for stream, entry in found.items()})
-
-    def _last_version(self, entry: StreamEntry) -> int:
-        if " " not in entry.stream:  # it may be the ledger's
-            newest = self._reader.stream(entry.stream, entry.last_version - 1, entry.last_version)
-            if any(not isinstance(event, Foreign) for _, event in newest):
-                return OF_LEDGER
-        return entry.last_version
+            stands = self._journal.has_recorded(attempt.row, attempt.entries)
+        except Exception as unreachable:
+            told = OutcomeUnknown(
+                f"the commit at position {position} may or may not stand: {error!r}, and then {unreachable!r}"
+            )
+            told.__cause__ = unreachable
+            attempt.fails(told)
+            return
+        if stands:
+            attempt.stands()
+        elif error is not None:
+            told = OperationalError(f"nothing was recorded: {error!r}")
+            told.__cause__ = error
+            attempt.fails(told)
 
 
 def _conflict(stream: str, version: int, last_version: int) -> IntegrityError:
@@ -196,4 +251,6 @@ def foreign(stream: str, event: StoredEvent) -> Foreign:
     version, topic, state = event.originator_version, event.topic, event.state
     if type(version) is not int or version > FOREIGN_VERSION_MAX or not isinstance(topic, str) or not isinstance(state, bytes):
         raise DataError(f"a stored event has an int up to 2**62, a str and bytes: {event!r}")
+    if len(stream) > STREAM_BYTES_MAX // 4 and len(stream.encode()) > STREAM_BYTES_MAX:
+        raise DataError(f"the name of a stream has {len(stream.encode())} bytes, and {STREAM_BYTES_MAX} at most: {stream!r}")
     return Foreign(stream, version, topic, state)
