@@ -168,6 +168,19 @@ class JournalCases:
         assert list(journal.rows()) == [*rows, *[row] * verdict]
         assert sorted(journal.streams()) == sorted([*streams, *added * verdict])
 
+    @pytest.mark.parametrize("pattern", ["COOOOOC", "OCOCOC", "CCCCCCCOC", "OOOOOOOOOC"])
+    def test_what_was_refused_spoils_nothing_that_comes_after(self, journal: Journal, pattern: str) -> None:
+        append(journal, 1)
+        for turn in pattern * 2:
+            if turn == "C":
+                append(journal, 1)
+                continue
+            with pytest.raises(Overtaken), journal.writing() as head:
+                body = encode_events([Minted("USD", "alice", 1)])
+                row = make_row(head.digest, head.position + 1, head.recorded_at, (), (1,), body)
+                journal.append(row, [StreamEntry("USD", 1, 1, row.first_position)])
+        assert journal.head().position == 1 + 2 * pattern.count("C")
+
     def test_many_rows_are_read_in_pages(self, journal: Journal) -> None:
         rows = append(journal, *[1] * 2_100)
         assert list(journal.rows()) == rows

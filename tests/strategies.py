@@ -221,4 +221,4 @@ seeds = st.integers(0, 2**64 - 1)
 # Streams of applications.
 
 words = st.text(st.sampled_from(" /%aA0\x1f\u00a0é-"), max_size=4)
-stream_names = st.lists(st.tuples(words, st.sampled_from(["events", "snapshots", "tracking", "a/b"]), words), max_size=6)
+stream_names = st.lists(st.tuples(words, st.sampled_from(["events", "snapshots", "notes", "a/b"]), words), max_size=6)

@@ -3,6 +3,7 @@
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,6 +19,7 @@ from library_stores import MODULE
 from strategies import stream_names
 
 from tallystick import Ledger, Token
+from tallystick.infrastructure import tracking_recorder
 from tallystick.infrastructure.journal import Journal
 from tallystick.infrastructure.memory import MemoryJournal
 from tallystick.infrastructure.recorders import (
@@ -127,6 +129,31 @@ def test_a_snapshot_that_is_late_is_passed_over(journal: Journal) -> None:
         snapshots.insert_events(stored(id, 10))
 
 
+def test_a_snapshot_that_somebody_overtakes_is_passed_over(journal: Journal) -> None:
+    id = uuid4()
+    slow, fast = (JournalAggregateRecorder(journal, application="mine", purpose="snapshots") for _ in "12")
+    look = slow._is_older
+
+    def look_and_be_overtaken(event: StoredEvent) -> bool:
+        found = look(event)
+        if not fast.select_events(id):
+            fast.insert_events(stored(id, 10))
+        return found
+
+    with patch.object(slow, "_is_older", look_and_be_overtaken):
+        slow.insert_events(stored(id, 5))
+    assert slow.select_events(id) == stored(id, 10)
+
+
+@pytest.mark.parametrize(("purpose", "verdict"), [("events", True), ("snapshots", True), ("tracking", False), ("gaps", False)])
+def test_what_is_recorded_otherwise_is_no_purpose(purpose: str, verdict: bool) -> None:
+    if verdict:
+        JournalAggregateRecorder(MemoryJournal(), purpose=purpose)
+    else:
+        with pytest.raises(ValueError, match=purpose):
+            JournalAggregateRecorder(MemoryJournal(), purpose=purpose)
+
+
 def test_changes_of_a_view_are_kept_with_its_tracking(journal: Journal) -> None:
     view = JournalTrackingRecorder(journal, application="view")
     view.insert_change(Tracking("one", 3), b"three")
@@ -139,6 +166,15 @@ def test_changes_of_a_view_are_kept_with_its_tracking(journal: Journal) -> None:
     assert list(again.select_changes("one", gt=3)) == [(Tracking("one", 5), b"")]
     assert list(again.select_changes("two")) == [(Tracking("two", 1), b"one")]
     assert list(JournalTrackingRecorder(journal, application="other").select_changes("one")) == []
+
+
+def test_many_changes_of_a_view_are_read_in_pages(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking_recorder, "PAGE_ROWS", 7)
+    view = JournalTrackingRecorder(journal, application="view")
+    for number in range(40):
+        view.insert_change(Tracking("one", 2 * number), b"%d" % number)
+    assert list(view.select_changes("one")) == [(Tracking("one", 2 * number), b"%d" % number) for number in range(40)]
+    assert list(view.select_changes("one", gt=75)) == [(Tracking("one", 76), b"38"), (Tracking("one", 78), b"39")]
 
 
 # Systems.

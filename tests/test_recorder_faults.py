@@ -1,6 +1,9 @@
 """What a recorder raises where the journal fails: the errors of the library's own tree, and the truth about what stands."""
 
+import os
+import signal
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from unittest.mock import patch
 
@@ -9,6 +12,7 @@ from eventsourcing.persistence import (
     DatabaseError,
     InterfaceError,
     OperationalError,
+    ProgrammingError,
 )
 from recorder_book import make_ledger, stored, versions
 
@@ -16,7 +20,7 @@ from tallystick import StorageFull, Token
 from tallystick.infrastructure.journal import Journal, UnclearOutcome
 from tallystick.infrastructure.memory import MemoryJournal
 from tallystick.infrastructure.postgres import PostgresJournal
-from tallystick.infrastructure.recorders import JournalRecorder
+from tallystick.infrastructure.recorders import JournalRecorder, JournalTrackingRecorder
 from tallystick.infrastructure.sqlite import SQLiteJournal
 
 
@@ -33,6 +37,68 @@ def test_a_closed_journal_is_an_interface_error(tmp_path: Path) -> None:
     ):
         with pytest.raises(InterfaceError):
             call()
+
+
+def test_changes_of_a_closed_journal_are_an_interface_error(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path / "books.db")
+    view = JournalTrackingRecorder(journal)
+    journal.close()
+    with pytest.raises(InterfaceError):
+        list(view.select_changes("orders"))
+
+
+def test_a_forked_child_is_told_that_it_is_closed(tmp_path: Path) -> None:
+    recorder = JournalRecorder(SQLiteJournal(tmp_path / "books.db"), "text")
+    held = [recorder._log._writer._turn, recorder._log._grown]
+    ready, go = Event(), Event()
+
+    def hold() -> None:
+        with held[0], held[1]:
+            ready.set()
+            go.wait(20)
+
+    thread = Thread(target=hold)
+    thread.start()
+    ready.wait(20)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        status = 1
+        try:
+            for call in (lambda: recorder.insert_events(stored("order", 1)), lambda: next(recorder.subscribe())):
+                with pytest.raises(InterfaceError):
+                    call()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    go.set()
+    thread.join()
+    assert recorder.insert_events(stored("order", 1)) == [1]
+
+
+def test_saving_from_within_a_save_is_a_programming_error() -> None:
+    journal = MemoryJournal()
+    recorders: list[JournalRecorder] = []
+
+    def clock() -> int:
+        recorders[0].insert_events(stored("inner", 1))
+        return 1
+
+    recorders.append(JournalRecorder(journal, "text", clock))
+    with pytest.raises(ProgrammingError):
+        recorders[0].insert_events(stored("order", 1))
+    assert journal.head().position == 0
+
+
+def test_an_interrupted_subscription_gives_nothing_twice(recorder: JournalRecorder) -> None:
+    recorder.insert_events(stored("order", *range(5)))
+    with recorder.subscribe() as subscription:
+        subscription._pull(5)
+        subscription._position = 2
+        found = [next(subscription).id for _ in range(5)]
+        recorder.insert_events(stored("order", 5))
+        assert [*found, next(subscription).id] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_full_disk_is_an_operational_error(journal: Journal, recorder: JournalRecorder) -> None:

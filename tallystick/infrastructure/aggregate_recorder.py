@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from eventsourcing import persistence
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from tallystick.infrastructure.codec import Foreign
 from tallystick.infrastructure.event_log import EventLog, now
@@ -19,7 +19,7 @@ from tallystick.infrastructure.journal import VERSION_MAX, Journal
 from tallystick.infrastructure.library_errors import in_library_errors
 from tallystick.infrastructure.log_recorder import IdType, LogRecorder
 from tallystick.infrastructure.stored_events import stored_event
-from tallystick.infrastructure.stream_space import EVENTS, SNAPSHOTS, StreamSpace
+from tallystick.infrastructure.stream_space import EVENTS, GAPS, SNAPSHOTS, TRACKING, StreamSpace
 
 OWN_KEPT = 100_000
 
@@ -39,6 +39,8 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
         application: str = "",
         purpose: str = EVENTS,
     ) -> None:
+        if purpose in (TRACKING, GAPS):
+            raise ValueError(f"purpose {purpose!r} is for what is recorded otherwise")
         super().__init__(journal, originator_id_type, clock, application=application)
         self._space = StreamSpace(application, purpose)
         self._own: set[str] = set()
@@ -50,10 +52,17 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
         `library_errors` lists. After an `OperationalError` caused by `OutcomeUnknown` the events may stand; after any other
         error nothing was recorded.
         """
-        if self._space.purpose == SNAPSHOTS:
-            stored_events = [event for event in stored_events if not self._is_older(event)]
-        self._insert(stored_events)
-        return None
+        if self._space.purpose != SNAPSHOTS:
+            self._insert(stored_events)
+            return None
+        while True:
+            newer = [event for event in stored_events if not self._is_older(event)]
+            try:
+                self._insert(newer)
+                return None
+            except IntegrityError:  # somebody else may have been faster with a newer one
+                if not any(map(self._is_older, newer)):
+                    raise
 
     @in_library_errors
     def select_events(

@@ -19,13 +19,15 @@ class BatchNames:
         self._journal = journal
         self._lock = threading.Lock()
         self._names: dict[str, list[str]] = {}
-        self._read_to: dict[str, int] = {}
+        self._read: dict[str, tuple[int, int]] = {}  # to which version of a token, and how many names there are by then
 
     def at(self, token: str, first_position: int) -> Sequence[str]:
         """The accounts that had numbers after the commit that begins at this position, and perhaps some more."""
         with self._lock:
             names = self._names.setdefault(token, [])
-            for entry in self._journal.stream(token, gt=self._read_to.get(token, 0)):
+            version, known = self._read.get(token, (0, 0))
+            del names[known:]  # where somebody was interrupted
+            for entry in self._journal.stream(token, gt=version):
                 if entry.first_position > first_position:
                     break
                 row = self._journal.row_at(entry.first_position)
@@ -33,5 +35,5 @@ class BatchNames:
                     for event in decode_events(row):
                         if isinstance(event, BATCHES) and event.token == token:
                             names += event.names
-                self._read_to[token] = entry.last_version
+                self._read[token] = (entry.last_version, len(names))
             return names

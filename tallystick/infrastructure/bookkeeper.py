@@ -317,7 +317,8 @@ class Bookkeeper:
         own: list[JournalEvent] = []
         for at, event in numbered(events, position):
             if isinstance(event, Foreign):
-                self._versions.set(event.stream, event.version)
+                if " " not in event.stream:  # a token or a contract may get this name
+                    self._versions.set(event.stream, event.version)
             else:
                 self.books.apply(event, at)
                 own.append(event)

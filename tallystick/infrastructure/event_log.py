@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from tallystick.infrastructure.codec import Foreign
 from tallystick.infrastructure.event_reader import EventReader
 from tallystick.infrastructure.event_writer import EventWriter
+from tallystick.infrastructure.forked_children import close_in_children
 from tallystick.infrastructure.journal import Journal
 
 POLL_SECONDS = 0.1
@@ -31,6 +32,8 @@ class EventLog:
         self._writer = EventWriter(journal, self.reader, clock)
         self._grown = threading.Condition()
         self._waiting = 0
+        self._times_woken = 0
+        close_in_children(self)
 
     def insert(self, events: Sequence[Foreign]) -> int:
         """Makes the events durable in one commit, and gives the first one's position; raises as `EventWriter.insert`."""
@@ -46,17 +49,31 @@ class EventLog:
         """Has those who wait look at once."""
         if self._waiting:  # who comes after this looks before it waits
             with self._grown:
+                self._times_woken += 1
                 self._grown.notify_all()
 
     def wait(self, position: int, until: Callable[[], bool]) -> int:
         """The newest event's position, once it is above `position` or `until` holds."""
         seconds = FIRST_POLL_SECONDS
+        self._change_waiting(1)
+        try:
+            while True:
+                times_woken = self._times_woken
+                end = self.end()
+                if end > position or until():
+                    return end
+                with self._grown:
+                    if self._times_woken == times_woken:
+                        self._grown.wait(seconds)
+                seconds = min(2 * seconds, POLL_SECONDS)
+        finally:
+            self._change_waiting(-1)
+
+    def close_in_child(self) -> None:
+        """Those who wait are the parent's threads."""
+        self._grown = threading.Condition()
+        self._waiting = 0
+
+    def _change_waiting(self, change: int) -> None:
         with self._grown:
-            self._waiting += 1
-            try:
-                while (end := self.end()) <= position and not until():
-                    self._grown.wait(seconds)
-                    seconds = min(2 * seconds, POLL_SECONDS)
-                return end
-            finally:
-                self._waiting -= 1
+            self._waiting += change

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from eventsourcing.persistence import DataError, IntegrityError, OperationalError, StoredEvent
+from eventsourcing.persistence import DataError, IntegrityError, OperationalError, ProgrammingError, StoredEvent
 
 from tallystick.domain.errors import CommitTooLarge, OutcomeUnknown, StorageError
 from tallystick.infrastructure.codec import Foreign, Row, encode_events, join_bodies, make_row
@@ -73,7 +73,8 @@ class EventWriter:
     def __init__(self, journal: Journal, reader: EventReader, clock: Callable[[], int]) -> None:
         self._journal = journal
         self._clock = clock
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
+        self._leads = False
         self._waiting: deque[Insertion] = deque()
         self._taken: Sequence[Insertion] = ()
         self._attempt: Attempt | None = None
@@ -91,8 +92,14 @@ class EventWriter:
         self._waiting.append(insertion)
         try:
             with self._turn:
-                while not insertion.is_done:
-                    self._commit_waiting()
+                if self._leads:
+                    raise ProgrammingError("events are saved from within a save: by a clock or a signal handler")
+                self._leads = True
+                try:
+                    while not insertion.is_done:
+                        self._commit_waiting()
+                finally:
+                    self._leads = False
         except BaseException:
             insertion.is_withdrawn = True  # where it is with the store already it may stand all the same
             raise
@@ -103,7 +110,8 @@ class EventWriter:
 
     def close_in_child(self) -> None:
         """Those who hold the turn or wait are the parent's threads."""
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
+        self._leads = False
         self._waiting.clear()
         self._taken, self._attempt = (), None
 
@@ -121,15 +129,17 @@ class EventWriter:
         self._taken = ()
 
     def _take(self) -> None:
-        size = 0
+        size = passed = 0
         taken: list[Insertion] = []
         for insertion in list(self._waiting):
-            size += len(insertion.body)
-            if taken and size > GROUP_BYTES:
-                break
-            taken.append(insertion)
+            if not insertion.is_withdrawn:
+                size += len(insertion.body)
+                if taken and size > GROUP_BYTES:
+                    break
+                taken.append(insertion)
+            passed += 1
         self._taken = taken  # they are in both for a moment, and in one at any time
-        for _ in taken:
+        for _ in range(passed):
             self._waiting.popleft()
 
     def _end_what_was_begun(self, error: Exception | None = None) -> None:

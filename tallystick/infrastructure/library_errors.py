@@ -1,7 +1,7 @@
 """Failures of a journal as the `eventsourcing` library's errors, each with ours as its cause.
 
-`OperationalError` where the store failed, `InterfaceError` where it was closed, `DataError` for what cannot be stored,
-`DatabaseError` where the journal is corrupt.
+`OperationalError` where the store failed, `InterfaceError` where it was closed or its URL is none, `DataError` for what cannot
+be stored, `DatabaseError` where the journal is corrupt.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,14 @@ from typing import ParamSpec, TypeVar
 
 from eventsourcing import persistence
 
-from tallystick.domain.errors import CommitTooLarge, CorruptJournal, LedgerClosed, StorageError
+from tallystick.domain.errors import CommitTooLarge, CorruptJournal, InvalidURL, LedgerClosed, StorageError
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 _TRANSLATIONS: tuple[tuple[type[Exception], type[persistence.PersistenceError]], ...] = (
     (LedgerClosed, persistence.InterfaceError),
+    (InvalidURL, persistence.InterfaceError),
     (StorageError, persistence.OperationalError),
     (CorruptJournal, persistence.DatabaseError),
     (CommitTooLarge, persistence.DataError),

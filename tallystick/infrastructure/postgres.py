@@ -183,7 +183,8 @@ class PostgresJournal(Journal):
         try:
             with connection.pipeline() if len(row.body) <= PIPELINED_BYTES else nullcontext():
                 connection.execute(statements.APPEND, parameters)
-                committed = connection.execute("COMMIT")
+                # Never prepared: behind a refused statement psycopg would take it for prepared when it is not.
+                committed = connection.execute("COMMIT", prepare=False)
             if committed.statusmessage != "COMMIT":
                 raise UnclearOutcome(f"the server answered {committed.statusmessage!r} to COMMIT")
         except psycopg.Error as error:
@@ -195,6 +196,8 @@ class PostgresJournal(Journal):
         if connection.info.transaction_status not in (TransactionStatus.INERROR, TransactionStatus.INTRANS):
             self._pool.drop_writer()
             return UnclearOutcome(f"{self.address.name}: {str(error).strip()}")
+        if error.sqlstate == "26000":  # a statement that the connection believes to be prepared is not
+            self._pool.drop_writer()
         if error.sqlstate in ("23000", "23505"):
             return Overtaken(f"{self.address.name}: {str(error).strip()}")
         return translated(self.address, error)
@@ -216,9 +219,9 @@ class PostgresJournal(Journal):
                     try:
                         self.append(row, entries)
                         return True
-                    except StorageError:  # the server has refused it
+                    except (StorageError, Overtaken):  # the server has refused it
                         return False
-                    except (UnclearOutcome, Overtaken):
+                    except UnclearOutcome:
                         continue
         raise StorageUnavailable(f"{self.address.name}: every attempt to commit was interrupted")
 

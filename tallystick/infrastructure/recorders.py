@@ -48,7 +48,7 @@ class JournalFactory(InfrastructureFactory[JournalTrackingRecorder]):
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
         self._id_type: IdType = self._chosen_id_type()
-        create = strtobool(self.env.get(self.CREATE_TABLE) or "yes")
+        create = self._creates()
         journal = open_journal(event_store_url(self.env), create=create)
         self.log = EventLog(journal)
         weakref.finalize(self.log, journal.close)  # a projection's runner keeps the view, and closes nothing of it
@@ -81,6 +81,13 @@ class JournalFactory(InfrastructureFactory[JournalTrackingRecorder]):
     def close(self) -> None:
         """Closes the journal."""
         self.log.journal.close()
+
+    def _creates(self) -> bool:
+        said = self.env.get(self.CREATE_TABLE) or "yes"
+        try:
+            return strtobool(said)
+        except ValueError as error:
+            raise OSError(f"{self.CREATE_TABLE} is 'yes' or 'no', not {said!r}") from error
 
     def _chosen_id_type(self) -> IdType:
         match (self.env.get(self.ORIGINATOR_ID_TYPE) or "uuid").lower():

@@ -12,6 +12,8 @@ from tallystick.infrastructure.event_log import EventLog
 from tallystick.infrastructure.library_errors import in_library_errors
 
 PULL_LIMIT = 500
+PULL_SPAN = 20_000
+"""So many positions are looked through before it is asked again whether to stop."""
 
 
 class JournalSubscription(Subscription[ApplicationRecorder]):
@@ -21,7 +23,7 @@ class JournalSubscription(Subscription[ApplicationRecorder]):
         super().__init__(recorder, gt, topics)
         self._log = log
         self._ready: deque[Notification] = deque()
-        self._position = gt or 0
+        self._position = self._given = gt or 0
 
     def stop(self) -> None:
         """Ends the iteration, from whatever thread."""
@@ -32,10 +34,14 @@ class JournalSubscription(Subscription[ApplicationRecorder]):
     def __next__(self) -> Notification:
         while not self._has_been_stopped:
             if self._ready:
-                return self._ready.popleft()
+                notification = self._ready.popleft()
+                if notification.id > self._given:  # else somebody was interrupted
+                    self._given = notification.id
+                    return notification
+                continue
             end = self._log.wait(self._position, lambda: self._has_been_stopped)
             if end > self._position:
-                self._pull(end)
+                self._pull(min(end, self._position + PULL_SPAN))
         raise StopIteration
 
     def _pull(self, end: int) -> None:

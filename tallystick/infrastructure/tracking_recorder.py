@@ -16,7 +16,7 @@ from tallystick.infrastructure.application_recorder import JournalRecorder
 from tallystick.infrastructure.codec import Foreign
 from tallystick.infrastructure.event_log import EventLog, now
 from tallystick.infrastructure.event_writer import foreign
-from tallystick.infrastructure.journal import VERSION_MAX, Journal
+from tallystick.infrastructure.journal import PAGE_ROWS, VERSION_MAX, Journal
 from tallystick.infrastructure.library_errors import in_library_errors
 from tallystick.infrastructure.log_recorder import IdType, LogRecorder
 from tallystick.infrastructure.stream_space import TRACKING, StreamSpace
@@ -48,13 +48,20 @@ class JournalTrackingRecorder(LogRecorder, persistence.TrackingRecorder):
         """The same, together with what processing the event changed in a view. Raises as `insert_tracking`."""
         self._log.insert([self._step(tracking, change)])
 
-    @in_library_errors
     def select_changes(self, application_name: str, gt: int | None = None) -> Iterator[tuple[Tracking, bytes]]:
-        """What was tracked of an application above the notification id `gt`, in order, and what it changed."""
-        stream = self._tracked.stream_of(application_name)
-        for version, event in self._log.reader.stream(stream, -1 if gt is None else gt, VERSION_MAX):
-            assert isinstance(event, Foreign)
-            yield Tracking(application_name, version), event.state
+        """What was tracked of an application above the notification id `gt`, in order, and what it changed.
+
+        Raises what `library_errors` lists.
+        """
+        above = -1 if gt is None else gt
+        while page := self._changes(application_name, above):
+            yield from page
+            above = page[-1][0].notification_id
+
+    @in_library_errors
+    def _changes(self, application_name: str, above: int) -> list[tuple[Tracking, bytes]]:
+        found = self._log.reader.stream(self._tracked.stream_of(application_name), above, VERSION_MAX, limit=PAGE_ROWS)
+        return [(Tracking(application_name, version), event.state) for version, event in found if isinstance(event, Foreign)]
 
     @in_library_errors
     def max_tracking_id(self, application_name: str) -> int | None:
