@@ -2,6 +2,7 @@
 projections' events of our types.
 """
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -202,6 +203,7 @@ def test_a_typed_event_is_of_our_type_with_the_same_fields(kind: type) -> None:
         for name in kind.__struct_fields__  # type: ignore[attr-defined]
     ]
     assert (event.originator_id, event.originator_version) == ("field 0", 7)
+    assert pickle.loads(pickle.dumps(event)) == event
 
 
 def test_events_that_come_from_elsewhere_are_decoded_from_their_json(application: DogSchool, beside: Ledger) -> None:

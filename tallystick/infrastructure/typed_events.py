@@ -44,6 +44,7 @@ _TYPED: dict[type, Any] = {
     )
     for kind in EVENT_TYPES
 }
+globals().update({kind.__name__: typed for kind, typed in _TYPED.items()})  # where a pickled one is looked for
 _DECODERS = {topic: msgspec.json.Decoder(kind).decode for kind, topic in TOPICS.items()}
 
 
