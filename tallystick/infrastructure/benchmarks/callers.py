@@ -4,24 +4,17 @@ Each figure has a ledger of its own. What is committed together is no other work
 told so when its transaction is durable.
 """
 
-import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from tallystick.infrastructure.benchmarks.caller_books import ACCOUNTS, FUNDS, THREADS, CallerBooks, Payment
-from tallystick.infrastructure.benchmarks.places import (
-    BARE_POSTGRES,
-    BARE_SQLITE,
-    STOCK_POSTGRES,
-    STOCK_SQLITE,
-    Place,
-    SQLitePlace,
-)
+from tallystick.infrastructure.benchmarks.chosen_places import databases, new_place
+from tallystick.infrastructure.benchmarks.places import BARE_POSTGRES, BARE_SQLITE, STOCK_POSTGRES, STOCK_SQLITE, Place
 from tallystick.infrastructure.benchmarks.stock_callers import StockCallers
-from tallystick.infrastructure.benchmarks.timing import Baseline, Figure, Work, compare
+from tallystick.infrastructure.benchmarks.timing import Baseline, Figure, Work, compare, prepared
 from tallystick.infrastructure.benchmarks.workload import Settings, Workload
 
 BARE_ROWS = 1_000
@@ -33,9 +26,6 @@ FRAGMENT = 100_00
 FRAGMENTED_FUNDS = 1_000_00
 TRANSFERS_A_RUN = 16_000
 TRANSFERS_A_RUN_IF_SLOW = 2_000
-
-Drawn = TypeVar("Drawn")
-
 
 Call = Callable[[CallerBooks, Sequence[Payment]], int]
 
@@ -62,7 +52,7 @@ CALLERS = (
 
 def keyed_transfers(settings: Settings) -> Iterator[Figure]:
     """Transactions of one transfer under a key, on a young journal and on one ten times older."""
-    for database in _databases(settings):
+    for database in databases(settings):
         for callers in CALLERS:
             for parts in (YOUNG_PARTS, OLD_PARTS):
                 transfers = settings.age // parts
@@ -71,7 +61,7 @@ def keyed_transfers(settings: Settings) -> Iterator[Figure]:
 
 def _keyed(settings: Settings, database: Callable[[Path], Place], callers: Callers, transfers: int, keys: int) -> Figure:
     count, runs, scale = callers.transactions // settings.scale, settings.runs, settings.scale
-    with _place(settings, database) as place, closing(CallerBooks(place.url)) as books, ExitStack() as rivals:
+    with new_place(settings, database) as place, closing(CallerBooks(place.url)) as books, ExitStack() as rivals:
         books.grow(transfers, keys)
         books.by_one(books.draw(BARE_ROWS // scale))
         baselines = _baselines(place, rivals, BARE_ROWS // scale, 1, STOCK_TRANSACTIONS // scale, 1, runs)
@@ -79,7 +69,7 @@ def _keyed(settings: Settings, database: Callable[[Path], Place], callers: Calle
             f"keyed transfers by {callers.name}, {place.name}",
             f"{transfers:,} transfers and {keys:,} keys before",
             "transactions",
-            _prepared(lambda: books.draw(count), partial(callers.call, books), runs),
+            prepared(lambda: books.draw(count), partial(callers.call, books), runs),
             baselines,
             runs,
         )
@@ -87,7 +77,7 @@ def _keyed(settings: Settings, database: Callable[[Path], Place], callers: Calle
 
 def many_at_once(settings: Settings) -> Iterator[Figure]:
     """Transactions of a hundred transfers and of thousands by one caller, of a plain and of a fragmented token."""
-    for database in _databases(settings):
+    for database in databases(settings):
         for kind, unit, funds in (("plain", None, FUNDS), ("fragmented", FRAGMENT, FRAGMENTED_FUNDS)):
             for transfers in (100, 8_000 // settings.scale):
                 yield _at_once(settings, database, kind, unit, funds, transfers)
@@ -97,13 +87,13 @@ def _at_once(
     settings: Settings, database: Callable[[Path], Place], kind: str, unit: int | None, funds: int, transfers: int
 ) -> Figure:
     count, slow = (max(1, rows // settings.scale // transfers) for rows in (TRANSFERS_A_RUN, TRANSFERS_A_RUN_IF_SLOW))
-    with _place(settings, database) as place, closing(CallerBooks(place.url, unit, funds)) as books, ExitStack() as rivals:
+    with new_place(settings, database) as place, closing(CallerBooks(place.url, unit, funds)) as books, ExitStack() as rivals:
         books.at_once([books.draw(transfers) for _ in range(count)])
         return compare(
             f"{kind} transfers by 1 caller, {place.name}",
             f"{transfers:,} a transaction",
             "transfers",
-            _prepared(lambda: [books.draw(transfers) for _ in range(count)], books.at_once, settings.runs),
+            prepared(lambda: [books.draw(transfers) for _ in range(count)], books.at_once, settings.runs),
             _baselines(place, rivals, count, transfers, slow, transfers, settings.runs),
             settings.runs,
         )
@@ -120,28 +110,8 @@ def _baselines(
     stock = rivals.enter_context(closing(StockCallers(place.stock_environment(), place.stock_threads, ACCOUNTS, FUNDS)))
     return {
         place.bare_baseline: lambda: bare.insert_each(commits) * transfers_a_row,
-        place.stock_baseline: _prepared(lambda: stock.draw(transactions, transfers), stock.do, runs),
+        place.stock_baseline: prepared(lambda: stock.draw(transactions, transfers), stock.do, runs),
     }
-
-
-def _prepared(draw: Callable[[], Drawn], work: Callable[[Drawn], int], runs: int) -> Work:
-    """Work on what is drawn before anything is timed, anew for each run and for the one to warm up."""
-    drawn = [draw() for _ in range(runs + 1)]
-    return lambda: work(drawn.pop())
-
-
-def _databases(settings: Settings) -> list[Callable[[Path], Place]]:
-    if settings.postgres is None:
-        return [SQLitePlace]
-    from tallystick.infrastructure.benchmarks.postgres_place import PostgresPlace  # psycopg is an extra
-
-    return [SQLitePlace, partial(PostgresPlace, settings.postgres)]
-
-
-@contextmanager
-def _place(settings: Settings, database: Callable[[Path], Place]) -> Generator[Place]:
-    with tempfile.TemporaryDirectory(dir=settings.folder) as folder, closing(database(Path(folder))) as place:
-        yield place
 
 
 BASELINES = (BARE_SQLITE, STOCK_SQLITE, BARE_POSTGRES, STOCK_POSTGRES)

@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tallystick.infrastructure.benchmarks.bare import BareTable, last_commits
+from tallystick.infrastructure.benchmarks.recorder_baselines import (
+    FOLLOWED_SQLITE,
+    RECORDER_MEMORY,
+    RECORDER_SQLITE,
+    SUBSCRIPTION_MEMORY,
+)
 from tallystick.infrastructure.benchmarks.timing import Baseline
 
 BARE_SQLITE = Baseline(
@@ -50,16 +56,16 @@ class Bare(Protocol):
         ...
 
 
-class Place(Protocol):
-    """Where one ledger is, and its baselines."""
+class Store(Protocol):
+    """Where one journal is, and beside it the events of one stock application."""
 
-    bare_baseline: Baseline
-    stock_baseline: Baseline
-    stock_threads: int
-    """As many as help a stock application there."""
+    recorder_baseline: Baseline
+    subscription_baseline: Baseline
+    has_subscription: bool
+    """Whether the stock recorder has one there."""
 
-    stock_transfers_max: int
-    """More than these it is not given in one save."""
+    saves: int
+    """So many saves of one event take some tenths of a second."""
 
     @property
     def name(self) -> str:
@@ -68,15 +74,7 @@ class Place(Protocol):
 
     @property
     def url(self) -> str | Path:
-        """The ledger's address."""
-        ...
-
-    def last_commits(self, count: int) -> list[tuple[Any, ...]]:
-        """The columns of the journal's newest rows but for their first positions, oldest first."""
-        ...
-
-    def make_bare(self) -> Bare:
-        """A new table."""
+        """The journal's address."""
         ...
 
     def stock_environment(self) -> Mapping[str, str]:
@@ -88,10 +86,54 @@ class Place(Protocol):
         ...
 
 
+class Place(Store, Protocol):
+    """Where one ledger is, and its baselines."""
+
+    bare_baseline: Baseline
+    stock_baseline: Baseline
+    stock_threads: int
+    """As many as help a stock application there."""
+
+    stock_transfers_max: int
+    """More than these it is not given in one save."""
+
+    def last_commits(self, count: int) -> list[tuple[Any, ...]]:
+        """The columns of the journal's newest rows but for their first positions, oldest first."""
+        ...
+
+    def make_bare(self) -> Bare:
+        """A new table."""
+        ...
+
+
+class MemoryPlace:
+    """The memory of this process."""
+
+    name = "memory"
+    url = "memory:"
+    recorder_baseline = RECORDER_MEMORY
+    subscription_baseline = SUBSCRIPTION_MEMORY
+    has_subscription = True
+    saves = 10_000
+
+    def __init__(self, folder: Path) -> None: ...
+
+    def stock_environment(self) -> Mapping[str, str]:
+        """The memory too."""
+        return {"PERSISTENCE_MODULE": "eventsourcing.popo"}
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
 class SQLitePlace:
     """Files in a folder, which whoever gives the folder removes."""
 
     name = "SQLite"
+    recorder_baseline = RECORDER_SQLITE
+    subscription_baseline = FOLLOWED_SQLITE
+    has_subscription = False
+    saves = 2_000
     bare_baseline = BARE_SQLITE
     stock_baseline = STOCK_SQLITE
     stock_threads = 1

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from tallystick.infrastructure.benchmarks.places import BARE_POSTGRES, STOCK_POSTGRES
+from tallystick.infrastructure.benchmarks.recorder_baselines import RECORDER_POSTGRES, SUBSCRIPTION_POSTGRES
 from tallystick.infrastructure.postgres_address import PostgresAddress
 from tallystick.infrastructure.postgres_connection import connect
 
@@ -37,6 +38,10 @@ def server_version(url: str) -> str:
 class PostgresPlace:
     """Schemas of names that nobody else has, on the server at `url`; the ledger's cache is in `folder`."""
 
+    recorder_baseline = RECORDER_POSTGRES
+    subscription_baseline = SUBSCRIPTION_POSTGRES
+    has_subscription = True
+    saves = 400
     bare_baseline = BARE_POSTGRES
     stock_baseline = STOCK_POSTGRES
     stock_threads = 4

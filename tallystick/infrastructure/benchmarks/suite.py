@@ -11,8 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.benchmarks import apps, batches, callers, contracts, growth, opening, space, transactions
+from tallystick.infrastructure.benchmarks import (
+    apps,
+    batches,
+    callers,
+    contracts,
+    event_reads,
+    event_saves,
+    growth,
+    opening,
+    space,
+    transactions,
+)
 from tallystick.infrastructure.benchmarks.places import BARE_POSTGRES
+from tallystick.infrastructure.benchmarks.recorder_baselines import RECORDER_POSTGRES
 from tallystick.infrastructure.benchmarks.timing import Figure, Space
 from tallystick.infrastructure.benchmarks.umadb_server import UMADB, why_absent
 from tallystick.infrastructure.benchmarks.workload import Settings, Workload
@@ -27,6 +39,8 @@ WORKLOADS = (
     *space.WORKLOADS,
     *contracts.WORKLOADS,
     *apps.WORKLOADS,
+    *event_saves.WORKLOADS,
+    *event_reads.WORKLOADS,
 )
 
 
@@ -81,7 +95,7 @@ def _absent(workloads: Sequence[Workload], settings: Settings) -> dict[str, str]
     absent: dict[str, str] = {}
     if UMADB in wanted and (reason := why_absent()) is not None:
         absent[UMADB.name] = reason
-    if BARE_POSTGRES in wanted and settings.postgres is None:
+    if not wanted.isdisjoint((BARE_POSTGRES, RECORDER_POSTGRES)) and settings.postgres is None:
         absent["PostgreSQL"] = "no server is named, by --postgres or TALLYSTICK_POSTGRES"
     return absent
 

@@ -8,10 +8,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 Work = Callable[[], int]
 """Does some work and says how many units of it were done."""
+
+Drawn = TypeVar("Drawn")
 
 Axis = Literal["rows a batch", "accounts", "events in the journal"]
 
@@ -90,6 +92,12 @@ def compare(
             for baseline, rate in theirs.items():
                 baseline_rates[baseline].append(rate)
     return Figure(name, size, unit, rates, baseline_rates, point)
+
+
+def prepared(draw: Callable[[], Drawn], work: Callable[[Drawn], int], runs: int) -> Work:
+    """Work on what is drawn before anything is timed, anew for each run and for the one to warm up."""
+    drawn = [draw() for _ in range(runs + 1)]
+    return lambda: work(drawn.pop())
 
 
 def _rate(work: Work) -> float:
