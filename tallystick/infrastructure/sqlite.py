@@ -159,7 +159,7 @@ class SQLiteJournal(Journal):
             if len(entries) == 1:  # preparing for many costs as much again
                 connection.execute(_APPEND_STREAM, entries[0])
             else:
-                connection.executemany(_APPEND_STREAM, entries)
+                connection.executemany(_APPEND_STREAM, sorted(entries))
         except sqlite3.IntegrityError as error:
             raise Overtaken(f"{self.path}: {error}") from error
         except sqlite3.Error as error:
