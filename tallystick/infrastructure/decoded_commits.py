@@ -24,9 +24,12 @@ from tallystick.infrastructure.codec import (
     stream_of,
 )
 from tallystick.infrastructure.journal import SMALL, Journal, StreamPart
+from tallystick.infrastructure.large_bodies import LargeBodies
 
 KEPT_EVENTS = 100_000
 """So many events of larger commits are kept, or those of one commit."""
+FEW = 8
+"""A stream with so many versions in a larger commit is looked for in its body; for more the commit is decoded."""
 
 Numbered = tuple[int, JournalEvent]
 
@@ -38,6 +41,11 @@ class DecodedCommit:
         self.first_position = body.first_position
         self.last_position = body.last_position
         self.events = events
+
+    @property
+    def is_sorted_out(self) -> bool:
+        """Whether `by_stream` was asked for."""
+        return "by_stream" in self.__dict__
 
     @cached_property
     def by_stream(self) -> dict[str, list[JournalEvent]]:
@@ -69,6 +77,7 @@ class DecodedCommits:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._names = BatchNames(journal)
+        self._bodies = LargeBodies(journal)
         self._lock = threading.Lock()
         self._kept: OrderedDict[int, DecodedCommit] = OrderedDict()
         self._kept_events = 0
@@ -98,6 +107,17 @@ class DecodedCommits:
             return self.at(body.first_position)
         return self.decode(Body(body.first_position, body.last_position, body.body))
 
+    def of_stream(self, stream: str, part: StreamPart) -> Sequence[JournalEvent]:
+        """The events of a stream in the commit of which this is the part. Raises `CorruptJournal`."""
+        if part.body is not None:
+            return self.of(part).by_stream.get(stream, ())
+        commit = self._kept_from(part.first_position)
+        if part.last_version - part.first_version < FEW and (commit is None or not commit.is_sorted_out):
+            found = self._bodies.events(stream, part.first_position)
+            if found is not None:
+                return found
+        return (commit or self.at(part.first_position)).by_stream.get(stream, ())
+
     def decode(self, body: Row | Body) -> DecodedCommit:
         """The commit of this body. Raises `CorruptJournal`."""
         events = decode_events(body)
@@ -120,6 +140,13 @@ class DecodedCommits:
                 with contextlib.suppress(CorruptJournal):  # one by one, it is known which
                     return decode_events(Body(1, sum(sizes), joined))
         return [event for body in bodies for event in self.of(body).events]
+
+    def _kept_from(self, first_position: int) -> DecodedCommit | None:
+        with self._lock:
+            commit = self._kept.get(first_position)
+            if commit is not None:
+                self._kept.move_to_end(first_position)
+            return commit
 
     def _keep(self, commit: DecodedCommit) -> None:
         with self._lock:
