@@ -94,7 +94,8 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
     @in_library_errors
     def _insert(self, stored_events: Sequence[StoredEvent], *others: Foreign) -> range:
         """Makes the events durable, and some others in the same commit; gives the positions of the first ones."""
-        events = [foreign(self._space.stream_of(event.originator_id), event) for event in stored_events]
+        stream_of = self._space.stream_of
+        events = [foreign(stream_of(event.originator_id), event) for event in stored_events]
         events += others
         if not events:
             return range(0)

@@ -213,14 +213,14 @@ class EventWriter:
     def _enter(self, insertion: Insertion, entries: dict[str, StreamEntry], first_position: int) -> Exception | None:
         """Adds the entries of an insertion to those of its row; nothing is added where it is refused, and the error given."""
         added: dict[str, StreamEntry] = {}
-        last_version_of = self._versions.get
+        last_version_of, make = self._versions.get, StreamEntry._make
         for event in insertion.events:
             stream, version = event.stream, event.version
-            entry = added.get(stream) or entries.get(stream)
+            entry = added.get(stream) or (entries.get(stream) if entries else None)
             last_version, first_version = (last_version_of(stream), version) if entry is None else (entry[2], entry[1])
             if version <= last_version:
                 return _conflict(stream, version, last_version)
-            added[stream] = StreamEntry(stream, first_version, version, first_position)
+            added[stream] = make((stream, first_version, version, first_position))
         entries.update(added)
         return None
 

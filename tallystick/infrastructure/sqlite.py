@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,6 +32,8 @@ from tallystick.infrastructure.shared_file import SharedFile
 from tallystick.infrastructure.sqlite_file import NOTHING_RECORDED, translated
 
 FETCHED_ROWS = 64
+
+_stream_of = itemgetter(0)
 
 _COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
 _STREAM_COLUMNS = "stream, first_version, last_version, first_position"
@@ -159,7 +162,7 @@ class SQLiteJournal(Journal):
             if len(entries) == 1:  # preparing for many costs as much again
                 connection.execute(_APPEND_STREAM, entries[0])
             else:
-                connection.executemany(_APPEND_STREAM, sorted(entries))
+                connection.executemany(_APPEND_STREAM, sorted(entries, key=_stream_of))  # neighbours in the tree
         except sqlite3.IntegrityError as error:
             raise Overtaken(f"{self.path}: {error}") from error
         except sqlite3.Error as error:
