@@ -27,7 +27,7 @@ def test_the_benchmarks_run(tmp_path: Path) -> None:
     done = bench("--quick", "--runs", 1, "--age", 200_000, "--folder", measured, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
-    assert len(found["figures"]) == 91
+    assert len(found["figures"]) == 123
     for figure in found["figures"]:
         assert figure["baselines"], figure["name"]
         for rates in (figure["rates"], *(baseline["rates"] for baseline in figure["baselines"])):
@@ -45,19 +45,29 @@ def test_the_benchmarks_run(tmp_path: Path) -> None:
     assert "Without PostgreSQL: no server is named" in done.stdout
 
 
-def test_where_a_server_is_named_callers_are_measured_on_it_too(tmp_path: Path, postgres: str) -> None:
-    measured, figures = tmp_path / "measured", tmp_path / "figures.json"
+@pytest.mark.parametrize(
+    ("workloads", "baselines", "figures"),
+    [
+        (("callers", "callers-many"), 2, {"SQLite": 12, "PostgreSQL, not durable": 12}),
+        (("event-saves", "event-reads"), 1, {"memory": 16, "SQLite": 16, "PostgreSQL, not durable": 16}),
+    ],
+)
+def test_where_a_server_is_named_it_is_measured_too(
+    tmp_path: Path, postgres: str, workloads: tuple[str, ...], baselines: int, figures: dict[str, int]
+) -> None:
+    measured, written = tmp_path / "measured", tmp_path / "figures.json"
     measured.mkdir()
     server = f"{postgres}{'&' if '?' in postgres else '?'}durability=normal"
-    workloads = ("--only", "callers", "--only", "callers-many", "--quick", "--runs", 1, "--age", 200_000)
-    done = bench(*workloads, "--folder", measured, "--json", figures, "--postgres", server)
+    chosen = [argument for workload in workloads for argument in ("--only", workload)]
+    settings = ("--quick", "--runs", 1, "--age", 200_000, "--folder", measured)
+    done = bench(*chosen, *settings, "--json", written, "--postgres", server)
     assert done.returncode == 0, done.stderr
-    found = json.loads(figures.read_text())
+    found = json.loads(written.read_text())
     names = [figure["name"] for figure in found["figures"]]
-    assert len(names) == 24
-    assert len([name for name in names if name.endswith(", PostgreSQL, not durable")]) == 12
+    assert {place: len([name for name in names if name.endswith(f", {place}")]) for place in figures} == figures
+    assert len(names) == sum(figures.values())
     for figure in found["figures"]:
-        assert len(figure["baselines"]) == 2
+        assert len(figure["baselines"]) == baselines
         assert min(figure["rates"] + [rate for baseline in figure["baselines"] for rate in baseline["rates"]]) > 0
     assert found["absent"] == {}
     assert "postgresql" in found["machine"]
@@ -77,6 +87,8 @@ def test_what_there_is_to_measure() -> None:
         "space",
         "bare insert of the same bytes",
         "bare insert, PostgreSQL",
+        "event-saves",
+        "stock recorder followed, SQLite",
         "UmaDB",
     ):
         assert name in done.stdout
