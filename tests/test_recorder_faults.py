@@ -150,7 +150,7 @@ def test_a_stream_entry_that_leads_nowhere_is_a_database_error() -> None:
     ledger.register_token(Token("PLN"))
     journal._streams["PLN"].clear()
     with pytest.raises(DatabaseError):
-        recorder.select_notifications(1, 9)
+        recorder.select_notifications(2, 9)
     journal._streams["order"][0] = journal._streams["order"][0]._replace(first_position=99)
     with pytest.raises(DatabaseError):
         recorder.select_events("order")

@@ -1,5 +1,6 @@
 """The recorder over a journal: what can be inserted, and what is selected."""
 
+from pathlib import Path
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from tallystick.infrastructure.codec import Foreign, encode_events, make_row
 from tallystick.infrastructure.journal import Journal, StreamEntry
 from tallystick.infrastructure.memory import MemoryJournal
 from tallystick.infrastructure.recorders import JournalRecorder
+from tallystick.infrastructure.sqlite import SQLiteJournal
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,52 @@ def test_selecting_costs_the_same_however_long_the_journal_is(commits: int) -> N
         (found,) = recorder.select_notifications(commits, 1)
         assert (found.id, found.originator_version) == (commits, commits)
     assert decode.call_count == 5
+
+
+def test_streams_that_are_new_to_a_reading_are_looked_up_together() -> None:
+    journal = MemoryJournal()
+    recorder, ledger = JournalRecorder(journal, "text"), make_ledger(journal)
+    ledger.register_token(Token("PLN"))
+    with ledger.atomic() as tx:
+        for number in range(600):
+            tx.register_contract(f"contract-{number}")
+    for number in range(600):
+        with ledger.atomic() as tx:
+            tx.contract(f"contract-{number}").balance_up(1)
+    everything = recorder.select_notifications(1, 10**6)
+    assert [found.originator_version for found in everything] == [1, *[1] * 600, *[2] * 600]
+    for start in (2, 300, 602):
+        reader = JournalRecorder(journal, "text")
+        with patch.object(journal, "last_entries", wraps=journal.last_entries) as look:
+            position, found = start, []
+            while section := reader.select_notifications(position, 100):
+                found += section
+                position = section[-1].id + 1
+            assert found == everything[start - 1 :]
+        assert look.call_count <= 2 + len(found) / 100
+
+
+def test_what_is_rare_is_looked_for_in_larger_and_larger_pages() -> None:
+    journal = MemoryJournal()
+    rare, others = (JournalRecorder(journal, "text", application=name) for name in ("rare", "others"))
+    for version in range(3_000):
+        others.insert_events(stored("order", version))
+    rare.insert_events(stored("order", 1))
+    with patch.object(journal, "bodies", wraps=journal.bodies) as read:
+        assert ids(rare.select_notifications(1, 1)) == [3_001]
+    assert read.call_count < 20
+
+
+def test_a_file_that_is_replaced_is_not_remembered(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        journal = SQLiteJournal(tmp_path / f"{name}.db")
+        JournalRecorder(journal, "text").insert_events(stored("order", *range(100), state=name.encode()))
+        journal.close()
+    recorder = JournalRecorder(SQLiteJournal(tmp_path / "old.db"), "text")
+    for name in ("old", "new"):
+        found = [*recorder.select_events("order"), *recorder.select_notifications(1, 100)]
+        assert {event.state for event in found} == {name.encode()}
+        (tmp_path / "new.db").replace(tmp_path / "old.db") if name == "old" else None
 
 
 @pytest.mark.parametrize(("versions", "verdict"), [((0, 1, 5), True), ((0, 0), False), ((3, 0), False), ((3, 3), False)])

@@ -26,8 +26,8 @@ from tallystick.infrastructure.codec import (
 from tallystick.infrastructure.journal import SMALL, Journal, StreamPart
 from tallystick.infrastructure.large_bodies import LargeBodies
 
-KEPT_EVENTS = 100_000
-"""So many events of larger commits are kept, or those of one commit."""
+KEPT_BYTES = 16 * 2**20
+"""So many bytes of larger commits are kept as events, or one commit."""
 FEW = 8
 """A stream with so many versions in a larger commit is looked for in its body; for more the commit is decoded."""
 
@@ -40,6 +40,7 @@ class DecodedCommit:
     def __init__(self, body: Row | Body, events: list[JournalEvent]) -> None:
         self.first_position = body.first_position
         self.last_position = body.last_position
+        self.bytes = len(body.body)
         self.events = events
 
     @property
@@ -80,7 +81,7 @@ class DecodedCommits:
         self._bodies = LargeBodies(journal)
         self._lock = threading.Lock()
         self._kept: OrderedDict[int, DecodedCommit] = OrderedDict()
-        self._kept_events = 0
+        self._kept_bytes = 0
 
     def kept(self, position: int) -> DecodedCommit | None:
         """The commit in which `position` lies, if it is one of those that are kept."""
@@ -152,6 +153,6 @@ class DecodedCommits:
         with self._lock:
             if commit.first_position not in self._kept:
                 self._kept[commit.first_position] = commit
-                self._kept_events += len(commit.events)
-            while self._kept_events > KEPT_EVENTS and len(self._kept) > 1:
-                self._kept_events -= len(self._kept.popitem(last=False)[1].events)
+                self._kept_bytes += commit.bytes
+            while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
+                self._kept_bytes -= self._kept.popitem(last=False)[1].bytes

@@ -5,18 +5,16 @@ a commit says, and in the sequence of all from where the last reading ended, so 
 """
 
 import threading
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
-from tallystick.domain.errors import CorruptJournal
-from tallystick.infrastructure.codec import Foreign, JournalEvent, stream_of
+from tallystick.infrastructure.codec import Foreign, JournalEvent
 from tallystick.infrastructure.decoded_commits import DecodedCommits, Numbered, numbered
-from tallystick.infrastructure.journal import PAGE_BYTES, PAGE_ROWS, SMALL, Journal, StreamEntry, StreamPart
+from tallystick.infrastructure.journal import PAGE_BYTES, PAGE_ROWS, SMALL, Journal, StreamPart
+from tallystick.infrastructure.stream_counts import StreamCounts
 
-READINGS_KEPT = 16
-STREAMS_COUNTED = 10_000
-"""So many streams' versions are remembered for each of so many readings."""
+READINGS_KEPT = 8
+"""So many readings can be gone on with where they ended."""
 
 
 class EventReader:
@@ -26,12 +24,14 @@ class EventReader:
         self._journal = journal
         self._commits = DecodedCommits(journal)
         self._lock = threading.Lock()
-        self._counted: OrderedDict[int, dict[str, int]] = OrderedDict()
+        self._counted: OrderedDict[int, StreamCounts] = OrderedDict()
+        self._generation = journal.generation
 
     # One stream.
 
     def stream(self, stream: str, gt: int, lte: int, *, descending: bool = False, limit: int | None = None) -> list[Numbered]:
         """The events with versions above `gt` up to `lte`, the newest first if `descending`, up to `limit`."""
+        self._look_whose_it_is()
         found: list[Numbered] = []
         wanted = limit
         while wanted is None or wanted > 0:
@@ -66,34 +66,35 @@ class EventReader:
     # All of them.
 
     def events(self, start: int, stop: int | None, size: int) -> Iterator[tuple[int, int, JournalEvent]]:
-        """Position, version and event of all from position `start` to `stop`; commits are read `size` at a time."""
+        """Position, version and event of all from position `start` to `stop`; `size` commits are read at first."""
+        size = max(1, min(size, PAGE_ROWS))
+        self._look_whose_it_is()
         position = start
-        versions = self._versions_at(start)
+        counts = self._counts_at(start)
         try:
             while stop is None or position <= stop:
-                first, events = self._commits_from(position, min(size, PAGE_ROWS))
+                first, events = self._commits_from(position, size)
                 if not events:
                     return
+                size = min(2 * size, PAGE_ROWS)  # who is still here found less than was wanted
+                counts.begin(first, events, position - first)
                 for index in range(position - first, len(events)):
                     if stop is not None and position > stop:
                         return
                     event = events[index]
                     if isinstance(event, Foreign):
                         version = event.version
-                        if versions and event.stream in versions:
-                            versions[event.stream] = version
+                        counts.pass_by(event)
                     else:
-                        stream = stream_of(event)
-                        before = versions.get(stream)
-                        version = 1 + (self._count_before(stream, first, events[:index]) if before is None else before)
-                        versions[stream] = version
+                        version = counts.count(event)
                     position += 1
                     yield position - 1, version, event
         finally:
-            self._remember(position, versions)
+            self._remember(position, counts)
 
     def last(self, is_wanted: Callable[[JournalEvent], bool], above: int, end: int) -> int | None:
         """The last position above `above` up to `end` with an event that is wanted, found from the end backwards."""
+        self._look_whose_it_is()
         size = SMALL
         while end > above:
             start = max(above + 1, end - size + 1)
@@ -121,41 +122,23 @@ class EventReader:
         bodies = self._journal.bodies(position, size)
         return (bodies[0].first_position, self._commits.events_of(bodies)) if bodies else (position, ())
 
-    def _versions_at(self, position: int) -> dict[str, int]:
-        """What is known of the last versions of streams before `position`."""
-        with self._lock:
-            return dict(self._counted.get(position, {}))
+    def _look_whose_it_is(self) -> None:
+        """Forgets everything where another journal may have been put there."""
+        generation = self._journal.generation
+        if generation != self._generation:
+            with self._lock:
+                self._commits = DecodedCommits(self._journal)
+                self._counted.clear()
+                self._generation = generation
 
-    def _remember(self, position: int, versions: dict[str, int]) -> None:
-        if not 0 < len(versions) <= STREAMS_COUNTED:
-            return
+    def _counts_at(self, position: int) -> StreamCounts:
+        """The versions before `position`, where a reading ended there."""
         with self._lock:
-            self._counted[position] = versions
+            return self._counted.pop(position, None) or StreamCounts(self._journal, position)
+
+    def _remember(self, position: int, counts: StreamCounts) -> None:
+        with self._lock:
+            self._counted[position] = counts
             self._counted.move_to_end(position)
             if len(self._counted) > READINGS_KEPT:
                 self._counted.popitem(last=False)
-
-    def _count_before(self, stream: str, first_position: int, events: Sequence[JournalEvent]) -> int:
-        """The last version of one of the ledger's streams before an event of it, which comes after these events; the first of
-        them is at `first_position` and begins a commit.
-        """
-        position = first_position + len(events)
-        entry = self._entry_at(stream, position)
-        if entry is None or entry.first_position < first_position:
-            raise CorruptJournal(f"stream {stream!r} has no entry for it", position=position)
-        in_commit = events[entry.first_position - first_position :]
-        return entry.first_version - 1 + sum(stream_of(event) == stream for event in in_commit)
-
-    def _entry_at(self, stream: str, position: int) -> StreamEntry | None:
-        """The stream's newest entry for a commit that begins at `position` or before it, found by halves: entries are in the
-        order of versions and of positions.
-        """
-        entry = next(self._journal.stream(stream, descending=True), None)
-        if entry is not None and entry.first_position > position:
-
-            def position_of(version: int) -> int:
-                return next(self._journal.stream(stream, version - 1)).first_position
-
-            version = bisect_left(range(entry.last_version), position + 1, key=position_of)
-            entry = next(self._journal.stream(stream, lte=version - 1, descending=True), None)
-        return entry

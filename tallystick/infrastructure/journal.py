@@ -87,6 +87,11 @@ class Journal(ABC):
         return None
 
     @property
+    def generation(self) -> int:
+        """Another number once another journal may have been put in this one's place."""
+        return 0
+
+    @property
     def keeps_keys(self) -> bool:
         """Whether `key_positions` answers out of an index that the store keeps; `append` is then `Overtaken` by a row that
         used one of its keys.

@@ -73,6 +73,11 @@ class SQLiteJournal(Journal):
     def cache_folder(self) -> Path | None:
         return None if self._file.read_only else Path(f"{self.path}.cache")
 
+    @property
+    def generation(self) -> int:
+        with self._reading:
+            return self._file.times_opened
+
     def head(self) -> Head:
         with self._reading as connection:
             return head_of(connection)
