@@ -1,6 +1,7 @@
 """What a journal in PostgreSQL asks its server.
 
 A page of rows ends where the bodies before one sum to a limit; the sums read no bodies, for PostgreSQL knows their lengths.
+Where all of a page is within the limit, as most are, no running sum is made.
 """
 
 HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
@@ -36,35 +37,43 @@ ORDER BY stream, last_version LIMIT %s
 """
 KEYS = "SELECT key, first_position FROM keys WHERE key = ANY(%s::text[])"
 BODIES = """
-SELECT first_position, last_position, body FROM (
-    SELECT *, sum(octet_length(body)) OVER (ORDER BY first_position) - octet_length(body) AS bytes_before
-    FROM commits
+WITH page AS MATERIALIZED (
+    SELECT first_position, last_position, body FROM commits
     WHERE first_position >= coalesce((SELECT first_position FROM commits WHERE first_position <= %(position)s
         ORDER BY first_position DESC LIMIT 1), 0) AND last_position >= %(position)s
     ORDER BY first_position LIMIT %(size)s
-) AS page WHERE bytes_before < %(bytes)s ORDER BY first_position
+), total AS MATERIALIZED (SELECT coalesce(sum(octet_length(body)), 0) < %(bytes)s AS is_small FROM page)
+SELECT * FROM page WHERE (SELECT is_small FROM total)
+UNION ALL SELECT first_position, last_position, body FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY first_position) - octet_length(body) AS bytes_before
+    FROM page WHERE NOT (SELECT is_small FROM total)
+) AS large WHERE bytes_before < %(bytes)s ORDER BY first_position
 """
 PARTS_ASCENDING = f"""
-SELECT first_version, last_version, first_position, end_position, body FROM (
+WITH page AS MATERIALIZED (
+    SELECT first_version, entries.last_version AS last_version, first_position,
+        coalesce(commits.last_position, first_position) AS end_position,
+        CASE WHEN commits.last_position < first_position + %(small)s THEN body END AS body
+    FROM ({STREAM_ASCENDING}) AS entries LEFT JOIN commits USING (first_position)
+), total AS MATERIALIZED (SELECT coalesce(sum(octet_length(body)), 0) < %(bytes)s AS is_small FROM page)
+SELECT * FROM page WHERE (SELECT is_small FROM total)
+UNION ALL SELECT first_version, last_version, first_position, end_position, body FROM (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY last_version) - coalesce(octet_length(body), 0) AS bytes_before
-    FROM (
-        SELECT first_version, entries.last_version AS last_version, first_position,
-            coalesce(commits.last_position, first_position) AS end_position,
-            CASE WHEN commits.last_position < first_position + %(small)s THEN body END AS body
-        FROM ({STREAM_ASCENDING}) AS entries LEFT JOIN commits USING (first_position)
-    ) AS found
-) AS page WHERE coalesce(bytes_before, 0) < %(bytes)s ORDER BY last_version
+    FROM page WHERE NOT (SELECT is_small FROM total)
+) AS large WHERE coalesce(bytes_before, 0) < %(bytes)s ORDER BY last_version
 """
 PARTS_DESCENDING = f"""
-SELECT first_version, last_version, first_position, end_position, body FROM (
+WITH page AS MATERIALIZED (
+    SELECT first_version, entries.last_version AS last_version, first_position,
+        coalesce(commits.last_position, first_position) AS end_position,
+        CASE WHEN commits.last_position < first_position + %(small)s THEN body END AS body
+    FROM ({STREAM_DESCENDING}) AS entries LEFT JOIN commits USING (first_position)
+), total AS MATERIALIZED (SELECT coalesce(sum(octet_length(body)), 0) < %(bytes)s AS is_small FROM page)
+SELECT * FROM page WHERE (SELECT is_small FROM total)
+UNION ALL SELECT first_version, last_version, first_position, end_position, body FROM (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY last_version DESC) - coalesce(octet_length(body), 0) AS bytes_before
-    FROM (
-        SELECT first_version, entries.last_version AS last_version, first_position,
-            coalesce(commits.last_position, first_position) AS end_position,
-            CASE WHEN commits.last_position < first_position + %(small)s THEN body END AS body
-        FROM ({STREAM_DESCENDING}) AS entries LEFT JOIN commits USING (first_position)
-    ) AS found
-) AS page WHERE coalesce(bytes_before, 0) < %(bytes)s ORDER BY last_version DESC
+    FROM page WHERE NOT (SELECT is_small FROM total)
+) AS large WHERE coalesce(bytes_before, 0) < %(bytes)s ORDER BY last_version DESC
 """
 LAST_ENTRIES = """
 SELECT entry.* FROM unnest(%s::text[]) AS wanted (stream) CROSS JOIN LATERAL (
