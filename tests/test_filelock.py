@@ -96,10 +96,8 @@ def test_it_falls_with_its_holder_though_a_child_of_the_holder_lives(path: Path)
     def hold() -> None:
         lock = FileLock(path)
         lock.acquire()
-        child = os.fork()
-        if child == 0:
-            signal.pause()
-        os.write(said, b"%d " % child)
+        if os.fork() == 0:
+            os.write(said, b"%d " % os.getpid())
         signal.pause()
 
     holder = in_a_child(hold)

@@ -5,7 +5,8 @@ be open on the same journal. The ledger's own streams are read here too: a token
 event's topic being its class and its state the JSON that stands in the journal. Only the ledger adds to those.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -13,37 +14,30 @@ from eventsourcing import persistence
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from tallystick.infrastructure.codec import Foreign
-from tallystick.infrastructure.event_log import EventLog, now
 from tallystick.infrastructure.event_writer import foreign
-from tallystick.infrastructure.journal import VERSION_MAX, Journal
+from tallystick.infrastructure.journal import VERSION_MAX
 from tallystick.infrastructure.library_errors import in_library_errors
-from tallystick.infrastructure.log_recorder import IdType, LogRecorder
+from tallystick.infrastructure.log_recorder import LogRecorder
 from tallystick.infrastructure.stored_events import stored_event
-from tallystick.infrastructure.stream_space import EVENTS, GAPS, SNAPSHOTS, TRACKING, StreamSpace
+from tallystick.infrastructure.stream_space import EVENTS, SNAPSHOTS, StreamSpace
 
 OWN_KEPT = 100_000
 
 
 class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
-    """Records and reads the streams of `application` that serve `purpose`.
+    """Records and reads streams of stored events.
 
     Of snapshots, one that is older than the newest of its aggregate is not kept.
     """
 
-    def __init__(
-        self,
-        journal: Journal | EventLog,
-        originator_id_type: IdType = "uuid",
-        clock: Callable[[], int] = now,
-        *,
-        application: str = "",
-        purpose: str = EVENTS,
-    ) -> None:
-        if purpose in (TRACKING, GAPS):
-            raise ValueError(f"purpose {purpose!r} is for what is recorded otherwise")
-        super().__init__(journal, originator_id_type, clock, application=application)
-        self._space = StreamSpace(application, purpose)
-        self._own: set[str] = set()
+    @cached_property
+    def _space(self) -> StreamSpace:
+        return StreamSpace(self.application, self.purpose)
+
+    @cached_property
+    def _own(self) -> set[str]:
+        """Streams that the application is known to have."""
+        return set()
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         """Makes the events durable as one commit, all or nothing.
@@ -52,7 +46,7 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
         `library_errors` lists. After an `OperationalError` caused by `OutcomeUnknown` the events may stand; after any other
         error nothing was recorded.
         """
-        if self._space.purpose != SNAPSHOTS:
+        if self.purpose != SNAPSHOTS:
             self._insert(stored_events)
             return None
         while True:
@@ -104,7 +98,7 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
 
     def _may_be_ledgers(self, text: str, own: str) -> bool:
         """Whether a token or a contract may be meant: the application has no stream of this name. It is looked up once."""
-        if own in self._own or own == text or " " in text or self._space.purpose != EVENTS:
+        if own in self._own or own == text or " " in text or self.purpose != EVENTS:
             return False
         if self._log.journal.last_entries([own]):
             if len(self._own) >= OWN_KEPT:

@@ -5,6 +5,7 @@ and may have gaps.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -24,10 +25,12 @@ IDS_KEPT = 100_000
 class JournalRecorder(JournalAggregateRecorder, persistence.ApplicationRecorder):
     """Records and reads the events of `application` in `journal`. Notification ids are positions."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._ids: dict[str, UUID | str | None] = {}
-        self._newest: tuple[int, int | None] = (0, None)
+    _newest: tuple[int, int | None] = (0, None)
+
+    @cached_property
+    def _ids(self) -> dict[str, UUID | str | None]:
+        """What the application knows somebody's streams by; None for one that is not the application's."""
+        return {}
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         """Makes the events durable as one commit, all or nothing, and gives their positions; raises as the base does."""

@@ -25,7 +25,7 @@ class EventReader:
         self._commits = DecodedCommits(journal)
         self._lock = threading.Lock()
         self._counted: OrderedDict[int, StreamCounts] = OrderedDict()
-        self._generation = journal.generation
+        self._generation: int | None = None
 
     # One stream.
 
@@ -127,8 +127,9 @@ class EventReader:
         generation = self._journal.generation
         if generation != self._generation:
             with self._lock:
-                self._commits = DecodedCommits(self._journal)
-                self._counted.clear()
+                if self._generation is not None:
+                    self._commits = DecodedCommits(self._journal)
+                    self._counted.clear()
                 self._generation = generation
 
     def _counts_at(self, position: int) -> StreamCounts:

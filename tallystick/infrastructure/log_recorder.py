@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tallystick.infrastructure.event_log import EventLog, now
 from tallystick.infrastructure.journal import Journal
+from tallystick.infrastructure.stream_space import EVENTS, GAPS, TRACKING
 
 IdType = Literal["uuid", "text"]
 
@@ -14,7 +15,7 @@ _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class LogRecorder:
-    """Records in `journal`, or in a log of it that others share, what is of `application`.
+    """Records in `journal`, or in a log of it that others share, what is of `application` and serves `purpose`.
 
     A UUID names a stream by its canonical form. With `originator_id_type` "uuid" such a name is read back as a `UUID`, and
     any other, like a token's code, as it is; with "text" all are text. `clock` gives the time in microseconds since 1970 in
@@ -28,11 +29,15 @@ class LogRecorder:
         clock: Callable[[], int] = now,
         *,
         application: str = "",
+        purpose: str = EVENTS,
     ) -> None:
         if originator_id_type not in ("uuid", "text"):
             raise ValueError(f"originator_id_type is 'uuid' or 'text', not {originator_id_type!r}")
         self.originator_id_type: IdType = originator_id_type
+        if purpose in (TRACKING, GAPS):
+            raise ValueError(f"purpose {purpose!r} is for what is recorded otherwise")
         self.application = application
+        self.purpose = purpose
         self._log = journal if isinstance(journal, EventLog) else EventLog(journal, clock)
 
     def _id(self, text: str) -> UUID | str:

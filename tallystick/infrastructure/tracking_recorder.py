@@ -4,7 +4,8 @@ What was tracked of an application is a stream, whose versions are the notificat
 what it changed in a view, if the view keeps that here: both are one commit, and a view that is made anew takes up all changes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from threading import Event
 from time import monotonic
 from typing import Any
@@ -14,27 +15,19 @@ from eventsourcing.persistence import StoredEvent, Tracking, WaitInterruptedErro
 
 from tallystick.infrastructure.application_recorder import JournalRecorder
 from tallystick.infrastructure.codec import Foreign
-from tallystick.infrastructure.event_log import EventLog, now
 from tallystick.infrastructure.event_writer import foreign
-from tallystick.infrastructure.journal import PAGE_ROWS, VERSION_MAX, Journal
+from tallystick.infrastructure.journal import PAGE_ROWS, VERSION_MAX
 from tallystick.infrastructure.library_errors import in_library_errors
-from tallystick.infrastructure.log_recorder import IdType, LogRecorder
+from tallystick.infrastructure.log_recorder import LogRecorder
 from tallystick.infrastructure.stream_space import TRACKING, StreamSpace
 
 
 class JournalTrackingRecorder(LogRecorder, persistence.TrackingRecorder):
     """Tracks what `application`, or the projection of this name, has processed; views are subclasses."""
 
-    def __init__(
-        self,
-        journal: Journal | EventLog,
-        originator_id_type: IdType = "uuid",
-        clock: Callable[[], int] = now,
-        *,
-        application: str = "",
-    ) -> None:
-        super().__init__(journal, originator_id_type, clock, application=application)
-        self._tracked = StreamSpace(application, TRACKING)
+    @cached_property
+    def _tracked(self) -> StreamSpace:
+        return StreamSpace(self.application, TRACKING)
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Makes it durable that an application's events were processed so far.
