@@ -213,14 +213,19 @@ class EventWriter:
     def _enter(self, insertion: Insertion, entries: dict[str, StreamEntry], first_position: int) -> Exception | None:
         """Adds the entries of an insertion to those of its row; nothing is added where it is refused, and the error given."""
         added: dict[str, StreamEntry] = {}
-        last_version_of, make = self._versions.get, StreamEntry._make
+        known = self._versions.known
         for event in insertion.events:
             stream, version = event.stream, event.version
-            entry = added.get(stream) or (entries.get(stream) if entries else None)
-            last_version, first_version = (last_version_of(stream), version) if entry is None else (entry[2], entry[1])
+            entry = added.get(stream)
+            if entry is None and entries:
+                entry = entries.get(stream)
+            if entry is None:
+                first_version, last_version = version, known.get(stream, -1)
+            else:
+                first_version, last_version = entry[1], entry[2]
             if version <= last_version:
                 return _conflict(stream, version, last_version)
-            added[stream] = make((stream, first_version, version, first_position))
+            added[stream] = StreamEntry._make((stream, first_version, version, first_position))
         entries.update(added)
         return None
 
@@ -259,7 +264,7 @@ def _conflict(stream: str, version: int, last_version: int) -> IntegrityError:
 def foreign(stream: str, event: StoredEvent) -> Foreign:
     """The event as the journal keeps it. Raises `DataError` where it cannot."""
     version, topic, state = event.originator_version, event.topic, event.state
-    if type(version) is not int or version > FOREIGN_VERSION_MAX or not isinstance(topic, str) or not isinstance(state, bytes):
+    if type(version) is not int or version > FOREIGN_VERSION_MAX or type(topic) is not str or type(state) is not bytes:
         raise DataError(f"a stored event has an int up to 2**62, a str and bytes: {event!r}")
     if len(stream) > STREAM_BYTES_MAX // 4 and len(stream.encode()) > STREAM_BYTES_MAX:
         raise DataError(f"the name of a stream has {len(stream.encode())} bytes, and {STREAM_BYTES_MAX} at most: {stream!r}")

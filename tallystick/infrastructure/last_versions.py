@@ -4,7 +4,7 @@ They hold while nobody else appends: at another head nothing is known any more. 
 events nobody else may add, that is looked up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tallystick.infrastructure.codec import Foreign
@@ -34,9 +34,10 @@ class LastVersions:
         self._versions: dict[str, int] = {}
         self._head: Head | None = None
 
-    def get(self, stream: str) -> int:
-        """The stream's last version; -1 where it has none, since streams may begin at 0, or where it is not known."""
-        return self._versions.get(stream, -1)
+    @property
+    def known(self) -> Mapping[str, int]:
+        """The last versions by stream; -1 for one that has no events, since streams may begin at 0."""
+        return self._versions
 
     def forget(self) -> None:
         """Nothing is known any more."""
