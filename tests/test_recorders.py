@@ -16,7 +16,7 @@ from tallystick import CommitTooLarge, Ledger, Token
 from tallystick.infrastructure import decoded_commits, event_writer
 from tallystick.infrastructure.audit import audit
 from tallystick.infrastructure.codec import Foreign, encode_events, make_row
-from tallystick.infrastructure.journal import Journal, StreamEntry
+from tallystick.infrastructure.journal import SMALL_BYTES, Journal, StreamEntry
 from tallystick.infrastructure.memory import MemoryJournal
 from tallystick.infrastructure.recorders import JournalRecorder
 from tallystick.infrastructure.sqlite import SQLiteJournal
@@ -171,6 +171,18 @@ def test_selecting_costs_the_same_however_long_the_journal_is(commits: int) -> N
         (found,) = recorder.select_notifications(commits, 1)
         assert (found.id, found.originator_version) == (commits, commits)
     assert decode.call_count == 5
+
+
+def test_a_stream_of_small_and_large_events(journal: Journal) -> None:
+    recorder = JournalRecorder(journal, application="orders")
+    id = uuid4()
+    sizes = [10, SMALL_BYTES, 30_000, 5, 200_000, 7]
+    for version, size in enumerate(sizes):
+        recorder.insert_events([*stored(id, version, state=bytes(size)), *stored(uuid4(), version)])
+    for desc in (False, True):
+        found = recorder.select_events(id, desc=desc)
+        assert [len(event.state) for event in found] == (sizes[::-1] if desc else sizes)
+    assert versions(recorder, id, gt=0, lte=3, limit=2) == [1, 2]
 
 
 def test_streams_that_are_new_to_a_reading_are_looked_up_together() -> None:

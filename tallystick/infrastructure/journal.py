@@ -27,7 +27,10 @@ PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
 """Stores that are read in pages give so many rows at a time, or so many bytes of bodies."""
 SMALL = 64
-"""A commit of up to so many positions is read with its stream's entry; a larger one is read by itself, and worth keeping."""
+SMALL_BYTES = 2**14
+"""A commit of up to so many positions is read with its stream's entry, if a store that knows how long its body is finds that so
+many bytes at most; a larger one is read by itself, and worth keeping.
+"""
 
 
 class StreamEntry(NamedTuple):
@@ -124,11 +127,11 @@ class Journal(ABC):
 
     @abstractmethod
     def bodies(self, position: int, count: int) -> Sequence[Body]:
-        """The bodies of commits in order from the one in which `position` lies: up to `count`, or `PAGE_BYTES` and one more."""
+        """The bodies of commits from the one in which `position` lies on: up to `count`, or `PAGE_BYTES` and some more."""
 
     @abstractmethod
     def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
-        """What the first entries of `stream(...)` lead to: up to `count`, or `PAGE_BYTES` and one more."""
+        """What the first entries of `stream(...)` lead to: up to `count`, or `PAGE_BYTES` and some more."""
 
     @abstractmethod
     def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:

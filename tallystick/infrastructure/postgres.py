@@ -25,6 +25,7 @@ from tallystick.infrastructure.journal import (
     PAGE_BYTES,
     PAGE_ROWS,
     SMALL,
+    SMALL_BYTES,
     VERSION_MAX,
     Head,
     Journal,
@@ -102,7 +103,7 @@ class PostgresJournal(Journal):
 
     def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
         query = statements.PARTS_DESCENDING if descending else statements.PARTS_ASCENDING
-        wanted = {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": count, "bytes": PAGE_BYTES, "small": SMALL}
+        wanted = {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": count, "bytes": SMALL_BYTES, "small": SMALL}
         return list(map(StreamPart._make, self._pool.read(query, wanted)))
 
     def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:

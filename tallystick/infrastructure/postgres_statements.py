@@ -49,32 +49,12 @@ UNION ALL SELECT first_position, last_position, body FROM (
     FROM page WHERE NOT (SELECT is_small FROM total)
 ) AS large WHERE bytes_before < %(bytes)s ORDER BY first_position
 """
-PARTS_ASCENDING = f"""
-WITH page AS MATERIALIZED (
-    SELECT first_version, entries.last_version AS last_version, first_position,
-        coalesce(commits.last_position, first_position) AS end_position,
-        CASE WHEN commits.last_position < first_position + %(small)s THEN body END AS body
-    FROM ({STREAM_ASCENDING}) AS entries LEFT JOIN commits USING (first_position)
-), total AS MATERIALIZED (SELECT coalesce(sum(octet_length(body)), 0) < %(bytes)s AS is_small FROM page)
-SELECT * FROM page WHERE (SELECT is_small FROM total)
-UNION ALL SELECT first_version, last_version, first_position, end_position, body FROM (
-    SELECT *, sum(octet_length(body)) OVER (ORDER BY last_version) - coalesce(octet_length(body), 0) AS bytes_before
-    FROM page WHERE NOT (SELECT is_small FROM total)
-) AS large WHERE coalesce(bytes_before, 0) < %(bytes)s ORDER BY last_version
+_PARTS = """
+SELECT first_version, entries.last_version, first_position, coalesce(commits.last_position, first_position),
+    CASE WHEN commits.last_position < first_position + %(small)s AND octet_length(body) <= %(bytes)s THEN body END
 """
-PARTS_DESCENDING = f"""
-WITH page AS MATERIALIZED (
-    SELECT first_version, entries.last_version AS last_version, first_position,
-        coalesce(commits.last_position, first_position) AS end_position,
-        CASE WHEN commits.last_position < first_position + %(small)s THEN body END AS body
-    FROM ({STREAM_DESCENDING}) AS entries LEFT JOIN commits USING (first_position)
-), total AS MATERIALIZED (SELECT coalesce(sum(octet_length(body)), 0) < %(bytes)s AS is_small FROM page)
-SELECT * FROM page WHERE (SELECT is_small FROM total)
-UNION ALL SELECT first_version, last_version, first_position, end_position, body FROM (
-    SELECT *, sum(octet_length(body)) OVER (ORDER BY last_version DESC) - coalesce(octet_length(body), 0) AS bytes_before
-    FROM page WHERE NOT (SELECT is_small FROM total)
-) AS large WHERE coalesce(bytes_before, 0) < %(bytes)s ORDER BY last_version DESC
-"""
+PARTS_ASCENDING = f"{_PARTS} FROM ({STREAM_ASCENDING}) AS entries LEFT JOIN commits USING (first_position) ORDER BY 2"
+PARTS_DESCENDING = f"{_PARTS} FROM ({STREAM_DESCENDING}) AS entries LEFT JOIN commits USING (first_position) ORDER BY 2 DESC"
 LAST_ENTRIES = """
 SELECT entry.* FROM unnest(%s::text[]) AS wanted (stream) CROSS JOIN LATERAL (
     SELECT stream, first_version, last_version, first_position FROM streams
