@@ -34,10 +34,11 @@ NAMES = [f"account-{k}" for k in range(20)]
 # Killed.
 
 
-def transfer_for_ever(path: Path, seed: int) -> None:
-    """Batches of one token after another, in each of which every account passes its money on."""
+def transfer_for_ever(path: Path, seed: int, begun: int) -> None:
+    """Batches of one token after another, in each of which every account passes its money on; says when it begins."""
     chance = random.Random(seed)
     with Ledger.open(path) as ledger:
+        os.write(begun, b".")
         while True:
             token = chance.choice(["PLN", "CENT"])
             senders, receivers = (chance.choices(NAMES, k=ROWS) for _ in "12")
@@ -50,12 +51,16 @@ def test_killed_in_the_middle_of_batches(tmp_path: Path) -> None:
     open_funded(path, NAMES, 1_000).close()
     chance, positions = random.Random(5), set[int]()
     for kill in range(KILLS):
+        read, write = os.pipe()
         child = os.fork()
         if child == 0:
             try:
-                transfer_for_ever(path, kill)
+                transfer_for_ever(path, kill, write)
             finally:
                 os._exit(1)
+        os.close(write)
+        os.read(read, 1)
+        os.close(read)
         time.sleep(chance.uniform(0.02, 0.12))
         os.kill(child, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

@@ -44,17 +44,20 @@ def digest_of_balances(path: Path) -> str:
         return digest(ledger.replay(Balances()))
 
 
-def import_in_a_child(books: Path, transfers: Path) -> int:
+def import_in_a_child(books: Path, transfers: Path) -> tuple[int, int]:
+    """A process that imports, and where it says so after each batch."""
+    read, write = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
             with Ledger.open(books) as ledger:
-                import_erc20(ledger, transfers)
+                import_erc20(ledger, transfers, lambda rows: os.write(write, b"."))
             status = 0
         finally:
             os._exit(status)
-    return child
+    os.close(write)
+    return child, read
 
 
 def test_an_import_killed_at_any_moment_and_run_again_ends_the_same(tmp_path: Path, transfers: Path) -> None:
@@ -67,10 +70,13 @@ def test_an_import_killed_at_any_moment_and_run_again_ends_the_same(tmp_path: Pa
     midway = 0
     for kill in range(KILLS):
         books = tmp_path / f"{kill}.db"
-        child = import_in_a_child(books, transfers)
-        time.sleep(chance.uniform(0.1, 1.1) * seconds)
+        child, said = import_in_a_child(books, transfers)
+        for _ in range(chance.randrange(report.batches)):
+            os.read(said, 1)
+        time.sleep(chance.uniform(0, 2) * seconds / report.batches)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(said)
         with Ledger.open(books) as ledger:
             assert ledger.verify().ok
             again = import_erc20(ledger, transfers)
