@@ -10,6 +10,7 @@ has the turn next begins with those.
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from eventsourcing.persistence import DataError, IntegrityError, OperationalError, ProgrammingError, StoredEvent
 
@@ -45,14 +46,13 @@ class Insertion:
         return self.first_position is not None or self.error is not None
 
 
-class Attempt:
-    """A row that is to be appended, with whom it serves, and whom it refuses because of those."""
+class Attempt(NamedTuple):
+    """A row that is to be appended: whom it serves, each from which position on, and who is refused beside them."""
 
-    def __init__(self, row: Row, entries: Sequence[StreamEntry]) -> None:
-        self.row = row
-        self.entries = entries
-        self.served: list[tuple[Insertion, int]] = []
-        self.refused: list[tuple[Insertion, Exception]] = []
+    row: Row
+    entries: Sequence[StreamEntry]
+    served: Sequence[tuple[Insertion, int]]
+    refused: Sequence[tuple[Insertion, Exception]]
 
     def stands(self) -> None:
         """Tells everybody."""
@@ -206,9 +206,7 @@ class EventWriter:
         body = join_bodies([insertion.body for insertion, _ in served])
         counts = [len(insertion.events) for insertion, _ in served]
         row = make_row(head.digest, first_position, max(self._clock(), head.recorded_at), (), counts, body)
-        attempt = Attempt(row, list(entries.values()))
-        attempt.served, attempt.refused = served, refused
-        return attempt
+        return Attempt(row, list(entries.values()), served, refused)
 
     def _enter(self, insertion: Insertion, entries: dict[str, StreamEntry], first_position: int) -> Exception | None:
         """Adds the entries of an insertion to those of its row; nothing is added where it is refused, and the error given."""
