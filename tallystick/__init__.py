@@ -1,16 +1,10 @@
 """An event-sourced ledger on an append-only journal."""
 
-from tallystick.domain.account import (
-    DAO_RESERVED_ACCOUNT,
-    HIDDEN_BONDING_CURVE_ACCOUNT,
-    SEAT_COLLECTION_POOL,
-    SEAT_DISTRIBUTION_POOL,
-    TOTAL_SUPPLY_RESERVE,
-    address,
-)
-from tallystick.domain.batch_decisions import RefusedRow
-from tallystick.domain.contract import Allocation
-from tallystick.domain.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
+from tallystick.domain.app.handle import PlannedApp
+from tallystick.domain.app.seats_handle import PlannedSeats
+from tallystick.domain.batch.decisions import RefusedRow
+from tallystick.domain.contract.contract import Allocation
+from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
     AccountNotAllocated,
@@ -73,20 +67,26 @@ from tallystick.domain.errors import (
     UnknownCurve,
     UnslicedMoney,
 )
-from tallystick.domain.hold import Hold
-from tallystick.domain.money import Money, MoneySlice
-from tallystick.domain.planned_app import PlannedApp
-from tallystick.domain.planned_contract import PlannedContract
-from tallystick.domain.planned_seats import PlannedSeats
-from tallystick.domain.token import Token
-from tallystick.domain.token_state import Balance, Supply
-from tallystick.domain.value_object import FragmentState, ValueObject
-from tallystick.infrastructure.async_ledger import AsyncLedger
-from tallystick.infrastructure.audit import AuditReport
-from tallystick.infrastructure.batch_receipt import BatchReceipt
-from tallystick.infrastructure.contract_view import ContractView
-from tallystick.infrastructure.ledger import Ledger
-from tallystick.infrastructure.receipt import Receipt
+from tallystick.domain.plan.money import Money, MoneySlice
+from tallystick.domain.token.token_state import Balance, Supply
+from tallystick.domain.value_object.value_object import FragmentState, ValueObject
+from tallystick.domain.values.account import (
+    DAO_RESERVED_ACCOUNT,
+    HIDDEN_BONDING_CURVE_ACCOUNT,
+    SEAT_COLLECTION_POOL,
+    SEAT_DISTRIBUTION_POOL,
+    TOTAL_SUPPLY_RESERVE,
+    address,
+)
+from tallystick.domain.values.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
+from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.token import Token
+from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
+from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
+from tallystick.infrastructure.ledger.contract_view import ContractView
+from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces

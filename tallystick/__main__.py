@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Runs the command line; without the `cli` extra says how to get it, and exits with 2."""
     try:
-        from tallystick.infrastructure import cli
+        from tallystick.infrastructure.cli import commands as cli
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise

@@ -11,22 +11,23 @@ from hypothesis import HealthCheck, settings
 from postgres_server import ENVIRONMENT, PostgresServer, find_binaries, is_required, ledger_url, needs_server, no_server
 from recorder_book import make_ledger
 from stock_book import Stock
+from tokens import FRAGMENTED, PLAIN, WIDE
 
-from tallystick import Ledger, Token
-from tallystick.infrastructure import stock_copy, stock_postgres, stock_sqlite, transfer_rows, transfers_csv, transfers_parquet
-from tallystick.infrastructure.journal import Journal
-from tallystick.infrastructure.location import open_journal
+from tallystick import Ledger
+from tallystick.infrastructure.imports.event_store import copying as stock_copy
+from tallystick.infrastructure.imports.event_store import postgres as stock_postgres
+from tallystick.infrastructure.imports.event_store import sqlite as stock_sqlite
+from tallystick.infrastructure.imports.transfers import csv_file as transfers_csv
+from tallystick.infrastructure.imports.transfers import parquet_file as transfers_parquet
+from tallystick.infrastructure.imports.transfers import rows as transfer_rows
+from tallystick.infrastructure.journal.address import open_journal
+from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.recorders import JournalRecorder
-from tallystick.infrastructure.sqlite import SQLiteJournal
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
-
-PLAIN = Token("PLN", decimals=2)
-FRAGMENTED = Token("USD", decimals=2, unit=100_00)
-WIDE = Token("WEI", decimals=18, max_supply=2**256 - 1)
-
 
 SKIPPED = pytest.StashKey[int]()
 

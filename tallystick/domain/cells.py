@@ -9,7 +9,8 @@ reserve, the pools, the bonding account, an app's own account and a contract's. 
 
 from typing import NamedTuple, Protocol
 
-from tallystick.domain.account import (
+from tallystick.domain.errors import InvalidAccount, MeaninglessCell
+from tallystick.domain.values.account import (
     DAO_RESERVED_ACCOUNT,
     HIDDEN_BONDING_CURVE_ACCOUNT,
     SEAT_COLLECTION_POOL,
@@ -17,8 +18,7 @@ from tallystick.domain.account import (
     TOTAL_SUPPLY_RESERVE,
     check_account,
 )
-from tallystick.domain.errors import InvalidAccount, MeaninglessCell
-from tallystick.domain.token import Token
+from tallystick.domain.values.token import Token
 
 SPECIAL_ACCOUNTS = {
     TOTAL_SUPPLY_RESERVE: "the supply reserve is touched by mint and burn alone",

@@ -6,9 +6,8 @@ The one requirement that decisions of every kind have stands here too: that what
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from tallystick.domain.errors import InsufficientFunds
-from tallystick.domain.hold import Hold
-from tallystick.domain.token import Token
+from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.token import Token
 
 
 class FundsView(Protocol):
@@ -57,10 +56,3 @@ class View(Protocol):
     def special_names(self) -> Iterable[str]: ...
     def is_contract(self, name: str, /) -> bool: ...
     def contract(self, id: str) -> ContractState: ...
-
-
-def require(view: View, token: str, cell: str, amount: int) -> None:
-    """`InsufficientFunds` where less than `amount` can be taken out of an account, or another cell, of the token."""
-    available = view.funds(token).available_of(cell)
-    if available < amount:
-        raise InsufficientFunds(token=token, account=cell, required=amount, available=max(available, 0))

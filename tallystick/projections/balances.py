@@ -10,19 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tallystick.domain.batch import Batch
-from tallystick.domain.columns import MACHINE_MAX, Column, listed, total
-from tallystick.domain.events import (
-    Burned,
-    Distributed,
-    Minted,
-    Moved,
-    Released,
-    Reserved,
-    Settled,
-    TokenRegistered,
-)
-from tallystick.domain.shares import shares_among
+from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, listed, total
+from tallystick.domain.arithmetic.shares import shares_among
+from tallystick.domain.batch.batch import Batch
+from tallystick.domain.events import Burned, Distributed, Minted, Moved, Released, Reserved, Settled, TokenRegistered
 
 Cells = dict[str, defaultdict[str, int]]
 

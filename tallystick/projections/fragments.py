@@ -5,12 +5,7 @@ Burned fragments are gone from it; where they went stands in the journal.
 
 from typing import Any
 
-from tallystick.domain.events import (
-    FragmentsBurned,
-    FragmentsMinted,
-    FragmentsReleased,
-    FragmentsReserved,
-)
+from tallystick.domain.events import FragmentsBurned, FragmentsMinted, FragmentsReleased, FragmentsReserved
 
 
 class Fragments:

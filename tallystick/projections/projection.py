@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from tallystick.domain.batch import Batch, BatchReader, fragments_of, numbered
+from tallystick.domain.batch.batch import Batch, BatchReader, fragments_of, numbered
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import BATCHES, FragmentsMintedMany
 

@@ -7,7 +7,8 @@ Proportional changes cost one step each here too: allocations catch up when they
 from collections.abc import Callable
 from typing import Any
 
-from tallystick.domain.contract import SATI_PER_SAT, Allocation, allocation_of
+from tallystick.domain.arithmetic.scaling import ScaledValues
+from tallystick.domain.contract.contract import SATI_PER_SAT, Allocation, allocation_of
 from tallystick.domain.events import (
     Allocated,
     AllShadowsLowered,
@@ -19,7 +20,6 @@ from tallystick.domain.events import (
     ShadowLowered,
     ShadowRaised,
 )
-from tallystick.domain.scaling import ScaledValues
 
 
 class Allocations(dict[str, Allocation]):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tallystick.domain.batch import Batch
-from tallystick.domain.columns import total
+from tallystick.domain.arithmetic.columns import total
+from tallystick.domain.batch.batch import Batch
 from tallystick.domain.events import Burned, Distributed, Minted, TokenRegistered
 
 

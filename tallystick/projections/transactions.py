@@ -10,16 +10,8 @@ from typing import Any
 
 import msgspec
 
-from tallystick.domain.events import (
-    RECORDED,
-    Burned,
-    Minted,
-    MoneyEvent,
-    Moved,
-    Reserved,
-    Settled,
-)
-from tallystick.domain.instant import from_microseconds
+from tallystick.domain.events import RECORDED, Burned, Minted, MoneyEvent, Moved, Reserved, Settled
+from tallystick.domain.values.instant import from_microseconds
 
 
 class Transaction(msgspec.Struct, frozen=True):

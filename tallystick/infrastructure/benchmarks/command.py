@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from tallystick.domain.errors import InvalidRequest
+from tallystick.infrastructure.benchmarks.measuring.workload import AGE, QUICK, Settings
 from tallystick.infrastructure.benchmarks.plot import check_plot, plot
 from tallystick.infrastructure.benchmarks.presentation import in_short, print_list, print_measured, record
 from tallystick.infrastructure.benchmarks.suite import check_postgres, chosen, run
-from tallystick.infrastructure.benchmarks.workload import AGE, QUICK, Settings
 
 WIDTH = 200
 

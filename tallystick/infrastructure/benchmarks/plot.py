@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.benchmarks.timing import Axis, Figure
-from tallystick.infrastructure.benchmarks.workload import Workload
+from tallystick.infrastructure.benchmarks.measuring.timing import Axis, Figure
+from tallystick.infrastructure.benchmarks.measuring.workload import Workload
 
 FORMATS = (".svg", ".png")
 Lines = dict[str, dict[int, float]]

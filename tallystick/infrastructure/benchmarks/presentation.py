@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tallystick.infrastructure.benchmarks.measuring.timing import Baseline, Figure, Space, spread
+from tallystick.infrastructure.benchmarks.measuring.workload import Workload
 from tallystick.infrastructure.benchmarks.suite import Measured
-from tallystick.infrastructure.benchmarks.timing import Baseline, Figure, Space, spread
-from tallystick.infrastructure.benchmarks.workload import Workload
 
 
 def print_list(console: Console, workloads: Sequence[Workload]) -> None:

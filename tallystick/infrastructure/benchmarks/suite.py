@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.benchmarks import (
+from tallystick.infrastructure.benchmarks.baselines.recorder_baselines import RECORDER_POSTGRES
+from tallystick.infrastructure.benchmarks.baselines.umadb_server import UMADB, why_absent
+from tallystick.infrastructure.benchmarks.measuring.timing import Figure, Space
+from tallystick.infrastructure.benchmarks.measuring.workload import Settings, Workload
+from tallystick.infrastructure.benchmarks.places.places import BARE_POSTGRES
+from tallystick.infrastructure.benchmarks.workloads import (
     apps,
     batches,
     callers,
@@ -23,12 +28,7 @@ from tallystick.infrastructure.benchmarks import (
     space,
     transactions,
 )
-from tallystick.infrastructure.benchmarks.places import BARE_POSTGRES
-from tallystick.infrastructure.benchmarks.recorder_baselines import RECORDER_POSTGRES
-from tallystick.infrastructure.benchmarks.timing import Figure, Space
-from tallystick.infrastructure.benchmarks.umadb_server import UMADB, why_absent
-from tallystick.infrastructure.benchmarks.workload import Settings, Workload
-from tallystick.infrastructure.postgres_address import SCHEMES
+from tallystick.infrastructure.journal.stores.postgres.address import SCHEMES
 
 WORKLOADS = (
     *transactions.WORKLOADS,
@@ -84,7 +84,7 @@ def check_postgres(url: str) -> str:
     if not url.startswith(SCHEMES):  # and may hold a password all the same
         raise InvalidRequest("--postgres is a URL that begins with postgresql://")
     try:
-        from tallystick.infrastructure.benchmarks.postgres_place import server_version
+        from tallystick.infrastructure.benchmarks.places.postgres_place import server_version
     except ImportError as error:
         raise InvalidRequest(f'PostgreSQL needs psycopg: pip install "tallystick[postgres]" ({error})') from error
     return server_version(url)

@@ -1,0 +1,253 @@
+"""The decisions about apps: deposits, payments, trades on the bonding curve, and what goes to holders and owners.
+
+Refusals are made in the order in which a function's documentation lists them, after `TokenNotFound` and `NotAnApp`. Every
+trade pays into or out of the app's bonding cell, and none is allowed after which that could not buy back all in circulation.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from tallystick.domain.app.operations import (
+    Buy,
+    ConsumeDeposit,
+    Deposit,
+    DistributeDividend,
+    DistributeIncome,
+    Pay,
+    Refund,
+    Sell,
+    UpdateApp,
+    WithdrawIncome,
+)
+from tallystick.domain.cells import bonding_cell, deposit_cell, locate
+from tallystick.domain.checks import app_of, check_owner, check_party, require, settlement_of
+from tallystick.domain.errors import (
+    Conflict,
+    InsufficientFunds,
+    InvalidAccount,
+    InvalidAmount,
+    InvalidCurve,
+    InvalidToken,
+    LedgerError,
+    MeaninglessCell,
+    NoHolders,
+    SupplyExhausted,
+    TokenNotAccepted,
+    UnknownCurve,
+)
+from tallystick.domain.events import AppUpdated, Burned, Distributed, DomainEvent, Minted, Moved
+from tallystick.domain.operation import Operation
+from tallystick.domain.values.token import Token
+from tallystick.domain.view import View
+
+
+class Purchase(NamedTuple):
+    """What buying leads to: the movements of the payment, and how much of the app's token it mints."""
+
+    movements: list[DomainEvent]
+    amount: int
+
+
+def purchase(
+    view: View, app: Token, payer: str, payment: int, memo: str, at_least: int = 1, told: int | None = None
+) -> Purchase:
+    """What `payment` out of the cell `payer` of the settlement token buys.
+
+    `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`, `InvalidAmount` where it buys less than `at_least` (`Conflict`
+    where the block was `told` of more), `InvalidCurve`, and `InsufficientFunds` of the bonding cell where it could not buy
+    back all in circulation afterwards.
+    """
+    settlement = settlement_of(view).code
+    require(view, settlement, payer, payment)
+    funds = view.funds(app.code)
+    supply = funds.token.max_supply - funds.reserve
+    amount = _ask(app, "amount_for", supply, payment)
+    if amount > funds.reserve:
+        raise SupplyExhausted(token=app.code, required=amount, reserve=funds.reserve)
+    _check_least("buys", app, amount, at_least, told)
+    cost = _ask(app, "cost", supply, amount)
+    if cost > payment:
+        raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
+    spread = max(0, cost - _ask(app, "proceeds", supply + amount, amount)) if app.owner is not None else 0
+    if spread:
+        check_party(view, view.funds(settlement).token, app.owner or "")
+    bonding = bonding_cell(app.code)
+    _check_backing(view, app, supply + amount, view.funds(settlement).available_of(bonding) + payment - spread)
+    movements: list[DomainEvent] = []
+    if payment > spread:
+        movements.append(Moved(settlement, payer, bonding, payment - spread, memo))
+    if spread and app.owner is not None:
+        movements.append(Moved(settlement, payer, app.owner, spread, memo))
+    return Purchase(movements, amount)
+
+
+def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str) -> Sequence[DomainEvent]:
+    """What `payment` buys, shared among the app's holders: `NoHolders`, then as `purchase`."""
+    require(view, settlement_of(view).code, payer, payment)
+    excluded = _excluded(view, app)
+    bought = purchase(view, app, payer, payment, memo)
+    turn = view.funds(app.code).distributions
+    return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, memo=memo))
+
+
+def _update(view: View, operation: UpdateApp) -> Sequence[DomainEvent]:
+    app = app_of(view, operation.app)
+    accepts = app.accepts if operation.accepts is None else operation.accepts
+    owner = app.owner if operation.owner is None else operation.owner
+    if operation.owner is not None:
+        check_owner(view, operation.owner)
+    return () if (owner, accepts) == (app.owner, app.accepts) else (AppUpdated(app.code, owner, accepts),)
+
+
+def _deposit(view: View, operation: Deposit) -> Sequence[DomainEvent]:
+    """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds`."""
+    settlement, cell = _deposit_of(view, operation.app, operation.user)
+    require(view, settlement.code, operation.user, operation.amount)
+    return (Moved(settlement.code, operation.user, cell, operation.amount, operation.memo),)
+
+
+def _refund(view: View, operation: Refund) -> Sequence[DomainEvent]:
+    """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds` of what the user deposited."""
+    settlement, cell = _deposit_of(view, operation.app, operation.user)
+    require(view, settlement.code, cell, operation.amount)
+    return (Moved(settlement.code, cell, operation.user, operation.amount, operation.memo),)
+
+
+def _consume(view: View, operation: ConsumeDeposit) -> Sequence[DomainEvent]:
+    """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds` of what the user deposited."""
+    settlement, cell = _deposit_of(view, operation.app, operation.user)
+    require(view, settlement.code, cell, operation.amount)
+    return (Moved(settlement.code, cell, operation.app, operation.amount, operation.memo),)
+
+
+def _pay(view: View, operation: Pay) -> Sequence[DomainEvent]:
+    """`TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`."""
+    app = app_of(view, operation.app)
+    token = settlement_of(view) if operation.token is None else view.funds(operation.token).token
+    if token.role != "settlement" and token.code not in (app.code, *app.accepts):
+        accepted = ", ".join(("the settlement token", app.code, *app.accepts))
+        raise TokenNotAccepted(accepted, app=app.code, token=token.code)
+    check_party(view, token, operation.user)
+    require(view, token.code, operation.user, operation.amount)
+    return (Moved(token.code, operation.user, app.code, operation.amount, operation.memo),)
+
+
+def _buy(view: View, operation: Buy) -> Sequence[DomainEvent]:
+    """`InvalidAccount`, then as `purchase`."""
+    app = app_of(view, operation.app)
+    check_party(view, settlement_of(view), operation.buyer)
+    bought = purchase(view, app, operation.buyer, operation.payment, operation.memo, operation.at_least, operation.told)
+    return (*bought.movements, Minted(app.code, operation.buyer, bought.amount, operation.memo))
+
+
+def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
+    """`InvalidAccount`, `InsufficientFunds`, `UnknownCurve`, `InvalidAmount` where it brings nothing or less than `at_least`,
+    `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
+    """
+    app, settlement = app_of(view, operation.app), settlement_of(view)
+    check_party(view, settlement, operation.seller)
+    require(view, app.code, operation.seller, operation.amount)
+    supply = app.max_supply - view.funds(app.code).reserve
+    paid = _ask(app, "proceeds", supply, operation.amount)
+    _check_least("brings", app, paid, operation.at_least, operation.told)
+    bonding = bonding_cell(app.code)
+    left = view.funds(settlement.code).available_of(bonding) - paid
+    _check_backing(view, app, supply - operation.amount, left)
+    return (
+        Burned(app.code, operation.seller, operation.amount, operation.memo),
+        Moved(settlement.code, bonding, operation.seller, paid, operation.memo),
+    )
+
+
+def _distribute_income(view: View, operation: DistributeIncome) -> Sequence[DomainEvent]:
+    """`NoHolders`, then as `purchase`. Where there is no income nothing happens."""
+    app = app_of(view, operation.app)
+    income = view.funds(settlement_of(view).code).available_of(app.code)
+    return shared_purchase(view, app, app.code, income, operation.memo) if income > 0 else ()
+
+
+def _distribute_dividend(view: View, operation: DistributeDividend) -> Sequence[DomainEvent]:
+    """`NoHolders`. Where there is no income nothing happens."""
+    app = app_of(view, operation.app)
+    income = view.funds(app.code).available_of(app.code)
+    if income <= 0:
+        return ()
+    turn = view.funds(app.code).distributions
+    return (Distributed(app.code, app.code, income, turn, _excluded(view, app), memo=operation.memo),)
+
+
+def _withdraw_income(view: View, operation: WithdrawIncome) -> Sequence[DomainEvent]:
+    """`TokenNotFound`, `InvalidToken` where that income is the holders', `InvalidAccount`, `InsufficientFunds`."""
+    app = app_of(view, operation.app)
+    token = view.funds(operation.token).token
+    if token.role == "settlement" or token.code == app.code:
+        raise InvalidToken(f"income in {token.code} is distributed to the holders of {app.code}, and not withdrawn")
+    if app.owner is None:
+        raise InvalidAccount(f"app {app.code} has no owner to withdraw its income")
+    check_party(view, token, app.owner)
+    require(view, token.code, app.code, operation.amount)
+    return (Moved(token.code, app.code, app.owner, operation.amount, operation.memo),)
+
+
+def _deposit_of(view: View, app: str, user: str) -> tuple[Token, str]:
+    app_of(view, app)
+    settlement = settlement_of(view)
+    cell = locate(view, user, app)
+    if cell.name != deposit_cell(user, app):
+        raise MeaninglessCell(f"{user!r} is a token, and tokens deposit nothing", first=user, second=app)
+    check_party(view, settlement, user)
+    return cell
+
+
+def _excluded(view: View, app: Token) -> tuple[str, ...]:
+    """Those who have some of the app's token and are no holders; `NoHolders` where there is nobody else."""
+    funds = view.funds(app.code)
+    excluded = tuple(name for name in view.special_names() if funds.available_of(name))
+    if not funds.has_holders(excluded):
+        raise NoHolders(token=app.code)
+    return excluded
+
+
+def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply: int, amount: int) -> int:
+    """What the app's curve answers; `UnknownCurve`, or `InvalidCurve` where it fails or answers no amount."""
+    if app.curve is None:
+        raise UnknownCurve(name=f"of {app.code}, which was registered without one")
+    try:
+        answer: object = getattr(app.curve, question)(supply, amount)
+    except LedgerError:
+        raise
+    except Exception as error:
+        raise InvalidCurve(f"the curve of {app.code} fails at {question}({supply}, {amount}): {error!r}") from error
+    if type(answer) is not int or answer < 0:
+        raise InvalidCurve(f"the curve of {app.code} answers {answer!r} to {question}({supply}, {amount}): that is no amount")
+    return answer
+
+
+def _check_least(verb: str, app: Token, amount: int, at_least: int, told: int | None) -> None:
+    if amount >= at_least:
+        return
+    subject = f"what this {verb} on the curve of {app.code}"
+    if told is not None:
+        raise Conflict(subject=subject, told=told, now=amount)
+    raise InvalidAmount(f"{subject} is {amount}, and less than {at_least}")
+
+
+def _check_backing(view: View, app: Token, supply: int, held: int) -> None:
+    required = _ask(app, "proceeds", supply, supply)
+    if required > held:
+        settlement = settlement_of(view).code
+        raise InsufficientFunds(token=settlement, account=bonding_cell(app.code), required=required, available=held)
+
+
+APP_RULES: dict[type[Operation], Callable[[Any, Any], Sequence[DomainEvent]]] = {
+    UpdateApp: _update,
+    Deposit: _deposit,
+    Refund: _refund,
+    ConsumeDeposit: _consume,
+    Pay: _pay,
+    Buy: _buy,
+    Sell: _sell,
+    DistributeIncome: _distribute_income,
+    DistributeDividend: _distribute_dividend,
+    WithdrawIncome: _withdraw_income,
+}

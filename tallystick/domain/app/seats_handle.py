@@ -1,0 +1,45 @@
+"""The seats in a transaction's hands: what `tx.seats` gives. Amounts are in the settlement token's smallest unit."""
+
+from collections.abc import Mapping
+
+from tallystick.domain.app.handle import Planning
+from tallystick.domain.app.operations import CollectMemoryTax, PayPublicService, ShareDistributionPool, ShareIncome
+from tallystick.domain.errors import InvalidAmount
+from tallystick.domain.values.account import check_account
+from tallystick.domain.values.amount import check_amount
+from tallystick.domain.values.memo import check_memo
+
+
+class PlannedSeats:
+    """Taxes and pools."""
+
+    def __init__(self, plan: Planning) -> None:
+        self._plan = plan
+
+    def collect_memory_tax(self, app: str, amount: int, *, memo: str = "") -> None:
+        """Moves some of an app's income into the collection pool: `NotAnApp`, `InsufficientFunds`."""
+        self._plan.propose_newest(CollectMemoryTax(app, check_amount(amount), check_memo(memo)))
+
+    def share_income(self, taxes: Mapping[str, int], *, memo: str = "") -> None:
+        """Shares the collection pool equally among maintainers, less the tax of each, which goes to the distribution pool.
+
+        A tax above the share is taken from the maintainer: `InsufficientFunds`. What does not divide stays in the pool.
+        """
+        if not isinstance(taxes, Mapping) or not taxes:
+            raise InvalidAmount(f"income is shared by a mapping of maintainers to their taxes, not {taxes!r}")
+        pairs = tuple((check_account(name), _check_tax(tax)) for name, tax in taxes.items())
+        self._plan.propose_newest(ShareIncome(pairs, check_memo(memo)))
+
+    def pay_public_service(self, receiver: str, amount: int, *, memo: str = "") -> None:
+        """Pays out of the distribution pool, and what it lacks out of the DAO's reserve: `InsufficientFunds`."""
+        self._plan.propose_newest(PayPublicService(check_account(receiver), check_amount(amount), check_memo(memo)))
+
+    def share_distribution_pool(self, app: str, amount: int, *, memo: str = "") -> None:
+        """Buys an app's token out of the distribution pool for its holders: `NotAnApp`, `InsufficientFunds`, `NoHolders`,
+        and what buying is refused for.
+        """
+        self._plan.propose_newest(ShareDistributionPool(app, check_amount(amount), check_memo(memo)))
+
+
+def _check_tax(tax: object) -> int:
+    return 0 if type(tax) is int and not tax else check_amount(tax, "a tax")

@@ -1,0 +1,1 @@
+"""Batches: thousands of rows of one token, asked for, decided and applied as columns."""

@@ -1,0 +1,67 @@
+"""Making the changes of a batch: the event of its rows, and what that event, new or read back, does to a token's cells."""
+
+import numpy as np
+
+from tallystick.domain.arithmetic.columns import Column, Numbers, pack
+from tallystick.domain.batch.batch import fragments_of, read_batch
+from tallystick.domain.batch.carrying import carry_batch
+from tallystick.domain.batch.request import BatchRequest
+from tallystick.domain.events import BatchEvent, BurnedMany, DomainEvent, FragmentsMintedMany, MintedMany, MovedMany
+from tallystick.domain.token.token_state import TokenState
+from tallystick.domain.value_object.fragments import ValueObjects
+
+
+def record_batch(funds: TokenState, fragments: ValueObjects | None, request: BatchRequest, position: int) -> list[DomainEvent]:
+    """Makes the changes of a batch all of whose rows were accepted, the first at `position`; gives the events."""
+    event = event_of(funds, request)
+    if fragments is None:
+        apply_batch(funds, event)
+        return [event]
+    _number(funds, event)
+    return [event, *carry_batch(funds, fragments, request, position)]
+
+
+def event_of(funds: TokenState, request: BatchRequest) -> BatchEvent:
+    """The event that says that all rows of `request` happened."""
+    token, count, memo = request.token, len(request), request.memo
+    amounts = pack(request.amounts)
+    ids = b"" if request.ids is None else request.ids.to_bytes()
+    columns = [column for column in (request.givers, request.takers) if column is not None]
+    numbers, new = funds.numbering.number(np.concatenate(columns), len(funds.names))
+    names = [funds.names[handle] for handle in new]
+    if request.givers is None:
+        return MintedMany(token, count, names, pack(numbers), amounts, memo, ids)
+    if request.takers is None:
+        return BurnedMany(token, count, names, pack(numbers), amounts, memo, ids)
+    return MovedMany(token, count, names, pack(numbers[:count]), pack(numbers[count:]), amounts, memo, ids)
+
+
+def apply_batch(funds: TokenState, event: BatchEvent) -> None:
+    """Moves what the rows move."""
+    _number(funds, event)
+    funds.move_many(*_rows(funds, event))
+
+
+def revert_batch(funds: TokenState, event: BatchEvent) -> None:
+    """Takes back the newest batch applied."""
+    givers, takers, amounts = _rows(funds, event)
+    funds.move_many(takers, givers, amounts)
+    funds.numbering.remove(len(event.names))
+
+
+def mint_fragments(funds: TokenState, fragments: ValueObjects, event: FragmentsMintedMany) -> None:
+    """Makes the fragments of `event`, whose owners it names by number."""
+    for minted in fragments_of(event, funds.numbered_names):
+        fragments.apply(minted)
+
+
+def _number(funds: TokenState, event: BatchEvent) -> None:
+    funds.numbering.add(map(funds.handle, event.names))
+
+
+def _rows(funds: TokenState, event: BatchEvent) -> tuple[Column | None, Column | None, Numbers]:
+    """The givers and takers by handle, None where that is the supply reserve, and the amounts."""
+    batch = read_batch(event, funds.numbered_names)
+    handles_of = funds.numbering.handles_of
+    givers = None if batch.senders is None else handles_of(batch.senders)
+    return givers, None if batch.receivers is None else handles_of(batch.receivers), batch.amounts

@@ -1,0 +1,303 @@
+"""The books: the aggregates of all tokens and contracts, fragments and open holds, as the events have made them.
+
+`apply` is how anything changes here, whether an event was decided a moment ago or is read back from the journal; it refuses
+nothing. `revert` takes the newest events back in reverse, which is what an abandoned commit needs: the events themselves are
+the record of what to undo, so undoing costs a commit that succeeds next to nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tallystick.domain.batch.application import apply_batch, mint_fragments, record_batch, revert_batch
+from tallystick.domain.batch.batch import positions_of
+from tallystick.domain.batch.request import BatchRequest
+from tallystick.domain.books.frozen_books import ColumnsOfToken, FrozenBooks, KeptBooks
+from tallystick.domain.books.reading import BooksReading
+from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
+from tallystick.domain.events import (
+    BATCHES,
+    EVENT_TYPES,
+    RECORDED,
+    AppUpdated,
+    BatchEvent,
+    Burned,
+    ContractChange,
+    ContractEvent,
+    Distributed,
+    DomainEvent,
+    FragmentEvent,
+    FragmentsBurned,
+    FragmentsMinted,
+    FragmentsMintedMany,
+    FragmentsReleased,
+    FragmentsReserved,
+    Minted,
+    MoneyEvent,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+    TokenRegistered,
+)
+from tallystick.domain.token.account_names import AccountNames
+from tallystick.domain.token.holds import Holds
+from tallystick.domain.token.name_table import NameTable
+from tallystick.domain.token.registration import registered_token
+from tallystick.domain.token.special_handles import SpecialHandles
+from tallystick.domain.token.token_state import Distribution, TokenState
+from tallystick.domain.value_object.burnt import Burnt
+from tallystick.domain.value_object.carrying import carry, carry_move
+from tallystick.domain.value_object.fragment_table import FragmentTable
+from tallystick.domain.value_object.fragments import ValueObjects
+from tallystick.domain.values.curve import CURVES, CurveMaker
+from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.token import Token
+
+
+class Books(BooksReading):
+    """Everything that a decision may depend on."""
+
+    def __init__(
+        self,
+        shelf: Shelf | None = None,
+        contracts_in_memory: int = CONTRACTS_IN_MEMORY,
+        curves: Mapping[str, CurveMaker] = CURVES,
+    ) -> None:
+        self._curves = curves
+        self._shelf = shelf
+        self._contracts_in_memory = contracts_in_memory
+        self.generation = 0
+        self.commits = 0
+        self.abandoned = 0
+        self.contracts = Contracts(None, 1, {})
+        self._tokens = {}
+        self._former_names: dict[str, AccountNames] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Makes the books as empty as new ones. What was got of them before is not theirs any more, but for the handles of
+        accounts, which stay what they are.
+        """
+        self.generation += 1
+        self.contracts.detach()
+        self._special = {}
+        self.is_special = self._special.__contains__
+        self.contracts = Contracts(self._shelf, self._contracts_in_memory, self._special)
+        self.is_contract = self.contracts.registered.__contains__
+        self._settlement = None
+        self._former_apps: list[Token] = []
+        self._distributions: list[Distribution] = []
+        self._former_names |= {code: funds.names.copy() for code, funds in self._tokens.items()}
+        self._tokens = {}
+        self._special_handles = {}
+        self._fragments = {}
+        self._burnt_fragments = Burnt()
+        self._holds = Holds()
+        self._rules: dict[type, Callable[[Any, int], None]] = {
+            TokenRegistered: self._registered,
+            AppUpdated: self._updated,
+            Distributed: self._distributed,
+            Minted: self._changed,
+            Burned: self._changed,
+            Moved: self._changed,
+            Reserved: self._reserved,
+            Settled: self._settled,
+            Released: self._released,
+            **dict.fromkeys(BATCHES, self._moved_many),
+            FragmentsMinted: self._fragments_changed,
+            FragmentsMintedMany: self._fragments_minted,
+            FragmentsBurned: self._fragments_changed,
+            FragmentsReserved: self._fragments_changed,
+            FragmentsReleased: self._fragments_changed,
+            **dict.fromkeys((kind for kind in EVENT_TYPES if issubclass(kind, ContractEvent)), self._contract_changed),
+        }
+
+    # Keeping and getting back.
+
+    @property
+    def has_former_names(self) -> bool:
+        """Whether handles were given out, before a `reset`, that must stay what they are."""
+        return bool(self._former_names)
+
+    def freeze(self) -> FrozenBooks:
+        """Everything as it is now, copied where it may change; all that was applied must be durable."""
+        return FrozenBooks(
+            [
+                (funds.freeze(), self._fragments[code].freeze() if code in self._fragments else None)
+                for code, funds in self._tokens.items()
+            ],
+            list(self._special),
+            dict(self.contracts.registered),
+            self._holds.freeze(),
+        )
+
+    def restore(self, kept: KeptBooks, columns: dict[str, Any]) -> None:
+        """Takes over what was frozen, and takes it out of `columns`; nothing was applied since the last `reset`.
+
+        Where the books have former names, what was frozen must be of these books, for there its handles stand for the same.
+        """
+        for number, token in enumerate(kept.tokens):
+            taken = ColumnsOfToken(columns, number)
+            code = token.registered.token
+            if code not in self._former_names:
+                self._former_names[code] = AccountNames(NameTable(taken.names(token.seed)))
+            self._registered(token.registered, 0)
+            cells = (taken.numbers("available"), taken.numbers("held") if token.anybody_holds else None)
+            self._tokens[code].restore(token.reserve, token.distributions, *cells, taken.column("numbered"))
+            if token.registered.unit is not None:
+                self._fragments[code].restore(FragmentTable(taken.fragments()), token.reserved_fragments())
+        self._special.clear()
+        self._special.update(dict.fromkeys(kept.special))
+        self.contracts.registered.update(kept.contracts)
+        for hold in kept.holds:
+            self._holds.open(hold)
+
+    # Changing.
+
+    def record_batch(self, request: BatchRequest, position: int) -> list[DomainEvent]:
+        """Makes the changes of a batch all of whose rows were accepted, the first at `position`; gives the events."""
+        return record_batch(self._tokens[request.token], self._fragments.get(request.token), request, position)
+
+    def record(self, event: DomainEvent, position: int, events: list[DomainEvent]) -> None:
+        """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it."""
+        if type(event) is Moved:  # as most are
+            self._tokens[event.token].transfer(event.sender, event.receiver, event.amount)
+            events.append(event)
+            if event.token in self._fragments:
+                carry_move(self._fragments[event.token], event, position + 1, events)
+        elif isinstance(event, ContractEvent):
+            self.contracts.record(event)
+            events.append(event)
+        else:
+            self._rules[type(event)](event, position)
+            events.append(event)
+            if event.token in self._fragments and isinstance(event, RECORDED):
+                carry(self._fragments[event.token], event, position + 1, events)
+
+    def apply(self, event: DomainEvent, position: int) -> None:
+        """Makes the change of an event that stands, or is to stand, at `position` in the journal."""
+        self._rules[type(event)](event, position)
+
+    def apply_commit(self, events: Sequence[DomainEvent], first_position: int) -> None:
+        """Makes the changes of a commit's events; most are moves within one token, which is looked up once for them."""
+        token: str | None = None
+        transfer: Callable[[str, str, int], None] | None = None
+        rules = self._rules
+        shift = 0
+        for position, event in enumerate(events, first_position):
+            if type(event) is Moved:
+                if transfer is None or event.token != token:
+                    token = event.token
+                    transfer = self._tokens[token].transfer
+                transfer(event.sender, event.receiver, event.amount)
+            else:
+                rules[type(event)](event, position + shift)
+                shift += positions_of(event) - 1
+
+    def revert(self, events: Sequence[DomainEvent]) -> None:
+        """Takes back `events`, which must be the newest applied, none of them before the last `forget`."""
+        for event in reversed(events):
+            if isinstance(event, FragmentsMintedMany):
+                self._fragments[event.token].remove(event.first_id, event.count)
+            elif isinstance(event, FragmentEvent):
+                self._fragments[event.token].revert(event)
+            elif isinstance(event, BATCHES):
+                revert_batch(self._tokens[event.token], event)
+            elif isinstance(event, ContractEvent):
+                self.contracts.revert(event)
+            elif isinstance(event, TokenRegistered):
+                self._unregister(event)
+            elif isinstance(event, AppUpdated):
+                self._tokens[event.token].token = self._former_apps.pop()
+            elif isinstance(event, Distributed):
+                self._tokens[event.token].take_back(self._distributions.pop(), event.source, event.amount)
+            else:
+                self._take_back(event)
+
+    def abandon(self, events: Sequence[DomainEvent]) -> None:
+        """Takes back the newest events after somebody may have seen what they did."""
+        self.revert(events)
+        self.abandoned += 1
+
+    def forget(self) -> None:
+        """What was applied so far is durable and will not be taken back."""
+        self.commits += 1
+        self._holds.forget()
+        self._burnt_fragments.forget()
+        self.contracts.forget()
+        self._former_apps.clear()
+        self._distributions.clear()
+
+    def _registered(self, event: TokenRegistered, position: int) -> None:
+        token = registered_token(event, self._curves)
+        funds = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
+        self._special_handles[token.code] = SpecialHandles(funds, self._special)
+        if token.unit is not None:
+            self._fragments[token.code] = ValueObjects(token.code, token.unit, funds, self._burnt_fragments)
+        if token.role == "settlement":
+            self._settlement = token.code
+        elif token.role == "app":
+            self._special[token.code] = None
+
+    def _unregister(self, event: TokenRegistered) -> None:
+        del self._tokens[event.token], self._special_handles[event.token]
+        self._fragments.pop(event.token, None)
+        if event.role == "settlement":
+            self._settlement = None
+        elif event.role == "app":
+            del self._special[event.token]
+
+    def _updated(self, event: AppUpdated, position: int) -> None:
+        funds = self._tokens[event.token]
+        self._former_apps.append(funds.token)
+        funds.apply(event)
+
+    def _distributed(self, event: Distributed, position: int) -> None:
+        funds = self._tokens[event.token]
+        self._distributions.append(funds.distribute(event.source, event.amount, event.excluded, event.turn))
+
+    def _changed(self, event: Minted | Burned | Moved, position: int) -> None:
+        self._tokens[event.token].apply(event)
+
+    def _moved_many(self, event: BatchEvent, position: int) -> None:
+        apply_batch(self._tokens[event.token], event)
+
+    def _reserved(self, event: Reserved, position: int) -> None:
+        self._tokens[event.token].apply(event)
+        self._holds.open(Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position))
+
+    def _settled(self, event: Settled, position: int) -> None:
+        self._tokens[event.token].apply(event)
+        self._holds.draw(event.hold, event.amount)
+
+    def _released(self, event: Released, position: int) -> None:
+        self._tokens[event.token].apply(event)
+        self._holds.draw(event.hold, event.amount)
+
+    def _fragments_changed(self, event: FragmentEvent, position: int) -> None:
+        self._fragments[event.token].apply(event)
+
+    def _fragments_minted(self, event: FragmentsMintedMany, position: int) -> None:
+        mint_fragments(self._tokens[event.token], self._fragments[event.token], event)
+
+    def _contract_changed(self, event: ContractChange, position: int) -> None:
+        self.contracts.apply(event)
+
+    def _take_back(self, event: MoneyEvent) -> None:
+        funds = self._tokens[event.token]
+        match event:
+            case Moved():
+                funds.transfer(event.receiver, event.sender, event.amount)
+            case Minted():
+                funds.credit(event.account, -event.amount)
+            case Burned():
+                funds.credit(event.account, event.amount)
+            case Reserved():
+                funds.hold(event.payer, event.authority, -event.amount)
+                self._holds.cancel(event.hold)
+            case Settled():
+                funds.hold(event.receiver, event.authority, event.amount)
+                self._holds.refill(event.hold, event.amount)
+            case Released():
+                funds.hold(event.payer, event.authority, event.amount)
+                self._holds.refill(event.hold, event.amount)

@@ -1,0 +1,99 @@
+"""Reading the books: what they answer to a decision, and to whoever asks for balances, holds, contracts and fragments."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tallystick.domain.contract.contract import Contract
+from tallystick.domain.contract.contracts import Contracts
+from tallystick.domain.errors import TokenNotFound
+from tallystick.domain.token.holds import Holds
+from tallystick.domain.token.special_handles import SpecialHandles
+from tallystick.domain.token.token_state import TokenState
+from tallystick.domain.value_object.fragments import ValueObjects
+from tallystick.domain.value_object.value_object import ValueObject
+from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.token import Token
+
+
+class BooksReading:
+    """The answers. Whoever keeps the books says what is in them."""
+
+    contracts: Contracts
+    _tokens: dict[str, TokenState]
+    _settlement: str | None
+    _special: dict[str, None]
+    _special_handles: dict[str, SpecialHandles]
+    _fragments: dict[str, ValueObjects]
+    _holds: Holds
+
+    def funds(self, code: object) -> TokenState:
+        """The token's aggregate; `TokenNotFound` where none is registered under the code."""
+        if type(code) is str:
+            funds = self._tokens.get(code)
+            if funds is not None:
+                return funds
+        swapped = isinstance(code, str) and self.knows_account(code)
+        raise TokenNotFound("; it is an account: arguments swapped?" if swapped else "", token=code)
+
+    def token(self, code: str) -> Token | None:
+        """The token registered under the code, if one is."""
+        funds = self._tokens.get(code)
+        return funds.token if funds else None
+
+    def tokens(self) -> list[Token]:
+        """All tokens, in the order of their registration."""
+        return [funds.token for funds in self._tokens.values()]
+
+    def is_owed(self, account: str) -> bool:
+        """Whether the account has paid into a hold that is open, and may get it back."""
+        return self._holds.has_payer(account)
+
+    def settlement(self) -> Token | None:
+        """The settlement token, once there is one."""
+        return self.token(self._settlement) if self._settlement is not None else None
+
+    def special_names(self) -> Iterable[str]:
+        """The apps and contracts, whose accounts are their own."""
+        return self._special
+
+    def knows_account(self, account: str) -> bool:
+        """Whether the account was ever named in a movement of any token."""
+        return any(funds.knows(account) for funds in self._tokens.values())
+
+    def holder_of_anything(self, account: str) -> bool:
+        """Whether the account has a cell above zero in any token."""
+        return any(funds.balance_of(account).total for funds in self._tokens.values())
+
+    def hold(self, id: str) -> Hold | None:
+        """The open hold of this id."""
+        return self._holds.get(id)
+
+    def holds(self, code: str, authority: str) -> Iterator[Hold]:
+        """The authority's open holds in a token, oldest first."""
+        return self._holds.of(code, authority)
+
+    def due(self, now: int, limit: int) -> list[Hold]:
+        """Up to `limit` holds that are due at `now`."""
+        return self._holds.due(now, limit)
+
+    def contract(self, id: object) -> Contract:
+        """The contract's aggregate; `ContractNotFound` where none is registered under the id."""
+        return self.contracts.get(id)
+
+    def fragments(self, code: str, account: str) -> list[ValueObject]:
+        """The account's fragments, live and held by it, smallest first; none where the token is not fragmented."""
+        fragments = self._fragments.get(code)
+        return fragments.of(account, (hold.id for hold in self.holds(code, account))) if fragments else []
+
+    def special_handles(self, code: str) -> SpecialHandles:
+        """Which handles of a token are no ordinary accounts."""
+        return self._special_handles[code]
+
+    def names_of(self, code: str) -> Sequence[str]:
+        """A token's accounts by the numbers that batches gave them."""
+        return self._tokens[code].numbered_names
+
+    def number_of(self, code: str, account: str) -> int | None:
+        """The number that batches gave an account of a token, if one did."""
+        funds = self._tokens[code]
+        handle = funds.handle_of(account)
+        return None if handle is None else funds.numbering.number_of(handle)

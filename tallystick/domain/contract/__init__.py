@@ -1,0 +1,1 @@
+"""One contract: its balance, the shadow space that it bounds, and what may happen to them."""

@@ -1,0 +1,168 @@
+"""The draft: what the books would be after a plan's operations so far.
+
+It keeps differences to the books and not copies of them, so when others' commits move the books on, the draft stands on
+the newest state at once. Money that was taken with `tx.money` and not yet sent is claimed: nobody else in the plan can
+spend it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from tallystick.domain.books.books import Books
+from tallystick.domain.contract.contract import Contract
+from tallystick.domain.events import Burned, ContractEvent, Distributed, DomainEvent, Minted, Moved, Released, Reserved, Settled
+from tallystick.domain.plan.drafted_contracts import ContractDrafts
+from tallystick.domain.plan.drafted_token import DraftFunds
+from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.token import Token
+
+
+class Draft:
+    """A `View` of the books with a plan's events added."""
+
+    __slots__ = ("_books", "_drafts", "_drawn", "_funds", "_generation", "_opened")
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._generation = books.generation
+        self._funds: dict[str, DraftFunds] = {}
+        self._opened: dict[str, Hold] = {}
+        self._drawn: dict[str, int] = {}
+        self._drafts: ContractDrafts | None = None
+
+    def funds(self, code: str) -> DraftFunds:
+        """The token's cells; `TokenNotFound` where none is registered under the code."""
+        funds = self._funds.get(code) if type(code) is str else None
+        if funds is None or self._generation != self._books.generation:
+            return self._find(code)
+        return funds
+
+    def _find(self, code: str) -> DraftFunds:
+        known = self._books.funds(code)
+        if self._generation != self._books.generation:  # they were dropped and read anew
+            for drafted, funds in self._funds.items():
+                funds.rebase(self._books.funds(drafted))
+            self._generation = self._books.generation
+        funds = self._funds.get(known.token.code)
+        if funds is None:
+            funds = self._funds[known.token.code] = DraftFunds(known)
+        return funds
+
+    @property
+    def _contracts(self) -> ContractDrafts:
+        if self._drafts is None:
+            self._drafts = ContractDrafts(self._books)
+        return self._drafts
+
+    def token(self, code: str) -> Token | None:
+        """The token registered under the code, if one is."""
+        return self._books.token(code)
+
+    def tokens(self) -> Sequence[Token]:
+        """All registered tokens."""
+        return self._books.tokens()
+
+    def settlement(self) -> Token | None:
+        """The settlement token, once there is one."""
+        return self._books.settlement()
+
+    def is_contract(self, name: str, /) -> bool:
+        """Whether there is such a contract, in the books or in the plan."""
+        return (self._books.is_contract if self._drafts is None else self._drafts.registered)(name)
+
+    def is_special(self, name: str, /) -> bool:
+        """Whether the name is an app's or a contract's, in the books or in the plan."""
+        return (self._books.is_special if self._drafts is None else self._drafts.is_special)(name)
+
+    def special_names(self) -> Iterable[str]:
+        """The apps and contracts, whose accounts are their own."""
+        return self._contracts.special_names()
+
+    def holder_of_anything(self, account: str) -> bool:
+        """Whether the account would have a cell above zero in any token."""
+        for token in self._books.tokens():
+            cells = self._funds.get(token.code) or self._books.funds(token.code)
+            if cells.available_of(account) or cells.held_of(account):
+                return True
+        return False
+
+    def is_owed(self, account: str) -> bool:
+        """Whether the account has paid into a hold that is open, and may get it back."""
+        return self._books.is_owed(account) or any(
+            hold.payer == account and self._left(hold) is not None for hold in self._opened.values()
+        )
+
+    def contract(self, id: object) -> Contract:
+        """The contract as drafted; `ContractNotFound` where none is registered under the id."""
+        return self._contracts.get(id)
+
+    def hold(self, id: str) -> Hold | None:
+        """The hold with what would be left in it, while anything would."""
+        hold = self._opened.get(id) or self._books.hold(id)
+        return self._left(hold) if hold else None
+
+    def holds(self, code: str, authority: str) -> Iterator[Hold]:
+        """The authority's holds in which anything would be left, oldest first."""
+        for hold in (*self._books.holds(code, authority), *self._opened.values()):
+            if (hold.token, hold.authority) == (code, authority):
+                left = self._left(hold)
+                if left is not None:
+                    yield left
+
+    def due(self, now: int, limit: int) -> list[Hold]:
+        """Up to `limit` holds that are due at `now` and in which anything would be left."""
+        known = self._books.due(now, limit + len(self._drawn))
+        opened = [hold for hold in self._opened.values() if hold.is_due(now)]
+        opened.sort(key=lambda hold: hold.expires_at or 0)
+        left = (self._left(hold) for hold in sorted((*known, *opened), key=lambda hold: hold.expires_at or 0))
+        return [hold for hold in left if hold is not None][:limit]
+
+    def _left(self, hold: Hold) -> Hold | None:
+        drawn = self._drawn.get(hold.id, 0)
+        if not drawn:
+            return hold
+        return msgspec.structs.replace(hold, amount=hold.amount - drawn) if drawn < hold.amount else None
+
+    def apply(self, event: DomainEvent, sign: int = 1) -> None:
+        """Adds the event to the draft; with `sign` -1, takes it out again."""
+        if type(event) is Moved:
+            available = (self._funds.get(event.token) or self.funds(event.token)).available
+            sender, receiver, amount = event.sender, event.receiver, sign * event.amount
+            available[sender] = available.get(sender, 0) - amount
+            available[receiver] = available.get(receiver, 0) + amount
+        elif type(event) is Minted:
+            self._mint(event.token, event.account, sign * event.amount)
+        elif type(event) is Burned:
+            self._mint(event.token, event.account, -sign * event.amount)
+        elif type(event) is Reserved:
+            self._open(event, sign)
+            self._hold(event.token, event.payer, event.authority, sign * event.amount)
+        elif type(event) is Settled:
+            self._drawn[event.hold] = self._drawn.get(event.hold, 0) + sign * event.amount
+            self._hold(event.token, event.receiver, event.authority, -sign * event.amount)
+        elif type(event) is Released:
+            self._drawn[event.hold] = self._drawn.get(event.hold, 0) + sign * event.amount
+            self._hold(event.token, event.payer, event.authority, -sign * event.amount)
+        elif type(event) is Distributed:
+            self.funds(event.token).distribute(event, sign)
+        elif isinstance(event, ContractEvent):
+            self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
+
+    def _mint(self, token: str, account: str, amount: int) -> None:
+        funds = self.funds(token)
+        funds.minted += amount
+        funds.add(account, amount)
+
+    def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
+        funds = self.funds(token)
+        funds.add(payer, -amount)
+        funds.add_held(authority, amount)
+
+    def _open(self, event: Reserved, sign: int) -> None:
+        if sign < 0:
+            del self._opened[event.hold]
+            return
+        self._opened[event.hold] = Hold(
+            event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, 0
+        )

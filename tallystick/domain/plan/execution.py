@@ -1,0 +1,35 @@
+"""Executing on the books: a plan, all of it or nothing, each operation decided again on the newest state; or a batch."""
+
+from collections.abc import Sequence
+
+from tallystick.domain.batch.decisions import Refusal, decide_batch
+from tallystick.domain.batch.request import BatchRequest
+from tallystick.domain.batch.transfer_ids import UsedIds
+from tallystick.domain.books.books import Books
+from tallystick.domain.events import DomainEvent
+from tallystick.domain.operation import Operation
+from tallystick.domain.plan.deciding import decide
+
+
+def execute(books: Books, operations: Sequence[Operation], position: int, now: int) -> list[DomainEvent]:
+    """Does `operations` one after another, the first event standing at `position`, and gives all events.
+
+    `now` is in microseconds in UTC. Where one is refused, those before it are taken back and the refusal goes on.
+    """
+    events: list[DomainEvent] = []
+    try:
+        for operation in operations:
+            for event in decide(books, operation, now):
+                books.record(event, position + len(events), events)
+    except BaseException:
+        books.revert(events)
+        raise
+    return events
+
+
+def execute_batch(
+    books: Books, request: BatchRequest, used: UsedIds, position: int
+) -> tuple[list[DomainEvent], Sequence[Refusal]]:
+    """Does the rows of `request` that are not refused, the first standing at `position`; gives the events and the others."""
+    accepted, refused = decide_batch(books, request, used)
+    return (books.record_batch(accepted, position) if len(accepted) else []), refused

@@ -1,0 +1,191 @@
+"""The decisions: an operation and the books in, events or a refusal out.
+
+An operation is what somebody wants, as data. `decide` checks it against a `View` of the books and answers with the events
+that would make it so; it changes nothing. Planning decides against the plan's draft and executing decides against the books,
+by the same rules, because the rules are written here once. Names and amounts are checked when an operation is made; what is
+checked here is what only the books know.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tallystick.domain.cells import check_ordinary
+from tallystick.domain.checks import check_is_no_app, check_owner, has_deposit, require
+from tallystick.domain.errors import (
+    Conflict,
+    HoldExpired,
+    HoldNotFound,
+    InsufficientFunds,
+    InvalidAuthority,
+    NameInUse,
+    SupplyExhausted,
+    TokenAlreadyRegistered,
+)
+from tallystick.domain.events import Burned, DomainEvent, Minted, Moved, Released, Reserved, Settled, TokenRegistered
+from tallystick.domain.operation import Operation
+from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, RegisterToken, Release, Reserve, Settle, Transfer
+from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.token import Token
+from tallystick.domain.view import View
+
+
+def _register(view: View, operation: RegisterToken, now: int) -> Sequence[DomainEvent]:
+    token = operation.definition
+    known = view.token(token.code)
+    if token.is_same(known):
+        return ()
+    if known is not None:
+        raise TokenAlreadyRegistered(f" as {known}, not {token}", token=token.code)
+    if token.role == "settlement" and view.settlement() is not None:
+        raise TokenAlreadyRegistered(": the book has its settlement token already", token=token.code)
+    _check_name(view, token)
+    if token.owner is not None:
+        check_owner(view, token.owner)
+    curve, parameters = (token.curve.name, tuple(token.curve.parameters)) if token.curve else (None, ())
+    return (
+        TokenRegistered(
+            token.code,
+            token.decimals,
+            token.max_supply,
+            token.unit,
+            token.role,
+            curve,
+            parameters,
+            token.owner,
+            token.accepts,
+        ),
+    )
+
+
+def _check_name(view: View, token: Token) -> None:
+    """`NameInUse`: nobody deposits under a token's name, and the account of an app or of the settlement token is its own."""
+    if has_deposit(view, token.code):
+        raise NameInUse("it is an account that has deposited to an app", name=token.code)
+    if view.is_contract(token.code):
+        raise NameInUse("it is a contract", name=token.code)
+    if token.role != "external" and (view.holder_of_anything(token.code) or view.is_owed(token.code)):
+        raise NameInUse(f"it is an account that holds something, and the account of {token.role} begins empty", name=token.code)
+
+
+def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
+    reserve = view.funds(operation.token).reserve
+    check_is_no_app(view, operation.token)
+    check_ordinary(view, operation.token, operation.account)
+    if operation.amount > reserve:
+        raise SupplyExhausted(token=operation.token, required=operation.amount, reserve=reserve)
+    return (Minted(operation.token, operation.account, operation.amount, operation.memo),)
+
+
+def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
+    check_is_no_app(view, operation.token)
+    check_ordinary(view, operation.token, operation.account)
+    require(view, operation.token, operation.account, operation.amount)
+    return (Burned(operation.token, operation.account, operation.amount, operation.memo),)
+
+
+def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent]:
+    if view.is_special(operation.receiver) or view.is_special(operation.sender):
+        check_ordinary(view, operation.token, operation.sender)
+        check_ordinary(view, operation.token, operation.receiver)
+    if view.funds(operation.token).available_of(operation.sender) < operation.amount:
+        require(view, operation.token, operation.sender, operation.amount)
+    return (Moved(operation.token, operation.sender, operation.receiver, operation.amount, operation.memo),)
+
+
+def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
+    check_ordinary(view, operation.token, operation.payer)
+    check_ordinary(view, operation.token, operation.authority)
+    require(view, operation.token, operation.payer, operation.amount)
+    return (
+        Reserved(
+            operation.token,
+            operation.payer,
+            operation.authority,
+            operation.amount,
+            operation.hold,
+            operation.expires_at,
+            operation.memo,
+        ),
+    )
+
+
+def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
+    check_ordinary(view, operation.token, operation.receiver)
+    wanted = operation.amount
+    if operation.hold is not None:
+        holds: Iterable[Hold] = (_settleable(view, operation, operation.hold, now),)
+    else:
+        view.funds(operation.token)
+        holds = (hold for hold in view.holds(operation.token, operation.authority) if not hold.is_due(now))
+    events: list[DomainEvent] = []
+    for hold in holds:
+        drawn = min(wanted, hold.amount)
+        events.append(Settled(operation.token, operation.authority, operation.receiver, drawn, hold.id, operation.memo))
+        wanted -= drawn
+        if not wanted:
+            return events
+    raise InsufficientFunds(
+        token=operation.token,
+        account=operation.authority,
+        required=operation.amount,
+        available=operation.amount - wanted,
+    )
+
+
+def _settleable(view: View, operation: Settle, id: str, now: int) -> Hold:
+    hold = _open_hold(view, id)
+    if (hold.token, hold.authority) != (operation.token, operation.authority):
+        raise InvalidAuthority(
+            f"{hold.authority} in {hold.token}", hold=id, token=operation.token, authority=operation.authority
+        )
+    if hold.is_due(now):
+        raise HoldExpired(hold=id, expires_at=hold.expires_at)
+    return hold
+
+
+def _release(view: View, operation: Release, now: int) -> Sequence[DomainEvent]:
+    hold = _open_hold(view, operation.hold)
+    amount = hold.amount if operation.amount is None else operation.amount
+    if amount > hold.amount:
+        raise InsufficientFunds(token=hold.token, account=hold.authority, required=amount, available=hold.amount)
+    return (_released(hold, amount, expired=False, memo=operation.memo),)
+
+
+def _open_hold(view: View, id: str) -> Hold:
+    hold = view.hold(id)
+    if hold is None:
+        raise HoldNotFound(hold=id)
+    return hold
+
+
+def _expire(view: View, operation: Expire, now: int) -> Sequence[DomainEvent]:
+    due = view.due(operation.due_at, operation.limit)
+    if operation.told is not None and operation.told != len(due):
+        raise Conflict(subject="the number of holds due", told=operation.told, now=len(due))
+    return [_released(hold, hold.amount, expired=True, memo="") for hold in due]
+
+
+def _released(hold: Hold, amount: int, *, expired: bool, memo: str) -> Released:
+    return Released(hold.token, hold.authority, hold.payer, amount, hold.id, expired, memo)
+
+
+def _observe(view: View, operation: Observe, now: int) -> Sequence[DomainEvent]:
+    funds = view.funds(operation.token)
+    told = (operation.available, operation.held)
+    current = (funds.available_of(operation.account), funds.held_of(operation.account))
+    if told != current:
+        raise Conflict(subject=f"the {operation.token} of {operation.account} (available, reserved)", told=told, now=current)
+    return ()
+
+
+TOKEN_RULES: dict[type[Operation], Callable[[Any, Any, int], Sequence[DomainEvent]]] = {
+    RegisterToken: _register,
+    Mint: _mint,
+    Burn: _burn,
+    Transfer: _transfer,
+    Reserve: _reserve,
+    Settle: _settle,
+    Release: _release,
+    Expire: _expire,
+    Observe: _observe,
+}

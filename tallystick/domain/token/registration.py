@@ -1,0 +1,22 @@
+"""A token as the event says that registered it."""
+
+from collections.abc import Mapping
+
+from tallystick.domain.events import TokenRegistered
+from tallystick.domain.values.curve import CurveMaker, make_curve
+from tallystick.domain.values.token import Token
+
+
+def registered_token(event: TokenRegistered, curves: Mapping[str, CurveMaker]) -> Token:
+    """The token; its curve is made by one of `curves`."""
+    curve = None if event.curve is None else make_curve(event.curve, event.parameters, curves)
+    return Token(
+        event.token,
+        event.decimals,
+        event.max_supply,
+        event.unit,
+        event.role,  # pyright: ignore[reportArgumentType]
+        curve,
+        event.owner,
+        event.accepts,
+    )

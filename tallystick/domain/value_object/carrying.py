@@ -1,0 +1,149 @@
+"""How fragments carry a movement of money: which are burned, which are minted, and what change is given.
+
+A credit comes in pieces of the token's unit. Spending burns the payer's smallest fragments until they cover the amount, and
+what they exceed it by is change. Escrow flips whole fragments and splits the last. A holding that has become crowded with
+small fragments merges two of them on each credit, so that it cannot fill up for ever.
+"""
+
+from tallystick.domain.events import (
+    Burned,
+    DomainEvent,
+    FragmentEvent,
+    FragmentsBurned,
+    FragmentsReleased,
+    FragmentsReserved,
+    Minted,
+    MoneyEvent,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+)
+from tallystick.domain.value_object.fragments import ValueObjects
+
+PIECES_MAX = 1000
+IDS_PER_EVENT = PIECES_MAX
+
+
+def chunks(amount: int, unit: int) -> list[int]:
+    """A credit in pieces: as many of max(unit, amount / 1000 rounded up) as fit, and the rest."""
+    if amount <= unit:
+        return [amount]
+    return _cut(amount, max(unit, -(-amount // PIECES_MAX)))
+
+
+def change_of(amount: int, unit: int, burned: int) -> list[int]:
+    """Change in pieces of max(unit, amount / number of fragments burned, rounded up), and the rest."""
+    if amount <= unit:
+        return [amount]
+    return _cut(amount, max(unit, -(-amount // min(burned, PIECES_MAX))))
+
+
+def _cut(amount: int, piece: int) -> list[int]:
+    count, rest = divmod(amount, piece)
+    return [piece] * count + [rest] if rest else [piece] * count
+
+
+def carry(fragments: ValueObjects, event: MoneyEvent, position: int, events: list[DomainEvent]) -> None:
+    """Makes fragments carry `event`, and adds to `events` those by which they do, the first of them at `position`."""
+    steps = _Steps(fragments, position, events)
+    if type(event) is Minted:
+        steps.credit(event.account, event.amount)
+    elif type(event) is Burned:
+        steps.spend(event.account, event.amount)
+    elif type(event) is Reserved:
+        steps.reserve(event.payer, event.hold, event.amount)
+    elif type(event) is Settled:
+        steps.settle(event.hold, event.receiver, event.amount)
+    elif type(event) is Released:
+        steps.release(event.hold, event.amount)
+
+
+def carry_move(fragments: ValueObjects, event: Moved, position: int, events: list[DomainEvent]) -> None:
+    """The same for a move: the movement that comes by the thousand, in one go where nothing has to be cut or merged."""
+    sender, receiver, amount = event.sender, event.receiver, event.amount
+    if sender == receiver:
+        return
+    if amount > fragments.unit or fragments.is_crowded(receiver):
+        steps = _Steps(fragments, position, events)
+        change = steps.spend(sender, amount, give_change=False)
+        steps.credit(receiver, amount)
+        if change:
+            steps.mint(sender, change)
+        return
+    ids, rest = fragments.spend(sender, amount)
+    first_id = (position + 1) * IDS_PER_EVENT
+    events += (FragmentsBurned(event.token, ids), fragments.credit_one(receiver, first_id, amount))
+    if rest:
+        first_id += IDS_PER_EVENT
+        if rest <= fragments.unit:
+            events.append(fragments.credit_one(sender, first_id, rest))
+        else:
+            events.append(fragments.credit(sender, first_id, change_of(rest, fragments.unit, len(ids))))
+
+
+class _Steps:
+    """Each applied and added to the events at once; the ids follow from their positions."""
+
+    __slots__ = ("_before", "events", "fragments", "token")
+
+    def __init__(self, fragments: ValueObjects, position: int, events: list[DomainEvent]) -> None:
+        self.fragments = fragments
+        self.token = fragments.token
+        self.events = events
+        self._before = position - len(events)
+
+    def mint(self, owner: str, amounts: list[int]) -> int:
+        first_id = (self._before + len(self.events)) * IDS_PER_EVENT
+        self.events.append(self.fragments.credit(owner, first_id, amounts))
+        return first_id
+
+    def apply(self, event: FragmentEvent) -> None:
+        self.fragments.apply(event)
+        self.events.append(event)
+
+    def credit(self, owner: str, amount: int) -> None:
+        merged = self.fragments.mergeable(owner) if self.fragments.is_crowded(owner) else 0
+        if merged:
+            ids, _ = self.fragments.spend(owner, merged)
+            self.events.append(FragmentsBurned(self.token, ids))
+            self.mint(owner, [merged])
+        self.mint(owner, chunks(amount, self.fragments.unit))
+
+    def spend(self, owner: str, amount: int, *, give_change: bool = True) -> list[int]:
+        ids, rest = self.fragments.spend(owner, amount)
+        self.events.append(FragmentsBurned(self.token, ids))
+        change = change_of(rest, self.fragments.unit, len(ids)) if rest else []
+        if change and give_change:
+            self.mint(owner, change)
+        return change
+
+    def reserve(self, payer: str, hold: str, amount: int) -> None:
+        ids, total, last = self.fragments.choose_live(payer, amount)
+        if total > amount:
+            self.apply(FragmentsBurned(self.token, [ids.pop()]))
+            ids.append(self.mint(payer, [last - (total - amount), total - amount]))
+        self.apply(FragmentsReserved(self.token, hold, ids))
+
+    def settle(self, hold: str, receiver: str, amount: int) -> None:
+        ids, total, _ = self.fragments.choose_held(hold, amount)
+        payer = self.fragments.payer_of(ids[-1])
+        self.apply(FragmentsBurned(self.token, ids))
+        self.credit(receiver, amount)
+        if total > amount:
+            rest = change_of(total - amount, self.fragments.unit, len(ids))
+            first_id = self.mint(payer, rest)
+            self.apply(FragmentsReserved(self.token, hold, list(range(first_id, first_id + len(rest)))))
+
+    def release(self, hold: str, amount: int) -> None:
+        ids, total, last = self.fragments.choose_held(hold, amount)
+        if total == amount:
+            self.apply(FragmentsReleased(self.token, hold, ids))
+            return
+        split = ids.pop()
+        if ids:
+            self.apply(FragmentsReleased(self.token, hold, ids))
+        payer = self.fragments.payer_of(split)
+        self.apply(FragmentsBurned(self.token, [split]))
+        first_id = self.mint(payer, [last - (total - amount), total - amount])
+        self.apply(FragmentsReserved(self.token, hold, [first_id + 1]))

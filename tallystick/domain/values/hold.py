@@ -1,0 +1,22 @@
+"""A hold: money in escrow, as a value."""
+
+import msgspec
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """An open hold. `amount`: what is still held, in the token's smallest unit. `expires_at`: microseconds in UTC, or None.
+
+    `position` is that of the event that opened it, and orders the holds of an authority.
+    """
+
+    id: str
+    token: str
+    payer: str
+    authority: str
+    amount: int
+    expires_at: int | None
+    position: int
+
+    def is_due(self, now: int) -> bool:
+        """Whether its time has come: from then on it can only be released."""
+        return self.expires_at is not None and self.expires_at <= now

@@ -1,0 +1,1 @@
+"""Timing work and its baselines in turn."""

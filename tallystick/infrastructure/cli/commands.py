@@ -1,0 +1,259 @@
+"""The command line: `tallystick`.
+
+Data goes to standard output, messages and progress to standard error. Exit codes: 0 fine, 1 a difference was found, 2 the
+request is wrong or refused, 3 the storage failed, 4 the journal is not what was written.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import tallystick
+from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, StorageError
+from tallystick.domain.values.token import Token
+from tallystick.infrastructure.cli import output as report
+from tallystick.infrastructure.cli.demo import run_demo
+from tallystick.infrastructure.cli.differences import differences, with_locks
+from tallystick.infrastructure.cli.import_commands import import_app
+from tallystick.infrastructure.cli.options import URL, Json, errors, location, open_ledger, output
+from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.projections.balances import Balances
+from tallystick.projections.fragments import Fragments
+from tallystick.projections.projection import Projection, digest
+from tallystick.projections.shadow_spaces import ShadowSpaces
+from tallystick.projections.supply import SupplyReserves
+from tallystick.projections.transactions import Transactions
+
+FINE, DIFFERENCE, USAGE, STORAGE, INTEGRITY = range(5)
+REFUSED_SHOWN = 5
+
+PROJECTIONS: dict[str, Callable[[], Projection]] = {
+    kind.name: kind for kind in (Balances, SupplyReserves, ShadowSpaces, Fragments, Transactions)
+}
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="An event-sourced ledger on an append-only journal.")
+app.add_typer(import_app, name="import")
+
+TokenCode = Annotated[str | None, typer.Argument(help="Only this token.", show_default=False)]
+
+
+def main() -> None:
+    """Runs the command line, and turns errors of this package into a line on standard error and an exit code."""
+    try:
+        app()
+    except LedgerError as error:
+        errors().print(f"error: {error.code}: {error}", markup=False, soft_wrap=True)
+        sys.exit(_exit_code(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FINE)
+
+
+def _exit_code(error: LedgerError) -> int:
+    if isinstance(error, ImportDiffers):
+        return DIFFERENCE
+    return INTEGRITY if isinstance(error, IntegrityError) else STORAGE if isinstance(error, StorageError) else USAGE
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(tallystick.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def demo(url: URL = None) -> None:
+    """Play a marketplace day on a new ledger, replay it and prove its sums."""
+    if url is not None:
+        same = run_demo(location(url), output())
+    else:
+        with tempfile.TemporaryDirectory(prefix="tallystick-") as folder:
+            same = run_demo(Path(folder) / "demo.db", output())
+    raise typer.Exit(FINE if same else DIFFERENCE)
+
+
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(help="This workload; again for another.", show_default=False)] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A twentieth of every size, to see that it works.")] = False,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of each, after one to warm up.")] = 7,
+    age: Annotated[int | None, typer.Option(min=0, help="How many transfers an old journal has.", show_default=False)] = None,
+    folder: Annotated[Path, typer.Option(exists=True, file_okay=False, help="A folder on the disk to be measured.")] = Path(),
+    postgres: Annotated[
+        str | None,
+        typer.Option(envvar="TALLYSTICK_POSTGRES", help="The URL of a PostgreSQL server to measure too.", show_default=False),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="A file for the figures.", show_default=False)] = None,
+    plot: Annotated[Path | None, typer.Option(help="A file for the plot, .svg or .png.", show_default=False)] = None,
+    what: Annotated[bool, typer.Option("--list", help="What is measured, and what it is compared with.")] = False,
+) -> None:
+    """Measure this machine: each figure beside baselines in the same run."""
+    from tallystick.infrastructure.benchmarks.command import list_workloads, measure  # not for every command to import
+
+    if what:
+        list_workloads(output(), only or [])
+    else:
+        measure(
+            output(),
+            errors(),
+            only or [],
+            quick=quick,
+            runs=runs,
+            age=age,
+            folder=folder,
+            postgres=postgres or None,
+            json=json,
+            plot_file=plot,
+        )
+
+
+@app.command()
+def balances(token: TokenCode = None, url: URL = None, json: Json = False) -> None:
+    """What every account has."""
+    with open_ledger(url) as ledger:
+        tokens = _tokens(ledger, token)
+        _print(report.balance_records(ledger, tokens), tokens, json)
+
+
+@app.command()
+def supply(token: TokenCode = None, url: URL = None, json: Json = False) -> None:
+    """What is in circulation of each token, and what is left to mint."""
+    with open_ledger(url) as ledger:
+        tokens = _tokens(ledger, token)
+        _print(report.supply_records(ledger, tokens), tokens, json)
+
+
+@app.command()
+def contracts(url: URL = None, json: Json = False) -> None:
+    """Every contract: its balance, and what is allocated of it to how many accounts."""
+    with open_ledger(url) as ledger:
+        _print(report.contract_records(ledger), [], json)
+
+
+@app.command()
+def contract(
+    id: Annotated[str, typer.Argument(help="The contract's id.")],
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """A contract's figures, and what each account is allocated."""
+    with open_ledger(url) as ledger:
+        found = ledger.contract(id)
+        allocations = report.allocation_records(found)
+    figures = report.contract_record(id, found)
+    if json:
+        report.print_json({**figures, "allocations": allocations})
+        return
+    _print([figures], [], json)
+    if allocations:
+        output().print()
+        _print(allocations, [], json)
+
+
+@app.command()
+def history(
+    token: Annotated[str, typer.Argument(help="The token's code.")],
+    account: Annotated[str, typer.Argument(help="The account.")],
+    after: Annotated[int, typer.Option(help="Only transactions above this position.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.", show_default=False)] = None,
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """The transactions of an account, oldest first."""
+    with open_ledger(url) as ledger:
+        _print(report.history_records(ledger, token, account, after, limit), ledger.tokens(), json)
+
+
+@app.command()
+def replay(
+    projection: Annotated[str, typer.Option(help=f"One of {', '.join(PROJECTIONS)}.")] = "balances",
+    upto: Annotated[int | None, typer.Option(help="Only events up to this position.", show_default=False)] = None,
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """Rebuild a projection from event one, and compare it with the books."""
+    if projection not in PROJECTIONS:
+        raise typer.BadParameter(f"one of {', '.join(PROJECTIONS)}", param_hint="--projection")
+    with open_ledger(url) as ledger:
+        head = ledger.verify().position if upto is None else upto
+        rebuilt = PROJECTIONS[projection]()
+        started = time.perf_counter()
+        ledger.replay(rebuilt, upto)
+        seconds = time.perf_counter() - started
+        found = list(differences(ledger, rebuilt)) if upto is None else []
+    errors().print(f"{head} events in {seconds:.2f} s")
+    for difference in found:
+        errors().print(f"differs from the books: {difference}", markup=False)
+    record = {"projection": projection, "position": head, "digest": digest(rebuilt), "differences": len(found)}
+    report.print_json(record) if json else report.print_records(output(), [record])
+    raise typer.Exit(DIFFERENCE if found else FINE)
+
+
+@app.command()
+def verify(url: URL = None, json: Json = False) -> None:
+    """Check every stored byte against the chain of digests."""
+    with open_ledger(url) as ledger:
+        found = ledger.verify()
+    _print_audit(found, json)
+    raise typer.Exit(FINE if found.ok else INTEGRITY)
+
+
+@app.command()
+def audit(
+    lock: Annotated[
+        list[str] | None,
+        typer.Option(help="TOKEN=AMOUNT: what is locked elsewhere, which must be all in circulation.", show_default=False),
+    ] = None,
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """Derive everything again from event one, and report whatever does not agree."""
+    with open_ledger(url) as ledger:
+        verified = ledger.verify()
+        found = ledger.audit() if verified.ok else verified
+        if verified.ok:
+            found = with_locks(ledger, found, lock or [])
+    _print_audit(found, json)
+    raise typer.Exit(INTEGRITY if not verified.ok else FINE if found.ok else DIFFERENCE)
+
+
+@app.command()
+def snapshot(url: URL = None) -> None:
+    """Keep the newest state beside the ledger, so that opening it need not read the journal from its beginning."""
+    with open_ledger(url) as ledger:
+        ledger.snapshot()
+
+
+def _tokens(ledger: Ledger, token: str | None) -> list[Token]:
+    return ledger.tokens() if token is None else [ledger.token(token)]
+
+
+def _print(records: list[report.Record], tokens: list[Token], json: bool) -> None:
+    if json:
+        report.print_json(records)
+    else:
+        report.print_records(output(), records, tokens)
+
+
+def _print_audit(found: AuditReport, json: bool) -> None:
+    if json:
+        report.print_json(report.audit_record(found))
+        return
+    for finding in found.findings:
+        sys.stdout.write(f"{finding}\n")
+    verdict = "ok" if found.ok else f"{len(found.findings)} found"
+    sys.stdout.write(f"{verdict}\tposition {found.position}\tdigest {found.digest}\n")

@@ -1,0 +1,132 @@
+"""A member of a group commit: what one caller wants done, and what became of it."""
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from copy import copy
+from typing import Protocol
+
+import msgspec
+
+from tallystick.domain.batch.batch import positions_of
+from tallystick.domain.batch.decisions import Refusal
+from tallystick.domain.batch.request import BatchRequest
+from tallystick.domain.batch.transfer_ids import UsedIds
+from tallystick.domain.books.books import Books
+from tallystick.domain.errors import LedgerError
+from tallystick.domain.events import DomainEvent
+from tallystick.domain.operation import Operation
+from tallystick.domain.plan.execution import execute, execute_batch
+from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
+from tallystick.infrastructure.commit.request import Request
+from tallystick.infrastructure.journal.format import Row
+
+
+class Committed(msgspec.Struct, frozen=True, gc=False):
+    """A transaction that is durable: its commit's row, its first position and its events. Its receipt is made when it is
+    asked for, outside every lock.
+    """
+
+    row: Row
+    first_position: int
+    events: Sequence[DomainEvent]
+
+    def receipt(self) -> Receipt:
+        """What its caller gets."""
+        return make_receipt(self.row, self.first_position, self.events)
+
+
+class Member:
+    """Operations to be executed as one transaction."""
+
+    is_alone = False
+    """Whether it wants a commit of its own."""
+
+    is_done = False
+    committed: Committed | None = None
+    error: BaseException | None = None
+    attempts = 0
+    thread: int | None = None
+    """The thread that waits for it, if one does."""
+
+    turn: "threading.Lock | None" = None
+    """What that thread waits on, where it does not lead at once."""
+
+    def __init__(self, operations: Sequence[Operation], request: Request | None) -> None:
+        self.operations = operations
+        self.request = request
+
+    def execute(self, books: Books, used: UsedIds, position: int, now: int) -> Sequence[DomainEvent]:
+        """Changes the books and gives the events, the first at `position`; raises and changes nothing where it is refused."""
+        return execute(books, self.operations, position, now)
+
+    def count(self, events: Sequence[DomainEvent]) -> int:
+        """How many positions the events take that it recorded."""
+        return len(events)
+
+    def fail(self, error: BaseException) -> None:
+        """It will be told this; an error that several share is copied, for each raises its own."""
+        self.error = copy(error) if isinstance(error, LedgerError) else error
+
+    def finish(self) -> None:
+        """It is done, and whoever waits for it is told so; also if that was interrupted before and is done again."""
+        self.is_done = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Has the thread that waits for it, if one does, look again what it is to do."""
+        if self.turn is not None:
+            with contextlib.suppress(RuntimeError):  # it is about to look anyway
+                self.turn.release()
+
+    def outcome(self) -> Committed | None:
+        """What stands of it, None where there was nothing to record; or raises what it was refused for."""
+        if self.error is not None:
+            raise self.error
+        return self.committed
+
+
+class MemberQueue(Protocol):
+    """What a group is taken from."""
+
+    @property
+    def leader(self) -> Member | None:
+        """The member whose thread commits, if one does."""
+        ...
+
+    @property
+    def taken(self) -> Sequence[Member]:
+        """Those who were taken, and neither told what became of them nor put back."""
+        ...
+
+    def take(self) -> Sequence[Member]:
+        """All who wait."""
+        ...
+
+    def put_back(self, members: Sequence[Member]) -> None:
+        """These were not done after all, and are first in the queue again."""
+        ...
+
+    def tell(self, members: Sequence[Member]) -> None:
+        """These are done, and it is known what became of them."""
+        ...
+
+
+class BatchMember(Member):
+    """The rows of a batch, which are a commit of their own, for they are checked against the ids that commits before hold."""
+
+    is_alone = True
+
+    def __init__(self, batch: BatchRequest, request: Request | None) -> None:
+        super().__init__((), request)
+        self._batch = batch
+        self.refused: Sequence[Refusal] = ()
+        self.position = 0
+
+    def execute(self, books: Books, used: UsedIds, position: int, now: int) -> Sequence[DomainEvent]:
+        self.position = position - 1
+        events, self.refused = execute_batch(books, self._batch, used, position)
+        return events
+
+    def count(self, events: Sequence[DomainEvent]) -> int:
+        return sum(map(positions_of, events))

@@ -1,0 +1,47 @@
+"""The receipt of a committed transaction: what its caller gets, and gets again for a repeated idempotency key."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from tallystick.domain.batch.batch import numbered
+from tallystick.domain.events import BATCHES, RECORDED, Reserved
+from tallystick.domain.values.instant import from_microseconds
+from tallystick.infrastructure.journal.format import JournalEvent, Row, decode_counts, decode_events
+
+_RECORDED = frozenset(RECORDED)
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Where a transaction stands: the last position of its commit, the ids of the movements it recorded and of the holds
+    it opened, in the order of its calls, and when.
+    """
+
+    position: int
+    transaction_ids: tuple[int, ...]
+    hold_ids: tuple[str, ...]
+    recorded_at: datetime
+
+
+def make_receipt(row: Row, first_position: int, events: Sequence[JournalEvent]) -> Receipt:
+    """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""
+    transactions: list[int] = []
+    holds: list[str] = []
+    for position, event in numbered(events, first_position):
+        if type(event) in _RECORDED:
+            transactions.append(position)
+            if type(event) is Reserved:
+                holds.append(event.hold)
+        elif isinstance(event, BATCHES):
+            transactions += range(position, position + event.count)
+    return Receipt(row.last_position, tuple(transactions), tuple(holds), from_microseconds(row.recorded_at))
+
+
+def receipt_from(row: Row, index: int) -> Receipt:
+    """The receipt of the transaction number `index` of a row."""
+    counts = decode_counts(row)
+    first = row.first_position + sum(counts[:index])
+    positions = range(first, first + counts[index])
+    events = [event for position, event in numbered(decode_events(row), row.first_position) if position in positions]
+    return make_receipt(row, first, events)

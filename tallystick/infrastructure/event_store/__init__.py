@@ -1,0 +1,1 @@
+"""The journal as an event store of the `eventsourcing` library."""

@@ -1,0 +1,1 @@
+"""Everybody's events in a journal: appended, read one by one or stream by stream, waited for."""

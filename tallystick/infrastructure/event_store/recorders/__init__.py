@@ -1,0 +1,1 @@
+"""The library's recorders over the log."""

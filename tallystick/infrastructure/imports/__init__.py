@@ -1,0 +1,1 @@
+"""Importing files and event stores, so that again changes nothing."""

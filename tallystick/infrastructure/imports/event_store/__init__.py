@@ -1,0 +1,1 @@
+"""Importing the event store of an application of the `eventsourcing` library."""

@@ -1,0 +1,158 @@
+"""Copying the items of a stock event store into a journal: both are gone through side by side, and what is missing is appended.
+
+What is in the journal already is recognised by being what comes next in the store. So a copy that was stopped goes on where
+it ended, one that is complete changes nothing, and going through both once more proves that they agree.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from tallystick.domain.batch.batch import numbered
+from tallystick.domain.errors import CorruptJournal, OutcomeUnknown, PositionTaken, StorageError, StorageUnavailable
+from tallystick.infrastructure.imports.event_store.items import StockItems
+from tallystick.infrastructure.journal.format import (
+    Foreign,
+    JournalEvent,
+    Row,
+    decode_events,
+    digest_of,
+    encode_events,
+    make_row,
+    stream_of,
+)
+from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry, UnclearOutcome
+
+ROW_EVENTS = 1000
+ROW_BYTES = 2 * 2**20
+"""A row of the journal gets so many events at most, and so many bytes of topics and states, or one event alone."""
+
+Done = Callable[[int], None]
+"""Called with the number of items that are done."""
+
+
+class StockCopy:
+    """The items and the journal behind `begin`, gone through from the first item on.
+
+    `done` items were found there or appended; `first_position` and `last_position` are those of the first and the last.
+    """
+
+    def __init__(self, journal: Journal, items: StockItems, begin: Head, progress: Done | None = None) -> None:
+        self.done = self.first_position = self.last_position = 0
+        self._journal = journal
+        self._items = items
+        self._rest = iter(items)
+        self._next = next(self._rest, None)
+        self._position, self._digest = begin.position, begin.digest
+        self._progress = progress
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all items are in the journal."""
+        return self._next is None
+
+    def compare(self) -> None:
+        """Goes on to the first item that is missing.
+
+        Raises `PositionTaken` where something else stands in an item's place or somebody else has added to the application's
+        streams meanwhile, and `CorruptJournal`.
+        """
+        for _ in self._read_on():
+            self._tell()
+
+    def append(self, clock: Callable[[], int]) -> None:
+        """Appends the items that are missing, a row a commit; each has the time of `clock`.
+
+        Raises the errors of storage, and those of `compare`; the rows before that stand, and the copy can be made again.
+        """
+        while self._next is not None:
+            with self._journal.writing() as head:
+                if head.digest != self._digest:
+                    for _ in self._read_on():
+                        pass  # others have appended, perhaps the same
+                self._append_row(head, clock)
+            self._tell()
+
+    def _read_on(self) -> Iterator[Row]:
+        """The next rows of the journal, compared, while there are items."""
+        for row in self._journal.rows(after=self._position):
+            if self._next is None:
+                return
+            if row.first_position != self._position + 1 or digest_of(self._digest, row) != row.digest:
+                raise CorruptJournal("it does not follow the row before", position=self._position + 1)
+            for position, event in numbered(decode_events(row), row.first_position):
+                self._compare(position, event)
+            self._position, self._digest = row.last_position, row.digest
+            yield row
+
+    def _compare(self, position: int, event: JournalEvent) -> None:
+        item = self._next
+        if item is None:
+            return
+        if event == item.event and item.position in (None, position):
+            self._advance(position)
+        elif item.position is not None or self._items.are_in(stream_of(event)):
+            reason = f"{_described(event)} stands where {_described(item.event)} would"
+            advice = "" if item.position is None else "; under new ids (renumber) an import goes behind what is there"
+            raise PositionTaken(reason + advice, position=position)
+
+    def _advance(self, position: int) -> None:
+        self.first_position = self.first_position or position
+        self.last_position = position
+        self.done += 1
+        self._next = next(self._rest, None)
+
+    def _append_row(self, head: Head, clock: Callable[[], int]) -> None:
+        events = self._take_row(head.position + 1)
+        if not events:
+            return
+        recorded_at = max(clock(), head.recorded_at)
+        row = make_row(head.digest, head.position + 1, recorded_at, (), (len(events),), encode_events(events))
+        _append(self._journal, row, _entries(events, row.first_position))
+        self._position, self._digest = row.last_position, row.digest
+
+    def _take_row(self, position: int) -> list[Foreign]:
+        """The next items, as many as go into a row that begins at `position`."""
+        events: list[Foreign] = []
+        size = 0
+        while self._next is not None and len(events) < ROW_EVENTS:
+            event = self._next.event
+            size += len(event.topic) + len(event.state)
+            if events and size > ROW_BYTES:
+                break
+            events.append(event)
+            self._advance(position)
+            position += 1
+        return events
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self.done)
+
+
+def _append(journal: Journal, row: Row, entries: Sequence[StreamEntry]) -> None:
+    """Makes the row durable; where the store cannot say whether it is, that is found out."""
+    try:
+        journal.append(row, entries)
+    except Overtaken as error:
+        raise StorageUnavailable(f"nothing was recorded: {error}") from error
+    except UnclearOutcome as error:
+        try:
+            stands = journal.has_recorded(row, entries)
+        except StorageError:
+            raise OutcomeUnknown(f"the commit at position {row.first_position} may or may not stand: {error}") from error
+        if not stands:
+            raise StorageUnavailable(f"nothing was recorded: {error}") from error
+
+
+def _entries(events: Sequence[Foreign], first_position: int) -> list[StreamEntry]:
+    entries: dict[str, StreamEntry] = {}
+    for event in events:
+        entry = entries.get(event.stream)
+        first_version = event.version if entry is None else entry.first_version
+        entries[event.stream] = StreamEntry(event.stream, first_version, event.version, first_position)
+    return list(entries.values())
+
+
+def _described(event: JournalEvent) -> str:
+    if isinstance(event, Foreign):
+        return f"version {event.version} of {event.stream!r}"
+    return f"{type(event).__name__} of {stream_of(event)!r}"

@@ -1,0 +1,1 @@
+"""Importing transfers from CSV and Parquet."""

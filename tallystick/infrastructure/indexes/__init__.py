@@ -1,0 +1,1 @@
+"""What is derived from the journal to answer quickly; it may be deleted at any time."""

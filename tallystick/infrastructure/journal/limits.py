@@ -1,0 +1,7 @@
+"""How large a commit may be, and a group of them."""
+
+COMMIT_BYTES_MAX = 64 * 2**20
+
+
+GROUP_BYTES = 4 * 2**20
+"""A group that has grown to this takes nobody in any more."""

@@ -1,0 +1,96 @@
+"""A journal in memory: for tests and for trying things out; it ends with the process."""
+
+import threading
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from operator import attrgetter
+
+from tallystick.infrastructure.journal.format import Body, Row
+from tallystick.infrastructure.journal.port import EMPTY, SMALL, VERSION_MAX, Head, Journal, Overtaken, StreamEntry, StreamPart
+
+
+class MemoryJournal(Journal):
+    """Rows in a list. Its rules are the port's and nothing is durable."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._rows: list[Row] = []
+        self._firsts: list[int] = []
+        self._streams: defaultdict[str, list[StreamEntry]] = defaultdict(list)
+
+    def head(self) -> Head:
+        if not self._rows:
+            return EMPTY
+        last = self._rows[-1]
+        return Head(last.last_position, last.digest, last.recorded_at)
+
+    def ends_at(self, head: Head) -> bool:
+        return self.head() == head
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        index = bisect_right(self._firsts, after)
+        while index < len(self._rows):
+            yield self._rows[index]
+            index += 1
+
+    def row_at(self, position: int) -> Row | None:
+        index = bisect_right(self._firsts, position) - 1
+        if index < 0 or self._rows[index].last_position < position:
+            return None
+        return self._rows[index]
+
+    def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
+        entries = self._streams.get(stream, [])
+        found = range(
+            bisect_right(entries, gt, key=attrgetter("last_version")),
+            bisect_right(entries, lte, key=attrgetter("first_version")),
+        )
+        return (entries[index] for index in (reversed(found) if descending else found))
+
+    def bodies(self, position: int, count: int) -> Sequence[Body]:
+        index = max(0, bisect_right(self._firsts, position) - 1)
+        if index < len(self._rows) and self._rows[index].last_position < position:
+            index += 1
+        return [Body(row.first_position, row.last_position, row.body) for row in self._rows[index : index + count]]
+
+    def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
+        parts: list[StreamPart] = []
+        for entry in islice(self.stream(stream, gt, lte, descending=descending), count):
+            row = self.row_at(entry.first_position)
+            end = entry.first_position if row is None else row.last_position
+            is_small = row is not None and end < entry.first_position + SMALL
+            parts.append(StreamPart(*entry[1:], end, row.body if row is not None and is_small else None))
+        return parts
+
+    def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
+        return {stream: self._streams[stream][-1] for stream in streams if self._streams.get(stream)}
+
+    def streams(self) -> Iterator[StreamEntry]:
+        return (entry for entries in list(self._streams.values()) for entry in entries)
+
+    @contextmanager
+    def writing(self) -> Generator[Head]:
+        with self._lock:
+            yield self.head()
+
+    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        with self._lock:
+            last_entries = self.last_entries([entry.stream for entry in entries])
+            if row.first_position != self.head().position + 1 or any(
+                entry.stream in last_entries and entry.first_version <= last_entries[entry.stream].last_version
+                for entry in entries
+            ):
+                raise Overtaken("a commit begins after the last position, and a stream goes on after its last version")
+            self._rows.append(row)
+            self._firsts.append(row.first_position)
+            for entry in entries:
+                self._streams[entry.stream].append(entry)
+
+    def reopen(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""

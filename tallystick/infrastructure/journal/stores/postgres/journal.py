@@ -1,0 +1,268 @@
+"""A journal in a PostgreSQL database, which many processes and machines may share.
+
+Writers queue on an advisory lock, so that each reads the head that it must follow. A commit takes two round trips: one
+begins a transaction, waits for the turn and reads the head, one appends everything in a single statement and commits.
+Readers have connections of their own and page, so that neither a writer nor a long read holds up anybody.
+
+A notification with the new last position goes out with each commit, on the channel `tallystick_` and the ledger's id. It is
+a hint and no more: who listens must also look from time to time, for a notification can be lost with its connection.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from tallystick.domain.errors import StorageError, StorageUnavailable
+from tallystick.infrastructure.journal.format import Body, Row, decode_keys, digest_of
+from tallystick.infrastructure.journal.port import (
+    EMPTY,
+    PAGE_BYTES,
+    PAGE_ROWS,
+    SMALL,
+    SMALL_BYTES,
+    VERSION_MAX,
+    Head,
+    Journal,
+    Overtaken,
+    StreamEntry,
+    StreamPart,
+    UnclearOutcome,
+    entries_in_pages,
+)
+from tallystick.infrastructure.journal.stores.postgres import statements
+from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
+from tallystick.infrastructure.journal.stores.postgres.connection import Connection, is_lost, translated
+from tallystick.infrastructure.journal.stores.postgres.pool import PostgresPool, gone
+from tallystick.infrastructure.system.fair_lock import FairLock
+
+PIPELINED_BYTES = 2**16
+"""So much is sent with the COMMIT behind it in one round trip; of more, the server's answer is waited for first."""
+BEGIN_ATTEMPTS = 3
+RECORD_ATTEMPTS = 3
+
+
+class PostgresJournal(Journal):
+    """The journal at `address`, whose schema is made where it is missing and `create` allows it.
+
+    Where it is durable, a server that runs with `fsync=off` is refused: it would promise what it does not keep.
+    """
+
+    def __init__(self, address: PostgresAddress, *, create: bool = True) -> None:
+        self.address = address
+        self._turn = FairLock()
+        self._pool = PostgresPool(address, create=create)
+        self._begin = statements.BEGIN.format(lock=self._pool.ledger.lock).encode()
+
+    @property
+    def cache_folder(self) -> Path | None:
+        return self.address.cache_folder(self._pool.ledger.id)
+
+    @property
+    def channel(self) -> str:
+        """The channel on which each commit's last position is notified."""
+        return self._pool.ledger.channel
+
+    # Reading.
+
+    @property
+    def keeps_keys(self) -> bool:
+        return True
+
+    def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:
+        return {key.decode(): position for key, position in self._pool.read(statements.KEYS, (list(keys),))}
+
+    def head(self) -> Head:
+        before = self._pool.newest
+        rows = self._pool.read(statements.HEAD)
+        return self._saw(Head(*rows[0]) if rows else EMPTY, before)
+
+    def ends_at(self, head: Head) -> bool:
+        return self.head() == head
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        while True:
+            page = [Row(*columns) for columns in self._pool.read(statements.ROWS, (after, PAGE_ROWS, PAGE_BYTES))]
+            if not page:
+                return
+            yield from page
+            after = page[-1].first_position
+
+    def row_at(self, position: int) -> Row | None:
+        for columns in self._pool.read(statements.ROW_AT, (position,)):
+            row = Row(*columns)
+            return row if row.last_position >= position else None
+        return None
+
+    def bodies(self, position: int, count: int) -> Sequence[Body]:
+        wanted = {"position": position, "size": count, "bytes": PAGE_BYTES}
+        return list(map(Body._make, self._pool.read(statements.BODIES, wanted)))
+
+    def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
+        query = statements.PARTS_DESCENDING if descending else statements.PARTS_ASCENDING
+        wanted = {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": count, "bytes": SMALL_BYTES, "small": SMALL}
+        return list(map(StreamPart._make, self._pool.read(query, wanted)))
+
+    def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
+        found = self._entries(self._pool.read(statements.LAST_ENTRIES, ([_escaped(stream) for stream in streams],)))
+        return {entry.stream: entry for entry in found}
+
+    def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
+        query = statements.STREAM_DESCENDING if descending else statements.STREAM_ASCENDING
+
+        def read(gt: int, lte: int, size: int) -> list[StreamEntry]:
+            return self._entries(self._pool.read(query, {"stream": _escaped(stream), "gt": gt, "lte": lte, "size": size}))
+
+        return entries_in_pages(read, gt, lte, descending=descending)
+
+    def streams(self) -> Iterator[StreamEntry]:
+        after = ("", -1)
+        while True:
+            page = self._entries(self._pool.read(statements.STREAMS, (*after, PAGE_ROWS)))
+            if not page:
+                return
+            yield from page
+            after = (_escaped(page[-1].stream), page[-1].last_version)
+
+    def _entries(self, rows: list[tuple[Any, ...]]) -> list[StreamEntry]:
+        return [StreamEntry(_unescaped(stream.decode()), *rest) for stream, *rest in rows]
+
+    def _saw(self, head: Head, before: Head) -> Head:
+        """Raises `CorruptJournal` where the journal ends earlier than was seen `before`, or elsewhere."""
+        if head.position < before.position or (head.position == before.position and head.digest != before.digest):
+            raise gone(self.address, before)
+        self._pool.saw(head)
+        return head
+
+    # Writing.
+
+    def writing(self) -> AbstractContextManager[Head]:
+        return _Writing(self)
+
+    def begin(self) -> Head:
+        """Takes the turn among all writers, in this process and elsewhere, and gives the head. `end` gives it back.
+
+        Nothing is recorded by that, so where the connection is lost it is done again on a new one. Raises
+        `StorageUnavailable`, also where somebody else does not give back the turn.
+        """
+        self._turn.__enter__()
+        try:
+            for attempt in range(1, BEGIN_ATTEMPTS + 1):
+                connection = self._pool.writer()
+                before = self._pool.newest
+                try:
+                    cursor = connection.execute(self._begin, prepare=False)
+                    while cursor.nextset():
+                        pass
+                    columns = cursor.fetchone()
+                except psycopg.Error as error:
+                    self._pool.drop_writer()
+                    if attempt == BEGIN_ATTEMPTS or not is_lost(error):
+                        raise translated(self.address, error) from error
+                    continue
+                return self._saw(EMPTY if columns is None else Head(*columns), before)
+            raise AssertionError("the last attempt returns or raises")
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """Gives back the turn; what was not committed is rolled back."""
+        try:
+            self._pool.end_transaction()
+        finally:
+            self._turn.__exit__()
+
+    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        connection = self._pool.in_transaction()
+        if connection is None:
+            raise StorageUnavailable(f"{self.address.name}: the turn to write was lost, nothing was recorded")
+        parameters = _parameters(row, entries, self.channel)
+        try:
+            with connection.pipeline() if len(row.body) <= PIPELINED_BYTES else nullcontext():
+                connection.execute(statements.APPEND, parameters)
+                # Never prepared: behind a refused statement psycopg would take it for prepared when it is not.
+                committed = connection.execute("COMMIT", prepare=False)
+            if committed.statusmessage != "COMMIT":
+                raise UnclearOutcome(f"the server answered {committed.statusmessage!r} to COMMIT")
+        except psycopg.Error as error:
+            raise self._append_failed(connection, error) from error
+        self._pool.saw(Head(row.last_position, row.digest, row.recorded_at))
+
+    def _append_failed(self, connection: Connection, error: psycopg.Error) -> Exception:
+        """The transaction being open still is the server's word that nothing was recorded."""
+        if connection.info.transaction_status not in (TransactionStatus.INERROR, TransactionStatus.INTRANS):
+            self._pool.drop_writer()
+            return UnclearOutcome(f"{self.address.name}: {str(error).strip()}")
+        if error.sqlstate == "26000":  # a statement that the connection believes to be prepared is not
+            self._pool.drop_writer()
+        if error.sqlstate in ("23000", "23505"):
+            return Overtaken(f"{self.address.name}: {str(error).strip()}")
+        return translated(self.address, error)
+
+    def has_recorded(self, row: Row, entries: Sequence[StreamEntry]) -> bool:
+        """Finds out by recording it again, where its place is free: a look alone would miss a commit still under way.
+
+        Once this has the turn, the connection that was lost has done what it ever will.
+        """
+        with self._turn:
+            for _ in range(RECORD_ATTEMPTS):
+                self.reopen()
+                with self.writing() as head:
+                    if head.position >= row.first_position:
+                        found = self.row_at(row.first_position)
+                        return found is not None and found.digest == row.digest
+                    if head.position + 1 != row.first_position or digest_of(head.digest, row) != row.digest:
+                        return False
+                    try:
+                        self.append(row, entries)
+                        return True
+                    except (StorageError, Overtaken):  # the server has refused it
+                        return False
+                    except UnclearOutcome:
+                        continue
+        raise StorageUnavailable(f"{self.address.name}: every attempt to commit was interrupted")
+
+    def reopen(self) -> None:
+        self._pool.reopen()
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Writing:
+    """While it is entered nobody else, in no thread or process, can append."""
+
+    def __init__(self, journal: PostgresJournal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> Head:
+        return self._journal.begin()
+
+    def __exit__(self, *error: object) -> None:
+        self._journal.end()
+
+
+def _parameters(row: Row, entries: Sequence[StreamEntry], channel: str) -> tuple[Any, ...]:
+    first, last, recorded_at, keys, transactions, body, digest = row
+    streams, first_versions, last_versions, positions = zip(*entries, strict=True) if entries else ((), (), (), ())
+    return (
+        *(first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest),
+        *([_escaped(stream) for stream in streams], list(last_versions), list(first_versions), list(positions)),
+        *(first, [key.key for key in decode_keys(row)]),
+        *(channel, str(last)),
+    )
+
+
+def _escaped(stream: str) -> str:
+    """A stream's name as it is stored: PostgreSQL's texts hold every character but U+0000, which is written as `\\0`."""
+    return stream.replace("\\", r"\\").replace("\0", r"\0") if "\\" in stream or "\0" in stream else stream
+
+
+def _unescaped(stored: str) -> str:
+    if "\\" not in stored:
+        return stored
+    return "\\".join(part.replace(r"\0", "\0") for part in stored.split(r"\\"))

@@ -1,0 +1,164 @@
+"""The schema that a journal is kept in, in a PostgreSQL database: its tables, its triggers, and who may do what.
+
+The tables are those of the SQLite file, and two more: `ledger`, one row that says which ledger this is, and `keys`, where
+each idempotency key was used. Triggers refuse to change, delete or truncate, and to insert what does not follow the last
+row. They keep programs from mistakes; a role that only may read and append, as `allow_to_append` makes it, cannot drop them.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from tallystick.domain.errors import NotALedger, SchemaTooNew
+from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
+from tallystick.infrastructure.journal.stores.postgres.connection import Connection, translated
+
+SCHEMA_VERSION = 1
+
+_TABLES = """
+CREATE TABLE {schema}.ledger (
+    id uuid NOT NULL,
+    schema_version integer NOT NULL,
+    single boolean PRIMARY KEY DEFAULT true CHECK (single)
+);
+CREATE TABLE {schema}.commits (
+    first_position bigint PRIMARY KEY,
+    last_position bigint NOT NULL,
+    recorded_at bigint NOT NULL,
+    keys text NOT NULL,
+    transactions text NOT NULL,
+    body text {compression} NOT NULL,
+    digest bytea NOT NULL
+);
+CREATE TABLE {schema}.streams (
+    stream text COLLATE "C" NOT NULL,
+    last_version bigint NOT NULL,
+    first_version bigint NOT NULL,
+    first_position bigint NOT NULL,
+    PRIMARY KEY (stream, last_version)
+);
+CREATE TABLE {schema}.keys (
+    key text COLLATE "C" PRIMARY KEY,
+    first_position bigint NOT NULL
+);
+"""
+_FUNCTIONS = """
+CREATE FUNCTION {schema}.commits_follow_each_other() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last bigint := (SELECT last_position FROM {schema}.commits ORDER BY first_position DESC LIMIT 1);
+BEGIN
+    IF NEW.last_position < NEW.first_position OR NEW.first_position <> coalesce(last, 0) + 1 THEN
+        RAISE EXCEPTION 'a commit begins after the last position' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE FUNCTION {schema}.streams_follow_each_other() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last bigint := (SELECT last_version FROM {schema}.streams WHERE stream = NEW.stream ORDER BY last_version DESC LIMIT 1);
+BEGIN
+    IF NEW.last_version < NEW.first_version OR NEW.first_version <= last THEN
+        RAISE EXCEPTION 'a stream goes on after its last version' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE FUNCTION {schema}.only_append() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the journal is append-only' USING ERRCODE = 'object_not_in_prerequisite_state';
+END $$;
+CREATE FUNCTION {schema}.allow_to_read(role regrole) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA {schema} TO %s', role);
+    EXECUTE format('GRANT SELECT ON {schema}.ledger, {schema}.commits, {schema}.streams, {schema}.keys TO %s', role);
+END $$;
+CREATE FUNCTION {schema}.allow_to_append(role regrole) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {schema}.allow_to_read(role);
+    EXECUTE format('GRANT INSERT ON {schema}.commits, {schema}.streams, {schema}.keys TO %s', role);
+END $$;
+"""
+_TRIGGERS = """
+CREATE TRIGGER commits_follow_each_other BEFORE INSERT ON {schema}.commits
+    FOR EACH ROW EXECUTE FUNCTION {schema}.commits_follow_each_other();
+CREATE TRIGGER streams_follow_each_other BEFORE INSERT ON {schema}.streams
+    FOR EACH ROW EXECUTE FUNCTION {schema}.streams_follow_each_other();
+"""
+_ONLY_APPEND = """
+CREATE TRIGGER only_append BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.only_append();
+"""
+_IS_THERE = "SELECT oid FROM pg_namespace WHERE nspname = %s"
+_HAS_TABLES = "SELECT 1 FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) LIMIT 1"
+_HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
+
+
+class Identity(NamedTuple):
+    """Which ledger a schema holds: its id, 32 hex digits, which no other ledger has."""
+
+    id: str
+
+    @property
+    def lock(self) -> int:
+        """The advisory lock that its writers take, a signed number of 64 bits."""
+        return int.from_bytes(bytes.fromhex(self.id)[:8], "big", signed=True)
+
+    @property
+    def channel(self) -> str:
+        """The channel on which each commit's last position is notified."""
+        return f"tallystick_{self.id}"
+
+
+def identity_of(address: PostgresAddress, connection: Connection) -> Identity | None:
+    """The ledger in the schema; None where that is empty or missing. Raises `NotALedger`, `SchemaTooNew`."""
+    if not connection.execute(_HAS_TABLES, (address.schema,)).fetchall():
+        return None
+    ledger = sql.Identifier(address.schema, "ledger")
+    try:
+        rows = connection.execute(sql.SQL("SELECT id, schema_version FROM {}").format(ledger)).fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+        rows = []
+    if len(rows) != 1:
+        raise NotALedger(f"{address.name} has tables and is no ledger")
+    id, version = rows[0]
+    if version > SCHEMA_VERSION:
+        raise SchemaTooNew(f"{address.name} has schema {version}, and this version reads up to {SCHEMA_VERSION}")
+    return Identity(id.hex)
+
+
+def open_schema(address: PostgresAddress, connection: Connection, *, create: bool) -> Identity:
+    """The ledger in the schema, made where there is none and `create` allows it.
+
+    Raises `NotALedger`, `SchemaTooNew`, `StorageFull`, `StorageUnavailable`.
+    """
+    try:
+        found = identity_of(address, connection)
+        if found is None and not create:
+            raise NotALedger(f"{address.name} is no ledger")
+        return found or _make_schema(address, connection)
+    except psycopg.Error as error:
+        raise translated(address, error) from error
+
+
+def _make_schema(address: PostgresAddress, connection: Connection) -> Identity:
+    turn = int.from_bytes(hashlib.sha256(f"tallystick schema {address.schema}".encode()).digest()[:8], "big", signed=True)
+    schema = sql.Identifier(address.schema)
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (turn,))
+        found = identity_of(address, connection)
+        if found is not None:
+            return found
+        if not connection.execute(_IS_THERE, (address.schema,)).fetchall():
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+        lz4 = connection.execute(_HAS_LZ4).fetchall() == [(True,)]
+        compression = sql.SQL("COMPRESSION lz4" if lz4 else "")
+        for part in (_TABLES, _FUNCTIONS, _TRIGGERS):
+            connection.execute(sql.SQL(part).format(schema=schema, compression=compression))
+        for table in ("ledger", "commits", "streams", "keys"):
+            name = sql.Identifier(address.schema, table)
+            connection.execute(sql.SQL(_ONLY_APPEND).format(schema=schema, table=name))
+        insert = sql.SQL("INSERT INTO {} (id, schema_version) VALUES (gen_random_uuid(), %s) RETURNING id")
+        id = connection.execute(insert.format(sql.Identifier(address.schema, "ledger")), (SCHEMA_VERSION,)).fetchall()[0][0]
+    return Identity(id.hex)

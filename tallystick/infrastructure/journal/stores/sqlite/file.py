@@ -1,0 +1,207 @@
+"""The SQLite file that a journal is kept in: its schema, how a connection to it is made, and what its errors mean.
+
+One table holds the rows and one, derived from them, where each stream's versions are. Triggers refuse to change or delete
+either, and to insert a row that does not follow the last one. A commit is durable when it returns: write-ahead log with
+`synchronous=FULL`.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
+from tallystick.infrastructure.system.file_lock import FileLock
+
+APPLICATION_ID = 0x7A11757C
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 30_000
+CHECKPOINT_PAGES = 1000
+FULL_DISK_BYTES = 65_536
+NOTHING_RECORDED = "; nothing was recorded"
+
+SCHEMA = f"""
+CREATE TABLE commits (
+    first_position INTEGER PRIMARY KEY,
+    last_position INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    keys TEXT NOT NULL,
+    transactions TEXT NOT NULL,
+    body TEXT NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
+CREATE TABLE streams (
+    stream TEXT NOT NULL,
+    last_version INTEGER NOT NULL,
+    first_version INTEGER NOT NULL,
+    first_position INTEGER NOT NULL,
+    PRIMARY KEY (stream, last_version)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER commits_follow_each_other BEFORE INSERT ON commits
+WHEN NEW.last_position < NEW.first_position OR NEW.first_position IS NOT
+    1 + ifnull((SELECT last_position FROM commits ORDER BY first_position DESC LIMIT 1), 0)
+BEGIN SELECT RAISE(ABORT, 'a commit begins after the last position'); END;
+CREATE TRIGGER streams_follow_each_other BEFORE INSERT ON streams
+WHEN NEW.last_version < NEW.first_version OR NEW.first_version <=
+    (SELECT last_version FROM streams WHERE stream = NEW.stream ORDER BY last_version DESC LIMIT 1)
+BEGIN SELECT RAISE(ABORT, 'a stream goes on after its last version'); END;
+CREATE TRIGGER commits_are_not_updated BEFORE UPDATE ON commits
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER commits_are_not_deleted BEFORE DELETE ON commits
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER streams_are_not_updated BEFORE UPDATE ON streams
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER streams_are_not_deleted BEFORE DELETE ON streams
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+class Connections(NamedTuple):
+    """One connection to write with and one to read with. `writing` is None where nobody may write."""
+
+    reading: sqlite3.Connection
+    writing: sqlite3.Connection | None
+    immutable: bool
+
+    def close(self) -> None:
+        """Closes both."""
+        self.reading.close()
+        if self.writing is not None:
+            self.writing.close()
+
+
+def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool) -> Connections:
+    """Connections to the ledger at `path`; its schema is made where the file is empty and `create` allows it.
+
+    Where the file or its folder is read-only, there is one to read with alone.
+    """
+    if not create and not path.exists():
+        raise StorageUnavailable(f"{path}: the file is gone")
+    if not is_writable(path):
+        return _connect_read_only(path)
+    writing = _open(path, "mode=rwc" if create else "mode=rw")
+    try:
+        if not _is_ledger(path, writing):
+            if not create:
+                raise NotALedger(f"{path} is no ledger")
+            _make_schema(path, writing, file_lock)
+        writing.execute("PRAGMA journal_mode = WAL")
+        writing.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        writing.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        writing.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        reading = _open(path, "mode=rw")
+    except BaseException:
+        writing.close()
+        raise
+    reading.execute("PRAGMA query_only = 1")
+    return Connections(reading, writing, immutable=False)
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this process may write the file, or make it where it is missing, and the files beside it."""
+    return os.access(path if path.exists() else path.parent, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def has_log(path: Path) -> bool:
+    """Whether SQLite's write-ahead log, or its index, lies beside the file: it has something in it or somebody has it open."""
+    real = os.path.realpath(path)
+    return os.path.exists(f"{real}-shm") or (os.path.exists(f"{real}-wal") and os.path.getsize(f"{real}-wal") > 0)
+
+
+def _connect_read_only(path: Path) -> Connections:
+    """A file without a log is taken as it is, because SQLite could not make the log's index beside it."""
+    immutable = not has_log(path)
+    reading = _open(path, "immutable=1" if immutable else "mode=ro")
+    try:
+        if not _is_ledger(path, reading):
+            raise NotALedger(f"{path} is no ledger")
+    except sqlite3.OperationalError as error:
+        reading.close()
+        if immutable:
+            raise
+        raise StorageUnavailable(
+            f"{path} is read-only and its newest commits lie in the -wal file beside it, which cannot be read there: {error};"
+            " copy both to where you may write"
+        ) from error
+    except BaseException:
+        reading.close()
+        raise
+    return Connections(reading, None, immutable)
+
+
+def _open(path: Path, options: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{options}"
+    timeout_s = BUSY_TIMEOUT_MS / 1000
+    connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+    connection.text_factory = bytes
+    return connection
+
+
+def _make_schema(path: Path, connection: sqlite3.Connection, file_lock: FileLock) -> None:
+    take_turn(path, file_lock)
+    try:
+        if _is_ledger(path, connection):
+            return
+        connection.execute("PRAGMA page_size = 4096")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+    finally:
+        file_lock.release()
+
+
+def take_turn(path: Path, file_lock: FileLock) -> None:
+    """Waits for the lock; `StorageUnavailable` where its file cannot be locked."""
+    try:
+        file_lock.acquire()
+    except OSError as error:
+        raise StorageUnavailable(f"{path}: its lock file: {error}") from error
+
+
+def _is_ledger(path: Path, connection: sqlite3.Connection) -> bool:
+    """False where the database is empty; `NotALedger` or `SchemaTooNew` where it is something else."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if application == APPLICATION_ID:
+        if version > SCHEMA_VERSION:
+            raise SchemaTooNew(f"{path} has schema {version}, and this version reads up to {SCHEMA_VERSION}")
+        return True
+    if application or version or tables:
+        raise NotALedger(f"{path} is an SQLite database and no ledger")
+    return False
+
+
+def did_nothing(error: sqlite3.Error) -> bool:
+    """Whether this error of a COMMIT means that nothing was recorded: the database was locked, or the log had no room.
+
+    The last thing that goes into the log is what makes a commit of it. Any other error may have come after that.
+    """
+    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
+
+
+def translated(path: Path, error: sqlite3.Error, known: str = "") -> NotALedger | StorageFull | StorageUnavailable:
+    """SQLite's error as one of ours, with what is `known` of a commit."""
+    code = _primary_code(error)
+    message = f"{path}: {error}{known}"
+    if code == sqlite3.SQLITE_NOTADB:
+        return NotALedger(f"{path} is no SQLite database")
+    if code == sqlite3.SQLITE_FULL or _disk_is_full(path, code):
+        return StorageFull(message)
+    return StorageUnavailable(message)
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _disk_is_full(path: Path, code: int) -> bool:
+    """SQLite calls a full disk an I/O error where it grows its shared-memory file."""
+    if code != sqlite3.SQLITE_IOERR:
+        return False
+    try:
+        space = os.statvfs(path.parent)
+    except (OSError, AttributeError):
+        return False
+    return space.f_bavail * space.f_frsize < FULL_DISK_BYTES

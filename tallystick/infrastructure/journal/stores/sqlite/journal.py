@@ -1,0 +1,227 @@
+"""A journal in an SQLite file, which several processes may share.
+
+Readers page, and end each read at once, because a reader that stays keeps the write-ahead log from being reused.
+"""
+
+import contextlib
+import sqlite3
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tallystick.domain.errors import StorageUnavailable
+from tallystick.infrastructure.journal.format import Body, Row
+from tallystick.infrastructure.journal.port import (
+    EMPTY,
+    PAGE_BYTES,
+    PAGE_ROWS,
+    SMALL,
+    VERSION_MAX,
+    Head,
+    Journal,
+    Overtaken,
+    StreamEntry,
+    StreamPart,
+    entries_in_pages,
+)
+from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, translated
+from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
+
+FETCHED_ROWS = 64
+
+_stream_of = itemgetter(0)
+
+_COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
+_STREAM_COLUMNS = "stream, first_version, last_version, first_position"
+_HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
+_APPEND = f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_APPEND_STREAM = f"INSERT INTO streams ({_STREAM_COLUMNS}) VALUES (?, ?, ?, ?)"
+# The last condition repeats what `first_version <= :lte` says in words of the primary key.
+_WITHIN = """WHERE stream = :stream AND last_version > :gt AND first_version <= :lte AND last_version <= ifnull(
+    (SELECT last_version FROM streams WHERE stream = :stream AND last_version >= :lte ORDER BY last_version LIMIT 1), :lte)"""
+_PARTS = f"""SELECT first_version, streams.last_version, first_position, ifnull(commits.last_position, first_position),
+        CASE WHEN commits.last_position < first_position + {SMALL} THEN body END
+    FROM streams LEFT JOIN commits USING (first_position) {_WITHIN.replace("last_version", "streams.last_version")}
+    ORDER BY streams.last_version LIMIT :size"""
+_PARTS_DESCENDING = _PARTS.replace("last_version LIMIT :size", "last_version DESC LIMIT :size")
+_BODIES = """SELECT first_position, last_position, body FROM commits
+    WHERE first_position >= ifnull((SELECT first_position FROM commits WHERE first_position <= ?
+        ORDER BY first_position DESC LIMIT 1), 0) AND last_position >= ?
+    ORDER BY first_position LIMIT ?"""
+_LAST_ENTRY = f"SELECT {_STREAM_COLUMNS} FROM streams WHERE stream = ? ORDER BY last_version DESC LIMIT 1"
+
+
+class SQLiteJournal(Journal):
+    """The journal in the file at `path`, which is made where it is missing and `create` allows it."""
+
+    def __init__(self, path: Path, *, create: bool = True, durable: bool = True) -> None:
+        if sqlite3.sqlite_version_info < (3, 37):
+            raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
+        if not create and not path.exists():
+            raise StorageUnavailable(f"there is no ledger at {path}")
+        self.path = path
+        self._file = SharedFile(path, create=create, durable=durable)
+        self._reading = self._file.reading
+        self._writing = _Writing(self._file)
+        self._seen = (0, 0, EMPTY)
+
+    @property
+    def cache_folder(self) -> Path | None:
+        return None if self._file.read_only else Path(f"{self.path}.cache")
+
+    @property
+    def generation(self) -> int:
+        with self._reading:
+            return self._file.times_opened
+
+    def head(self) -> Head:
+        with self._reading as connection:
+            return head_of(connection)
+
+    def ends_at(self, head: Head) -> bool:
+        with self._reading as connection:
+            seen = (self._file.times_opened, connection.execute("PRAGMA data_version").fetchone()[0], head)
+            if seen != self._seen:
+                if head_of(connection) != head:
+                    return False
+                self._seen = seen
+        return True
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        query = f"SELECT {_COLUMNS} FROM commits WHERE first_position > ? ORDER BY first_position LIMIT {PAGE_ROWS}"
+        while True:
+            page: list[Row] = []
+            size = 0
+            with self._reading as connection, contextlib.closing(connection.execute(query, (after,))) as cursor:
+                for columns in cursor:
+                    page.append(Row(*columns))
+                    size += len(columns[5])
+                    if size >= PAGE_BYTES:
+                        break
+            if not page:
+                return
+            yield from page
+            after = page[-1].first_position
+
+    def row_at(self, position: int) -> Row | None:
+        query = f"SELECT {_COLUMNS} FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1"
+        with self._reading as connection:
+            columns = connection.execute(query, (position,)).fetchone()
+        return Row(*columns) if columns is not None and columns[1] >= position else None
+
+    def bodies(self, position: int, count: int) -> Sequence[Body]:
+        with (
+            self._reading as connection,
+            contextlib.closing(connection.execute(_BODIES, (position, position, count))) as cursor,
+        ):
+            return list(map(Body._make, _page(cursor)))
+
+    def stream_parts(self, stream: str, gt: int, lte: int, count: int, *, descending: bool = False) -> Sequence[StreamPart]:
+        query = _PARTS_DESCENDING if descending else _PARTS
+        parameters = {"stream": stream, "gt": gt, "lte": lte, "size": count}
+        with self._reading as connection, contextlib.closing(connection.execute(query, parameters)) as cursor:
+            return list(map(StreamPart._make, _page(cursor)))
+
+    def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
+        with self._reading as connection:
+            found = [connection.execute(_LAST_ENTRY, (stream,)).fetchone() for stream in streams]
+        return {entry.stream: entry for entry in [_entry(columns) for columns in found if columns is not None]}
+
+    def stream(self, stream: str, gt: int = -1, lte: int = VERSION_MAX, *, descending: bool = False) -> Iterator[StreamEntry]:
+        query = (
+            f"SELECT {_STREAM_COLUMNS} FROM streams {_WITHIN} ORDER BY last_version {'DESC' if descending else ''} LIMIT :size"
+        )
+
+        def read(gt: int, lte: int, size: int) -> list[StreamEntry]:
+            parameters = {"stream": stream, "gt": gt, "lte": lte, "size": size}
+            with self._reading as connection:
+                return [_entry(columns) for columns in connection.execute(query, parameters)]
+
+        return entries_in_pages(read, gt, lte, descending=descending)
+
+    def streams(self) -> Iterator[StreamEntry]:
+        query = f"""SELECT {_STREAM_COLUMNS} FROM streams WHERE (stream, last_version) > (?, ?)
+            ORDER BY stream, last_version LIMIT {PAGE_ROWS}"""
+        after = ("", -1)
+        while True:
+            with self._reading as connection:
+                page = [_entry(columns) for columns in connection.execute(query, after)]
+            if not page:
+                return
+            yield from page
+            after = (page[-1].stream, page[-1].last_version)
+
+    def writing(self) -> AbstractContextManager[Head]:
+        return self._writing
+
+    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        connection = self._file.begun()
+        first, last, recorded_at, keys, transactions, body, digest = row
+        columns = (first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest)
+        try:
+            connection.execute(_APPEND, columns)
+            if len(entries) == 1:  # preparing for many costs as much again
+                connection.execute(_APPEND_STREAM, entries[0])
+            else:
+                connection.executemany(_APPEND_STREAM, sorted(entries, key=_stream_of))  # neighbours in the tree
+        except sqlite3.IntegrityError as error:
+            raise Overtaken(f"{self.path}: {error}") from error
+        except sqlite3.Error as error:
+            raise translated(self.path, error, NOTHING_RECORDED) from error
+        self._file.commit()
+
+    def has_recorded(self, row: Row, entries: Sequence[StreamEntry]) -> bool:
+        self.reopen()
+        return self._file.resolve(lambda: self._stands(row))
+
+    def _stands(self, row: Row) -> bool:
+        found = self.row_at(row.first_position)
+        return found is not None and found.digest == row.digest
+
+    def reopen(self) -> None:
+        self._file.reopen()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Writing:
+    """While it is entered nobody else, in no thread or process, can append."""
+
+    def __init__(self, file: SharedFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> Head:
+        connection = self._file.writing.__enter__()
+        try:
+            return head_of(connection)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._file.writing.__exit__(kind, error, traceback)
+
+
+def head_of(connection: sqlite3.Connection) -> Head:
+    """The head as the connection sees it."""
+    columns = connection.execute(_HEAD).fetchone()
+    return EMPTY if columns is None else Head(*columns)
+
+
+def _page(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    """Rows whose last column is a body, until their bodies are `PAGE_BYTES`."""
+    page: list[tuple[Any, ...]] = []
+    size = 0
+    while size < PAGE_BYTES and (rows := cursor.fetchmany(FETCHED_ROWS)):
+        page += rows
+        size += sum([len(columns[-1] or b"") for columns in rows])
+    return page
+
+
+def _entry(columns: tuple[Any, ...]) -> StreamEntry:
+    return StreamEntry(columns[0].decode(), *columns[1:])

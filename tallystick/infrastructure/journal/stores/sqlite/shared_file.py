@@ -1,0 +1,291 @@
+"""The SQLite file of a ledger as threads and processes share it: who may use its connections when, and when they are made anew.
+
+Reading has a connection of its own, so that it never waits for a commit. Writers queue on a lock file before they ask SQLite
+for its lock, because SQLite's own busy waiting lets one writer starve another. Each use asks first whether the file is still
+the one at its path, and makes new connections if it is not.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tallystick.domain.errors import LedgerClosed, StorageError, StorageUnavailable
+from tallystick.infrastructure.journal.port import UnclearOutcome
+from tallystick.infrastructure.journal.stores.sqlite.file import (
+    BUSY_TIMEOUT_MS,
+    NOTHING_RECORDED,
+    Connections,
+    connect,
+    did_nothing,
+    has_log,
+    is_writable,
+    take_turn,
+    translated,
+)
+from tallystick.infrastructure.journal.stores.sqlite.write_ahead_log import begin_log_anew, write_over_refused
+from tallystick.infrastructure.system.file_at_path import FileAtPath
+from tallystick.infrastructure.system.file_lock import FileLock
+from tallystick.infrastructure.system.forked_children import close_in_children, leave_alone
+
+READERS_PATIENCE_MS = 1000
+WRITERS_PATIENCE_S = 1
+
+
+class SharedFile:
+    """The file at `path`, which is made where it is missing and `create` allows it.
+
+    Locks are taken in this order: of writing, of the file, of reading.
+    """
+
+    def __init__(self, path: Path, *, create: bool, durable: bool) -> None:
+        self.path = path
+        self.file_lock = FileLock(Path(f"{path}.lock"))
+        self.writing_lock = threading.RLock()
+        self.reading_lock = threading.RLock()
+        self.reading = Reading(self)
+        self.writing = Writing(self)
+        self.times_opened = 0
+        self._at_path = FileAtPath(path)
+        self._create = create
+        self._durable = durable
+        self._connections: Connections | None = None
+        self._unsettled = False
+        self._log_is_inherited = True
+        self._closed = False
+        try:
+            self.reopen()
+        except BaseException:
+            self.close()
+            raise
+        self._create = False
+        close_in_children(self)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it could be opened for reading alone."""
+        return self._connections is not None and self._connections.writing is None
+
+    # Reading.
+
+    def is_stale(self) -> bool:
+        """Whether there are no connections, or some to a file that is at its path no more. Raises `LedgerClosed`."""
+        connections = self._connections
+        if connections is None:
+            if self._closed:
+                raise LedgerClosed(f"the ledger {self.path} was closed")
+            return True
+        return self._at_path.was_replaced() or (connections.immutable and has_log(self.path))
+
+    def to_read(self) -> sqlite3.Connection:
+        """The connection to read with, inside the lock of reading."""
+        if self._connections is None:
+            raise StorageUnavailable(f"{self.path} could not be opened again")
+        return self._connections.reading
+
+    # Writing, inside the locks of writing and of the file.
+
+    def check_writable(self) -> None:
+        """Raises `StorageUnavailable` where it is read-only, and still is."""
+        if self.read_only and not is_writable(self.path):
+            raise StorageUnavailable(f"{self.path} is read-only, or its folder is{NOTHING_RECORDED}")
+
+    def begin(self) -> sqlite3.Connection:
+        """The connection to write with, in a transaction that nobody else can be in."""
+        if self.is_stale() or self.read_only:
+            self.reopen()
+        if self._unsettled:
+            self.reopen()
+            write_over_refused(self._to_write())
+            self._unsettled = False
+        connection = self._to_write()
+        if self._log_is_inherited:
+            begin_log_anew(connection, READERS_PATIENCE_MS)
+            self._log_is_inherited = False
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    def begun(self) -> sqlite3.Connection:
+        """The connection that `begin` gave; `StorageUnavailable` where another file was opened since."""
+        connection = self._to_write()
+        if not connection.in_transaction:
+            raise StorageUnavailable(f"{self.path}: another file was put there meanwhile{NOTHING_RECORDED}")
+        return connection
+
+    def commit(self) -> None:
+        """Makes the transaction durable. Raises `StorageFull` or `StorageUnavailable`, and nothing was recorded, or
+        `UnclearOutcome`: then `reopen` and `resolve`.
+        """
+        connection = self.begun()
+        self._unsettled = True
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if did_nothing(error):
+                self._unsettled = False
+                raise translated(self.path, error, NOTHING_RECORDED) from error
+            raise UnclearOutcome(f"{self.path}: {error}") from error
+        try:
+            replaced = self._at_path.was_replaced()
+        except StorageUnavailable as error:
+            raise UnclearOutcome(str(error)) from error
+        if replaced:
+            raise UnclearOutcome(f"{self.path}: another file was put there while the commit was written")
+        self._unsettled = False
+
+    def roll_back(self) -> None:
+        """Ends the transaction that `begin` began, where it was not committed."""
+        connection = None if self._connections is None else self._connections.writing
+        if connection is not None and connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
+    def resolve(self, stands: Callable[[], bool]) -> bool:
+        """After an unclear outcome, whether what was written `stands`; what this says is so from then on.
+
+        Raises `StorageUnavailable` where that cannot be brought about.
+        """
+        with self.writing_lock:
+            take_turn(self.path, self.file_lock)
+            try:
+                connection = self._to_write()
+                write_over_refused(connection)
+                found = stands()
+                if found:
+                    self._make_durable(connection)
+                self._unsettled = False
+                return found
+            except sqlite3.Error as error:
+                raise translated(self.path, error) from error
+            finally:
+                self.file_lock.release()
+
+    def _make_durable(self, connection: sqlite3.Connection) -> None:
+        """Makes all durable that can be seen, even what a crash left in the system's memory alone."""
+        if not begin_log_anew(connection, BUSY_TIMEOUT_MS):
+            raise StorageUnavailable(f"{self.path}: somebody who reads an older state keeps the log from being copied")
+        write_over_refused(connection)
+
+    def _to_write(self) -> sqlite3.Connection:
+        connection = None if self._connections is None else self._connections.writing
+        if connection is None:
+            raise StorageUnavailable(f"{self.path} is read-only, or its folder is{NOTHING_RECORDED}")
+        return connection
+
+    # Connections.
+
+    def reopen(self) -> None:
+        """Makes new connections; a transaction that was begun is rolled back."""
+        with self.writing_lock, contextlib.ExitStack() as locks:
+            if self._closed:
+                raise LedgerClosed(f"the ledger {self.path} was closed")
+            if self._connections is not None and is_writable(self.path):
+                take_turn(self.path, self.file_lock)
+                locks.callback(self.file_lock.release)
+            locks.enter_context(self.reading_lock)
+            try:
+                self._reconnect()
+            except sqlite3.Error as error:
+                raise translated(self.path, error) from error
+
+    def reopen_to_read(self) -> None:
+        """The same, but does not wait for a commit in flight, which may be waiting for what the reader holds."""
+        if not self.writing_lock.acquire(timeout=WRITERS_PATIENCE_S):
+            raise StorageUnavailable(f"{self.path}: another file was put there, and a commit is in flight")
+        try:
+            self.reopen()
+        finally:
+            self.writing_lock.release()
+
+    def _reconnect(self) -> None:
+        self.roll_back()
+        old = self._connections
+        replaced = old is not None and self._at_path.was_replaced()
+        self._connections = None
+        if old is not None and replaced:
+            old.close()
+            self._at_path.put_aside_companions()
+        try:
+            self._connections = connect(self.path, self.file_lock, create=self._create, durable=self._durable)
+            self._at_path.remember()
+            self.times_opened += 1
+            self._log_is_inherited = True
+        finally:
+            if old is not None:  # last, because SQLite copies and removes a log that nobody has open
+                old.close()
+
+    def close(self) -> None:
+        """Closes the connections and lets go of the file lock."""
+        with self.writing_lock, self.reading_lock:
+            self._closed = True
+            connections, self._connections = self._connections, None
+            if connections is not None:
+                replaced = False
+                with contextlib.suppress(StorageUnavailable):
+                    replaced = self._at_path.was_replaced()
+                connections.close()
+                if replaced:
+                    self._at_path.put_aside_companions()
+            self.file_lock.close()
+
+    def close_in_child(self) -> None:
+        """The connections are the parent's, and so are the threads that may hold the locks."""
+        leave_alone(self._connections)
+        self._connections, self._closed = None, True
+        self.writing_lock, self.reading_lock = threading.RLock(), threading.RLock()
+
+
+class Reading:
+    """While it is entered the connection is this thread's, and SQLite's errors leave it as ours."""
+
+    def __init__(self, file: SharedFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> sqlite3.Connection:
+        with self._file.reading_lock:
+            stale = self._file.is_stale()
+        if stale:
+            self._file.reopen_to_read()
+        self._file.reading_lock.acquire()
+        try:
+            return self._file.to_read()
+        except BaseException:
+            self._file.reading_lock.release()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        self._file.reading_lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise translated(self._file.path, error) from error
+
+
+class Writing:
+    """While it is entered nobody else, in no thread or process, can append; what was not committed is rolled back."""
+
+    def __init__(self, file: SharedFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._file.writing_lock.acquire()
+        try:
+            self._file.check_writable()
+            take_turn(self._file.path, self._file.file_lock)
+            return self._file.begin()
+        except BaseException as error:
+            self._leave()
+            if isinstance(error, sqlite3.Error):
+                raise translated(self._file.path, error, NOTHING_RECORDED) from error
+            if isinstance(error, StorageError) and NOTHING_RECORDED not in str(error):
+                raise type(error)(f"{error}{NOTHING_RECORDED}") from error
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        self._leave()
+        if isinstance(error, sqlite3.Error):
+            raise translated(self._file.path, error, NOTHING_RECORDED) from error
+
+    def _leave(self) -> None:
+        self._file.roll_back()
+        self._file.file_lock.release()
+        self._file.writing_lock.release()

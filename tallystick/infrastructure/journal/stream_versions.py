@@ -1,0 +1,60 @@
+"""How far each stream has come. A token is a stream and so is a contract, and each of its positions is a version of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+
+from tallystick.domain.batch.batch import positions_of
+from tallystick.infrastructure.journal.format import JournalEvent, Row, stream_of
+from tallystick.infrastructure.journal.port import StreamEntry
+
+_token_of = attrgetter("token")
+
+
+class StreamVersions:
+    """The last version of every stream, as of the last row that was given."""
+
+    def __init__(self, versions: Mapping[str, int] | None = None) -> None:
+        self._versions: dict[str, int] = {} if versions is None else dict(versions)
+
+    def freeze(self) -> dict[str, int]:
+        """A copy of all of them."""
+        return dict(self._versions)
+
+    def of(self, stream: str) -> int:
+        """The stream's last version, 0 where it has none."""
+        return self._versions.get(stream, 0)
+
+    def set(self, stream: str, version: int) -> None:
+        """Notes the last version of somebody else's stream, which counts as it pleases."""
+        self._versions[stream] = version
+
+    def entries(self, events: Sequence[JournalEvent], row: Row) -> list[StreamEntry]:
+        """The entries of the next row, which has these events beside those that are somebody else's."""
+        entries: list[StreamEntry] = []
+        for stream, count in _counts(events, row).items():
+            version = self._versions.get(stream, 0)
+            entries.append(StreamEntry(stream, version + 1, version + count, row.first_position))
+        return entries
+
+    def advance(self, entries: Iterable[StreamEntry]) -> None:
+        """Notes that these entries stand."""
+        for entry in entries:
+            self._versions[entry.stream] = entry.last_version
+
+
+def _counts(events: Sequence[JournalEvent], row: Row) -> Mapping[str, int]:
+    """How many of the row's positions are events of each stream."""
+    try:
+        streams = list(map(_token_of, events))
+    except AttributeError:
+        streams = list(map(stream_of, events))
+    positions = row.last_position - row.first_position + 1
+    if positions == len(events):
+        if streams.count(streams[0]) == positions:  # nearly always, and many times faster to find out
+            return {streams[0]: positions}
+        return Counter(streams)
+    counts: Counter[str] = Counter()
+    for stream, event in zip(streams, events, strict=True):
+        counts[stream] += positions_of(event)
+    return counts

@@ -1,0 +1,1 @@
+"""The ledger: the front door to the books of one journal."""

@@ -1,0 +1,52 @@
+"""Asking a store about the idempotency keys of all tasks that begin in one round of the event loop, in one question.
+
+A question is a round trip to the store, and a thousand tasks that begin together would ask a thousand.
+"""
+
+import asyncio
+from collections.abc import Collection
+from concurrent.futures import Executor
+
+from tallystick.infrastructure.commit.committer import Committer
+from tallystick.infrastructure.commit.request import Request
+
+
+class KeyQuestions:
+    """The questions of one event loop, to a store that keeps keys."""
+
+    def __init__(self, committer: Committer, loop: asyncio.AbstractEventLoop, executor: Executor) -> None:
+        self._committer = committer
+        self._loop = loop
+        self._executor = executor
+        self._keys: list[str] = []
+        self._answer: asyncio.Future[Collection[str]] | None = None
+
+    async def check_unused(self, request: Request) -> None:
+        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used, and the errors of the store."""
+        if self._answer is None:
+            self._answer = self._loop.create_future()
+            self._loop.call_soon(self._ask)
+        self._keys.append(request.key)
+        used = await asyncio.shield(self._answer)  # which others await too
+        if request.key in used:
+            await self._loop.run_in_executor(self._executor, self._committer.check_unused, request)
+
+    def _ask(self) -> None:
+        keys, answer = self._keys, self._answer
+        self._keys, self._answer = [], None
+        assert answer is not None
+
+        def pass_on(asked: asyncio.Future[Collection[str]]) -> None:
+            if asked.cancelled():
+                answer.cancel()
+            elif (error := asked.exception()) is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(asked.result())
+
+        try:
+            self._loop.run_in_executor(self._executor, self._committer.used_among, keys).add_done_callback(pass_on)
+        except BaseException as error:  # no thread is to be had
+            answer.set_exception(error)
+            if not isinstance(error, Exception):
+                raise

@@ -1,0 +1,199 @@
+"""The ledger for asyncio: the same books, the same planner and the same committer, without making the event loop wait.
+
+What may take long is awaited: reads and maintenance run on a few threads, and the transactions of all tasks are committed in
+groups on another. Inside a block nothing is awaited but `tx.contract`, which may have to load it. A task that is cancelled
+while its transaction is in the queue does not withdraw it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from functools import wraps
+from inspect import isawaitable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+
+from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
+from tallystick.domain.errors import Conflict, LedgerClosed
+from tallystick.domain.values.curve import CurveMaker
+from tallystick.infrastructure.commit.request import make_request
+from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
+from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
+from tallystick.infrastructure.ledger.contract_view import ContractView
+from tallystick.infrastructure.ledger.ledger import Ledger, check_attempts
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+THREADS = 8
+
+
+def _awaited(
+    call: Callable[Concatenate[Ledger, Arguments], Result],
+) -> "Callable[Concatenate[AsyncLedger, Arguments], Coroutine[Any, Any, Result]]":
+    """The same call, done on a thread and awaited."""
+
+    @wraps(call)
+    async def awaited(ledger: "AsyncLedger", *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        return await ledger.on_a_thread(lambda: call(ledger.blocking, *arguments, **options))
+
+    return awaited
+
+
+class AsyncLedger:
+    """The books of one journal, for the tasks of one event loop. `blocking` is the same ledger for threads."""
+
+    def __init__(self, ledger: Ledger, threads: ThreadPoolExecutor) -> None:
+        self.blocking = ledger
+        self._threads = threads
+        self._commits = AsyncCommits(ledger.committer, threads, ledger.check_open)
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        url: str | Path,
+        *,
+        create: bool = True,
+        curves: Mapping[str, CurveMaker] | None = None,
+        contracts_in_memory: int = CONTRACTS_IN_MEMORY,
+        clock: Callable[[], datetime] | None = None,
+        ids: Callable[[], str] | None = None,
+    ) -> "Opening":
+        """As `Ledger.open`: `async with AsyncLedger.open(url) as ledger`, or `ledger = await AsyncLedger.open(url)`."""
+        return Opening(
+            lambda: Ledger.open(
+                url, create=create, curves=curves, contracts_in_memory=contracts_in_memory, clock=clock, ids=ids
+            )
+        )
+
+    async def close(self) -> None:
+        """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`."""
+        if not self._closed:
+            self._closed = True
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._threads, self.blocking.close)
+            finally:
+                self._threads.shutdown(wait=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def atomic(self, idempotency_key: str | None = None, request: Any = None) -> AsyncTransactionContext:
+        """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
+        self.blocking.check_open()
+        return AsyncTransactionContext(self._commits, make_request(idempotency_key, request))
+
+    async def run(
+        self,
+        function: Callable[[AsyncTransactionContext], Awaitable[Result] | Result],
+        idempotency_key: str | None = None,
+        attempts: int = 8,
+    ) -> Result:
+        """Calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, up to `attempts` times."""
+        check_attempts(attempts)
+        while True:
+            attempts -= 1
+            try:
+                async with self.atomic(idempotency_key) as tx:
+                    result = function(tx)
+                    return cast(Result, await result if isawaitable(result) else result)
+            except Conflict:
+                if not attempts:
+                    raise
+
+    register_token = _awaited(Ledger.register_token)
+    update_app = _awaited(Ledger.update_app)
+    take_over = _awaited(Ledger.take_over)
+    accounts = _awaited(Ledger.accounts)
+    transfer_many = _awaited(Ledger.transfer_many)
+    mint_many = _awaited(Ledger.mint_many)
+    burn_many = _awaited(Ledger.burn_many)
+
+    token = _awaited(Ledger.token)
+    tokens = _awaited(Ledger.tokens)
+    balance = _awaited(Ledger.balance)
+    balances = _awaited(Ledger.balances)
+    cell = _awaited(Ledger.cell)
+    row = _awaited(Ledger.row)
+    supply = _awaited(Ledger.supply)
+    fragments = _awaited(Ledger.fragments)
+    hold = _awaited(Ledger.hold)
+    holds = _awaited(Ledger.holds)
+    is_contract = _awaited(Ledger.is_contract)
+    contract_ids = _awaited(Ledger.contract_ids)
+    allocation = _awaited(Ledger.allocation)
+    allocations = _awaited(Ledger.allocations)
+    allocations_of = _awaited(Ledger.allocations_of)
+    transaction = _awaited(Ledger.transaction)
+    history = _awaited(Ledger.history)
+    replay = _awaited(Ledger.replay)
+    verify = _awaited(Ledger.verify)
+    audit = _awaited(Ledger.audit)
+    snapshot = _awaited(Ledger.snapshot)
+
+    async def contract(self, id: str) -> AsyncContractView:
+        """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
+        return self._view(await self.on_a_thread(lambda: self.blocking.contract(id)))
+
+    async def contracts(self) -> Mapping[str, AsyncContractView]:
+        """All contracts by id, in the order of their registration, as they stand now."""
+        found = await self.on_a_thread(lambda: list(self.blocking.contracts().values()))
+        return {view.id: self._view(view) for view in found}
+
+    def _view(self, view: ContractView) -> AsyncContractView:
+        return AsyncContractView(view.balance, view.allocs_sum, view.num_allocs, view.backed_by, view.id, self)
+
+    @property
+    def state(self) -> AsyncStateView:
+        """The double map: `await ledger.state[first][second]` is the cell of that pair."""
+        return AsyncStateView(self)
+
+    async def on_a_thread(self, call: Callable[[], Result]) -> Result:
+        """Awaits what `call` gives."""
+        if self._closed:
+            raise LedgerClosed("the ledger was closed")
+        self._commits.check_usable()
+        return await self._commits.on_a_thread(call)
+
+
+class Opening:
+    """A ledger that is being opened: awaited it is open, and entered it is closed again at the end."""
+
+    def __init__(self, open_ledger: Callable[[], Ledger]) -> None:
+        self._open_ledger = open_ledger
+        self._ledger: AsyncLedger | None = None
+
+    def __await__(self) -> Generator[Any, None, AsyncLedger]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncLedger:
+        self._ledger = await self._open()
+        return self._ledger
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._ledger is not None:
+            await self._ledger.close()
+
+    async def _open(self) -> AsyncLedger:
+        threads = ThreadPoolExecutor(THREADS, "tallystick")
+        opening = threads.submit(self._open_ledger)
+        try:
+            return AsyncLedger(await asyncio.wrap_future(opening), threads)
+        except BaseException:
+            opening.add_done_callback(_close_again)  # cancelled, nobody will
+            threads.shutdown(wait=False)
+            raise
+
+
+def _close_again(opening: Future[Ledger]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

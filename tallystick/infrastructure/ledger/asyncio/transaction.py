@@ -1,0 +1,155 @@
+"""The block of one transaction for asyncio: the same plan, whose end is awaited and not waited for.
+
+Tasks of one event loop queue their transactions, and when the loop has come round the committer's thread is set to work on all
+of them. What becomes of them comes back to the loop once for each group and not for each transaction.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from tallystick.domain.contract.handle import PlannedContract
+from tallystick.domain.errors import InvalidRequest, TransactionClosed
+from tallystick.domain.operation import Operation
+from tallystick.domain.plan.plan import Plan
+from tallystick.infrastructure.commit.committer import Committer
+from tallystick.infrastructure.commit.member import Member
+from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.commit.request import Request
+from tallystick.infrastructure.ledger.asyncio.key_questions import KeyQuestions
+
+Result = TypeVar("Result")
+
+
+class AsyncCommits:
+    """The way from one event loop to the committer and back."""
+
+    def __init__(self, committer: Committer, executor: Executor, check_open: Callable[[], None]) -> None:
+        self.committer = committer
+        self._executor = executor
+        self.check_open = check_open
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.loop = asyncio.get_running_loop()
+        self.questions = KeyQuestions(committer, self.loop, executor)
+        self._is_starting = False
+        self._done: deque[AwaitedMember] = deque()
+        self._is_waking = False
+
+    def check_usable(self) -> None:
+        """`LedgerClosed`, or `InvalidRequest` on another event loop than the one in which the ledger was opened."""
+        self.check_open()
+        if asyncio.get_running_loop() is not self.loop:
+            raise InvalidRequest("an AsyncLedger belongs to the event loop in which it was opened, and this is another")
+
+    async def on_a_thread(self, call: Callable[[], Result]) -> Result:
+        """Awaits what `call` gives."""
+        return await self.loop.run_in_executor(self._executor, call)
+
+    def submit(self, member: "AwaitedMember") -> None:
+        """Queues a member; its future will have a result when it is done."""
+        if not self._is_starting:
+            self.loop.call_soon(self._start)
+            self._is_starting = True
+        self.committer.submit(member)
+
+    def deliver(self, member: "AwaitedMember") -> None:
+        """Called on the committer's thread: the member is done."""
+        self._done.append(member)
+        if not self._is_waking:
+            self._is_waking = True
+            try:
+                self.loop.call_soon_threadsafe(self._wake)
+            except RuntimeError:
+                pass  # the loop was closed: nobody waits any more
+            except BaseException:
+                self._is_waking = False  # the next one will see to it
+                raise
+
+    def _start(self) -> None:
+        self._is_starting = False
+        self.committer.start()
+
+    def _wake(self) -> None:
+        self._is_waking = False
+        while self._done:
+            future = self._done.popleft().future
+            if not future.done():  # as it is when its task was cancelled
+                future.set_result(None)
+
+
+class AwaitedMember(Member):
+    """A member that a task awaits."""
+
+    def __init__(self, operations: Sequence[Operation], request: Request | None, commits: AsyncCommits) -> None:
+        super().__init__(operations, request)
+        self._commits = commits
+        self.future: asyncio.Future[None] = commits.loop.create_future()
+
+    def finish(self) -> None:
+        self.is_done = True
+        self._commits.deliver(self)
+
+
+class AsyncTransactionContext(Plan):
+    """What the `atomic()` of an `AsyncLedger` gives: a plan, and once the block has ended its receipt."""
+
+    def __init__(self, commits: AsyncCommits, request: Request | None) -> None:
+        super().__init__(commits.committer.books, commits.committer)
+        self._async_commits = commits
+        self._request = request
+        self._member: AwaitedMember | None = None
+        self._receipt: Receipt | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The receipt, once the block has ended and unless it recorded nothing.
+
+        Where the task was cancelled while it waited for the end, it appears when the transaction is durable after all.
+        """
+        if self._receipt is None and self._member is not None and self._member.committed is not None:
+            self._receipt = self._member.committed.receipt()
+        return self._receipt
+
+    async def contract(self, id: str) -> PlannedContract:
+        """The contract, to change its balance and its shadow space; `ContractNotFound`. It may have to be loaded."""
+        return await self._async_commits.on_a_thread(lambda: self._planned_contract(id))
+
+    async def __aenter__(self) -> Self:
+        commits, task = self._async_commits, asyncio.current_task()
+        assert task is not None
+        commits.check_usable()
+        if task in commits.tasks:
+            raise TransactionClosed("a transaction is open in this task: blocks of one ledger do not nest")
+        if commits.committer.is_behind:
+            await commits.on_a_thread(commits.committer.catch_up)
+        if self._request is not None:
+            await self._check_unused(self._request)
+        commits.tasks.add(task)
+        self._task = task
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._async_commits.tasks.discard(self._task)
+        self.close()
+        if kind is None:
+            self.check_finished()
+            operations = self.plan
+            if operations:
+                self._member = AwaitedMember(operations, self._request, self._async_commits)
+                self._async_commits.submit(self._member)
+                await self._member.future
+                self._member.outcome()
+
+    async def _check_unused(self, request: Request) -> None:
+        committer = self._async_commits.committer
+        if committer.asks_the_store:
+            await self._async_commits.questions.check_unused(request)
+        elif not committer.check_unused_at_once(request):
+            await self._async_commits.on_a_thread(lambda: committer.check_unused(request))

@@ -1,0 +1,36 @@
+"""The receipt of a batch: where it stands, how many of its rows were done, and which were refused and why."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from tallystick.domain.batch.batch import positions_of
+from tallystick.domain.batch.decisions import RefusedRow
+from tallystick.domain.values.instant import from_microseconds
+from tallystick.infrastructure.commit.committer import CommittedBatch
+
+
+class BatchReceipt(msgspec.Struct, frozen=True):
+    """`position` is where the journal ended with the batch, `accepted` the number of rows that were done.
+
+    `refused` names the others by index, from 0, each with the error that says why. `transaction_ids` are those of the rows
+    that were done, in their order. `recorded_at` is None where nothing was.
+    """
+
+    position: int
+    accepted: int
+    refused: tuple[RefusedRow, ...]
+    transaction_ids: Sequence[int] = ()
+    recorded_at: datetime | None = None
+
+
+def make_batch_receipt(batch: CommittedBatch) -> BatchReceipt:
+    """The receipt of what became of a batch."""
+    refused = tuple(refusal.refused_row() for refusal in batch.refused)
+    if batch.committed is None:
+        return BatchReceipt(batch.position, 0, refused)
+    first_position = batch.committed.first_position
+    rows = positions_of(batch.committed.events[0])  # the batch itself, before the fragments that carried it
+    ids = range(first_position, first_position + rows)
+    return BatchReceipt(batch.position, rows, refused, ids, from_microseconds(batch.committed.row.recorded_at))

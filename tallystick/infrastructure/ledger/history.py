@@ -1,0 +1,126 @@
+"""Reading the journal: what a ledger answers about what happened, from its rows and not from the state it stands at."""
+
+from collections.abc import Iterator
+
+from tallystick.domain.batch.batch import numbered, positions_of, read_batch
+from tallystick.domain.errors import CorruptJournal, InvalidPosition, TransactionNotFound
+from tallystick.domain.events import BATCHES
+from tallystick.domain.values.account import check_account
+from tallystick.infrastructure.journal.format import JournalEvent, Row, decode_events, digest_of, may_hold_batches
+from tallystick.infrastructure.journal.port import EMPTY, Journal
+from tallystick.infrastructure.ledger.reads import Reading
+from tallystick.infrastructure.ledger.replaying import Follower, commit_of
+from tallystick.infrastructure.proof import audit
+from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.projections.projection import Commit, ProjectionType
+from tallystick.projections.projection import replay as replay_projection
+from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
+from tallystick.projections.transactions import Transaction, transaction_of
+
+
+class History(Reading):
+    """The answers. Whoever gives them says what the journal is, and whether it is open."""
+
+    _journal: Journal
+    _shadow_spaces: Follower[ShadowSpaces]
+
+    def allocations_of(self, account: str) -> Allocations:
+        """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
+        with self._still():
+            self._stand()
+            return self._shadow_spaces.catch_up().allocations_of(check_account(account))
+
+    def transaction(self, id: int) -> Transaction:
+        """The recorded transaction of this id; else `TransactionNotFound`."""
+        self.check_open()
+        row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
+        transaction = None if row is None else transaction_of(id, row.recorded_at, self._event_at(row, id))
+        if transaction is None:
+            raise TransactionNotFound(id=id)
+        return transaction
+
+    def history(self, token: str, account: str, after: int = 0, limit: int | None = None) -> list[Transaction]:
+        """The account's transactions in a token, oldest first: up to `limit`, those above position `after`."""
+        self.balance(token, account)
+        _check_position(after)
+        found: list[Transaction] = []
+        for commit in self._commits(after):
+            for position, event in self._touching(commit, token, account):
+                transaction = transaction_of(position, commit.recorded_at, event) if position > after else None
+                if transaction is None or account not in (transaction.sender, transaction.receiver):
+                    continue
+                if limit is not None and len(found) >= limit:
+                    return found
+                found.append(transaction)
+        return found
+
+    def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
+        """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
+
+        Raises `InvalidPosition` where `upto` is beyond the journal's head, and `CorruptJournal`.
+        """
+        self.check_open()
+        if upto is not None:
+            _check_position(upto)
+            head = self._journal.head().position
+            if upto > head:
+                raise InvalidPosition(f"the journal has reached position {head}, not {upto}")
+        return replay_projection(projection, self._commits(0, upto), upto)
+
+    def verify(self) -> AuditReport:
+        """Checks every stored byte against the chain of digests, and positions and times for gaps."""
+        self.check_open()
+        return audit.verify(self._journal)
+
+    def audit(self) -> AuditReport:
+        """Derives everything again from the first event and reports whatever does not agree, with its first position."""
+        self.check_open()
+        return audit.audit(self._journal)
+
+    def _commits(self, after: int, upto: int | None = None) -> Iterator[Commit]:
+        """The commits from the one after or in which `after` lies, their digests checked but for the first one's."""
+        row = self._journal.row_at(after) if after else None
+        digest = None if row is not None or after else EMPTY.digest
+        if row is not None:
+            yield commit_of(row)
+            digest = row.digest
+        for row in self._journal.rows(after):
+            if upto is not None and row.first_position > upto:
+                return
+            if digest is not None and digest_of(digest, row) != row.digest:
+                raise CorruptJournal("its digest does not fit", position=row.first_position)
+            yield commit_of(row)
+            digest = row.digest
+
+    def _event_at(self, row: Row, position: int) -> JournalEvent:
+        """What stands at a position of the row; of a batch, what its row says."""
+        events = decode_events(row)
+        if not may_hold_batches(row.body):
+            return events[position - row.first_position]
+        first, event = next(
+            (first, event) for first, event in numbered(events, row.first_position) if position < first + positions_of(event)
+        )
+        if not isinstance(event, BATCHES):
+            return event
+        with self._still():
+            self._stand()
+            return read_batch(event, self._books.names_of(event.token)).event(position - first)
+
+    def _touching(self, commit: Commit, token: str, account: str) -> Iterator[tuple[int, JournalEvent]]:
+        """The events of a token, and of its batches those of the rows that name the account, with their positions."""
+        for position, event in numbered(commit.events, commit.first_position):
+            if getattr(event, "token", None) != token:
+                continue
+            if not isinstance(event, BATCHES):
+                yield position, event
+                continue
+            with self._still():
+                self._stand()
+                batch, number = read_batch(event, self._books.names_of(token)), self._books.number_of(token, account)
+            for row in batch.rows_of(number):
+                yield position + row, batch.event(row)
+
+
+def _check_position(position: object) -> None:
+    if type(position) is not int or position < 0:
+        raise InvalidPosition(f"a position is an int, 0 or more, not {position!r}")

@@ -1,0 +1,1 @@
+"""Proving a journal: its bytes, and that what they say can have happened."""

@@ -1,0 +1,212 @@
+"""Proving a journal: that its bytes are those written, and that what they say can have happened.
+
+`verify` reads every row, checks the chain of digests and that nothing is missing. `audit` does that and derives everything
+again from the first event: the invariants of money, fragments and contracts, the streams' versions, and that the books and the
+projections, which get to their sums on different ways, agree. Both report what they find with its first position, and stop
+reading where a row cannot be read.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tallystick.domain.batch.batch import numbered, positions_of
+from tallystick.domain.batch.transfer_ids import TransferIds
+from tallystick.domain.books.books import Books
+from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.events import BATCHES, BatchEvent, DomainEvent
+from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
+from tallystick.infrastructure.journal.format import (
+    GENESIS_DIGEST,
+    Foreign,
+    JournalEvent,
+    Row,
+    decode_counts,
+    decode_events,
+    decode_keys,
+    digest_of,
+    stream_of,
+)
+from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tallystick.projections.balances import Balances
+from tallystick.projections.fragments import Fragments
+from tallystick.projections.invariants.invariants import Finding, Invariants
+from tallystick.projections.projection import Commit, Replay
+from tallystick.projections.supply import SupplyReserves
+
+
+class AuditReport(msgspec.Struct, frozen=True):
+    """`ok` where nothing was found; else the findings. `position` and `digest` (hex) are of the last row that was read.
+
+    A journal cannot prove that nothing was cut off its end: keep the position and digest elsewhere and compare.
+    """
+
+    ok: bool
+    findings: tuple[Finding, ...]
+    position: int
+    digest: str
+
+
+class _Reader:
+    """Reads rows in order, and notes the first thing that is wrong with the chain, where it stops."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.position = 0
+        self.digest = GENESIS_DIGEST
+        self.findings: list[Finding] = []
+
+    def rows(self) -> Iterator[tuple[Row, list[JournalEvent]]]:
+        recorded_at = 0
+        for row in self._journal.rows():
+            try:
+                events = self._check(row, recorded_at)
+            except CorruptJournal as error:
+                self.findings.append(Finding(error.position, str(error)))
+                return
+            yield row, events
+            self.position, self.digest, recorded_at = row.last_position, row.digest, row.recorded_at
+
+    def _check(self, row: Row, recorded_at: int) -> list[JournalEvent]:
+        if row.first_position != self.position + 1:
+            raise CorruptJournal(f"the next row begins at position {row.first_position}", position=self.position + 1)
+        if digest_of(self.digest, row) != row.digest:
+            raise CorruptJournal("its digest does not fit", position=row.first_position)
+        if row.recorded_at < recorded_at:
+            raise CorruptJournal("it was recorded before the row before it", position=row.first_position)
+        events = decode_events(row)
+        counts = decode_counts(row)
+        if any(not 0 <= key.index < len(counts) for key in decode_keys(row)):
+            raise CorruptJournal("a key is of a transaction that it does not have", position=row.first_position)
+        return events
+
+
+def verify(journal: Journal) -> AuditReport:
+    """Checks every byte of the journal against its digests, and that positions and times go on without gaps."""
+    reader = _Reader(journal)
+    for _ in reader.rows():
+        pass
+    return _report(reader, [])
+
+
+def audit(journal: Journal) -> AuditReport:
+    """Derives everything from the first event, and reports whatever cannot be or does not agree."""
+    reader = _Reader(journal)
+    rederived = _Rederived()
+    for row, events in reader.rows():
+        rederived.add(row, events)
+    findings = rederived.finish(journal if not reader.findings else None)
+    return _report(reader, findings)
+
+
+def _report(reader: _Reader, findings: list[Finding]) -> AuditReport:
+    everything = sorted((*reader.findings, *findings), key=lambda finding: finding.position)
+    return AuditReport(not everything, tuple(everything), reader.position, reader.digest.hex())
+
+
+class _Rederived:
+    """The books, the projections and the invariants, side by side."""
+
+    def __init__(self) -> None:
+        self.books = Books()
+        self.balances = Balances()
+        self.reserves = SupplyReserves()
+        self.fragments = Fragments()
+        self.replays = [Replay[Any](projection) for projection in (self.balances, self.reserves, self.fragments)]
+        self.invariants = Invariants()
+        self.checks = Replay(self.invariants)
+        self.ids = TransferIdIndex()
+        self.versions: Counter[str] = Counter()
+        self.entries: set[StreamEntry] = set()
+        self.keys: dict[str, int] = {}
+        self.findings: list[Finding] = []
+        self.broken = False
+        self.end = 0
+
+    def add(self, row: Row, events: list[JournalEvent]) -> None:
+        for key in decode_keys(row):
+            if key.key in self.keys:
+                self.findings.append(Finding(row.first_position, f"idempotency key {key.key!r} was used before"))
+            self.keys[key.key] = row.first_position
+        self._count(row, events)
+        for position, event in numbered(events, row.first_position):
+            if isinstance(event, Foreign):
+                continue
+            commit = Commit(position, row.recorded_at, (event,))
+            self._check(commit)
+            if not self.broken:
+                self._derive(commit, event)
+        self.books.forget()
+        self.end = row.last_position
+
+    def _check(self, commit: Commit) -> None:
+        (event,) = commit.events
+        try:
+            self.checks.add(commit)
+        except CorruptJournal as error:
+            self.findings.append(Finding(commit.first_position, str(error)))
+        else:
+            if isinstance(event, BATCHES):
+                self._check_ids(commit.first_position, event)
+
+    def _check_ids(self, position: int, event: BatchEvent) -> None:
+        if event.ids:
+            ids = TransferIds.of_bytes(event.ids)
+            if self.ids.used(ids).any() or ids.repeated().any():
+                self.findings.append(Finding(position, "an id of its rows was used before"))
+            self.ids.add(ids)
+
+    def _derive(self, commit: Commit, event: DomainEvent) -> None:
+        try:
+            for replaying in self.replays:
+                replaying.add(commit)
+            self.books.apply(event, commit.first_position)
+        except (LookupError, ArithmeticError, ValueError, CorruptJournal) as error:
+            self.broken = True
+            self.findings.append(Finding(commit.first_position, f"this event cannot be applied: {error!r}"))
+
+    def _count(self, row: Row, events: list[JournalEvent]) -> None:
+        first: dict[str, int] = {}
+        for event in events:
+            stream = stream_of(event)
+            version = event.version if isinstance(event, Foreign) else self.versions[stream] + 1
+            if version <= self.versions.get(stream, -1):
+                self.findings.append(Finding(row.first_position, f"stream {stream!r} has version {version} again"))
+            self.versions[stream] = version + positions_of(event) - 1
+            first.setdefault(stream, version)
+        for stream, version in first.items():
+            self.entries.add(StreamEntry(stream, version, self.versions[stream], row.first_position))
+
+    def finish(self, journal: Journal | None) -> list[Finding]:
+        findings = [*self.findings, *self.invariants.finish()]
+        if journal is not None:
+            findings += self._compare_streams(journal)
+        if not findings and not self.broken:
+            findings += self._compare_sums()
+        return findings
+
+    def _compare_streams(self, journal: Journal) -> Iterator[Finding]:
+        stored: set[StreamEntry] = set(journal.streams())
+        for entry in stored ^ self.entries:
+            where = "stands and should not" if entry in stored else "is missing"
+            yield Finding(entry.first_position, f"the entry of stream {entry.stream!r} {where}: {tuple(entry)}")
+
+    def _compare_sums(self) -> Iterator[Finding]:
+        end = self.end
+        for token in self.books.tokens():
+            funds = self.books.funds(token.code)
+            cells = dict(funds.balances())
+            if sum(balance.total for balance in cells.values()) + funds.reserve != token.max_supply:
+                yield Finding(end, f"the cells of {token.code} do not sum to its max_supply")
+            if self.reserves.state[token.code] != funds.reserve:
+                yield Finding(end, f"the supply reserve of {token.code} differs between books and projection")
+            state = self.balances.state[token.code]
+            for account in {*state["available"], *state["reserved"], *cells}:
+                balance = funds.balance_of(account)
+                if (balance.available, balance.reserved) != (
+                    state["available"].get(account, 0),
+                    state["reserved"].get(account, 0),
+                ):
+                    yield Finding(end, f"the {token.code} of {account} differ between books and projection")

@@ -1,0 +1,75 @@
+"""`tallystick import eventsourcing`: what it prints, and its exit codes."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import run
+from stock_book import PLAIN, Stock, altered, fill
+
+from tallystick.infrastructure.cli import commands as cli
+
+
+def test_the_command(sqlite_stock: Stock, tmp_path: Path) -> None:
+    sqlite_stock.play("alice", "bob")
+    arguments = ["import", "eventsourcing", "--application", "BankAccounts", "--from", sqlite_stock.url("BankAccounts")]
+    arguments += ["--url", str(tmp_path / "books.db")]
+    first = run(*arguments, "--json")
+    assert first.returncode == 0, first.stderr
+    said = {"application": "bankaccounts", "events": 16, "snapshots": 4, "tracking": 0, "gaps": 0, "renumbered": False}
+    assert json.loads(first.stdout) == {**said, "there_before": 0, "first_position": 1, "last_position": 20}
+    second = run(*arguments)
+    assert "20 of them were there already" in second.stderr
+    assert "\nbankaccounts\t16\t4\t" in second.stdout
+    other = run(*arguments[:3], "Statements", "--from", sqlite_stock.url("Statements"), *arguments[-2:])
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "error: position_taken: position 1 is taken" in other.stderr
+    other = run(*arguments[:3], "Statements", "--from", sqlite_stock.url("Statements"), *arguments[-2:], "--renumber")
+    assert other.returncode == 0, other.stderr
+    assert "the events have new notification ids, from 21 on" in other.stderr
+    assert run("audit", *arguments[-2:]).returncode == 0
+
+
+def test_the_command_with_postgres(postgres: str, tmp_path: Path) -> None:
+    stock = Stock(postgres)
+    stock.play("alice")
+    stock.execute("Statements", "DELETE FROM EVENTS WHERE rowid = 2")
+    arguments = ["import", "eventsourcing", "--from", stock.url("Statements"), "--url", tmp_path / "books.db", "--json"]
+    assert "bankaccounts, statements" in run(*arguments).stderr
+    assert not (tmp_path / "books.db").exists()
+    done = run(*arguments, "--application", "Statements")
+    assert "1 notification ids are missing in the event store and were filled" in done.stderr
+    assert (json.loads(done.stdout)["tracking"], json.loads(done.stdout)["last_position"]) == (1, 9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "verdict"),
+    [
+        (["--from", "sqlite:///{folder}/missing.db", "--application", "A"], 3, "error: storage_unavailable"),
+        (["--from", "sqlite:///{folder}/bankaccounts.db"], 2, "error: invalid_request"),
+        (["--from", "{folder}/bankaccounts.db", "--application", "A", "--id-type", "int"], 2, "--id-type"),
+        (["--application", "A"], 2, "--from"),
+    ],
+)
+def test_what_is_wrong_leaves_no_journal(
+    sqlite_stock: Stock, tmp_path: Path, arguments: list[str], code: int, verdict: str
+) -> None:
+    sqlite_stock.play("alice", deposits=0)
+    path = tmp_path / "books.db"
+    done = run("import", "eventsourcing", *(part.format(folder=tmp_path) for part in arguments), "--url", path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert verdict in done.stderr
+    assert not path.exists()
+
+
+def test_a_difference_is_exit_code_1(
+    sqlite_stock: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(sqlite_stock)
+    source = ["--from", str(tmp_path / "plainaccounts.db"), "--application", PLAIN]
+    monkeypatch.setattr(sys, "argv", ["tallystick", "import", "eventsourcing", *source, "--url", str(tmp_path / "books.db")])
+    with altered(3), pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    assert "error: import_differs: what was imported differs from its source at position 7" in capsys.readouterr().err

@@ -1,0 +1,145 @@
+"""The lock that processes take in turn: nobody is passed over, and it falls with whoever holds it or waits for it."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tallystick.infrastructure.system.file_lock import FileLock
+
+fcntl = pytest.importorskip("fcntl")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "books.db.lock"
+
+
+def in_a_child(work: Callable[[], None]) -> int:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def wait_until_somebody_waits(path: Path) -> None:
+    """Returns once the turn is taken: who has it waits for the lock, and keeps it until then."""
+    file = os.open(path.with_suffix(".turn"), os.O_RDWR)
+    try:
+        for _ in range(20_000):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+            time.sleep(0.001)
+        pytest.fail("nobody takes the turn")
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(file)
+
+
+def test_who_comes_back_at_once_does_not_pass_over_who_waits(path: Path) -> None:
+    order = os.open(path.with_suffix(".order"), os.O_RDWR | os.O_CREAT | os.O_APPEND)
+
+    def second() -> None:
+        with closing(FileLock(path)) as lock:
+            lock.acquire()
+            os.write(order, b"second ")
+
+    for turn in range(20):
+        with closing(FileLock(path)) as lock:
+            lock.acquire()
+            os.write(order, b"first ")
+            child = in_a_child(second)
+            wait_until_somebody_waits(path)
+            lock.release()
+            lock.acquire()
+            os.write(order, b"first again ")
+        assert os.waitpid(child, 0)[1] == 0
+        assert os.pread(order, 10_000, 0) == b"first second first again " * (turn + 1)
+    os.close(order)
+
+
+def test_it_falls_with_who_holds_it_and_with_who_waits_for_it(path: Path) -> None:
+    ready, said = os.pipe()
+
+    def hold() -> None:
+        lock = FileLock(path)
+        lock.acquire()
+        os.write(said, b".")
+        signal.pause()
+
+    holder = in_a_child(hold)
+    os.read(ready, 1)
+    waiter = in_a_child(hold)
+    wait_until_somebody_waits(path)
+    for child in (waiter, holder):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    with closing(FileLock(path)) as lock:
+        lock.acquire()
+    os.close(ready)
+    os.close(said)
+
+
+def test_it_falls_with_its_holder_though_a_child_of_the_holder_lives(path: Path) -> None:
+    ready, said = os.pipe()
+
+    def hold() -> None:
+        lock = FileLock(path)
+        lock.acquire()
+        if os.fork() == 0:
+            os.write(said, b"%d " % os.getpid())
+        signal.pause()
+
+    holder = in_a_child(hold)
+    grandchild = int(os.read(ready, 100))
+    try:
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
+        file = os.open(path, os.O_RDWR)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(file)
+    finally:
+        os.kill(grandchild, signal.SIGKILL)
+        os.close(ready)
+        os.close(said)
+
+
+def test_a_deleted_lock_file_is_made_again(path: Path) -> None:
+    with closing(FileLock(path)) as lock, closing(FileLock(path)) as other:
+        for opened in (lock, other):
+            opened.acquire()
+            opened.release()
+        path.unlink()
+        lock.acquire()
+        file = os.open(path, os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.release()
+        other.acquire()
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(file)
+
+
+def test_it_counts_how_often_it_was_entered(path: Path) -> None:
+    with closing(FileLock(path)) as lock:
+        lock.acquire()
+        lock.acquire()
+        lock.release()
+        file = os.open(path, os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.release()
+        lock.release()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(file)
