@@ -5,13 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from app_book import BONDING, TOKENS, T
-from contract_book import Step, play
 from hypothesis import HealthCheck, settings
-from postgres_server import ENVIRONMENT, PostgresServer, find_binaries, is_required, ledger_url, needs_server, no_server
-from recorder_book import make_ledger
-from stock_book import Stock
-from tokens import FRAGMENTED, PLAIN, WIDE
 
 from tallystick import Ledger
 from tallystick.infrastructure.imports.event_store import copying as stock_copy
@@ -24,6 +18,20 @@ from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.app_book import BONDING, TOKENS, T
+from tests.support.books.contract_book import Step, play
+from tests.support.books.recorder_book import make_ledger
+from tests.support.books.stock_book import Stock
+from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
+from tests.support.programs.postgres_server import (
+    ENVIRONMENT,
+    PostgresServer,
+    find_binaries,
+    is_required,
+    ledger_url,
+    needs_server,
+    no_server,
+)
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)

@@ -10,8 +10,6 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
-from machine import ModelRefusal, TransactingMachine
-from strategies import APPS, USERS, app_plans
 
 from tallystick import (
     DAO_RESERVED_ACCOUNT,
@@ -27,6 +25,8 @@ from tallystick import (
     Token,
 )
 from tallystick.infrastructure.ledger.transaction import TransactionContext
+from tests.support.strategies import APPS, USERS, app_plans
+from tests.support.suites.machine import ModelRefusal, TransactingMachine
 
 CURVES = {"GlobalToken": SquareRootCurve(10), "TeaParty": SquareRootCurve(10, 7), "Fixed": FixedPriceCurve(3 * 10**12)}
 TOKENS = {

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_book import (
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tallystick import Balances, BatchReceipt, CommitTooLarge, Fragments, Ledger, LedgerError, SupplyReserves, Transactions
+from tallystick.infrastructure.commit import group
+from tests.support.books.batch_book import (
     CODES,
     TOKENS,
     Row,
@@ -26,13 +32,7 @@ from batch_book import (
     one_after_another,
     verdicts_of,
 )
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from strategies import ACCOUNTS, batch_ids, memos, on_refusals, picks, singles, supply_rows, tokens, transfer_rows
-
-from tallystick import Balances, BatchReceipt, CommitTooLarge, Fragments, Ledger, LedgerError, SupplyReserves, Transactions
-from tallystick.infrastructure.commit import group
+from tests.support.strategies import ACCOUNTS, batch_ids, memos, on_refusals, picks, singles, supply_rows, tokens, transfer_rows
 
 whichever = st.integers(0, 1)
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from contract_book import SAT
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
-from machine import ModelRefusal, TransactingMachine
-from strategies import CONTRACTS, HOLDERS, contract_plans, contracts
 
 from tallystick import Allocation, Ledger, ShadowSpaces, Token
 from tallystick.domain.arithmetic import scaling
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.snapshots import contract_shelf
+from tests.support.books.contract_book import SAT
+from tests.support.strategies import CONTRACTS, HOLDERS, contract_plans, contracts
+from tests.support.suites.machine import ModelRefusal, TransactingMachine
 
 BACKING = Token("BTC", decimals=8, unit=1000)
 

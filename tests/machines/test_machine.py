@@ -11,8 +11,6 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
-from machine import ModelRefusal, TransactingMachine
-from strategies import ACCOUNTS, KEEPERS, plans
 
 from tallystick import (
     Balance,
@@ -24,6 +22,8 @@ from tallystick import (
     Token,
 )
 from tallystick.infrastructure.ledger.transaction import TransactionContext
+from tests.support.strategies import ACCOUNTS, KEEPERS, plans
+from tests.support.suites.machine import ModelRefusal, TransactingMachine
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -15,8 +15,21 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from snapshot_book import damage, drop_books, everything, head_of, outcome_of, snapshots_of, take_snapshot, transact
-from strategies import (
+
+from tallystick import DAO_RESERVED_ACCOUNT, FixedPriceCurve, Ledger, SquareRootCurve, Token
+from tallystick.infrastructure.ledger.transaction import TransactionContext
+from tallystick.infrastructure.snapshots import keeper as snapshot_keeper
+from tests.support.books.snapshot_book import (
+    damage,
+    drop_books,
+    everything,
+    head_of,
+    outcome_of,
+    snapshots_of,
+    take_snapshot,
+    transact,
+)
+from tests.support.strategies import (
     ACCOUNTS,
     APPS,
     CROWD,
@@ -33,10 +46,6 @@ from strategies import (
     tokens,
     transfer_rows,
 )
-
-from tallystick import DAO_RESERVED_ACCOUNT, FixedPriceCurve, Ledger, SquareRootCurve, Token
-from tallystick.infrastructure.ledger.transaction import TransactionContext
-from tallystick.infrastructure.snapshots import keeper as snapshot_keeper
 
 BACKING = "BTC"
 START = datetime(2030, 1, 1, tzinfo=UTC)

@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from batch_book import CODES, RowByRow, check_replays, open_funded
 
 from tallystick import Balances, Fragments, Ledger, SupplyReserves, Transactions
+from tests.support.books.batch_book import CODES, RowByRow, check_replays, open_funded
 
 H = 2**62
 CHAIN = ["alice", "bob", "carol", "new", "newer", "alice"]

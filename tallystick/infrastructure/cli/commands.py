@@ -17,11 +17,22 @@ import typer
 import tallystick
 from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, StorageError
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.cli import output as report
 from tallystick.infrastructure.cli.demo import run_demo
 from tallystick.infrastructure.cli.differences import differences, with_locks
 from tallystick.infrastructure.cli.import_commands import import_app
 from tallystick.infrastructure.cli.options import URL, Json, errors, location, open_ledger, output
+from tallystick.infrastructure.cli.records import (
+    Record,
+    allocation_records,
+    audit_record,
+    balance_records,
+    contract_record,
+    contract_records,
+    history_records,
+    print_json,
+    print_records,
+    supply_records,
+)
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
@@ -126,7 +137,7 @@ def balances(token: TokenCode = None, url: URL = None, json: Json = False) -> No
     """What every account has."""
     with open_ledger(url) as ledger:
         tokens = _tokens(ledger, token)
-        _print(report.balance_records(ledger, tokens), tokens, json)
+        _print(balance_records(ledger, tokens), tokens, json)
 
 
 @app.command()
@@ -134,14 +145,14 @@ def supply(token: TokenCode = None, url: URL = None, json: Json = False) -> None
     """What is in circulation of each token, and what is left to mint."""
     with open_ledger(url) as ledger:
         tokens = _tokens(ledger, token)
-        _print(report.supply_records(ledger, tokens), tokens, json)
+        _print(supply_records(ledger, tokens), tokens, json)
 
 
 @app.command()
 def contracts(url: URL = None, json: Json = False) -> None:
     """Every contract: its balance, and what is allocated of it to how many accounts."""
     with open_ledger(url) as ledger:
-        _print(report.contract_records(ledger), [], json)
+        _print(contract_records(ledger), [], json)
 
 
 @app.command()
@@ -153,10 +164,10 @@ def contract(
     """A contract's figures, and what each account is allocated."""
     with open_ledger(url) as ledger:
         found = ledger.contract(id)
-        allocations = report.allocation_records(found)
-    figures = report.contract_record(id, found)
+        allocations = allocation_records(found)
+    figures = contract_record(id, found)
     if json:
-        report.print_json({**figures, "allocations": allocations})
+        print_json({**figures, "allocations": allocations})
         return
     _print([figures], [], json)
     if allocations:
@@ -175,7 +186,7 @@ def history(
 ) -> None:
     """The transactions of an account, oldest first."""
     with open_ledger(url) as ledger:
-        _print(report.history_records(ledger, token, account, after, limit), ledger.tokens(), json)
+        _print(history_records(ledger, token, account, after, limit), ledger.tokens(), json)
 
 
 @app.command()
@@ -199,7 +210,7 @@ def replay(
     for difference in found:
         errors().print(f"differs from the books: {difference}", markup=False)
     record = {"projection": projection, "position": head, "digest": digest(rebuilt), "differences": len(found)}
-    report.print_json(record) if json else report.print_records(output(), [record])
+    print_json(record) if json else print_records(output(), [record])
     raise typer.Exit(DIFFERENCE if found else FINE)
 
 
@@ -242,16 +253,16 @@ def _tokens(ledger: Ledger, token: str | None) -> list[Token]:
     return ledger.tokens() if token is None else [ledger.token(token)]
 
 
-def _print(records: list[report.Record], tokens: list[Token], json: bool) -> None:
+def _print(records: list[Record], tokens: list[Token], json: bool) -> None:
     if json:
-        report.print_json(records)
+        print_json(records)
     else:
-        report.print_records(output(), records, tokens)
+        print_records(output(), records, tokens)
 
 
 def _print_audit(found: AuditReport, json: bool) -> None:
     if json:
-        report.print_json(report.audit_record(found))
+        print_json(audit_record(found))
         return
     for finding in found.findings:
         sys.stdout.write(f"{finding}\n")

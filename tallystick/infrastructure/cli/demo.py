@@ -14,7 +14,7 @@ from rich.rule import Rule
 from tallystick.domain.errors import AllocationsExceedBalance, DuplicateIdempotencyKey, InsufficientFunds, StorageUnavailable
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.cli.differences import differences
-from tallystick.infrastructure.cli.output import (
+from tallystick.infrastructure.cli.records import (
     allocation_records,
     balance_records,
     contract_records,

@@ -10,8 +10,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tallystick.domain.errors import Refused
-from tallystick.infrastructure.cli import output as report
 from tallystick.infrastructure.cli.options import URL, Json, errors, location, named_location, open_ledger, output
+from tallystick.infrastructure.cli.records import print_json, print_records
 from tallystick.infrastructure.imports.allocations import import_allocations
 from tallystick.infrastructure.imports.batches import ImportReport
 from tallystick.infrastructure.imports.erc20 import import_erc20
@@ -102,7 +102,7 @@ def import_eventsourcing_command(
         found = import_eventsourcing(journal, store, renumber=renumber, checked=checked, progress=done, compared=compared)
     _tell_eventsourcing(found)
     record: dict[str, Any] = msgspec.structs.asdict(found)
-    report.print_json(record) if json else report.print_records(output(), [record])
+    print_json(record) if json else print_records(output(), [record])
 
 
 def _tell_eventsourcing(found: EventsourcingReport) -> None:
@@ -125,7 +125,7 @@ def _import(url: str | None, json: bool, run: Callable[[Ledger, Counter], Import
         errors().print(f"{found.openings} senders had less than they sent: the difference was minted as an opening balance")
     if found.refused:
         errors().print(f"{found.refused} rows are refused by the books and were passed over")
-    report.print_json(record) if json else report.print_records(output(), [record])
+    print_json(record) if json else print_records(output(), [record])
 
 
 def _progress() -> Progress:

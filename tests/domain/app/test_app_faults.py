@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_book import TOKENS, T, do
-from contract_book import elsewhere
 
 from tallystick import (
     DAO_RESERVED_ACCOUNT,
@@ -30,6 +28,8 @@ from tallystick import (
 )
 from tallystick.infrastructure.cli.differences import differences
 from tallystick.infrastructure.imports.tea_state import import_tea_state
+from tests.support.books.app_book import TOKENS, T, do
+from tests.support.books.contract_book import elsewhere
 
 
 @pytest.mark.parametrize("amount", [0, -5, True, 1.5, "x", None, 2**256])

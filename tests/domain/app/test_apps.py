@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from app_book import BONDING, TOKENS, T, do
 
 from tallystick import (
     DAO_RESERVED_ACCOUNT,
@@ -30,6 +29,7 @@ from tallystick import (
     TokenNotAccepted,
     TokenNotFound,
 )
+from tests.support.books.app_book import BONDING, TOKENS, T, do
 
 # The worked examples.
 

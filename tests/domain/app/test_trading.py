@@ -5,8 +5,6 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from app_book import BONDING, TOKENS, T, do
-from contract_book import elsewhere
 
 from tallystick import (
     DAO_RESERVED_ACCOUNT,
@@ -26,6 +24,8 @@ from tallystick import (
     TransactionClosed,
     UnknownCurve,
 )
+from tests.support.books.app_book import BONDING, TOKENS, T, do
+from tests.support.books.contract_book import elsewhere
 
 # Trades.
 

@@ -4,10 +4,10 @@ from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import allocations, scaling_steps, scalings
 
 from tallystick.domain.arithmetic import scaling, scaling_together
 from tallystick.domain.arithmetic.scaling import STEPS_KEPT, DraftedValues, ScaledValues
+from tests.support.strategies import allocations, scaling_steps, scalings
 
 Undo = list[tuple[str, str, int, dict[str, int]]]
 

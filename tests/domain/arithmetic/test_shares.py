@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import holdings, narrow_holdings, wholes
 
 from tallystick import Balances, FixedPriceCurve, Ledger, Token
 from tallystick.domain.arithmetic.division import multiply_divide
 from tallystick.domain.arithmetic.shares import pro_rata, shares_among
+from tests.support.strategies import holdings, narrow_holdings, wholes
 
 
 def names(index: int) -> str:

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batch_book import CODES, columns_of, differences, open_funded
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import ACCOUNTS, CROWD, transfer_rows
 
 from tallystick import InsufficientFunds, InvalidAccount, Ledger, LedgerError, StorageUnavailable, Token
 from tallystick.infrastructure.journal.format import Row
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
+from tests.support.books.batch_book import CODES, columns_of, differences, open_funded
+from tests.support.strategies import ACCOUNTS, CROWD, transfer_rows
 
 NAMES = [*CROWD, *(f"account-{k}" for k in range(40))]
 

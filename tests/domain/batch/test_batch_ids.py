@@ -5,11 +5,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from batch_book import Row, columns_of, open_funded, verdicts_of
 
 from tallystick import CommitTooLarge, DuplicateTransferId, InsufficientFunds, Ledger
 from tallystick.infrastructure.commit import group
 from tallystick.infrastructure.indexes.runs import sorted_runs
+from tests.support.books.batch_book import Row, columns_of, open_funded, verdicts_of
 
 
 @pytest.mark.parametrize(

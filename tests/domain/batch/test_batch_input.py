@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_book import BONDING, T
 
 from tallystick import (
     DAO_RESERVED_ACCOUNT,
@@ -25,6 +24,7 @@ from tallystick import (
     Token,
     TokenNotFound,
 )
+from tests.support.books.app_book import BONDING, T
 
 ROWS = 8_000
 BAD = 5_000

@@ -9,7 +9,20 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from batch_book import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tallystick import (
+    Fragments,
+    InsufficientFunds,
+    Ledger,
+    LedgerClosed,
+    SupplyExhausted,
+    Token,
+    Transactions,
+)
+from tallystick.domain.batch import carrying as batch_fragmentation
+from tests.support.books.batch_book import (
     CODES,
     Row,
     check_replays,
@@ -22,20 +35,7 @@ from batch_book import (
     open_funded,
     verdicts_of,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from strategies import ACCOUNTS, CROWD, supply_rows, transfer_rows
-
-from tallystick import (
-    Fragments,
-    InsufficientFunds,
-    Ledger,
-    LedgerClosed,
-    SupplyExhausted,
-    Token,
-    Transactions,
-)
-from tallystick.domain.batch import carrying as batch_fragmentation
+from tests.support.strategies import ACCOUNTS, CROWD, supply_rows, transfer_rows
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 H = 2**62

@@ -6,7 +6,6 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from contract_book import in_another_thread
 
 from tallystick import (
     AccountNotAllocated,
@@ -26,6 +25,7 @@ from tallystick.domain.books.books import Books
 from tallystick.infrastructure.journal.port import UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.snapshots.contract_shelf import SNAPSHOT_EVENTS
+from tests.support.books.contract_book import in_another_thread
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from contract_book import SAT, STAKED, elsewhere, figures, play
 
 from tallystick import (
     Allocation,
@@ -18,6 +17,7 @@ from tallystick import (
     ShadowSpaces,
     TransactionClosed,
 )
+from tests.support.books.contract_book import SAT, STAKED, elsewhere, figures, play
 
 
 def test_a_movement_planned_before_the_contract_was_there_is_refused(ledger: Ledger) -> None:

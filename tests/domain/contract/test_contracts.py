@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from contract_book import SAT, STAKED, Step, figures, play
 
 from tallystick import (
     TOTAL_SUPPLY_RESERVE,
@@ -34,6 +33,7 @@ from tallystick import (
     TokenNotFound,
 )
 from tallystick.domain.values.amount import AMOUNT_MAX
+from tests.support.books.contract_book import SAT, STAKED, Step, figures, play
 
 THREE: list[Step] = [("balance_up", 10**10), *(step for a in "abc" for step in (("alloc", a), ("shadow_up", a, 1)))]
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tokens import FRAGMENTED, PLAIN, WIDE
 
 from tallystick import (
     Balance,
@@ -16,6 +15,7 @@ from tallystick import (
     InvalidRequest,
     Ledger,
 )
+from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

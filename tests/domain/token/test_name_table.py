@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import account_names, seeds
 
 from tallystick.domain.token.name_table import NameTable, columns_of_names
+from tests.support.strategies import account_names, seeds
 
 
 def table_of(names: Sequence[str], seed: int = 1, table: NameTable | None = None) -> NameTable:

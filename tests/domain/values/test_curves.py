@@ -6,11 +6,11 @@ from math import isqrt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import curves, payments, supplies
 
 from tallystick import Curve, FixedPriceCurve, InvalidCurve, LinearCurve, SquareRootCurve, UnknownCurve
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.curve import CURVES, UnresolvedCurve, largest_amount, make_curve
+from tests.support.strategies import curves, payments, supplies
 
 T = 10**12
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from postgres_server import ENVIRONMENT
+
+from tests.support.programs.postgres_server import ENVIRONMENT
 
 
 def bench(*arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
@@ -116,5 +117,5 @@ def test_what_cannot_be_done_is_said_before_anything_is_measured(arguments: list
 
 
 def test_a_command_that_measures_nothing_imports_no_benchmarks() -> None:
-    code = "import sys, tallystick.infrastructure.cli; print([name for name in sys.modules if 'benchmarks' in name])"
+    code = "import sys, tallystick.infrastructure.cli.commands; print([name for name in sys.modules if 'benchmarks' in name])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

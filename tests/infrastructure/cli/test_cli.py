@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from command_line import run
 
 from tallystick import Ledger, Token, __version__
+from tests.support.programs.command_line import run
 
 
 @pytest.fixture(scope="module")

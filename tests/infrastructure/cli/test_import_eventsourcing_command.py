@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import run
-from stock_book import PLAIN, Stock, altered, fill
 
 from tallystick.infrastructure.cli import commands as cli
+from tests.support.books.stock_book import PLAIN, Stock, altered, fill
+from tests.support.programs.command_line import run
 
 
 def test_the_command(sqlite_stock: Stock, tmp_path: Path) -> None:

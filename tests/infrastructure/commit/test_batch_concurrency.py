@@ -8,9 +8,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from batch_book import check_replays, open_funded, total
 
 from tallystick import Balances, DuplicateTransferId, InsufficientFunds, Ledger
+from tests.support.books.batch_book import check_replays, open_funded, total
 
 NAMES = [f"account-{k}" for k in range(30)]
 FUNDS = 1_000

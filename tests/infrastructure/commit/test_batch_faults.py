@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_book import check_replays, differences, money, open_funded, total
-from small_disk import run_on_a_small_disk
 
 from tallystick import (
     BatchReceipt,
@@ -25,6 +23,8 @@ from tallystick.infrastructure.commit import group
 from tallystick.infrastructure.journal.format import Row
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
+from tests.support.books.batch_book import check_replays, differences, money, open_funded, total
+from tests.support.faults.small_disk import run_on_a_small_disk
 
 KILLS = 15
 ROWS = 400

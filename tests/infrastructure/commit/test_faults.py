@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from small_disk import run_on_a_small_disk
 
 from tallystick import Balances, Ledger, OutcomeUnknown, StorageFull, StorageUnavailable, Token
 from tallystick.infrastructure.imports import batches as importing
@@ -18,6 +17,7 @@ from tallystick.infrastructure.journal.format import Row
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.projections.projection import digest
+from tests.support.faults.small_disk import run_on_a_small_disk
 
 KILLS = 100
 

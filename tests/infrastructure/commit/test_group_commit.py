@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from held_journal import Crowd, Lost, result, until
 
 from tallystick import (
     CommitTooLarge,
@@ -24,6 +23,7 @@ from tallystick import (
 from tallystick.infrastructure.commit import group, member
 from tallystick.infrastructure.commit.group_commit import ATTEMPTS_MAX
 from tallystick.infrastructure.journal.port import Overtaken
+from tests.support.faults.held_journal import Crowd, Lost, result, until
 
 
 @pytest.fixture

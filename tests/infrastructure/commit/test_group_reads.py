@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from held_journal import Crowd, Lost, result, until
 
 from tallystick import (
     TOTAL_SUPPLY_RESERVE,
@@ -14,6 +13,7 @@ from tallystick import (
     Ledger,
     StorageFull,
 )
+from tests.support.faults.held_journal import Crowd, Lost, result, until
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import threading
 from typing import Any
 
 import pytest
-from held_journal import PATIENCE_SECONDS, HeldJournal, Lost
 
 from tallystick import (
     AsyncLedger,
@@ -21,6 +20,7 @@ from tallystick import (
 )
 from tallystick.infrastructure.journal.port import Overtaken
 from tallystick.infrastructure.ledger.asyncio.ledger import Opening
+from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost
 
 
 @pytest.mark.parametrize("seed", range(3))

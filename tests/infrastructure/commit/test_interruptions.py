@@ -8,14 +8,14 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from held_journal import Crowd, Lost, result, until
-from interruption import Interrupter
 
 from tallystick import InsufficientFunds, Ledger, OutcomeUnknown, StorageError, StorageFull
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Transfer
 from tallystick.infrastructure.commit.member import Member
 from tallystick.infrastructure.journal.port import Overtaken
+from tests.support.faults.held_journal import Crowd, Lost, result, until
+from tests.support.faults.interruption import Interrupter
 
 Futures = dict[str, "Future[Any]"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import WaitForAll, run_in_processes
 
 from tallystick import Balances, Conflict, DuplicateIdempotencyKey, Ledger, Token
 from tallystick.infrastructure.ledger.transaction import TransactionContext
+from tests.support.programs.processes import WaitForAll, run_in_processes
 
 PROCESSES = 8
 SECONDS = 5  # some hundred turns for each process, a hundred even where a sync takes 5 ms: enough to tell a third from chance

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from unittest.mock import patch
 
 import pytest
-from counters_view import CountersInJournal
 from eventsourcing.tests import application, projection
-from library_stores import on_every_store
+
+from tests.support.books.counters_view import CountersInJournal
+from tests.support.suites.library_stores import on_every_store
 
 
 class InEnvironment:

@@ -15,8 +15,6 @@ from eventsourcing.projection import Projection, ProjectionRunner
 from eventsourcing.sqlite import SQLiteTrackingRecorder
 from eventsourcing.system import MultiThreadedRunner, ProcessApplication, Runner, SingleThreadedRunner, System
 from hypothesis import given
-from library_stores import MODULE
-from strategies import stream_names
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure.event_store.recorders import tracking_recorder
@@ -24,6 +22,8 @@ from tallystick.infrastructure.event_store.stream_names import StreamSpace
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.recorders import JournalAggregateRecorder, JournalRecorder, JournalTrackingRecorder
+from tests.support.strategies import stream_names
+from tests.support.suites.library_stores import MODULE
 
 Url = str | Path
 

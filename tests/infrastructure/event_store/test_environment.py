@@ -10,10 +10,10 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import InfrastructureFactory, InfrastructureFactoryError, PersistenceError
 from eventsourcing.utils import Environment
-from library_stores import MODULE
 
 from tallystick import Ledger, NotALedger
 from tallystick.infrastructure.event_store.environment import event_store_url
+from tests.support.suites.library_stores import MODULE
 
 
 @pytest.mark.parametrize(

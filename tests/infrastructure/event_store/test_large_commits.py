@@ -5,13 +5,13 @@ from unittest.mock import patch
 
 import pytest
 from eventsourcing.persistence import StoredEvent
-from recorder_book import stored
 
 from tallystick.infrastructure.event_store.log import decoded_commits, large_bodies
 from tallystick.infrastructure.journal.format import Foreign, encode_events, make_row
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.recorder_book import stored
 
 OTHERS = [f"other-{number}" for number in range(100)]
 TIMES = 2 * large_bodies.OFTEN

@@ -9,7 +9,6 @@ from unittest.mock import patch
 from uuid import UUID
 
 import pytest
-from app_book import BONDING, T
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.cipher import AESCipher
 from eventsourcing.dispatch import singledispatchmethod
@@ -17,8 +16,6 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import Mapper, Notification, StoredEvent, Tracking
 from eventsourcing.persistence import ProgrammingError as LibraryProgrammingError
 from eventsourcing.projection import ApplicationSubscription, Projection
-from library_stores import MODULE
-from recorder_book import make_ledger
 
 from tallystick import Ledger, SquareRootCurve, Token
 from tallystick.domain.contract.contract import Contract
@@ -28,6 +25,9 @@ from tallystick.infrastructure.event_store import stored_events
 from tallystick.infrastructure.event_store.mapper import typed_event
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.recorders import JournalMapper, JournalTrackingRecorder
+from tests.support.books.app_book import BONDING, T
+from tests.support.books.recorder_book import make_ledger
+from tests.support.suites.library_stores import MODULE
 
 
 class Dog(Aggregate):

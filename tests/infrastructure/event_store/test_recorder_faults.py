@@ -14,7 +14,6 @@ from eventsourcing.persistence import (
     OperationalError,
     ProgrammingError,
 )
-from recorder_book import make_ledger, stored, versions
 
 from tallystick import StorageFull, Token
 from tallystick.infrastructure.journal.port import Journal, UnclearOutcome
@@ -22,6 +21,7 @@ from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres.journal import PostgresJournal
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.recorders import JournalRecorder, JournalTrackingRecorder
+from tests.support.books.recorder_book import make_ledger, stored, versions
 
 
 def test_a_closed_journal_is_an_interface_error(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 from eventsourcing.persistence import ProcessRecorder, Tracking
 from eventsourcing.tests import persistence as library
 from eventsourcing.utils import Environment
-from library_stores import OnJournal, on_every_store
 
 from tallystick.infrastructure.event_store.factory import JournalFactory
 from tallystick.infrastructure.recorders import (
@@ -17,6 +16,7 @@ from tallystick.infrastructure.recorders import (
     JournalRecorder,
     JournalTrackingRecorder,
 )
+from tests.support.suites.library_stores import OnJournal, on_every_store
 
 
 class Aggregates(library.AggregateRecorderTestCase):

@@ -7,12 +7,12 @@ import pytest
 from eventsourcing.persistence import (
     Notification,
 )
-from recorder_book import stored
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure.event_store.recorders import subscription as subscriptions
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.recorder_book import stored
 
 
 def test_a_subscription_gives_what_anybody_records(recorder: JournalRecorder, beside: Ledger, journal: Journal) -> None:

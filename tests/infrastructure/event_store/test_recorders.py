@@ -10,7 +10,6 @@ from eventsourcing.persistence import (
     IntegrityError,
     StoredEvent,
 )
-from recorder_book import fill, ids, make_ledger, stored, versions
 
 from tallystick import CommitTooLarge, Ledger, Token
 from tallystick.infrastructure.event_store.log import decoded_commits
@@ -21,6 +20,7 @@ from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.proof.audit import audit
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.recorder_book import fill, ids, make_ledger, stored, versions
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment
-from library_stores import MODULE
-from processes import WaitForAll, run_in_processes
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure.event_store.factory import JournalFactory
+from tests.support.programs.processes import WaitForAll, run_in_processes
+from tests.support.suites.library_stores import MODULE
 
 WRITERS = 8
 COMMITS = 40

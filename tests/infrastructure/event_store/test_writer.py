@@ -8,15 +8,15 @@ from unittest.mock import patch
 
 import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
-from held_journal import PATIENCE_SECONDS, HeldJournal, Lost, result, until
-from interruption import Interrupter
-from recorder_book import make_ledger
 
 from tallystick import LedgerClosed, OutcomeUnknown, StorageFull, StorageUnavailable, Token
 from tallystick.infrastructure.event_store.log import writer as event_writer
 from tallystick.infrastructure.journal.format import decode_counts, decode_events
 from tallystick.infrastructure.journal.port import Journal, Overtaken
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.recorder_book import make_ledger
+from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost, result, until
+from tests.support.faults.interruption import Interrupter
 
 Verdict = type[BaseException] | int
 

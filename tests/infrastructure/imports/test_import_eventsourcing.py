@@ -6,8 +6,14 @@ from uuid import uuid4
 
 import pytest
 from eventsourcing.persistence import IntegrityError
-from recorder_book import make_ledger
-from stock_book import (
+
+from tallystick import PositionTaken, Token, TooManyGaps
+from tallystick.infrastructure.imports.event_store import copying as stock_copy
+from tallystick.infrastructure.journal.address import open_journal
+from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.proof.audit import audit
+from tests.support.books.recorder_book import make_ledger
+from tests.support.books.stock_book import (
     PLAIN,
     Account,
     BankAccounts,
@@ -22,12 +28,6 @@ from stock_book import (
     snapshots,
     stored,
 )
-
-from tallystick import PositionTaken, Token, TooManyGaps
-from tallystick.infrastructure.imports.event_store import copying as stock_copy
-from tallystick.infrastructure.journal.address import open_journal
-from tallystick.infrastructure.journal.port import Journal
-from tallystick.infrastructure.proof.audit import audit
 
 
 def test_events_snapshots_and_tracking(stock: Stock, journal: Journal, small_pages: None) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from stock_book import PLAIN, BankAccounts, Stock, altered, append, events_of, fill, foreign, imported, recorded
 
 from tallystick import (
     CorruptJournal,
@@ -31,6 +30,18 @@ from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 from tallystick.infrastructure.journal.stores.sqlite import shared_file
+from tests.support.books.stock_book import (
+    PLAIN,
+    BankAccounts,
+    Stock,
+    altered,
+    append,
+    events_of,
+    fill,
+    foreign,
+    imported,
+    recorded,
+)
 
 
 def kill_at_call(point: int) -> None:

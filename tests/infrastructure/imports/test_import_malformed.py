@@ -11,7 +11,6 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from transfers_file import HEADER, MINTED, funds, parquet, write
 
 from tallystick import (
     InvalidAccount,
@@ -22,6 +21,7 @@ from tallystick import (
     TokenNotFound,
 )
 from tallystick.infrastructure.imports.transfers.transfers import import_transfers
+from tests.support.books.transfers_file import HEADER, MINTED, funds, parquet, write
 
 
 @pytest.mark.parametrize(

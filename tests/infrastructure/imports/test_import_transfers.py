@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from transfers_file import HEADER, MINTED, Row, funds, parquet, random_rows, sums, write
 
 from tallystick import (
     TOTAL_SUPPLY_RESERVE,
@@ -28,6 +27,7 @@ from tallystick import (
     Token,
 )
 from tallystick.infrastructure.imports.transfers.transfers import import_transfers
+from tests.support.books.transfers_file import HEADER, MINTED, Row, funds, parquet, random_rows, sums, write
 
 # What rows mean.
 

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from stock_book import PLAIN, Stock, fill, foreign, imported, stored
 
 from tallystick import (
     InvalidRequest,
@@ -22,6 +21,7 @@ from tallystick import (
     StorageUnavailable,
 )
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
+from tests.support.books.stock_book import PLAIN, Stock, fill, foreign, imported, stored
 
 
 @pytest.mark.parametrize(

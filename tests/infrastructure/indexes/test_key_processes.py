@@ -7,11 +7,11 @@ from pathlib import Path
 from signal import SIGKILL
 
 import pytest
-from key_book import finds, use, wait_for
-from run_files import runs_in
 
 from tallystick.infrastructure.indexes import keys as keys_module
 from tallystick.infrastructure.indexes.keys import KeyIndex
+from tests.support.books.key_book import finds, use, wait_for
+from tests.support.faults.run_files import runs_in
 
 
 @pytest.fixture

@@ -7,13 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from batch_book import open_funded
 from hypothesis import given
 from hypothesis import strategies as st
-from key_book import finds, use, wait_for
-from run_files import flip, runs_in, until
-from small_disk import run_on_a_small_disk
-from strategies import key_steps
 
 from tallystick import DuplicateIdempotencyKey, DuplicateTransferId, Ledger, StorageUnavailable
 from tallystick.domain.batch.transfer_ids import ids_of
@@ -23,6 +18,11 @@ from tallystick.infrastructure.indexes.runs import sorted_runs
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.format import Key
+from tests.support.books.batch_book import open_funded
+from tests.support.books.key_book import finds, use, wait_for
+from tests.support.faults.run_files import flip, runs_in, until
+from tests.support.faults.small_disk import run_on_a_small_disk
+from tests.support.strategies import key_steps
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_files import chance_pairs, columns, flip
 
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.file import Layout
 from tallystick.infrastructure.indexes.runs.filter import FilterWriter, filter_exponent, masks_of
 from tallystick.infrastructure.indexes.runs.pairs import Pairs, sorted_pairs
 from tallystick.infrastructure.indexes.runs.writer import keep_in, open_file, write_file
+from tests.support.faults.run_files import chance_pairs, columns, flip
 
 SMALL = [(0, 5), (0, 6), (3, 2**64 - 1), (2**20, 0), (2**63, 1), (2**63, 1), (2**64 - 2, 7), (2**64 - 1, 2**64 - 1)]
 

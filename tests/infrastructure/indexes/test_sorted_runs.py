@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_files import chance_pairs, columns, flip, runs_in, until, wait_for
-from small_disk import run_on_a_small_disk
-from strategies import run_steps
 
 from tallystick.infrastructure.indexes.runs import sorted_runs
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.frozen import FrozenRuns
 from tallystick.infrastructure.indexes.runs.pairs import Pairs
 from tallystick.infrastructure.indexes.runs.sorted_runs import SortedRuns
+from tests.support.faults.run_files import chance_pairs, columns, flip, runs_in, until, wait_for
+from tests.support.faults.small_disk import run_on_a_small_disk
+from tests.support.strategies import run_steps
 
 
 @pytest.fixture(params=["memory", "disk"])

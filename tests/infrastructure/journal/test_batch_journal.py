@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_book import Row, columns_of
 
 from tallystick import (
     DuplicateIdempotencyKey,
@@ -17,6 +16,7 @@ from tallystick import (
     TransactionNotFound,
     Transactions,
 )
+from tests.support.books.batch_book import Row, columns_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ROWS: list[Row] = [("alice", "bob", 5), ("alice", "bob", 900), ("bob", "bob", 3), ("bob", "carol", 2), ("zed", "bob", 1)]

@@ -5,12 +5,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from journal_cases import JournalCases, SharedJournalCases
 
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
+from tests.support.suites.journal_cases import JournalCases, SharedJournalCases
 
 
 class TestMemory(JournalCases):

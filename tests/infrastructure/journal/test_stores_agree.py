@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_book import TOKENS, T
-from tokens import FRAGMENTED, PLAIN, WIDE
 
 from tallystick import (
     Balances,
@@ -23,6 +21,8 @@ from tallystick import (
 )
 from tallystick.infrastructure.journal.format import Row
 from tallystick.projections.projection import digest
+from tests.support.books.app_book import TOKENS, T
+from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FUNDS = {"PLN": 10**6, "USD": 12_345_67, "WEI": 2**200, "TEA": 1_000 * T, "USDT": 500, "DAI": 950}

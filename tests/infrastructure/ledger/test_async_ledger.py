@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from held_journal import PATIENCE_SECONDS, HeldJournal, Lost
-from ledger_cases import LedgerCases
 
 from tallystick import (
     AsyncLedger,
@@ -27,6 +25,8 @@ from tallystick import (
 )
 from tallystick.infrastructure.journal.port import Overtaken
 from tallystick.infrastructure.ledger.asyncio.ledger import Opening
+from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost
+from tests.support.suites.ledger_cases import LedgerCases
 
 
 class TestAsyncLedger(LedgerCases):

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from awaitable_ledger import AwaitableLedger
-from ledger_cases import LedgerCases
-
 from tallystick import Ledger
+from tests.support.suites.awaitable_ledger import AwaitableLedger
+from tests.support.suites.ledger_cases import LedgerCases
 
 
 class TestLedger(LedgerCases):

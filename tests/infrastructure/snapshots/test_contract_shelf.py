@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_book import SAT
 
 from tallystick import ContractView, InvalidRequest, Ledger
 from tallystick.domain.arithmetic.scaling import STEPS_KEPT
@@ -16,6 +15,7 @@ from tallystick.infrastructure.journal.format import Row
 from tallystick.infrastructure.journal.port import VERSION_MAX, StreamEntry
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.snapshots.contract_shelf import SNAPSHOT_EVENTS
+from tests.support.books.contract_book import SAT
 
 
 class CountingJournal(SQLiteJournal):

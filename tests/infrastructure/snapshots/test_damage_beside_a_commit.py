@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from snapshot_book import everything
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure.commit.request import Request, make_request
@@ -13,6 +12,7 @@ from tallystick.infrastructure.commit.used_keys import UsedKeys
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import Row
 from tallystick.infrastructure.journal.port import StreamEntry
+from tests.support.books.snapshot_book import everything
 
 
 def test_books_are_not_dropped_under_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,18 +13,6 @@ from types import FrameType
 
 import msgspec
 import pytest
-from batch_book import open_funded
-from small_disk import run_on_a_small_disk
-from snapshot_book import (
-    damage,
-    drop_books,
-    everything,
-    goes_on_from,
-    head_of,
-    snapshots_of,
-    take_snapshot,
-    take_snapshot_with,
-)
 
 from tallystick import DuplicateIdempotencyKey, DuplicateTransferId, Ledger, StorageUnavailable, Token
 from tallystick.domain.books.books import Books
@@ -34,6 +22,18 @@ from tallystick.infrastructure.snapshots import snapshots
 from tallystick.infrastructure.snapshots.keeper import SnapshotKeeper
 from tallystick.infrastructure.snapshots.snapshots import KEPT
 from tallystick.infrastructure.system import column_file
+from tests.support.books.batch_book import open_funded
+from tests.support.books.snapshot_book import (
+    damage,
+    drop_books,
+    everything,
+    goes_on_from,
+    head_of,
+    snapshots_of,
+    take_snapshot,
+    take_snapshot_with,
+)
+from tests.support.faults.small_disk import run_on_a_small_disk
 
 NAMES = ("alice", "żółć", "東京", "\U0001d54f" * 128, "a" * 128, "0x" + "ab" * 32, "é", "e\u0301", "ab", "abc", "abcd", "abcde")
 BIG = Token("BIG", max_supply=2**256 - 1, unit=2**200)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import run_in_processes
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.programs.processes import run_in_processes
 
 
 def error_of(work: Callable[[], Any]) -> str:

@@ -12,9 +12,6 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from journal_cases import append, run_together
-from postgres_server import ledger_url, unused_name
-from proxy import Proxy
 
 from tallystick import InvalidURL, Ledger, NotALedger, SchemaTooNew, StorageUnavailable, Token
 from tallystick.domain.events import Minted
@@ -25,6 +22,9 @@ from tallystick.infrastructure.journal.stores.postgres import connection as post
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres_module
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.journal import PostgresJournal
+from tests.support.faults.proxy import Proxy
+from tests.support.programs.postgres_server import ledger_url, unused_name
+from tests.support.suites.journal_cases import append, run_together
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

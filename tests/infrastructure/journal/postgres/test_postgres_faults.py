@@ -7,11 +7,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from journal_cases import append
-from postgres_server import PostgresServer, find_binaries, ledger_url, no_server, unused_name
-from proxy import Fault, Proxy
-from small_disk import run_on_a_small_disk
-from snapshot_book import drop_books
 
 from tallystick import CorruptJournal, Ledger, OutcomeUnknown, StorageUnavailable, Token
 from tallystick.domain.events import Minted
@@ -21,6 +16,11 @@ from tallystick.infrastructure.journal.stores.postgres import connection as post
 from tallystick.infrastructure.journal.stores.postgres import pool as postgres_pool
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.journal import PostgresJournal
+from tests.support.books.snapshot_book import drop_books
+from tests.support.faults.proxy import Fault, Proxy
+from tests.support.faults.small_disk import run_on_a_small_disk
+from tests.support.programs.postgres_server import PostgresServer, find_binaries, ledger_url, no_server, unused_name
+from tests.support.suites.journal_cases import append
 
 FAULTS: list[Fault] = ["request lost", "answer lost", "request silent", "answer silent", "request late"]
 
@@ -408,9 +408,9 @@ def test_a_database_that_was_replaced_is_refused(
 FULL_DISK = """
     import subprocess, sys
     from pathlib import Path
-    sys.path[:0] = [{tests!r}, {root!r}]
+    sys.path.insert(0, {root!r})
     import psycopg
-    from postgres_server import PostgresServer, find_binaries
+    from tests.support.programs.postgres_server import PostgresServer, find_binaries
     from tallystick import Ledger, StorageFull, Token
 
     server = PostgresServer(find_binaries())
@@ -459,5 +459,5 @@ FULL_DISK = """
 
 
 def test_a_full_disk_leaves_the_ledger_usable(postgres_server: PostgresServer, tmp_path: Path) -> None:
-    tests = Path(__file__).parent
-    assert run_on_a_small_disk(FULL_DISK.format(tests=str(tests), root=str(tests.parent)), tmp_path) == "went on\n"
+    root = Path(__file__).resolve().parents[4]
+    assert run_on_a_small_disk(FULL_DISK.format(root=str(root)), tmp_path) == "went on\n"

@@ -9,14 +9,14 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from journal_cases import append
-from small_disk import run_on_a_small_disk
 
 from tallystick import CorruptJournal, Ledger, NotALedger, StorageUnavailable, Token
 from tallystick.infrastructure.journal.port import EMPTY, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite import file as sqlite_file
 from tallystick.infrastructure.journal.stores.sqlite import shared_file
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
+from tests.support.faults.small_disk import run_on_a_small_disk
+from tests.support.suites.journal_cases import append
 
 
 @pytest.fixture

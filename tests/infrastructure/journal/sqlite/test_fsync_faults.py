@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from faulty_fsync import run_on_a_faulty_disk
 
 from tallystick import DuplicateIdempotencyKey, Ledger
+from tests.support.faults.faulty_fsync import run_on_a_faulty_disk
 
 PERSISTENT = 10_000
 

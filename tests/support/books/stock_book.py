@@ -14,7 +14,6 @@ from eventsourcing.application import Application, ProcessingEvent
 from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.system import ProcessApplication, SingleThreadedRunner, System
-from postgres_server import unused_name
 from psycopg.conninfo import conninfo_to_dict
 
 from tallystick.infrastructure.imports.event_store.address import open_stock_store
@@ -22,6 +21,7 @@ from tallystick.infrastructure.imports.event_store.event_store import Eventsourc
 from tallystick.infrastructure.imports.event_store.sqlite import StockSQLite
 from tallystick.infrastructure.journal.format import Foreign, JournalEvent, decode_events, encode_events, make_row
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tests.support.programs.postgres_server import unused_name
 
 PLAIN = "PlainAccounts"
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_book import BONDING, T
-from app_book import TOKENS as APP_TOKENS
 
 from tallystick import (
     TOTAL_SUPPLY_RESERVE,
@@ -37,6 +35,8 @@ from tallystick import (
     UnconsumedSlice,
     UnslicedMoney,
 )
+from tests.support.books.app_book import BONDING, T
+from tests.support.books.app_book import TOKENS as APP_TOKENS
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 USD = Token("USD", decimals=2, unit=100)

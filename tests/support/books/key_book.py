@@ -1,9 +1,8 @@
 """What the tests of idempotency keys share: using many, finding them again, and waiting for the background."""
 
-from run_files import until
-
 from tallystick.infrastructure.indexes.keys import KeyIndex
 from tallystick.infrastructure.journal.format import Key
+from tests.support.faults.run_files import until
 
 
 def use(index: KeyIndex, start: int, stop: int) -> None:

@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
-from postgres_server import ledger_url
 
 from tallystick.infrastructure.event_store.factory import JournalFactory
+from tests.support.programs.postgres_server import ledger_url
 
 MODULE = "tallystick.infrastructure.recorders"
 
