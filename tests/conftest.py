@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tallystick import Ledger
-from tallystick.infrastructure.imports.event_store import copying as stock_copy
-from tallystick.infrastructure.imports.event_store import postgres as stock_postgres
-from tallystick.infrastructure.imports.event_store import sqlite as stock_sqlite
+from tallystick.infrastructure.imports.event_store import copying as eventsourcing_copy
+from tallystick.infrastructure.imports.event_store import postgres as eventsourcing_postgres
+from tallystick.infrastructure.imports.event_store import sqlite as eventsourcing_sqlite
 from tallystick.infrastructure.imports.transfers import csv_file as transfers_csv
 from tallystick.infrastructure.imports.transfers import parquet_file as transfers_parquet
 from tallystick.infrastructure.imports.transfers import rows as transfer_rows
@@ -20,8 +20,8 @@ from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJourna
 from tallystick.infrastructure.recorders import JournalRecorder
 from tests.support.books.app_book import BONDING, TOKENS, T
 from tests.support.books.contract_book import Step, play
+from tests.support.books.eventsourcing_book import LibraryApplications
 from tests.support.books.recorder_book import make_ledger
-from tests.support.books.stock_book import Stock
 from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
 from tests.support.programs.postgres_server import (
     ENVIRONMENT,
@@ -182,26 +182,26 @@ def beside(journal: Journal) -> Iterator[Ledger]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def stock(request: pytest.FixtureRequest, tmp_path: Path) -> Stock:
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> LibraryApplications:
     """Where the `eventsourcing` library keeps applications."""
-    return Stock(tmp_path if request.param == "sqlite" else request.getfixturevalue("postgres"))
+    return LibraryApplications(tmp_path if request.param == "sqlite" else request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores are read a few rows at a time, and rows of the journal get a few events."""
-    for module in (stock_postgres, stock_sqlite):
+    for module in (eventsourcing_postgres, eventsourcing_sqlite):
         monkeypatch.setattr(module, "PAGE_ROWS", 3)
         monkeypatch.setattr(module, "PAGE_BYTES", 400)
-    monkeypatch.setattr(stock_copy, "ROW_EVENTS", 7)
+    monkeypatch.setattr(eventsourcing_copy, "ROW_EVENTS", 7)
 
 
 @pytest.fixture
-def sqlite_stock(tmp_path: Path) -> Stock:
-    return Stock(tmp_path)
+def sqlite_library(tmp_path: Path) -> LibraryApplications:
+    return LibraryApplications(tmp_path)
 
 
 @pytest.fixture
 def rows_of_5(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of the journal get five events of an imported event store."""
-    monkeypatch.setattr(stock_copy, "ROW_EVENTS", 5)
+    monkeypatch.setattr(eventsourcing_copy, "ROW_EVENTS", 5)

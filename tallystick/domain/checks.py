@@ -8,7 +8,7 @@ from tallystick.domain.view import View
 
 def check_is_no_app(view: View, token: str) -> None:
     """`InvalidToken` where the token is an app's, which is neither minted nor burned."""
-    if view.funds(token).token.role == "app":
+    if view.token_state(token).token.role == "app":
         raise InvalidToken(f"{token} is an app's token: it enters and leaves circulation by trades and distributions alone")
 
 
@@ -21,7 +21,7 @@ def check_owner(view: View, owner: str) -> None:
 
 def app_of(view: View, code: str) -> Token:
     """The app's token; `TokenNotFound` or `NotAnApp`."""
-    token = view.funds(code).token
+    token = view.token_state(code).token
     if token.role != "app":
         raise NotAnApp(token=code)
     return token
@@ -46,12 +46,12 @@ def has_deposit(view: View, name: str) -> bool:
     settlement = view.settlement()
     if settlement is None:
         return False
-    funds = view.funds(settlement.code)
-    return any(app.role == "app" and funds.available_of(deposit_cell(name, app.code)) for app in view.tokens())
+    state = view.token_state(settlement.code)
+    return any(app.role == "app" and state.available_of(deposit_cell(name, app.code)) for app in view.tokens())
 
 
 def require(view: View, token: str, cell: str, amount: int) -> None:
     """`InsufficientFunds` where less than `amount` can be taken out of an account, or another cell, of the token."""
-    available = view.funds(token).available_of(cell)
+    available = view.token_state(token).available_of(cell)
     if available < amount:
         raise InsufficientFunds(token=token, account=cell, required=amount, available=max(available, 0))

@@ -10,7 +10,7 @@ from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 
 
-class FundsView(Protocol):
+class TokenStateView(Protocol):
     """One token's cells, as a decision sees them."""
 
     @property
@@ -43,7 +43,7 @@ class ContractState(Protocol):
 class View(Protocol):
     """The books, as a decision sees them."""
 
-    def funds(self, code: str) -> FundsView: ...
+    def token_state(self, code: str) -> TokenStateView: ...
     def token(self, code: str) -> Token | None: ...
     def tokens(self) -> Sequence[Token]: ...
     def hold(self, id: str) -> Hold | None: ...

@@ -32,7 +32,7 @@ class Balances:
     def state(self) -> dict[str, Cells]:
         """The balances; do not change them."""
         for token in list(self._columns):
-            self._settle(token)
+            self._add_up(token)
         return self._cells
 
     def apply_commit(self, first_position: int, recorded_at: int, events: Sequence[Any], /) -> None:
@@ -58,7 +58,7 @@ class Balances:
             return
         changes = self._columns.get(batch.token)
         if changes is None or changes.moved + moved > MACHINE_MAX:
-            self._settle(batch.token)
+            self._add_up(batch.token)
             changes = self._columns[batch.token] = _Changes()
         changes.add(batch, batch.amounts, moved)
 
@@ -69,7 +69,7 @@ class Balances:
                 for account, amount in zip(listed(accounts), listed(batch.amounts), strict=True):
                     available[names[account]] += sign * amount
 
-    def _settle(self, token: str) -> None:
+    def _add_up(self, token: str) -> None:
         changes = self._columns.pop(token, None)
         if changes is not None:
             available = self._cells[token]["available"]
@@ -100,7 +100,7 @@ class Balances:
             self._cells[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
 
     def _distribute(self, event: Distributed) -> None:
-        self._settle(event.token)
+        self._add_up(event.token)
         available = self._cells[event.token]["available"]
         shares = list(shares_among(available, event.amount, event.excluded, event.turn))
         if event.source is not None:

@@ -53,7 +53,7 @@ class ShadowSpace:
     def scale(self, amount: int) -> None:
         """Adds `amount`, which may be negative, to all allocations in their proportions."""
         self.allocations.scale(self.allocs_sum, self.allocs_sum + amount)
-        self.allocations.settle()
+        self.allocations.forget_steps()
         self.allocs_sum += amount
 
 

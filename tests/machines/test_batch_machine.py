@@ -21,7 +21,7 @@ from tallystick.infrastructure.commit import group
 from tests.support.books.batch_book import (
     CODES,
     TOKENS,
-    Row,
+    BatchRow,
     RowByRow,
     check_replays,
     columns_of,
@@ -81,7 +81,7 @@ class BatchMachine(RuleBasedStateMachine):
     @rule(
         which=whichever, token=tokens, rows=transfer_rows, ids=batch_ids, memo=memos, on=on_refusals, as_handles=st.booleans()
     )
-    def transfer(self, which: int, token: str, rows: list[Row], ids: Any, memo: str, on: str, as_handles: bool) -> None:
+    def transfer(self, which: int, token: str, rows: list[BatchRow], ids: Any, memo: str, on: str, as_handles: bool) -> None:
         columns = columns_of(rows := self.resolve(token, rows))
         if as_handles:
             columns[:2] = [self.handles_of(which, token, names) for names in columns[:2]]
@@ -96,11 +96,11 @@ class BatchMachine(RuleBasedStateMachine):
         on=on_refusals,
         name=st.sampled_from(["mint", "burn"]),
     )
-    def mint_or_burn(self, which: int, token: str, rows: list[Row], ids: Any, memo: str, on: str, name: str) -> None:
+    def mint_or_burn(self, which: int, token: str, rows: list[BatchRow], ids: Any, memo: str, on: str, name: str) -> None:
         rows = self.resolve(token, rows)
         self.play(getattr(self.ledgers[which], f"{name}_many"), name, token, rows, columns_of(rows), ids, memo, on)
 
-    def resolve(self, token: str, rows: list[Row]) -> list[Row]:
+    def resolve(self, token: str, rows: list[BatchRow]) -> list[BatchRow]:
         """The rows with amounts, where they ask for all that somebody has."""
         return [(*accounts, amount or self.single.balance(token, accounts[0]).available or 1) for *accounts, amount in rows]
 
@@ -116,7 +116,7 @@ class BatchMachine(RuleBasedStateMachine):
         call: Callable[..., BatchReceipt],
         operation: str,
         token: str,
-        rows: Sequence[Row],
+        rows: Sequence[BatchRow],
         columns: list[Any],
         ids: Any,
         memo: str,
@@ -165,7 +165,7 @@ class BatchMachine(RuleBasedStateMachine):
         assert outcomes[0] == outcomes[1]
 
     @rule(which=whichever, token=tokens, rows=transfer_rows)
-    def transfer_too_much_for_a_commit(self, which: int, token: str, rows: list[Row]) -> None:
+    def transfer_too_much_for_a_commit(self, which: int, token: str, rows: list[BatchRow]) -> None:
         """What does not fit a commit is taken back."""
         rows = self.resolve(token, rows)
         refusals = one_after_another(copy_of(self.single, token), "transfer", token, rows, None, set())

@@ -75,7 +75,7 @@ contract_plans = st.lists(st.tuples(contracts, contract_steps, guards), min_size
 """The calls of one transaction on contracts, each with its contract and the savepoint it stands in, if it does."""
 
 scalings = st.tuples(
-    st.sampled_from(["add", "add", "remove", "change", "change", "scale", "scale", "scale", "get", "settle", "undo"]),
+    st.sampled_from(["add", "add", "remove", "change", "change", "scale", "scale", "scale", "get", "forget", "undo"]),
     st.sampled_from("abcd"),
     st.integers(1, 1_000),
     st.integers(0, 2_000),

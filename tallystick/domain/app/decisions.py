@@ -59,20 +59,20 @@ def purchase(
     """
     settlement = settlement_of(view).code
     require(view, settlement, payer, payment)
-    funds = view.funds(app.code)
-    supply = funds.token.max_supply - funds.reserve
+    state = view.token_state(app.code)
+    supply = state.token.max_supply - state.reserve
     amount = _ask(app, "amount_for", supply, payment)
-    if amount > funds.reserve:
-        raise SupplyExhausted(token=app.code, required=amount, reserve=funds.reserve)
+    if amount > state.reserve:
+        raise SupplyExhausted(token=app.code, required=amount, reserve=state.reserve)
     _check_least("buys", app, amount, at_least, told)
     cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
     spread = max(0, cost - _ask(app, "proceeds", supply + amount, amount)) if app.owner is not None else 0
     if spread:
-        check_party(view, view.funds(settlement).token, app.owner or "")
+        check_party(view, view.token_state(settlement).token, app.owner or "")
     bonding = bonding_cell(app.code)
-    _check_backing(view, app, supply + amount, view.funds(settlement).available_of(bonding) + payment - spread)
+    _check_backing(view, app, supply + amount, view.token_state(settlement).available_of(bonding) + payment - spread)
     movements: list[DomainEvent] = []
     if payment > spread:
         movements.append(Moved(settlement, payer, bonding, payment - spread, memo))
@@ -86,7 +86,7 @@ def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str)
     require(view, settlement_of(view).code, payer, payment)
     excluded = _excluded(view, app)
     bought = purchase(view, app, payer, payment, memo)
-    turn = view.funds(app.code).distributions
+    turn = view.token_state(app.code).distributions
     return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, memo=memo))
 
 
@@ -123,7 +123,7 @@ def _consume(view: View, operation: ConsumeDeposit) -> Sequence[DomainEvent]:
 def _pay(view: View, operation: Pay) -> Sequence[DomainEvent]:
     """`TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`."""
     app = app_of(view, operation.app)
-    token = settlement_of(view) if operation.token is None else view.funds(operation.token).token
+    token = settlement_of(view) if operation.token is None else view.token_state(operation.token).token
     if token.role != "settlement" and token.code not in (app.code, *app.accepts):
         accepted = ", ".join(("the settlement token", app.code, *app.accepts))
         raise TokenNotAccepted(accepted, app=app.code, token=token.code)
@@ -147,11 +147,11 @@ def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
     app, settlement = app_of(view, operation.app), settlement_of(view)
     check_party(view, settlement, operation.seller)
     require(view, app.code, operation.seller, operation.amount)
-    supply = app.max_supply - view.funds(app.code).reserve
+    supply = app.max_supply - view.token_state(app.code).reserve
     paid = _ask(app, "proceeds", supply, operation.amount)
     _check_least("brings", app, paid, operation.at_least, operation.told)
     bonding = bonding_cell(app.code)
-    left = view.funds(settlement.code).available_of(bonding) - paid
+    left = view.token_state(settlement.code).available_of(bonding) - paid
     _check_backing(view, app, supply - operation.amount, left)
     return (
         Burned(app.code, operation.seller, operation.amount, operation.memo),
@@ -162,24 +162,24 @@ def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
 def _distribute_income(view: View, operation: DistributeIncome) -> Sequence[DomainEvent]:
     """`NoHolders`, then as `purchase`. Where there is no income nothing happens."""
     app = app_of(view, operation.app)
-    income = view.funds(settlement_of(view).code).available_of(app.code)
+    income = view.token_state(settlement_of(view).code).available_of(app.code)
     return shared_purchase(view, app, app.code, income, operation.memo) if income > 0 else ()
 
 
 def _distribute_dividend(view: View, operation: DistributeDividend) -> Sequence[DomainEvent]:
     """`NoHolders`. Where there is no income nothing happens."""
     app = app_of(view, operation.app)
-    income = view.funds(app.code).available_of(app.code)
+    income = view.token_state(app.code).available_of(app.code)
     if income <= 0:
         return ()
-    turn = view.funds(app.code).distributions
+    turn = view.token_state(app.code).distributions
     return (Distributed(app.code, app.code, income, turn, _excluded(view, app), memo=operation.memo),)
 
 
 def _withdraw_income(view: View, operation: WithdrawIncome) -> Sequence[DomainEvent]:
     """`TokenNotFound`, `InvalidToken` where that income is the holders', `InvalidAccount`, `InsufficientFunds`."""
     app = app_of(view, operation.app)
-    token = view.funds(operation.token).token
+    token = view.token_state(operation.token).token
     if token.role == "settlement" or token.code == app.code:
         raise InvalidToken(f"income in {token.code} is distributed to the holders of {app.code}, and not withdrawn")
     if app.owner is None:
@@ -201,9 +201,9 @@ def _deposit_of(view: View, app: str, user: str) -> tuple[Token, str]:
 
 def _excluded(view: View, app: Token) -> tuple[str, ...]:
     """Those who have some of the app's token and are no holders; `NoHolders` where there is nobody else."""
-    funds = view.funds(app.code)
-    excluded = tuple(name for name in view.special_names() if funds.available_of(name))
-    if not funds.has_holders(excluded):
+    state = view.token_state(app.code)
+    excluded = tuple(name for name in view.special_names() if state.available_of(name))
+    if not state.has_holders(excluded):
         raise NoHolders(token=app.code)
     return excluded
 

@@ -33,8 +33,8 @@ def _collect(view: View, operation: CollectMemoryTax) -> Sequence[DomainEvent]:
 def _share_income(view: View, operation: ShareIncome) -> Sequence[DomainEvent]:
     """`InvalidAccount`, `InsufficientFunds` where a maintainer cannot pay what the tax exceeds the share by."""
     settlement = settlement_of(view)
-    funds = view.funds(settlement.code)
-    share = funds.available_of(SEAT_COLLECTION_POOL) // len(operation.taxes) if operation.taxes else 0
+    token_state = view.token_state(settlement.code)
+    share = token_state.available_of(SEAT_COLLECTION_POOL) // len(operation.taxes) if operation.taxes else 0
     movements: list[DomainEvent] = []
 
     def move(sender: str, receiver: str, amount: int) -> None:
@@ -55,8 +55,8 @@ def _pay_public_service(view: View, operation: PayPublicService) -> Sequence[Dom
     """`InvalidAccount`, `InsufficientFunds` where pool and reserve together have less."""
     settlement = settlement_of(view)
     check_party(view, settlement, operation.receiver)
-    funds = view.funds(settlement.code)
-    pool, reserve = funds.available_of(SEAT_DISTRIBUTION_POOL), funds.available_of(DAO_RESERVED_ACCOUNT)
+    token_state = view.token_state(settlement.code)
+    pool, reserve = token_state.available_of(SEAT_DISTRIBUTION_POOL), token_state.available_of(DAO_RESERVED_ACCOUNT)
     if pool + reserve < operation.amount:
         raise InsufficientFunds(
             token=settlement.code,
@@ -88,7 +88,7 @@ def _open(view: View, operation: Open) -> Sequence[DomainEvent]:
         check_ordinary(view, cell.token.code, cell.name)
     if view.token(operation.first) is None:
         check_ordinary(view, cell.token.code, operation.first)
-    reserve = view.funds(cell.token.code).reserve
+    reserve = view.token_state(cell.token.code).reserve
     if operation.amount > reserve:
         raise SupplyExhausted(f" for {place}", token=cell.token.code, required=operation.amount, reserve=reserve)
     return (Minted(cell.token.code, cell.name, operation.amount, operation.memo),)

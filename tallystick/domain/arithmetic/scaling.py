@@ -43,7 +43,7 @@ class ScaledValues:
         self._steps: list[Step] = []
         self._first = 0
         self._count = 0
-        self._settled = 0
+        self._final = 0
         self._caught_up: list[tuple[str, int, int]] = []
         self._round = 0
         self._unswept: list[str] = []
@@ -58,7 +58,7 @@ class ScaledValues:
         scaled = cls()
         for old, new in columns.steps:
             scaled.scale(old, new)
-        scaled._settled = count = len(columns.steps)
+        scaled._final = count = len(columns.steps)
         for name, value, missed in zip(columns.names, columns.values, columns.missed, strict=True):
             scaled._packed[name] = value << _STEP_BITS | (count - missed)
         return scaled
@@ -89,7 +89,7 @@ class ScaledValues:
 
     def items(self) -> Iterator[tuple[str, int]]:
         """Every name and its value; while it is read nothing may be added or removed."""
-        if self._count == self._settled:
+        if self._count == self._final:
             names = list(self._packed)
             for start in range(0, len(names), SWEPT_TOGETHER):
                 self._bring(names[start : start + SWEPT_TOGETHER], self._count)
@@ -119,16 +119,16 @@ class ScaledValues:
         self._count += 1
 
     def unscale(self) -> None:
-        """Takes the newest step back, which must be newer than the last `settle`."""
+        """Takes the newest step back, which must be newer than the last `forget_steps`."""
         self._steps.pop()
         self._count -= 1
         while self._caught_up and self._caught_up[-1][2] > self._count:
             name, packed, _ = self._caught_up.pop()
             self._packed[name] = packed
 
-    def settle(self) -> None:
+    def forget_steps(self) -> None:
         """No step so far will be taken back. Where too many have gathered, this is when they are worked off."""
-        fresh, self._settled = self._count - self._settled, self._count
+        fresh, self._final = self._count - self._final, self._count
         self._caught_up.clear()
         if fresh and len(self._steps) > self._steps_max():
             self._sweep(SWEEP_PACE * fresh * (len(self._packed) + 1))
@@ -140,7 +140,7 @@ class ScaledValues:
         return self._packed.get(name)
 
     def _catch_up(self, name: str, packed: int) -> int:
-        if self._count > self._settled:
+        if self._count > self._final:
             self._caught_up.append((name, packed, self._count))
         packed = self._packed[name] = self._advanced(packed, self._count)
         return packed

@@ -11,24 +11,24 @@ from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.value_object.fragments import ValueObjects
 
 
-def record_batch(funds: TokenState, fragments: ValueObjects | None, request: BatchRequest, position: int) -> list[DomainEvent]:
+def record_batch(state: TokenState, fragments: ValueObjects | None, request: BatchRequest, position: int) -> list[DomainEvent]:
     """Makes the changes of a batch all of whose rows were accepted, the first at `position`; gives the events."""
-    event = event_of(funds, request)
+    event = event_of(state, request)
     if fragments is None:
-        apply_batch(funds, event)
+        apply_batch(state, event)
         return [event]
-    _number(funds, event)
-    return [event, *carry_batch(funds, fragments, request, position)]
+    _number(state, event)
+    return [event, *carry_batch(state, fragments, request, position)]
 
 
-def event_of(funds: TokenState, request: BatchRequest) -> BatchEvent:
+def event_of(state: TokenState, request: BatchRequest) -> BatchEvent:
     """The event that says that all rows of `request` happened."""
     token, count, memo = request.token, len(request), request.memo
     amounts = pack(request.amounts)
     ids = b"" if request.ids is None else request.ids.to_bytes()
     columns = [column for column in (request.givers, request.takers) if column is not None]
-    numbers, new = funds.numbering.number(np.concatenate(columns), len(funds.names))
-    names = [funds.names[handle] for handle in new]
+    numbers, new = state.numbering.number(np.concatenate(columns), len(state.names))
+    names = [state.names[handle] for handle in new]
     if request.givers is None:
         return MintedMany(token, count, names, pack(numbers), amounts, memo, ids)
     if request.takers is None:
@@ -36,32 +36,32 @@ def event_of(funds: TokenState, request: BatchRequest) -> BatchEvent:
     return MovedMany(token, count, names, pack(numbers[:count]), pack(numbers[count:]), amounts, memo, ids)
 
 
-def apply_batch(funds: TokenState, event: BatchEvent) -> None:
+def apply_batch(state: TokenState, event: BatchEvent) -> None:
     """Moves what the rows move."""
-    _number(funds, event)
-    funds.move_many(*_rows(funds, event))
+    _number(state, event)
+    state.move_many(*_rows(state, event))
 
 
-def revert_batch(funds: TokenState, event: BatchEvent) -> None:
+def revert_batch(state: TokenState, event: BatchEvent) -> None:
     """Takes back the newest batch applied."""
-    givers, takers, amounts = _rows(funds, event)
-    funds.move_many(takers, givers, amounts)
-    funds.numbering.remove(len(event.names))
+    givers, takers, amounts = _rows(state, event)
+    state.move_many(takers, givers, amounts)
+    state.numbering.remove(len(event.names))
 
 
-def mint_fragments(funds: TokenState, fragments: ValueObjects, event: FragmentsMintedMany) -> None:
+def mint_fragments(state: TokenState, fragments: ValueObjects, event: FragmentsMintedMany) -> None:
     """Makes the fragments of `event`, whose owners it names by number."""
-    for minted in fragments_of(event, funds.numbered_names):
+    for minted in fragments_of(event, state.numbered_names):
         fragments.apply(minted)
 
 
-def _number(funds: TokenState, event: BatchEvent) -> None:
-    funds.numbering.add(map(funds.handle, event.names))
+def _number(state: TokenState, event: BatchEvent) -> None:
+    state.numbering.add(map(state.handle, event.names))
 
 
-def _rows(funds: TokenState, event: BatchEvent) -> tuple[Column | None, Column | None, Numbers]:
+def _rows(state: TokenState, event: BatchEvent) -> tuple[Column | None, Column | None, Numbers]:
     """The givers and takers by handle, None where that is the supply reserve, and the amounts."""
-    batch = read_batch(event, funds.numbered_names)
-    handles_of = funds.numbering.handles_of
+    batch = read_batch(event, state.numbered_names)
+    handles_of = state.numbering.handles_of
     givers = None if batch.senders is None else handles_of(batch.senders)
     return givers, None if batch.receivers is None else handles_of(batch.receivers), batch.amounts

@@ -16,9 +16,9 @@ from tallystick.domain.value_object.carrying import IDS_PER_EVENT, change_of, ch
 from tallystick.domain.value_object.fragments import ValueObjects
 
 
-def carry_batch(funds: TokenState, fragments: ValueObjects, request: BatchRequest, position: int) -> Iterator[DomainEvent]:
+def carry_batch(state: TokenState, fragments: ValueObjects, request: BatchRequest, position: int) -> Iterator[DomainEvent]:
     """Makes the cells and the fragments carry `request`, whose rows begin at `position`; gives the fragments' events."""
-    carrier = _Carrier(funds, fragments, request, position * IDS_PER_EVENT)
+    carrier = _Carrier(state, fragments, request, position * IDS_PER_EVENT)
     if request.givers is None:
         carrier.mint()
     elif request.takers is None:
@@ -31,10 +31,10 @@ def carry_batch(funds: TokenState, fragments: ValueObjects, request: BatchReques
 class _Carrier:
     """What was minted and burned so far. The cells follow the rows when their balances matter, and at the end."""
 
-    def __init__(self, funds: TokenState, fragments: ValueObjects, request: BatchRequest, first_id: int) -> None:
-        self._funds = funds
-        self._names = funds.names
-        self._listed = funds.names.listed
+    def __init__(self, state: TokenState, fragments: ValueObjects, request: BatchRequest, first_id: int) -> None:
+        self._token_state = state
+        self._names = state.names
+        self._listed = state.names.listed
         self._fragments = fragments
         self._unit = fragments.unit
         self._request = request
@@ -89,7 +89,7 @@ class _Carrier:
         done, request = slice(self._moved, rows), self._request
         givers = None if request.givers is None else request.givers[done]
         takers = None if request.takers is None else request.takers[done]
-        self._funds.move_many(givers, takers, request.amounts[done])
+        self._token_state.move_many(givers, takers, request.amounts[done])
         self._moved = rows
 
     def _credit(self, row: int, taker: int, amount: int) -> None:
@@ -126,7 +126,7 @@ class _Carrier:
             yield FragmentsBurned(token, self._burned)
 
     def _numbers(self, handles: list[int]) -> bytes:
-        numbers, _ = self._funds.numbering.number(np.array(handles, dtype=np.int64), len(self._funds.names))
+        numbers, _ = self._token_state.numbering.number(np.array(handles, dtype=np.int64), len(self._token_state.names))
         return pack(numbers)
 
 

@@ -27,7 +27,7 @@ _RESERVE = -1
 class BatchView(View, Protocol):
     """The books, as a batch's decision sees them."""
 
-    def funds(self, code: str) -> TokenState: ...
+    def token_state(self, code: str) -> TokenState: ...
     def special_handles(self, code: str) -> SpecialHandles: ...
 
 
@@ -68,7 +68,7 @@ def decide_batch(books: BatchView, request: BatchRequest, used: UsedIds) -> Deci
     for handles in (request.givers, request.takers):
         if handles is not None:
             check_cells(books, request.token, handles, is_minted=request.givers is None)
-    refused = _Walk(books.funds(request.token), request, used).refused()
+    refused = _Walk(books.token_state(request.token), request, used).refused()
     if not refused:
         return Decision(request, ())
     if not request.skip:
@@ -80,12 +80,12 @@ def decide_batch(books: BatchView, request: BatchRequest, used: UsedIds) -> Deci
 
 def check_cells(books: BatchView, token: str, handles: Column, *, is_minted: bool = False) -> None:
     """`InvalidAccount` or `MeaninglessCell` with the first row in which a cell stands that is an operation's to touch."""
-    funds = books.funds(token)
+    state = books.token_state(token)
     check = check_receiver_of_mint if is_minted else check_holder
     for row in books.special_handles(token).rows(handles):
-        name = funds.names[int(handles[row])]
+        name = state.names[int(handles[row])]
         try:
-            check(funds.token, name)
+            check(state.token, name)
             check_ordinary(books, token, name)
         except LedgerError as error:
             raise error.at_row(row) from None
@@ -105,8 +105,8 @@ def _selected(request: BatchRequest, rows: Column) -> BatchRequest:
 class _Walk:
     """One batch's rows against one token's cells and the ids used so far."""
 
-    def __init__(self, funds: TokenState, request: BatchRequest, used: UsedIds) -> None:
-        self._funds = funds
+    def __init__(self, state: TokenState, request: BatchRequest, used: UsedIds) -> None:
+        self._token_state = state
         self._request = request
         self._ids = request.ids
         self._found: list[Refusal] = []
@@ -133,8 +133,8 @@ class _Walk:
         """The rows that touch somebody who might come short; None where columns cannot tell."""
         request = self._request
         if request.givers is None:
-            return None if total(request.amounts) > self._funds.reserve else np.zeros(len(request), dtype=np.bool_)
-        short = self._funds.overdrawn(request.givers, request.amounts)
+            return None if total(request.amounts) > self._token_state.reserve else np.zeros(len(request), dtype=np.bool_)
+        short = self._token_state.overdrawn(request.givers, request.amounts)
         if short is None or not short.any():
             return short
         accounts = np.unique(request.givers[short])
@@ -146,8 +146,8 @@ class _Walk:
         reserve = [_RESERVE] * len(rows)
         givers = reserve if request.givers is None else listed(request.givers[rows])
         takers = reserve if request.takers is None else listed(request.takers[rows])
-        left = self._funds.available_at({*givers, *takers} - {_RESERVE})
-        left[_RESERVE] = self._funds.reserve
+        left = self._token_state.available_at({*givers, *takers} - {_RESERVE})
+        left[_RESERVE] = self._token_state.reserve
         for row, giver, taker, amount in zip(listed(rows), givers, takers, listed(at(request.amounts, rows)), strict=True):
             if ids is not None and self._is_used(row, ids[row]):
                 self._found.append(Refusal(row, DuplicateTransferId, {"id": ids[row]}))
@@ -173,7 +173,7 @@ class _Walk:
             fields |= {"required": amount, "reserve": left}
             self._found.append(Refusal(row, SupplyExhausted, fields))
         else:
-            fields |= {"account": self._funds.names[giver], "required": amount, "available": left}
+            fields |= {"account": self._token_state.names[giver], "required": amount, "available": left}
             self._found.append(Refusal(row, InsufficientFunds, fields))
 
 

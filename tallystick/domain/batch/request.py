@@ -69,7 +69,7 @@ def column_of(given: object) -> Any:
         raise InvalidRequest(f"a column is a sequence: {error}") from error
 
 
-def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
+def handles_of(given: Any, state: TokenState, intern: Intern) -> Column:
     """The handles of accounts, given as a column of names, or of handles themselves: an array of integers.
 
     Where a name is new, or there is none in a row, it is for `intern` to say. `InvalidAccount` names the row.
@@ -77,26 +77,26 @@ def handles_of(given: Any, funds: TokenState, intern: Intern) -> Column:
     if isinstance(given, np.ndarray):
         column = cast(Any, given)
         if column.dtype.kind in "iu":
-            return _checked_handles(column, len(funds.names))
+            return _checked_handles(column, len(state.names))
         given = column.tolist()
     names = cast(Sequence[Any], given)
     if len(names) < 2:  # itemgetter gives no tuple for one
         return intern(names)
     try:
-        return np.fromiter(itemgetter(*names)(funds.handles), dtype=np.int64, count=len(names))
+        return np.fromiter(itemgetter(*names)(state.handles), dtype=np.int64, count=len(names))
     except (KeyError, TypeError):
         return intern(names)
 
 
-def interned(funds: TokenState, names: Sequence[Any]) -> Column:
+def interned(state: TokenState, names: Sequence[Any]) -> Column:
     """The handles of accounts, new ones where they have none; `InvalidAccount` with the row of the first that is none."""
-    get = funds.handles.get
+    get = state.handles.get
     handles = np.empty(len(names), dtype=np.int64)
     for row, name in enumerate(names):
         handle = get(name) if isinstance(name, str) else None
         if handle is None:
             try:
-                handle = funds.handle(check_account(str.__str__(name) if isinstance(name, str) else name))
+                handle = state.handle(check_account(str.__str__(name) if isinstance(name, str) else name))
             except InvalidAccount as error:
                 raise error.at_row(row) from None
         handles[row] = handle

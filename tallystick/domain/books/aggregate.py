@@ -28,7 +28,7 @@ def aggregate_after(
         if not isinstance(event, ContractEvent) or event.contract != aggregate.id:
             raise ValueError(f"no event of contract {aggregate.id}: {event!r}")
         aggregate.apply(event)  # pyright: ignore[reportArgumentType]
-        aggregate.settle()
+        aggregate.forget()
     elif isinstance(event, ContractEvent) or event.token != aggregate.id:
         raise ValueError(f"no event of token {aggregate.id}: {event!r}")
     elif not isinstance(event, FragmentEvent):

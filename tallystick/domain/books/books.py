@@ -87,7 +87,7 @@ class Books(BooksReading):
         self._settlement = None
         self._former_apps: list[Token] = []
         self._distributions: list[Distribution] = []
-        self._former_names |= {code: funds.names.copy() for code, funds in self._tokens.items()}
+        self._former_names |= {code: state.names.copy() for code, state in self._tokens.items()}
         self._tokens = {}
         self._special_handles = {}
         self._fragments = {}
@@ -123,8 +123,8 @@ class Books(BooksReading):
         """Everything as it is now, copied where it may change; all that was applied must be durable."""
         return FrozenBooks(
             [
-                (funds.freeze(), self._fragments[code].freeze() if code in self._fragments else None)
-                for code, funds in self._tokens.items()
+                (state.freeze(), self._fragments[code].freeze() if code in self._fragments else None)
+                for code, state in self._tokens.items()
             ],
             list(self._special),
             dict(self.contracts.registered),
@@ -230,10 +230,10 @@ class Books(BooksReading):
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
         token = registered_token(event, self._curves)
-        funds = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
-        self._special_handles[token.code] = SpecialHandles(funds, self._special)
+        state = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
+        self._special_handles[token.code] = SpecialHandles(state, self._special)
         if token.unit is not None:
-            self._fragments[token.code] = ValueObjects(token.code, token.unit, funds, self._burnt_fragments)
+            self._fragments[token.code] = ValueObjects(token.code, token.unit, state, self._burnt_fragments)
         if token.role == "settlement":
             self._settlement = token.code
         elif token.role == "app":
@@ -248,13 +248,13 @@ class Books(BooksReading):
             del self._special[event.token]
 
     def _updated(self, event: AppUpdated, position: int) -> None:
-        funds = self._tokens[event.token]
-        self._former_apps.append(funds.token)
-        funds.apply(event)
+        state = self._tokens[event.token]
+        self._former_apps.append(state.token)
+        state.apply(event)
 
     def _distributed(self, event: Distributed, position: int) -> None:
-        funds = self._tokens[event.token]
-        self._distributions.append(funds.distribute(event.source, event.amount, event.excluded, event.turn))
+        state = self._tokens[event.token]
+        self._distributions.append(state.distribute(event.source, event.amount, event.excluded, event.turn))
 
     def _changed(self, event: Minted | Burned | Moved, position: int) -> None:
         self._tokens[event.token].apply(event)
@@ -284,20 +284,20 @@ class Books(BooksReading):
         self.contracts.apply(event)
 
     def _take_back(self, event: MoneyEvent) -> None:
-        funds = self._tokens[event.token]
+        state = self._tokens[event.token]
         match event:
             case Moved():
-                funds.transfer(event.receiver, event.sender, event.amount)
+                state.transfer(event.receiver, event.sender, event.amount)
             case Minted():
-                funds.credit(event.account, -event.amount)
+                state.credit(event.account, -event.amount)
             case Burned():
-                funds.credit(event.account, event.amount)
+                state.credit(event.account, event.amount)
             case Reserved():
-                funds.hold(event.payer, event.authority, -event.amount)
+                state.hold(event.payer, event.authority, -event.amount)
                 self._holds.cancel(event.hold)
             case Settled():
-                funds.hold(event.receiver, event.authority, event.amount)
+                state.hold(event.receiver, event.authority, event.amount)
                 self._holds.refill(event.hold, event.amount)
             case Released():
-                funds.hold(event.payer, event.authority, event.amount)
+                state.hold(event.payer, event.authority, event.amount)
                 self._holds.refill(event.hold, event.amount)

@@ -66,20 +66,20 @@ class FrozenBooks(NamedTuple):
 
     def kept(self, seed: int) -> KeptBooks:
         """What is in no column. `seed`: any number of 64 bits that nobody can guess."""
-        tokens = [_kept(funds, fragments or _NO_FRAGMENTS, seed) for funds, fragments in self.tokens]
+        tokens = [_kept(state, fragments or _NO_FRAGMENTS, seed) for state, fragments in self.tokens]
         return KeptBooks(tokens, self.special, self.contracts, sorted(self.holds, key=lambda hold: hold.position))
 
     def columns(self, seed: int) -> Iterator[tuple[str, Any]]:
         """All columns by name, one after another; `ValueError` where an account's name cannot stand in one."""
-        for number, (funds, fragments) in enumerate(self.tokens):
-            names = funds.names.columns(seed)
-            columns = {"words": names.words, "starts": names.starts, "slots": names.slots, "numbered": funds.numbered}
-            columns["available"] = _packed(funds.available)
-            if funds.held is not None:
-                columns["held"] = _packed(funds.held)
+        for number, (state, fragments) in enumerate(self.tokens):
+            names = state.names.columns(seed)
+            columns = {"words": names.words, "starts": names.starts, "slots": names.slots, "numbered": state.numbered}
+            columns["available"] = _packed(state.available)
+            if state.held is not None:
+                columns["held"] = _packed(state.held)
             yield from ((f"{number}.{name}", column) for name, column in columns.items())
             if fragments is not None:
-                made = columns_of_fragments(fragments.live, fragments.table, funds.names.count)
+                made = columns_of_fragments(fragments.live, fragments.table, state.names.count)
                 yield from ((f"{number}.fragment_{name}", getattr(made, name)) for name in FragmentColumns.__struct_fields__)
 
 
@@ -108,12 +108,19 @@ class ColumnsOfToken:
         return FragmentColumns(*(self.column(f"fragment_{name}") for name in FragmentColumns.__struct_fields__))
 
 
-def _kept(funds: FrozenTokenState, fragments: FrozenFragments, seed: int) -> KeptToken:
+def _kept(state: FrozenTokenState, fragments: FrozenFragments, seed: int) -> KeptToken:
     reserved = [
         (hold, [KeptFragment(each >> OWNER_BITS & ID_MASK, each >> AMOUNT_SHIFT, each & OWNER_MASK) for each in found])
         for hold, found in fragments.reserved
     ]
-    return KeptToken(_registered(funds.token), funds.reserve, funds.distributions, funds.held is not None, seed, reserved)
+    return KeptToken(
+        _registered(state.token),
+        state.reserve,
+        state.distributions,
+        state.held is not None,
+        seed,
+        reserved,
+    )
 
 
 def _registered(token: Token) -> TokenRegistered:

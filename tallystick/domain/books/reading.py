@@ -25,23 +25,23 @@ class BooksReading:
     _fragments: dict[str, ValueObjects]
     _holds: Holds
 
-    def funds(self, code: object) -> TokenState:
+    def token_state(self, code: object) -> TokenState:
         """The token's aggregate; `TokenNotFound` where none is registered under the code."""
         if type(code) is str:
-            funds = self._tokens.get(code)
-            if funds is not None:
-                return funds
+            state = self._tokens.get(code)
+            if state is not None:
+                return state
         swapped = isinstance(code, str) and self.knows_account(code)
         raise TokenNotFound("; it is an account: arguments swapped?" if swapped else "", token=code)
 
     def token(self, code: str) -> Token | None:
         """The token registered under the code, if one is."""
-        funds = self._tokens.get(code)
-        return funds.token if funds else None
+        state = self._tokens.get(code)
+        return state.token if state else None
 
     def tokens(self) -> list[Token]:
         """All tokens, in the order of their registration."""
-        return [funds.token for funds in self._tokens.values()]
+        return [state.token for state in self._tokens.values()]
 
     def is_owed(self, account: str) -> bool:
         """Whether the account has paid into a hold that is open, and may get it back."""
@@ -57,11 +57,11 @@ class BooksReading:
 
     def knows_account(self, account: str) -> bool:
         """Whether the account was ever named in a movement of any token."""
-        return any(funds.knows(account) for funds in self._tokens.values())
+        return any(state.knows(account) for state in self._tokens.values())
 
     def holder_of_anything(self, account: str) -> bool:
         """Whether the account has a cell above zero in any token."""
-        return any(funds.balance_of(account).total for funds in self._tokens.values())
+        return any(state.balance_of(account).total for state in self._tokens.values())
 
     def hold(self, id: str) -> Hold | None:
         """The open hold of this id."""
@@ -94,6 +94,6 @@ class BooksReading:
 
     def number_of(self, code: str, account: str) -> int | None:
         """The number that batches gave an account of a token, if one did."""
-        funds = self._tokens[code]
-        handle = funds.handle_of(account)
-        return None if handle is None else funds.numbering.number_of(handle)
+        state = self._tokens[code]
+        handle = state.handle_of(account)
+        return None if handle is None else state.numbering.number_of(handle)

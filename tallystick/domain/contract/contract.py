@@ -74,8 +74,8 @@ class Contract:
         return len(self.values)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether nothing was applied since the last `settle` that still stands."""
+    def is_unchanged(self) -> bool:
+        """Whether nothing was applied since the last `forget` that still stands."""
         return self.changes == self._settled_changes
 
     def sati_of(self, account: str) -> int | None:
@@ -99,13 +99,13 @@ class Contract:
         self.changes += 1
 
     def revert(self, event: BalanceEvent | AllocationEvent) -> None:
-        """Takes back the newest event, which must have been applied since the last `settle`."""
+        """Takes back the newest event, which must have been applied since the last `forget`."""
         self._rules[type(event)](event, -1)
         self.changes -= 1
 
-    def settle(self) -> None:
+    def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""
-        self.values.settle()
+        self.values.forget_steps()
         self._settled_changes = self.changes
 
     def _balance_raised(self, event: BalanceRaised, sign: int) -> None:

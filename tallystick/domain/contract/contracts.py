@@ -88,14 +88,14 @@ class Contracts:
             return
         contract = self._in_memory[event.contract]
         contract.revert(event)
-        if contract.is_settled:
+        if contract.is_unchanged:
             self._changed.pop(event.contract, None)
 
     def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""
         if self._changed:
             for contract in self._changed.values():
-                contract.settle()
+                contract.forget()
             self._changed.clear()
             self._make_room()
 

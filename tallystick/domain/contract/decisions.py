@@ -76,7 +76,7 @@ def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
     if view.is_contract(id):
         raise ContractAlreadyRegistered(contract=id)
     if operation.backed_by is not None:
-        view.funds(operation.backed_by)
+        view.token_state(operation.backed_by)
     if view.token(id) is not None:
         raise NameInUse("it is a token", name=id)
     if view.holder_of_anything(id) or view.is_owed(id) or has_deposit(view, id):
@@ -213,7 +213,7 @@ def _backed(view: View, id: str, account: str) -> tuple[ContractState, str]:
     contract = view.contract(id)
     if contract.backed_by is None:
         raise ContractIsNotBacked(contract=id)
-    check_holder(view.funds(contract.backed_by).token, account)
+    check_holder(view.token_state(contract.backed_by).token, account)
     check_ordinary(view, contract.backed_by, account)
     return contract, contract.backed_by
 

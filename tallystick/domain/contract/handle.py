@@ -32,7 +32,7 @@ from tallystick.domain.view import ContractState
 class Planning(Protocol):
     """What a planned contract asks of the plan that it belongs to."""
 
-    def propose_still(self, operation: Operation) -> object: ...
+    def propose_locked(self, operation: Operation) -> object: ...
     def tell_of_contract(self, id: str) -> ObserveContract: ...
     def tell_of_allocation(self, id: str, account: str) -> ObserveAllocation: ...
 
@@ -51,25 +51,25 @@ class PlannedContract:
 
     def balance_up(self, amount: int, *, memo: str = "") -> None:
         """Adds to the balance: `ContractIsBacked`."""
-        self._plan.propose_still(RaiseBalance(self.id, check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(RaiseBalance(self.id, check_amount(amount), check_memo(memo)))
 
     def balance_down(self, amount: int, *, memo: str = "") -> None:
         """Takes from the balance: `ContractIsBacked`, `BalanceBelowZero`, `BalanceBelowAllocations`."""
-        self._plan.propose_still(LowerBalance(self.id, check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(LowerBalance(self.id, check_amount(amount), check_memo(memo)))
 
     def fund(self, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of the account's tokens into the balance: `ContractIsNotBacked`, `InsufficientFunds`."""
-        self._plan.propose_still(Fund(self.id, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(Fund(self.id, check_account(account), check_amount(amount), check_memo(memo)))
 
     def defund(self, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of the balance to the account: `ContractIsNotBacked`, then as `balance_down`."""
-        self._plan.propose_still(Defund(self.id, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(Defund(self.id, check_account(account), check_amount(amount), check_memo(memo)))
 
     # The shadow space.
 
     def alloc(self, account: str, *, memo: str = "") -> None:
         """Gives the account an allocation of 0: `AccountAlreadyAllocated`."""
-        self._plan.propose_still(Allocate(self.id, check_account(account), check_memo(memo)))
+        self._plan.propose_locked(Allocate(self.id, check_account(account), check_memo(memo)))
 
     def dealloc(self, account: str, drop_fraction: bool = False, *, memo: str = "") -> None:
         """Ends the account's allocation, which must be 0 or, if `drop_fraction`, less than a satoshi.
@@ -78,23 +78,23 @@ class PlannedContract:
         """
         if type(drop_fraction) is not bool:
             raise InvalidRequest(f"drop_fraction is True or False, not {drop_fraction!r}")
-        self._plan.propose_still(Deallocate(self.id, check_account(account), drop_fraction, check_memo(memo)))
+        self._plan.propose_locked(Deallocate(self.id, check_account(account), drop_fraction, check_memo(memo)))
 
     def shadow_up(self, account: str, amount: int, *, memo: str = "") -> None:
         """Adds to the account's allocation: `AccountNotAllocated`, `AllocationsExceedBalance`."""
-        self._plan.propose_still(RaiseShadow(self.id, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(RaiseShadow(self.id, check_account(account), check_amount(amount), check_memo(memo)))
 
     def shadow_down(self, account: str, amount: int, *, memo: str = "") -> None:
         """Takes from the account's allocation: `AccountNotAllocated`, `AllocationBelowZero`, `AllocationsSumBelowZero`."""
-        self._plan.propose_still(LowerShadow(self.id, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(LowerShadow(self.id, check_account(account), check_amount(amount), check_memo(memo)))
 
     def shadow_up_all(self, amount: int, *, memo: str = "") -> None:
         """Adds to every allocation in its proportion, `amount` in all: `NothingAllocated`, `AllocationsExceedBalance`."""
-        self._plan.propose_still(RaiseAllShadows(self.id, _check_share(amount), check_memo(memo)))
+        self._plan.propose_locked(RaiseAllShadows(self.id, _check_share(amount), check_memo(memo)))
 
     def shadow_down_all(self, amount: int, *, memo: str = "") -> None:
         """Takes from every allocation in its proportion, `amount` in all: `NothingAllocated`, `AllocationBelowZero`."""
-        self._plan.propose_still(LowerAllShadows(self.id, _check_share(amount), check_memo(memo)))
+        self._plan.propose_locked(LowerAllShadows(self.id, _check_share(amount), check_memo(memo)))
 
     # Reading. What the block is told must still be so when it is executed, else the plan is in `Conflict`.
 

@@ -12,8 +12,8 @@ import msgspec
 from tallystick.domain.books.books import Books
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.events import Burned, ContractEvent, Distributed, DomainEvent, Minted, Moved, Released, Reserved, Settled
-from tallystick.domain.plan.drafted_contracts import ContractDrafts
-from tallystick.domain.plan.drafted_token import DraftFunds
+from tallystick.domain.plan.drafted_contracts import DraftedContracts
+from tallystick.domain.plan.drafted_token import DraftedToken
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 
@@ -21,38 +21,38 @@ from tallystick.domain.values.token import Token
 class Draft:
     """A `View` of the books with a plan's events added."""
 
-    __slots__ = ("_books", "_drafts", "_drawn", "_funds", "_generation", "_opened")
+    __slots__ = ("_books", "_drafts", "_drawn", "_generation", "_opened", "_token_states")
 
     def __init__(self, books: Books) -> None:
         self._books = books
         self._generation = books.generation
-        self._funds: dict[str, DraftFunds] = {}
+        self._token_states: dict[str, DraftedToken] = {}
         self._opened: dict[str, Hold] = {}
         self._drawn: dict[str, int] = {}
-        self._drafts: ContractDrafts | None = None
+        self._drafts: DraftedContracts | None = None
 
-    def funds(self, code: str) -> DraftFunds:
+    def token_state(self, code: str) -> DraftedToken:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
-        funds = self._funds.get(code) if type(code) is str else None
-        if funds is None or self._generation != self._books.generation:
+        state = self._token_states.get(code) if type(code) is str else None
+        if state is None or self._generation != self._books.generation:
             return self._find(code)
-        return funds
+        return state
 
-    def _find(self, code: str) -> DraftFunds:
-        known = self._books.funds(code)
+    def _find(self, code: str) -> DraftedToken:
+        known = self._books.token_state(code)
         if self._generation != self._books.generation:  # they were dropped and read anew
-            for drafted, funds in self._funds.items():
-                funds.rebase(self._books.funds(drafted))
+            for drafted, state in self._token_states.items():
+                state.rebase(self._books.token_state(drafted))
             self._generation = self._books.generation
-        funds = self._funds.get(known.token.code)
-        if funds is None:
-            funds = self._funds[known.token.code] = DraftFunds(known)
-        return funds
+        state = self._token_states.get(known.token.code)
+        if state is None:
+            state = self._token_states[known.token.code] = DraftedToken(known)
+        return state
 
     @property
-    def _contracts(self) -> ContractDrafts:
+    def _contracts(self) -> DraftedContracts:
         if self._drafts is None:
-            self._drafts = ContractDrafts(self._books)
+            self._drafts = DraftedContracts(self._books)
         return self._drafts
 
     def token(self, code: str) -> Token | None:
@@ -82,7 +82,7 @@ class Draft:
     def holder_of_anything(self, account: str) -> bool:
         """Whether the account would have a cell above zero in any token."""
         for token in self._books.tokens():
-            cells = self._funds.get(token.code) or self._books.funds(token.code)
+            cells = self._token_states.get(token.code) or self._books.token_state(token.code)
             if cells.available_of(account) or cells.held_of(account):
                 return True
         return False
@@ -127,7 +127,7 @@ class Draft:
     def apply(self, event: DomainEvent, sign: int = 1) -> None:
         """Adds the event to the draft; with `sign` -1, takes it out again."""
         if type(event) is Moved:
-            available = (self._funds.get(event.token) or self.funds(event.token)).available
+            available = (self._token_states.get(event.token) or self.token_state(event.token)).available
             sender, receiver, amount = event.sender, event.receiver, sign * event.amount
             available[sender] = available.get(sender, 0) - amount
             available[receiver] = available.get(receiver, 0) + amount
@@ -145,19 +145,19 @@ class Draft:
             self._drawn[event.hold] = self._drawn.get(event.hold, 0) + sign * event.amount
             self._hold(event.token, event.payer, event.authority, -sign * event.amount)
         elif type(event) is Distributed:
-            self.funds(event.token).distribute(event, sign)
+            self.token_state(event.token).distribute(event, sign)
         elif isinstance(event, ContractEvent):
             self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
 
     def _mint(self, token: str, account: str, amount: int) -> None:
-        funds = self.funds(token)
-        funds.minted += amount
-        funds.add(account, amount)
+        state = self.token_state(token)
+        state.minted += amount
+        state.add(account, amount)
 
     def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
-        funds = self.funds(token)
-        funds.add(payer, -amount)
-        funds.add_held(authority, amount)
+        state = self.token_state(token)
+        state.add(payer, -amount)
+        state.add_held(authority, amount)
 
     def _open(self, event: Reserved, sign: int) -> None:
         if sign < 0:

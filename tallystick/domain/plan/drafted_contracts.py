@@ -44,7 +44,7 @@ class _Draft(NamedTuple):
     events: list[BalanceEvent | AllocationEvent]
 
 
-class ContractDrafts:
+class DraftedContracts:
     """The drafts of one plan."""
 
     def __init__(self, books: Books) -> None:

@@ -20,14 +20,14 @@ class _Shares(NamedTuple):
     others: dict[str, int]
 
 
-class DraftFunds:
+class DraftedToken:
     """One token's cells as drafted."""
 
-    __slots__ = ("_distributed", "_funds", "available", "claimed", "held", "holders", "minted")
+    __slots__ = ("_distributed", "_token_state", "available", "claimed", "held", "holders", "minted")
 
-    def __init__(self, funds: TokenState) -> None:
-        self._funds = funds
-        self.holders = funds.holders
+    def __init__(self, state: TokenState) -> None:
+        self._token_state = state
+        self.holders = state.holders
         """As in the books: an account among them needs no `check_holder`."""
         self.minted = 0
         self.available: dict[str, int] = {}
@@ -35,33 +35,33 @@ class DraftFunds:
         self.claimed: dict[str, int] = {}
         self._distributed: tuple[_Shares, ...] = ()
 
-    def rebase(self, funds: TokenState) -> None:
+    def rebase(self, state: TokenState) -> None:
         """The books' cells are these from here on."""
-        self._funds = funds
-        self.holders = funds.holders
+        self._token_state = state
+        self.holders = state.holders
 
     @property
     def token(self) -> Token:
         """The token."""
-        return self._funds.token
+        return self._token_state.token
 
     def check_holder(self, account: str) -> None:
         """Raises as `cells.check_holder` does; an account of the books that passed is not checked again."""
-        funds = self._funds
-        if type(account) is not str or account not in funds.holders:
-            check_holder(funds.token, account)
-            if funds.knows(account):
-                funds.holders.add(account)
+        state = self._token_state
+        if type(account) is not str or account not in state.holders:
+            check_holder(state.token, account)
+            if state.knows(account):
+                state.holders.add(account)
 
     @property
     def reserve(self) -> int:
         """What could still be minted."""
-        return self._funds.reserve - self.minted
+        return self._token_state.reserve - self.minted
 
     @property
     def distributions(self) -> int:
         """How often the token was distributed."""
-        return self._funds.distributions + len(self._distributed)
+        return self._token_state.distributions + len(self._distributed)
 
     def add(self, account: str, amount: int) -> None:
         """`amount` more, or less, for the account to spend."""
@@ -77,14 +77,14 @@ class DraftFunds:
 
     def available_of(self, account: str) -> int:
         """What the account could still spend in this plan."""
-        available = self._funds.available_of(account) + self.available.get(account, 0)
+        available = self._token_state.available_of(account) + self.available.get(account, 0)
         if self._distributed:
             available += self._shares_of(account)
         return available - self.claimed[account] if account in self.claimed else available
 
     def held_of(self, account: str) -> int:
         """What the account would hold for others."""
-        return self._funds.held_of(account) + self.held.get(account, 0)
+        return self._token_state.held_of(account) + self.held.get(account, 0)
 
     def balance_of(self, account: str) -> Balance:
         """Both, and their sum."""
@@ -109,7 +109,7 @@ class DraftFunds:
 
     def _share(self, event: Distributed) -> _Shares:
         amounts, others = self._amounts(event.excluded)
-        names, weights = self._funds.names, list(others.values())
+        names, weights = self._token_state.names, list(others.values())
         new = list(others)
         everyone: Column | list[int]
         if isinstance(amounts, np.ndarray):
@@ -134,11 +134,11 @@ class DraftFunds:
     def _amounts(self, excluded: Sequence[str]) -> tuple[Column | list[int], dict[str, int]]:
         """What all but those excluded could spend: by handle where the books know them, else by name."""
         circulating = self.token.max_supply - self.reserve
-        column = self._funds.column() if circulating <= MACHINE_MAX and not self._distributed else None
-        amounts: Column | list[int] = self._funds.amounts() if column is None else column
+        column = self._token_state.column() if circulating <= MACHINE_MAX and not self._distributed else None
+        amounts: Column | list[int] = self._token_state.amounts() if column is None else column
         others: dict[str, int] = {}
         for account in {*self.available, *(name for shares in self._distributed for name in shares.others)}:
-            handle = self._funds.handle_of(account)
+            handle = self._token_state.handle_of(account)
             if handle is None or handle >= len(amounts):
                 amount = self.available.get(account, 0) + self._shares_of(account)
                 if amount > 0 and account not in excluded:
@@ -150,13 +150,13 @@ class DraftFunds:
             for handle, share in enumerate(shares.by_handle):
                 amounts[handle] += int(share)
         for account in excluded:
-            handle = self._funds.handle_of(account)
+            handle = self._token_state.handle_of(account)
             if handle is not None and handle < len(amounts):
                 amounts[handle] = 0
         return amounts, others
 
     def _shares_of(self, account: str) -> int:
-        handle = self._funds.handle_of(account)
+        handle = self._token_state.handle_of(account)
         total = 0
         for shares in self._distributed:
             if handle is not None and handle < len(shares.by_handle):

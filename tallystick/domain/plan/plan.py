@@ -38,56 +38,56 @@ class Plan(Recording):
 
     def mint(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` out of the supply reserve to `account`; `SupplyExhausted` where it holds less."""
-        check_receiver_of_mint(self._funds(token).token, account)
+        check_receiver_of_mint(self._token_state(token).token, account)
         self._propose(Mint(token, account, check_amount(amount), check_memo(memo)))
 
     topup = mint
 
     def burn(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of `account`'s into the supply reserve; `InsufficientFunds` where it has less."""
-        self._funds(token).check_holder(account)
+        self._token_state(token).check_holder(account)
         self._propose(Burn(token, account, check_amount(amount), check_memo(memo)))
 
     withdraw = burn
 
     def transfer(self, token: str, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` from `sender` to `receiver`; `InsufficientFunds` where the sender has less."""
-        funds = self._funds(token)
-        holders = funds.holders
+        state = self._token_state(token)
+        holders = state.holders
         if type(sender) is not str or sender not in holders:
-            funds.check_holder(sender)
+            state.check_holder(sender)
         if type(receiver) is not str or receiver not in holders:
-            funds.check_holder(receiver)
+            state.check_holder(receiver)
         self._propose(Transfer(token, sender, receiver, check_amount(amount), check_memo(memo)))
 
     def money(self, token: str, owner: str, amount: int) -> Money:
         """Takes `amount` of `owner`'s in hand, to be sliced and sent in this plan; `InsufficientFunds` where there is less."""
-        funds = self._funds(token)
-        funds.check_holder(owner)
+        state = self._token_state(token)
+        state.check_holder(owner)
         check_amount(amount)
-        if funds.available_of(owner) < amount:
-            with self._surroundings.still():
-                self._surroundings.stand()
+        if state.available_of(owner) < amount:
+            with self._surroundings.locked():
+                self._surroundings.reach_head()
                 self._require(token, owner, amount)
-        money = Money(self, funds.token, owner)
+        money = Money(self, state.token, owner)
         self.set_remaining(money, amount)
         return money
 
     def balance(self, token: str, account: str) -> Balance:
         """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`."""
-        funds = self._funds(token)
-        funds.check_holder(account)
-        with self._surroundings.still():
-            pending = self._surroundings.stand_but_for_cells()
-            funds = self._funds(token)
-            balance = funds.balance_of(account)
+        state = self._token_state(token)
+        state.check_holder(account)
+        with self._surroundings.locked():
+            pending = self._surroundings.reach_head_or_pending()
+            state = self._token_state(token)
+            balance = state.balance_of(account)
             if pending is not None:
                 balance = pending.balance_before(token, account, balance)
             if balance.available < 0:  # it gives what is not durable yet, or what something before would not bring any more
-                self._surroundings.stand()
-                funds = self._funds(token)
-                balance = funds.balance_of(account)
-            claimed = funds.claimed.get(account, 0)
+                self._surroundings.reach_head()
+                state = self._token_state(token)
+                balance = state.balance_of(account)
+            claimed = state.claimed.get(account, 0)
         if balance.available < 0:
             raise Conflict(subject="what was planned before", told="possible", now="not")
         self._operations.append(Observe(token, account, balance.available + claimed, balance.reserved))
@@ -106,9 +106,9 @@ class Plan(Recording):
         memo: str = "",
     ) -> str:
         """Puts `amount` of `owner`'s into `authority`'s keeping, due at `expires_at` (aware), and gives the hold's id."""
-        funds = self._funds(token)
-        funds.check_holder(owner)
-        funds.check_holder(authority)
+        state = self._token_state(token)
+        state.check_holder(owner)
+        state.check_holder(authority)
         due = None if expires_at is None else to_microseconds(expires_at)
         hold = self._surroundings.new_hold_id()
         self._propose(Reserve(token, owner, authority, check_amount(amount), hold, due, check_memo(memo)))
@@ -121,9 +121,9 @@ class Plan(Recording):
 
         Raises, in this order, `HoldNotFound`, `InvalidAuthority`, `HoldExpired`, `InsufficientFunds`.
         """
-        funds = self._funds(token)
-        funds.check_holder(authority)
-        funds.check_holder(receiver)
+        state = self._token_state(token)
+        state.check_holder(authority)
+        state.check_holder(receiver)
         if hold is not None:
             _check_hold_id(hold)
         self._propose_now(Settle(token, authority, receiver, check_amount(amount), hold, check_memo(memo)))
@@ -140,8 +140,8 @@ class Plan(Recording):
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
         self._check_open()
         check_amount(limit, "a limit")
-        with self._surroundings.still():
-            self._surroundings.stand()
+        with self._surroundings.locked():
+            self._surroundings.reach_head()
             due_at = self._surroundings.now()
             events = self._propose_now(Expire(limit, due_at, None))
         self._operations[-1] = Expire(limit, due_at, len(events))
@@ -159,14 +159,14 @@ class Plan(Recording):
         self._check_open()
         check_memo(memo)
         units = check_amount(amount)
-        with self._surroundings.still():
-            self._surroundings.stand_but_for_cells()
+        with self._surroundings.locked():
+            self._surroundings.reach_head_or_pending()
             self._propose(movement(self._draft, source, target, units, memo))
 
     def app(self, code: str) -> PlannedApp:
         """The app whose token this is; `TokenNotFound` or `NotAnApp`."""
-        with self._surroundings.still():
-            self._funds(code)
+        with self._surroundings.locked():
+            self._token_state(code)
             app_of(self._draft, code)
         return PlannedApp(self, code)
 
@@ -186,18 +186,18 @@ class Plan(Recording):
         get some back, or a token has the name.
         """
         self._check_open()
-        self.propose_still(RegisterContract(check_contract_id(id), backed_by))
+        self.propose_locked(RegisterContract(check_contract_id(id), backed_by))
         return PlannedContract(self, id)
 
     def _planned_contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`."""
         self._check_open()
         try:
-            with self._surroundings.still():
+            with self._surroundings.locked():
                 self._draft.contract(id)
         except NotFound:
-            with self._surroundings.still():
-                self._surroundings.stand()
+            with self._surroundings.locked():
+                self._surroundings.reach_head()
                 self._draft.contract(id)
         return PlannedContract(self, id)
 
@@ -214,17 +214,17 @@ class Plan(Recording):
 
     # What planned contracts and apps ask for.
 
-    def propose_still(self, operation: Operation) -> Sequence[DomainEvent]:
+    def propose_locked(self, operation: Operation) -> Sequence[DomainEvent]:
         """Records an operation for whose decision the books must stand still."""
         self._check_open()
-        with self._surroundings.still():
+        with self._surroundings.locked():
             return self._propose(operation)
 
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what is worked out from the books as a whole, which are brought to the journal's head first."""
         self._check_open()
-        with self._surroundings.still():
-            self._surroundings.stand()
+        with self._surroundings.locked():
+            self._surroundings.reach_head()
             return self._propose(operation)
 
     def propose_trade(self, operation: Buy | Sell) -> int:
@@ -239,8 +239,8 @@ class Plan(Recording):
     def tell_of_contract(self, id: str) -> ObserveContract:
         """What the block is told of a contract."""
         self._check_open()
-        with self._surroundings.still():
-            self._surroundings.stand()
+        with self._surroundings.locked():
+            self._surroundings.reach_head()
             told = told_of(self._draft.contract(id))
         self._operations.append(told)
         return told
@@ -248,8 +248,8 @@ class Plan(Recording):
     def tell_of_allocation(self, id: str, account: str) -> ObserveAllocation:
         """What the block is told of an account's allocation."""
         self._check_open()
-        with self._surroundings.still():
-            self._surroundings.stand()
+        with self._surroundings.locked():
+            self._surroundings.reach_head()
             told = ObserveAllocation(id, account, self._draft.contract(id).sati_of(account))
         self._operations.append(told)
         return told
@@ -275,7 +275,7 @@ class Plan(Recording):
     def spend_transfer(self, purse: Purse, receiver: str, amount: int, memo: str) -> None:
         """Sends `amount` out of a purse."""
         self.check_usable(purse)
-        self._funds(purse.token).check_holder(receiver)
+        self._token_state(purse.token).check_holder(receiver)
         self._spend(purse, amount, Transfer(purse.token, purse.owner, receiver, amount, check_memo(memo)))
 
     def spend_burn(self, purse: Purse, amount: int, memo: str) -> None:
@@ -286,7 +286,7 @@ class Plan(Recording):
     def spend_reserve(self, purse: Purse, authority: str, amount: int, expires_at: datetime | None, memo: str) -> str:
         """Puts `amount` out of a purse into `authority`'s keeping, and gives the hold's id."""
         self.check_usable(purse)
-        self._funds(purse.token).check_holder(authority)
+        self._token_state(purse.token).check_holder(authority)
         due = None if expires_at is None else to_microseconds(expires_at)
         hold = self._surroundings.new_hold_id()
         operation = Reserve(purse.token, purse.owner, authority, amount, hold, due, check_memo(memo))

@@ -16,7 +16,7 @@ from tallystick.domain.errors import Conflict, InsufficientFunds, InvalidRequest
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.deciding import decide
-from tallystick.domain.plan.draft import Draft, DraftFunds
+from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.money import Purse
 
 
@@ -31,15 +31,15 @@ class Surroundings(Protocol):
         """An id that no hold ever had."""
         ...
 
-    def still(self) -> AbstractContextManager[object]:
+    def locked(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
         ...
 
-    def stand(self) -> None:
+    def reach_head(self) -> None:
         """Brings the books, which are still, to the journal's head, with all in them durable."""
         ...
 
-    def stand_but_for_cells(self) -> Pending | None:
+    def reach_head_or_pending(self) -> Pending | None:
         """The same, but what is not durable yet may be in their cells: it gives what that is."""
         ...
 
@@ -106,13 +106,13 @@ class Recording:
 
     def _propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what depends on the time and on the order of holds, which must stand still meanwhile."""
-        with self._surroundings.still():
+        with self._surroundings.locked():
             self._now = self._surroundings.now()
             return self._propose(operation)
 
     def _decide_at_head(self, operation: Operation) -> Sequence[DomainEvent]:
-        with self._surroundings.still():
-            self._surroundings.stand()
+        with self._surroundings.locked():
+            self._surroundings.reach_head()
             self._now = self._surroundings.now()
             try:
                 return decide(self._draft, operation, self._now)
@@ -145,7 +145,7 @@ class Recording:
                 draft.apply(event)
         for purse in self._purses:
             if not purse.void:
-                draft.funds(purse.token).claim(purse.owner, purse.remaining)
+                draft.token_state(purse.token).claim(purse.owner, purse.remaining)
         return draft
 
     def _undo(self, operations: int, log: int, purses: int) -> None:
@@ -161,18 +161,18 @@ class Recording:
         del self._purses[purses:]
 
     def _claim(self, purse: Purse, amount: int) -> None:
-        self._draft.funds(purse.token).claim(purse.owner, amount - purse.remaining)
+        self._draft.token_state(purse.token).claim(purse.owner, amount - purse.remaining)
         purse.remaining = amount
 
-    def _funds(self, token: str) -> DraftFunds:
+    def _token_state(self, token: str) -> DraftedToken:
         if self._closed:
             self._check_open()
         try:
-            return self._draft.funds(token)
+            return self._draft.token_state(token)
         except NotFound:
-            with self._surroundings.still():
-                self._surroundings.stand()
-                return self._draft.funds(token)
+            with self._surroundings.locked():
+                self._surroundings.reach_head()
+                return self._draft.token_state(token)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -68,7 +68,7 @@ def _check_name(view: View, token: Token) -> None:
 
 
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
-    reserve = view.funds(operation.token).reserve
+    reserve = view.token_state(operation.token).reserve
     check_is_no_app(view, operation.token)
     check_ordinary(view, operation.token, operation.account)
     if operation.amount > reserve:
@@ -87,7 +87,7 @@ def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent
     if view.is_special(operation.receiver) or view.is_special(operation.sender):
         check_ordinary(view, operation.token, operation.sender)
         check_ordinary(view, operation.token, operation.receiver)
-    if view.funds(operation.token).available_of(operation.sender) < operation.amount:
+    if view.token_state(operation.token).available_of(operation.sender) < operation.amount:
         require(view, operation.token, operation.sender, operation.amount)
     return (Moved(operation.token, operation.sender, operation.receiver, operation.amount, operation.memo),)
 
@@ -115,7 +115,7 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
     if operation.hold is not None:
         holds: Iterable[Hold] = (_settleable(view, operation, operation.hold, now),)
     else:
-        view.funds(operation.token)
+        view.token_state(operation.token)
         holds = (hold for hold in view.holds(operation.token, operation.authority) if not hold.is_due(now))
     events: list[DomainEvent] = []
     for hold in holds:
@@ -170,9 +170,9 @@ def _released(hold: Hold, amount: int, *, expired: bool, memo: str) -> Released:
 
 
 def _observe(view: View, operation: Observe, now: int) -> Sequence[DomainEvent]:
-    funds = view.funds(operation.token)
+    state = view.token_state(operation.token)
     told = (operation.available, operation.held)
-    current = (funds.available_of(operation.account), funds.held_of(operation.account))
+    current = (state.available_of(operation.account), state.held_of(operation.account))
     if told != current:
         raise Conflict(subject=f"the {operation.token} of {operation.account} (available, reserved)", told=told, now=current)
     return ()

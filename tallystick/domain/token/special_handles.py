@@ -18,8 +18,8 @@ from tallystick.domain.token.token_state import TokenState
 class SpecialHandles:
     """The marks on one token's handles. `special` are the names of apps and contracts, in the order of registration."""
 
-    def __init__(self, funds: TokenState, special: dict[str, None]) -> None:
-        self._funds = funds
+    def __init__(self, state: TokenState, special: dict[str, None]) -> None:
+        self._token_state = state
         self._special = special
         self._marks = bytearray()
         self._last_name = ""
@@ -30,7 +30,7 @@ class SpecialHandles:
         return np.flatnonzero(np.frombuffer(self._marks, dtype=np.uint8)[handles]).tolist()
 
     def _catch_up(self) -> None:
-        names, seen = self._funds.names, len(self._marks)
+        names, seen = self._token_state.names, len(self._marks)
         accounts = len(names)
         self._marks.extend(bytes(accounts - seen))
         table = names.in_table()
@@ -42,7 +42,7 @@ class SpecialHandles:
             if is_crossing(name) or name in SPECIAL_ACCOUNTS or name in self._special:
                 self._marks[handle] = 1
         for name in takewhile(self._last_name.__ne__, reversed(self._special)):
-            handle = self._funds.handle_of(name)
+            handle = self._token_state.handle_of(name)
             if handle is not None:
                 self._marks[handle] = 1
         self._last_name = next(reversed(self._special), "")

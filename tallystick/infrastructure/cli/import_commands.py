@@ -15,7 +15,7 @@ from tallystick.infrastructure.cli.records import print_json, print_records
 from tallystick.infrastructure.imports.allocations import import_allocations
 from tallystick.infrastructure.imports.batches import ImportReport
 from tallystick.infrastructure.imports.erc20 import import_erc20
-from tallystick.infrastructure.imports.event_store.address import open_stock_store
+from tallystick.infrastructure.imports.event_store.address import open_eventsourcing_store
 from tallystick.infrastructure.imports.event_store.event_store import EventsourcingReport, import_eventsourcing
 from tallystick.infrastructure.imports.event_store.port import IdType
 from tallystick.infrastructure.imports.tea_state import import_tea_state
@@ -94,7 +94,7 @@ def import_eventsourcing_command(
     """The event store of an application of the eventsourcing library, ids kept, and compared with it in the end."""
     place = named_location(url)
     with (
-        open_stock_store(location(source), application, id_type) as store,
+        open_eventsourcing_store(location(source), application, id_type) as store,
         closing(open_journal(place)) as journal,
         _progress() as progress,
     ):

@@ -23,8 +23,8 @@ from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.format import (
     Foreign,
     JournalEvent,
+    JournalRow,
     Key,
-    Row,
     decode_events,
     decode_keys,
     digest_of,
@@ -69,7 +69,7 @@ class Bookkeeper:
         """Nothing in memory is trusted any more, and nothing is pending: whoever needs it next reads the journal again."""
         with self.lock:
             self.is_behind = self._is_dropped = True
-            self.settle()
+            self.end_pending()
 
     def _reset(self) -> None:
         self._is_dropped = True  # until all of it is done, should this be interrupted
@@ -106,7 +106,7 @@ class Bookkeeper:
         """From here on `events`, which the books have, are pending."""
         self._pending = events
 
-    def settle(self) -> None:
+    def end_pending(self) -> None:
         """Nothing is pending any more."""
         self._pending = self._pending_changes = None
         self._decided.notify_all()
@@ -116,19 +116,19 @@ class Bookkeeper:
         while self._pending is not None:
             self._decided.wait()
 
-    def stand(self) -> None:
+    def reach_head(self) -> None:
         """Returns when nothing is pending and the books are at the journal's head; `lock` is held, and given up meanwhile."""
         self.wait()
         self.catch_up()
 
-    def stand_but_for_cells(self) -> Pending | None:
+    def reach_head_or_pending(self) -> Pending | None:
         """The same without waiting, where what is pending is in cells alone: that is what it gives then. `lock` is held."""
         if self._pending is not None:
             if self._pending_changes is None and Pending.are_known(self._pending):
                 self._pending_changes = Pending(self._pending)
             if self._pending_changes is not None:
                 return self._pending_changes
-        self.stand()
+        self.reach_head()
         return None
 
     # Snapshots.
@@ -139,12 +139,12 @@ class Bookkeeper:
         Raises `CorruptJournal`, `StorageFull` and `StorageUnavailable`.
         """
         with self.lock:
-            self.stand()
+            self.reach_head()
             try:
                 begun = self._snapshots.begin(self._freeze)
             except DamagedRun:
                 self.distrust_cache()
-                self.stand()
+                self.reach_head()
                 begun = self._snapshots.begin(self._freeze)
         self._snapshots.finish(begun)
 
@@ -208,7 +208,7 @@ class Bookkeeper:
     def _is_at_head(self) -> bool:
         return not self.is_behind and self.journal.ends_at(self.head)
 
-    def stand_at(self, head: Head) -> None:
+    def reach(self, head: Head) -> None:
         """Brings the books to `head`, where the journal ends; `CorruptJournal` where it does not lead there.
 
         `StorageUnavailable` where it has gone on meanwhile, because the store gave the turn to somebody else.
@@ -232,7 +232,9 @@ class Bookkeeper:
         row = self.journal.row_at(head.position)
         return head == EMPTY or (row is not None and Head(row.last_position, row.digest, row.recorded_at) == head)
 
-    def advance(self, row: Row, events: Sequence[JournalEvent], keys: Sequence[Key], entries: Sequence[StreamEntry]) -> None:
+    def advance(
+        self, row: JournalRow, events: Sequence[JournalEvent], keys: Sequence[Key], entries: Sequence[StreamEntry]
+    ) -> None:
         """The row stands, and the books have its changes."""
         self.keys.add(keys, row.first_position)
         self.head = Head(row.last_position, row.digest, row.recorded_at)
@@ -242,7 +244,7 @@ class Bookkeeper:
         self.books.forget()
         self._snapshots.grew(row.body)
 
-    def entries(self, events: Sequence[JournalEvent], row: Row) -> Sequence[StreamEntry]:
+    def entries(self, events: Sequence[JournalEvent], row: JournalRow) -> Sequence[StreamEntry]:
         """The stream entries of the next row."""
         return self._versions.entries(events, row)
 
@@ -254,7 +256,7 @@ class Bookkeeper:
                 return
             except DamagedRun:
                 self.distrust_cache()
-            self.stand()
+            self.reach_head()
             try:
                 self.keys.check_unused(request)
             except DamagedRun as error:
@@ -295,7 +297,7 @@ class Bookkeeper:
             self.drop()  # interrupted who knows where
             raise
 
-    def _read(self, row: Row) -> None:
+    def _read(self, row: JournalRow) -> None:
         position = row.first_position
         if position != self.head.position + 1:
             raise CorruptJournal(f"position {self.head.position + 1} is missing", position=self.head.position + 1)

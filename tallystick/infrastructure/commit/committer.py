@@ -59,17 +59,17 @@ class Committer:
         """The time in microseconds in UTC, never before the newest commit's."""
         return self._keeper.now()
 
-    def still(self) -> AbstractContextManager[object]:
+    def locked(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
         return self._keeper.lock
 
-    def stand(self) -> None:
+    def reach_head(self) -> None:
         """Brings the books, which are still, to the journal's head, with all in them durable. Raises `CorruptJournal`."""
-        self._keeper.stand()
+        self._keeper.reach_head()
 
-    def stand_but_for_cells(self) -> Pending | None:
+    def reach_head_or_pending(self) -> Pending | None:
         """The same, but what is not durable yet may be in their cells: it gives what that is."""
-        return self._keeper.stand_but_for_cells()
+        return self._keeper.reach_head_or_pending()
 
     @property
     def is_behind(self) -> bool:

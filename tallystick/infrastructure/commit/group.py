@@ -10,7 +10,7 @@ from tallystick.domain.errors import CommitTooLarge, LedgerError
 from tallystick.domain.events import DomainEvent
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, Member
-from tallystick.infrastructure.journal.format import Key, Row, encode_events, join_bodies, make_row
+from tallystick.infrastructure.journal.format import JournalRow, Key, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
 from tallystick.infrastructure.journal.port import StreamEntry
 
@@ -32,7 +32,7 @@ class Group:
         self.members: Sequence[Member] = ()
         self._recorded: list[tuple[Member, int, Sequence[DomainEvent]]] = []
         self.events: list[DomainEvent] = []
-        self.row: Row | None = None
+        self.row: JournalRow | None = None
         self.entries: Sequence[StreamEntry] = ()
         self.is_with_the_store = False
         self.decided: Sequence[Member] | None = None
@@ -101,7 +101,7 @@ class Group:
         """Takes back what the members did to the books."""
         self._keeper.books.abandon(self.events)
 
-    def note_standing(self) -> None:
+    def note_recorded(self) -> None:
         """The row stands: whoever recorded something will be told so, and the others what they were refused for."""
         if self.row is not None:
             for member, position, events in self._recorded:

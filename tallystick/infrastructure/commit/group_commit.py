@@ -63,7 +63,7 @@ class GroupCommit:
         with keeper.lock:
             try:
                 members = queue.take()
-                keeper.stand_at(head)
+                keeper.reach(head)
                 used = (member.request.key for member in members if member.request is not None)
                 keeper.keys.ask(used, overtaken=any(member.attempts for member in members))
                 group.begin()
@@ -96,14 +96,14 @@ class GroupCommit:
         else:
             with self._keeper.lock:
                 self._keeper.advance(group.row, group.events, group.keys, group.entries)
-                self._keeper.settle()
-                group.note_standing()
+                self._keeper.end_pending()
+                group.note_recorded()
                 self._keeper.snapshot_if_due()
 
     def _take_back(self, group: Group) -> None:
         with self._keeper.lock:
             group.revert()
-            self._keeper.settle()
+            self._keeper.end_pending()
 
     def _try_again(self, group: Group, queue: MemberQueue, members: Sequence[Member], error: LedgerError) -> None:
         """Puts the members back, but for those who get this error after too many attempts."""
@@ -131,7 +131,7 @@ class GroupCommit:
                 error = StorageUnavailable(f"nothing was recorded: {cause}")
         self._keeper.drop()  # before anything is decided, for who is interrupted here begins again
         if stands:
-            group.note_standing()
+            group.note_recorded()
         else:
             group.fail(error)
 

@@ -19,7 +19,7 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.request import Request
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 
 
 class Committed(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +27,7 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     asked for, outside every lock.
     """
 
-    row: Row
+    row: JournalRow
     first_position: int
     events: Sequence[DomainEvent]
 

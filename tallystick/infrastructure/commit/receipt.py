@@ -8,7 +8,7 @@ import msgspec
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.events import BATCHES, RECORDED, Reserved
 from tallystick.domain.values.instant import from_microseconds
-from tallystick.infrastructure.journal.format import JournalEvent, Row, decode_counts, decode_events
+from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decode_events
 
 _RECORDED = frozenset(RECORDED)
 
@@ -24,7 +24,7 @@ class Receipt(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
-def make_receipt(row: Row, first_position: int, events: Sequence[JournalEvent]) -> Receipt:
+def make_receipt(row: JournalRow, first_position: int, events: Sequence[JournalEvent]) -> Receipt:
     """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""
     transactions: list[int] = []
     holds: list[str] = []
@@ -38,7 +38,7 @@ def make_receipt(row: Row, first_position: int, events: Sequence[JournalEvent]) 
     return Receipt(row.last_position, tuple(transactions), tuple(holds), from_microseconds(row.recorded_at))
 
 
-def receipt_from(row: Row, index: int) -> Receipt:
+def receipt_from(row: JournalRow, index: int) -> Receipt:
     """The receipt of the transaction number `index` of a row."""
     counts = decode_counts(row)
     first = row.first_position + sum(counts[:index])

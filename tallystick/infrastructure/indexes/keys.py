@@ -67,7 +67,7 @@ class KeyIndex:
         for key in keys:
             recent[key.key] = first_position
         if len(recent) >= RECENT:
-            self._unsettled()
+            self._in_the_making()
             making = self._runs.add_later(lambda: _sorted_hashes(recent))
             self._turning.append((recent, making))
             self._recent = {}
@@ -81,7 +81,7 @@ class KeyIndex:
         if position is not None:
             return (position,)
         if self._turning:
-            for keys in self._unsettled():
+            for keys in self._in_the_making():
                 if key in keys:
                     return (keys[key],)
         return self._runs.values_of(_word(_digest(key))[0])
@@ -89,14 +89,14 @@ class KeyIndex:
     def find_many(self, keys: Sequence[str]) -> dict[int, Sequence[int]]:
         """The same for many keys, by their rows, without those that were certainly not used. Raises `DamagedRun`."""
         rows = set(np.flatnonzero(self._runs.has_keys(_hashes(keys))).tolist())
-        for recent in (self._recent, *self._unsettled()):
+        for recent in (self._recent, *self._in_the_making()):
             rows.update(row for row, key in enumerate(keys) if key in recent)
         return {row: self.find(keys[row]) for row in sorted(rows)}
 
     def freeze(self) -> FrozenKeys:
         """The keys noted up to now, at the cost of copying those noted lately. Raises `DamagedRun`."""
         runs = self._runs.freeze()
-        return FrozenKeys(runs, [self._recent.copy(), *self._unsettled()])
+        return FrozenKeys(runs, [self._recent.copy(), *self._in_the_making()])
 
     def is_busy(self) -> bool:
         """Whether runs are being made or merged."""
@@ -106,9 +106,9 @@ class KeyIndex:
         """Gives up what lies on disk."""
         self._runs.close()
 
-    def _unsettled(self) -> list[dict[str, int]]:
+    def _in_the_making(self) -> list[dict[str, int]]:
         """The keys that are being turned into runs, and are not found there yet."""
-        self._turning = [(keys, making) for keys, making in self._turning if not making.settled]
+        self._turning = [(keys, making) for keys, making in self._turning if not making.is_taken_over]
         return [keys for keys, _ in self._turning]
 
 

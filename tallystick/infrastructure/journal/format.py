@@ -41,7 +41,7 @@ class Key(msgspec.Struct, frozen=True, array_like=True, gc=False):
     index: int
 
 
-class Row(NamedTuple):
+class JournalRow(NamedTuple):
     """One commit. `recorded_at` is in microseconds in UTC; the other columns are the bytes that are stored."""
 
     first_position: int
@@ -102,15 +102,15 @@ def count_positions(events: Sequence[JournalEvent], body: bytes) -> int:
 
 def make_row(
     previous: bytes, first_position: int, recorded_at: int, keys: Sequence[Key], counts: Sequence[int], body: bytes
-) -> Row:
+) -> JournalRow:
     """The row after the one whose digest is `previous`; `counts` says how many positions each transaction takes."""
     last_position = first_position + sum(counts) - 1
     encoded_keys, transactions = _encode(keys), _encode(counts)
     digest = _digest(previous, first_position, last_position, recorded_at, encoded_keys, transactions, body)
-    return Row(first_position, last_position, recorded_at, encoded_keys, transactions, body, digest)
+    return JournalRow(first_position, last_position, recorded_at, encoded_keys, transactions, body, digest)
 
 
-def digest_of(previous: bytes, row: Row) -> bytes:
+def digest_of(previous: bytes, row: JournalRow) -> bytes:
     """SHA-256 over `previous` and the row's other columns, integers as decimal text, each after its 8-byte length."""
     return _digest(previous, *row[:6])
 
@@ -131,7 +131,7 @@ def _digest(
     return sha256(b"".join(columns)).digest()
 
 
-def decode_events(row: Row | Body) -> list[JournalEvent]:
+def decode_events(row: JournalRow | Body) -> list[JournalEvent]:
     """The events of a row; `CorruptJournal` where they cannot be read or do not take as many positions as the row."""
     events = _decoded(row, "body", _decode_events, row.body)
     positions = count_positions(events, row.body)
@@ -143,12 +143,12 @@ def decode_events(row: Row | Body) -> list[JournalEvent]:
     return events
 
 
-def decode_keys(row: Row) -> list[Key]:
+def decode_keys(row: JournalRow) -> list[Key]:
     """The idempotency keys of a row; `CorruptJournal` where they cannot be read."""
     return _decoded(row, "keys", _decode_keys, row.keys) if row.keys != b"[]" else []
 
 
-def decode_counts(row: Row) -> list[int]:
+def decode_counts(row: JournalRow) -> list[int]:
     """How many positions each transaction of a row takes; `CorruptJournal` where that does not sum to the row."""
     counts = _decoded(row, "transactions", _decode_counts, row.transactions)
     if sum(counts) != row.last_position - row.first_position + 1 or min(counts, default=1) < 1:
@@ -163,7 +163,7 @@ def stream_of(event: JournalEvent) -> str:
     return event.contract if isinstance(event, ContractEvent) else event.token
 
 
-def _decoded(row: Row | Body, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:
+def _decoded(row: JournalRow | Body, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:
     try:
         return decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

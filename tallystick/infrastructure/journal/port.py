@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from tallystick.infrastructure.journal.format import GENESIS_DIGEST, Body, Row
+from tallystick.infrastructure.journal.format import GENESIS_DIGEST, Body, JournalRow
 
 
 class Head(NamedTuple):
@@ -114,11 +114,11 @@ class Journal(ABC):
         """Whether `head` is still where the journal ends; a cheap question."""
 
     @abstractmethod
-    def rows(self, after: int = 0) -> Iterator[Row]:
+    def rows(self, after: int = 0) -> Iterator[JournalRow]:
         """The rows whose first position is above `after`, in order, in bounded memory."""
 
     @abstractmethod
-    def row_at(self, position: int) -> Row | None:
+    def row_at(self, position: int) -> JournalRow | None:
         """The row in which `position` lies."""
 
     @abstractmethod
@@ -146,14 +146,14 @@ class Journal(ABC):
         """Exclusive access for one `append`, and the head that it must follow."""
 
     @abstractmethod
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         """Makes `row` and its stream entries durable, all or nothing, inside `writing`.
 
         Raises `StorageFull`, `StorageUnavailable` or `Overtaken` where nothing was recorded, `UnclearOutcome` where that
         is not known.
         """
 
-    def has_recorded(self, row: Row, entries: Sequence[StreamEntry]) -> bool:
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
         """After an `UnclearOutcome`, on a new connection: whether `row` stands. What this says is so from then on.
 
         Raises `StorageUnavailable` where it cannot be found out.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 from tallystick.domain.batch.batch import positions_of
-from tallystick.infrastructure.journal.format import JournalEvent, Row, stream_of
+from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, stream_of
 from tallystick.infrastructure.journal.port import StreamEntry
 
 _token_of = attrgetter("token")
@@ -29,7 +29,7 @@ class StreamVersions:
         """Notes the last version of somebody else's stream, which counts as it pleases."""
         self._versions[stream] = version
 
-    def entries(self, events: Sequence[JournalEvent], row: Row) -> list[StreamEntry]:
+    def entries(self, events: Sequence[JournalEvent], row: JournalRow) -> list[StreamEntry]:
         """The entries of the next row, which has these events beside those that are somebody else's."""
         entries: list[StreamEntry] = []
         for stream, count in _counts(events, row).items():
@@ -43,7 +43,7 @@ class StreamVersions:
             self._versions[entry.stream] = entry.last_version
 
 
-def _counts(events: Sequence[JournalEvent], row: Row) -> Mapping[str, int]:
+def _counts(events: Sequence[JournalEvent], row: JournalRow) -> Mapping[str, int]:
     """How many of the row's positions are events of each stream."""
     try:
         streams = list(map(_token_of, events))

@@ -18,12 +18,12 @@ from tallystick.infrastructure.commit.committer import Committer
 from tallystick.infrastructure.commit.request import make_request
 from tallystick.infrastructure.ledger.arrow_columns import encoded_names, prepared
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt, make_batch_receipt
-from tallystick.infrastructure.ledger.reads import Reading
+from tallystick.infrastructure.ledger.reads import Reads
 
 OnRefusal = Literal["abort", "skip"]
 
 
-class Batching(Reading):
+class Batching(Reads):
     """The calls. Whoever makes them says who commits."""
 
     committer: Committer
@@ -35,10 +35,10 @@ class Batching(Reading):
         """
         self.check_open()
         given = prepared(names)
-        funds = self._registered(token)
-        handles = self._handles(given, funds)
-        with self._still():
-            self._stand()
+        state = self._registered(token)
+        handles = self._handles(given, state)
+        with self._locked():
+            self._reach_head()
             check_cells(self._books, token, handles)
         return handles
 
@@ -109,11 +109,11 @@ class Batching(Reading):
         request = make_request(idempotency_key, None)
         if request is not None:
             self.committer.check_unused(request)
-        funds = self._registered(token)
+        state = self._registered(token)
         batch = BatchRequest(
             token,
-            None if givers is None else self._handles(columns[givers], funds),
-            None if takers is None else self._handles(columns[takers], funds),
+            None if givers is None else self._handles(columns[givers], state),
+            None if takers is None else self._handles(columns[takers], state),
             amounts_of(columns["amounts"]),
             memo,
             ids_of(columns["ids"]) if "ids" in columns else None,
@@ -124,26 +124,26 @@ class Batching(Reading):
     def _registered(self, token: str) -> TokenState:
         """The token's cells; where it is not known, others may have registered it a moment ago."""
         try:
-            return self._books.funds(token)
+            return self._books.token_state(token)
         except TokenNotFound:
-            with self._still():
-                self._stand()
-                return self._books.funds(token)
+            with self._locked():
+                self._reach_head()
+                return self._books.token_state(token)
 
-    def _handles(self, given: Any, funds: TokenState) -> Column:
+    def _handles(self, given: Any, state: TokenState) -> Column:
         encoded = encoded_names(given)
         if encoded is None:
-            return handles_of(given, funds, lambda names: self._intern(funds.token.code, names))
+            return handles_of(given, state, lambda names: self._intern(state.token.code, names))
         names, places = encoded
         try:
-            return self._handles(names, funds)[places]
+            return self._handles(names, state)[places]
         except InvalidAccount:
-            return self._handles([names[place] for place in listed(places)], funds)  # names the first row
+            return self._handles([names[place] for place in listed(places)], state)  # names the first row
 
     def _intern(self, token: str, names: Sequence[Any]) -> Column:
-        with self._still():
-            self._stand()
-            return interned(self._books.funds(token), names)
+        with self._locked():
+            self._reach_head()
+            return interned(self._books.token_state(token), names)
 
 
 def _prepared(ids: Any = None, **columns: Any) -> dict[str, Any]:

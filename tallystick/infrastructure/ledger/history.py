@@ -1,4 +1,4 @@
-"""Reading the journal: what a ledger answers about what happened, from its rows and not from the state it stands at."""
+"""Reads the journal: what a ledger answers about what happened, from its rows and not from the state it stands at."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,9 @@ from tallystick.domain.batch.batch import numbered, positions_of, read_batch
 from tallystick.domain.errors import CorruptJournal, InvalidPosition, TransactionNotFound
 from tallystick.domain.events import BATCHES
 from tallystick.domain.values.account import check_account
-from tallystick.infrastructure.journal.format import JournalEvent, Row, decode_events, digest_of, may_hold_batches
+from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_events, digest_of, may_hold_batches
 from tallystick.infrastructure.journal.port import EMPTY, Journal
-from tallystick.infrastructure.ledger.reads import Reading
+from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.replaying import Follower, commit_of
 from tallystick.infrastructure.proof import audit
 from tallystick.infrastructure.proof.audit import AuditReport
@@ -18,7 +18,7 @@ from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.transactions import Transaction, transaction_of
 
 
-class History(Reading):
+class History(Reads):
     """The answers. Whoever gives them says what the journal is, and whether it is open."""
 
     _journal: Journal
@@ -26,8 +26,8 @@ class History(Reading):
 
     def allocations_of(self, account: str) -> Allocations:
         """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             return self._shadow_spaces.catch_up().allocations_of(check_account(account))
 
     def transaction(self, id: int) -> Transaction:
@@ -92,7 +92,7 @@ class History(Reading):
             yield commit_of(row)
             digest = row.digest
 
-    def _event_at(self, row: Row, position: int) -> JournalEvent:
+    def _event_at(self, row: JournalRow, position: int) -> JournalEvent:
         """What stands at a position of the row; of a batch, what its row says."""
         events = decode_events(row)
         if not may_hold_batches(row.body):
@@ -102,8 +102,8 @@ class History(Reading):
         )
         if not isinstance(event, BATCHES):
             return event
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             return read_batch(event, self._books.names_of(event.token)).event(position - first)
 
     def _touching(self, commit: Commit, token: str, account: str) -> Iterator[tuple[int, JournalEvent]]:
@@ -114,8 +114,8 @@ class History(Reading):
             if not isinstance(event, BATCHES):
                 yield position, event
                 continue
-            with self._still():
-                self._stand()
+            with self._locked():
+                self._reach_head()
                 batch, number = read_batch(event, self._books.names_of(token)), self._books.number_of(token, account)
             for row in batch.rows_of(number):
                 yield position + row, batch.event(row)

@@ -201,16 +201,16 @@ class Ledger(Batching, History):
         if self._closed:
             raise LedgerClosed("the ledger was closed, or another process opened it from which this one was forked")
 
-    def _still(self) -> AbstractContextManager[object]:
-        return self.committer.still()
+    def _locked(self) -> AbstractContextManager[object]:
+        return self.committer.locked()
 
-    def _stand(self) -> None:
+    def _reach_head(self) -> None:
         self.check_open()
-        self.committer.stand()
+        self.committer.reach_head()
 
-    def _stand_but_for_cells(self) -> Pending | None:
+    def _reach_head_or_pending(self) -> Pending | None:
         self.check_open()
-        return self.committer.stand_but_for_cells()
+        return self.committer.reach_head_or_pending()
 
 
 def check_attempts(attempts: object) -> None:

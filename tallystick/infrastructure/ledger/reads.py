@@ -1,4 +1,4 @@
-"""Reading the books: what a ledger answers about the state it stands at. Amounts are in the token's smallest unit."""
+"""Reads the books: what a ledger answers about the state it stands at. Amounts are in the token's smallest unit."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,21 +18,21 @@ from tallystick.infrastructure.ledger.contract_view import ContractsView, Contra
 from tallystick.infrastructure.ledger.state_view import StateView
 
 
-class Reading(ABC):
+class Reads(ABC):
     """The answers. Whoever gives them says what the books are, and how to have them stand still."""
 
     _books: Books
 
     @abstractmethod
-    def _still(self) -> AbstractContextManager[object]:
+    def _locked(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
 
     @abstractmethod
-    def _stand(self) -> None:
+    def _reach_head(self) -> None:
         """Brings the books, which are still, up to date, with all in them durable."""
 
     @abstractmethod
-    def _stand_but_for_cells(self) -> Pending | None:
+    def _reach_head_or_pending(self) -> Pending | None:
         """The same, without waiting for a commit under way that changes cells alone: it gives what that has changed."""
 
     @abstractmethod
@@ -41,28 +41,28 @@ class Reading(ABC):
 
     def token(self, code: str) -> Token:
         """The token registered under `code`; else `TokenNotFound`."""
-        with self._still():
-            self._stand()
-            return self._books.funds(code).token
+        with self._locked():
+            self._reach_head()
+            return self._books.token_state(code).token
 
     def tokens(self) -> list[Token]:
         """All tokens, in the order of their registration."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             return self._books.tokens()
 
     def balance(self, token: str, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
-        with self._still():
-            pending = self._stand_but_for_cells()
-            self._books.funds(token)
+        with self._locked():
+            pending = self._reach_head_or_pending()
+            self._books.token_state(token)
             return self._balance_at(token, account, pending)
 
     def balances(self, token: str) -> dict[str, Balance]:
         """Every account that has something of the token."""
-        with self._still():
-            pending = self._stand_but_for_cells()
-            cells = self._books.funds(token).balances()
+        with self._locked():
+            pending = self._reach_head_or_pending()
+            cells = self._books.token_state(token).balances()
             found = {account: balance for account, balance in cells if not is_crossing(account)}
             return found if pending is None else pending.balances_before(token, found)
 
@@ -73,19 +73,19 @@ class Reading(ABC):
 
     def cell(self, first: str, second: str) -> int:
         """`state[first][second]`."""
-        with self._still():
-            pending = self._stand_but_for_cells()
+        with self._locked():
+            pending = self._reach_head_or_pending()
             return self._balance_at(first, second, pending).total
 
     def row(self, first: str) -> list[str]:
         """The second names under which `state[first]` has something: accounts of a token, or apps with a deposit of a user."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             token, settlement = self._books.token(first), self._books.settlement()
             if token is None:
                 if settlement is None:
                     return []
-                deposits = self._books.funds(settlement.code)
+                deposits = self._books.token_state(settlement.code)
                 apps = [app.code for app in self._books.tokens() if app.role == "app"]
                 return [app for app in apps if deposits.available_of(deposit_cell(first, app))]
             special = [TOTAL_SUPPLY_RESERVE]
@@ -99,30 +99,30 @@ class Reading(ABC):
         if cell.name == TOTAL_SUPPLY_RESERVE:
             reserve = self._supply_of(code, pending).reserve
             return Balance(reserve, 0, reserve)
-        balance = self._books.funds(code).balance_of(cell.name)
+        balance = self._books.token_state(code).balance_of(cell.name)
         return balance if pending is None else pending.balance_before(code, cell.name, balance)
 
     def supply(self, token: str) -> Supply:
         """What is in circulation and what is left in the reserve."""
-        with self._still():
-            pending = self._stand_but_for_cells()
+        with self._locked():
+            pending = self._reach_head_or_pending()
             return self._supply_of(token, pending)
 
     def _supply_of(self, token: str, pending: Pending | None) -> Supply:
-        supply = self._books.funds(token).supply()
+        supply = self._books.token_state(token).supply()
         return supply if pending is None else pending.supply_before(token, supply)
 
     def fragments(self, token: str, account: str) -> list[ValueObject]:
         """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""
-        with self._still():
-            self._stand()
-            self._books.funds(token)
+        with self._locked():
+            self._reach_head()
+            self._books.token_state(token)
             return self._books.fragments(token, check_account(account))
 
     def hold(self, id: str) -> Hold:
         """The open hold of this id; else `HoldNotFound`."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             hold = self._books.hold(id) if isinstance(id, str) else None
         if hold is None:
             raise HoldNotFound(hold=id)
@@ -130,15 +130,15 @@ class Reading(ABC):
 
     def holds(self, token: str, authority: str) -> list[Hold]:
         """The open holds that `authority` keeps in a token, oldest first."""
-        with self._still():
-            self._stand()
-            self._books.funds(token)
+        with self._locked():
+            self._reach_head()
+            self._books.token_state(token)
             return list(self._books.holds(token, check_account(authority)))
 
     def contract(self, id: str) -> ContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             contract = self._books.contract(id)
             return ContractView(
                 contract.balance, contract.allocs_sum, contract.num_allocs, contract.backed_by, contract.id, self
@@ -150,25 +150,25 @@ class Reading(ABC):
 
     def is_contract(self, id: object) -> bool:
         """Whether a contract is registered under `id`."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             return isinstance(id, str) and self._books.is_contract(id)
 
     def contract_ids(self) -> list[str]:
         """The ids of all contracts, in the order of their registration."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             return list(self._books.contracts.registered)
 
     def allocation(self, contract: str, account: str) -> Allocation | None:
         """What the account is allocated in a contract; None where it has no allocation."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             sati = self._books.contract(contract).sati_of(check_account(account))
         return None if sati is None else allocation_of(sati)
 
     def allocations(self, contract: str) -> dict[str, Allocation]:
         """What every account is allocated in a contract."""
-        with self._still():
-            self._stand()
+        with self._locked():
+            self._reach_head()
             return dict(self._books.contract(contract).allocations())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Generic
 
 from tallystick.domain.errors import CorruptJournal
-from tallystick.infrastructure.journal.format import Row, decode_events, digest_of, may_hold_batches
+from tallystick.infrastructure.journal.format import JournalRow, decode_events, digest_of, may_hold_batches
 from tallystick.infrastructure.journal.port import EMPTY, Head, Journal
 from tallystick.projections.projection import Commit, ProjectionType, Replay
 
@@ -38,6 +38,6 @@ class Follower(Generic[ProjectionType]):
             self._head = Head(row.last_position, row.digest, row.recorded_at)
 
 
-def commit_of(row: Row) -> Commit:
+def commit_of(row: JournalRow) -> Commit:
     """The events of a row as a replay takes them; `CorruptJournal` as `decode_events`."""
     return Commit(row.first_position, row.recorded_at, decode_events(row), may_hold_batches(row.body))

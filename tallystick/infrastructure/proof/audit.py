@@ -22,7 +22,7 @@ from tallystick.infrastructure.journal.format import (
     GENESIS_DIGEST,
     Foreign,
     JournalEvent,
-    Row,
+    JournalRow,
     decode_counts,
     decode_events,
     decode_keys,
@@ -58,7 +58,7 @@ class _Reader:
         self.digest = GENESIS_DIGEST
         self.findings: list[Finding] = []
 
-    def rows(self) -> Iterator[tuple[Row, list[JournalEvent]]]:
+    def rows(self) -> Iterator[tuple[JournalRow, list[JournalEvent]]]:
         recorded_at = 0
         for row in self._journal.rows():
             try:
@@ -69,7 +69,7 @@ class _Reader:
             yield row, events
             self.position, self.digest, recorded_at = row.last_position, row.digest, row.recorded_at
 
-    def _check(self, row: Row, recorded_at: int) -> list[JournalEvent]:
+    def _check(self, row: JournalRow, recorded_at: int) -> list[JournalEvent]:
         if row.first_position != self.position + 1:
             raise CorruptJournal(f"the next row begins at position {row.first_position}", position=self.position + 1)
         if digest_of(self.digest, row) != row.digest:
@@ -125,7 +125,7 @@ class _Rederived:
         self.broken = False
         self.end = 0
 
-    def add(self, row: Row, events: list[JournalEvent]) -> None:
+    def add(self, row: JournalRow, events: list[JournalEvent]) -> None:
         for key in decode_keys(row):
             if key.key in self.keys:
                 self.findings.append(Finding(row.first_position, f"idempotency key {key.key!r} was used before"))
@@ -167,7 +167,7 @@ class _Rederived:
             self.broken = True
             self.findings.append(Finding(commit.first_position, f"this event cannot be applied: {error!r}"))
 
-    def _count(self, row: Row, events: list[JournalEvent]) -> None:
+    def _count(self, row: JournalRow, events: list[JournalEvent]) -> None:
         first: dict[str, int] = {}
         for event in events:
             stream = stream_of(event)
@@ -196,15 +196,15 @@ class _Rederived:
     def _compare_sums(self) -> Iterator[Finding]:
         end = self.end
         for token in self.books.tokens():
-            funds = self.books.funds(token.code)
-            cells = dict(funds.balances())
-            if sum(balance.total for balance in cells.values()) + funds.reserve != token.max_supply:
+            token_state = self.books.token_state(token.code)
+            cells = dict(token_state.balances())
+            if sum(balance.total for balance in cells.values()) + token_state.reserve != token.max_supply:
                 yield Finding(end, f"the cells of {token.code} do not sum to its max_supply")
-            if self.reserves.state[token.code] != funds.reserve:
+            if self.reserves.state[token.code] != token_state.reserve:
                 yield Finding(end, f"the supply reserve of {token.code} differs between books and projection")
             state = self.balances.state[token.code]
             for account in {*state["available"], *state["reserved"], *cells}:
-                balance = funds.balance_of(account)
+                balance = token_state.balance_of(account)
                 if (balance.available, balance.reserved) != (
                     state["available"].get(account, 0),
                     state["reserved"].get(account, 0),

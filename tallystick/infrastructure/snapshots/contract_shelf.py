@@ -12,7 +12,7 @@ from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import AllocationEvent, BalanceEvent, ContractEvent, ContractRegistered
 from tallystick.infrastructure.journal.format import decode_events
 from tallystick.infrastructure.journal.port import Journal
-from tallystick.infrastructure.snapshots.contract_snapshots import Anchor, ContractSnapshots, Snapshot
+from tallystick.infrastructure.snapshots.contract_snapshots import Anchor, ContractSnapshot, ContractSnapshots
 
 SNAPSHOT_EVENTS = 1000
 """A contract is worth a snapshot once so many events, and a quarter of its allocations, were added to its last one."""
@@ -50,8 +50,8 @@ class ContractShelf:
                 break
             for event in self._events(entry.first_position).get(id, ()):
                 contract.apply(event)
-            contract.settle()
-        contract.settle()
+            contract.forget()
+        contract.forget()
         return contract
 
     def put_away(self, contract: Contract) -> None:
@@ -77,7 +77,7 @@ class ContractShelf:
         new = contract.changes - self._snapshot_changes.pop(contract.id, 0)
         return self._journal.cache_folder is not None and new >= max(SNAPSHOT_EVENTS, contract.num_allocs // 4)
 
-    def _snapshot(self, id: str, head: int) -> Snapshot | None:
+    def _snapshot(self, id: str, head: int) -> ContractSnapshot | None:
         snapshot = self._snapshots.load(id)
         if snapshot is None or snapshot.anchor.position > head:
             return None

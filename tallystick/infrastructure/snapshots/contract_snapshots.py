@@ -29,7 +29,7 @@ class Anchor(NamedTuple):
     version: int
 
 
-class Snapshot(NamedTuple):
+class ContractSnapshot(NamedTuple):
     """A contract, and up to where its events are in it."""
 
     contract: Contract
@@ -71,7 +71,7 @@ class ContractSnapshots:
             finally:
                 unfinished.unlink(missing_ok=True)
 
-    def load(self, id: str) -> Snapshot | None:
+    def load(self, id: str) -> ContractSnapshot | None:
         """The contract as it was kept; None where it was not, or cannot be read."""
         if self._folder is None:
             return None
@@ -107,7 +107,7 @@ def _encode(contract: Contract, anchor: Anchor) -> bytes:
     return b"\n".join((sha256(content).hexdigest().encode(), content))
 
 
-def _decode(stored: bytes) -> Snapshot:
+def _decode(stored: bytes) -> ContractSnapshot:
     checksum, _, content = stored.partition(b"\n")
     if sha256(content).hexdigest().encode() != checksum:
         raise ValueError("the checksum does not fit")
@@ -125,7 +125,7 @@ def _decode(stored: bytes) -> Snapshot:
     scaled = ScaledValues.from_columns(ScaledColumns(names, values, missed, list(zip(olds, news, strict=True))))
     contract = Contract(header.id, header.backed_by, scaled)
     contract.balance, contract.allocs_sum, contract.changes = header.balance, header.allocs_sum, header.changes
-    return Snapshot(contract, Anchor(header.position, header.digest, header.version))
+    return ContractSnapshot(contract, Anchor(header.position, header.digest, header.version))
 
 
 def _pack(column: Sequence[int]) -> tuple[int, int, bytes]:

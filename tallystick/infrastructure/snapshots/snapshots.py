@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from tallystick.domain.books.frozen_books import FrozenBooks, KeptBooks
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import Head
 from tallystick.infrastructure.system.column_file import ColumnDescription, read_columns, write_columns
 
@@ -36,7 +36,7 @@ _UNFINISHED = ".unfinished"
 _SEAL = b',"sha256":"%s"}'
 _SEAL_LENGTH = len(_SEAL % (64 * b"0"))
 
-FindRow = Callable[[int], Row | None]
+FindRow = Callable[[int], JournalRow | None]
 """Gives the row of the journal in which a position lies."""
 
 
@@ -85,7 +85,7 @@ class Snapshot(NamedTuple):
         """How long the columns are together."""
         return sum(each.count * np.dtype(each.type).itemsize for each in self.manifest.columns.values())
 
-    def stands_in(self, row_at: FindRow) -> bool:
+    def fits(self, row_at: FindRow) -> bool:
         """Whether the journal has the commit at which it was taken."""
         row = row_at(self.manifest.position)
         return row is not None and Head(row.last_position, row.digest, row.recorded_at) == self.head
@@ -117,7 +117,7 @@ class Snapshots:
         """Those whose manifest is undamaged and whose commit the journal has, the newest first. Raises `StorageUnavailable`."""
         for folder in self._finished():
             snapshot = _opened(folder)
-            if snapshot is not None and snapshot.stands_in(self._row_at):
+            if snapshot is not None and snapshot.fits(self._row_at):
                 yield snapshot
 
     def save(self, state: FrozenState) -> Snapshot:

@@ -159,7 +159,7 @@ class ContractInvariants:
         if event.rounding not in ROUNDINGS:
             self._find(position, f"there is no rule of rounding {event.rounding}")
         contract.allocations.scale(old, new)
-        contract.allocations.settle()
+        contract.allocations.forget_steps()
         contract.allocs_sum = new
         if old > 0:
             contract.drift = -(-contract.drift * new // old) + len(contract.allocations)

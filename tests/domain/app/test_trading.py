@@ -335,7 +335,7 @@ def test_what_others_made_more_of_can_be_given(tmp_path: Path, way: str) -> None
         try:
             with ours.atomic() as tx:
                 tx.app("TeaParty").distribute_income()
-                told = tx._draft.funds("TeaParty").available_of("ann")
+                told = tx._draft.token_state("TeaParty").available_of("ann")
                 with theirs.atomic() as other:
                     other.app("TeaParty").pay("bob", 300 * T)
                 wanted = told + told // 10

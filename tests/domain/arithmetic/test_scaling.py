@@ -16,8 +16,8 @@ def scaled(value: int, old: int, new: int) -> int:
     return value + value * (new - old) // old if new >= old else value - value * (old - new) // old
 
 
-def play(values: ScaledValues, steps: list[tuple[str, str, int, int]], *, settles: bool) -> None:
-    """Does the steps on `values` and on a dictionary, undoing a part of what was not settled now and then."""
+def play(values: ScaledValues, steps: list[tuple[str, str, int, int]], *, forgets: bool) -> None:
+    """Does the steps on `values` and on a dictionary, undoing a part of what was not forgotten now and then."""
     model = dict(values.items()) if not isinstance(values, DraftedValues) else {"a": 7, "b": 10**12}
     undo: Undo = []
     for name, key, amount, other in steps:
@@ -39,8 +39,8 @@ def play(values: ScaledValues, steps: list[tuple[str, str, int, int]], *, settle
             undo.append((name, key, amount, before))
         elif name == "get":
             assert values.get(key) == model.get(key)
-        elif name == "settle" and settles:
-            values.settle()
+        elif name == "forget" and forgets:
+            values.forget_steps()
             undo.clear()
         elif name == "undo":
             for _ in range(min(other % 5, len(undo))):
@@ -65,7 +65,7 @@ def take_back(values: ScaledValues, undo: Undo) -> dict[str, int]:
 @given(st.lists(scalings, max_size=60))
 def test_it_is_as_if_every_value_were_scaled_at_once(steps: list[tuple[str, str, int, int]]) -> None:
     with mock.patch.object(scaling, "STEPS_KEPT", 2), mock.patch.object(scaling_together, "TOGETHER_MIN", 1):
-        play(ScaledValues(), steps, settles=True)
+        play(ScaledValues(), steps, forgets=True)
 
 
 @given(st.lists(scalings, max_size=40))
@@ -75,19 +75,19 @@ def test_a_draft_changes_and_what_it_lies_on_does_not(steps: list[tuple[str, str
     base.add("b", 10**12 - 3)
     base.scale(2, 3)
     base.change("b", 3 - (10**12 - 3) // 2)
-    base.settle()
-    play(DraftedValues(base), steps, settles=False)
+    base.forget_steps()
+    play(DraftedValues(base), steps, forgets=False)
     assert dict(base.items()) == {"a": 7, "b": 10**12}
 
 
 @given(st.lists(scalings, max_size=40), st.lists(scalings, max_size=20))
 def test_columns_are_all_there_is(before: list[tuple[str, str, int, int]], after: list[tuple[str, str, int, int]]) -> None:
     values = ScaledValues()
-    play(values, before, settles=True)
-    values.settle()
+    play(values, before, forgets=True)
+    values.forget_steps()
     again = ScaledValues.from_columns(values.columns())
     assert dict(again.items()) == dict(values.items())
-    play(again, after, settles=True)
+    play(again, after, forgets=True)
 
 
 def test_steps_are_forgotten_when_all_have_seen_them() -> None:
@@ -99,7 +99,7 @@ def test_steps_are_forgotten_when_all_have_seen_them() -> None:
     for number in range(20_000):
         old, new = (1000, 999) if number % 2 else (999, 1000)
         values.scale(old, new)
-        values.settle()
+        values.forget_steps()
         expected = {name: scaled(value, old, new) for name, value in expected.items()}
         longest = max(longest, values.steps_kept)
     assert STEPS_KEPT < longest < 2 * STEPS_KEPT
@@ -110,7 +110,7 @@ def test_steps_without_values_are_forgotten_too() -> None:
     values = ScaledValues()
     for _ in range(5 * STEPS_KEPT):
         values.scale(1, 2)
-        values.settle()
+        values.forget_steps()
     assert values.steps_kept <= STEPS_KEPT + 1
 
 
@@ -133,7 +133,7 @@ def test_a_thousand_values_are_swept_together() -> None:
     for number in range(3 * STEPS_KEPT):
         new = total + (7 if number % 3 else -5)
         values.scale(total, new)
-        values.settle()
+        values.forget_steps()
         expected = {name: scaled(value, total, new) for name, value in expected.items()}
         total = new
     assert values.steps_kept < 2 * STEPS_KEPT

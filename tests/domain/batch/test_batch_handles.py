@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick import InsufficientFunds, InvalidAccount, Ledger, LedgerError, StorageUnavailable, Token
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tests.support.books.batch_book import CODES, columns_of, differences, open_funded
@@ -100,14 +100,14 @@ class FailingJournal(SQLiteJournal):
     stands: bool | None = None
     interrupted = False
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         stands, self.stands = self.stands, None
         if stands is not False:
             super().append(row, entries)
         if stands is not None:
             raise UnclearOutcome("the answer was lost")
 
-    def rows(self, after: int = 0) -> Iterator[Row]:
+    def rows(self, after: int = 0) -> Iterator[JournalRow]:
         if self.interrupted:
             self.interrupted = False
             raise KeyboardInterrupt
@@ -197,7 +197,7 @@ def test_threads_that_ask_for_handles_of_new_names_at_once(ledger: Ledger, token
 def test_a_handle_that_was_half_given(ledger: Ledger) -> None:
     """Interrupted between the name and the columns, which no caller can see or cause at will."""
     before = ledger.accounts("PLN", ["alice", "bob"])
-    funds = ledger._books.funds("PLN")
+    funds = ledger._books.token_state("PLN")
     funds.names.listed.append("carol")
     assert ledger.balances("PLN") == {}
     assert ledger.accounts("PLN", ["dave", "carol"]).tolist() == [2, 3]

@@ -9,7 +9,7 @@ import pytest
 from tallystick import CommitTooLarge, DuplicateTransferId, InsufficientFunds, Ledger
 from tallystick.infrastructure.commit import group
 from tallystick.infrastructure.indexes.runs import sorted_runs
-from tests.support.books.batch_book import Row, columns_of, open_funded, verdicts_of
+from tests.support.books.batch_book import BatchRow, columns_of, open_funded, verdicts_of
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from tests.support.books.batch_book import Row, columns_of, open_funded, verdict
 def test_an_id_is_used_once_in_a_journal(ledger: Ledger, operation: str, ids: list[int], refused: list[int]) -> None:
     ledger.mint_many("USD", ["alice", "alice"], [1, 1], ids=[5, 2**128 - 1])
     ledger.mint_many("PLN", ["alice"], [100])
-    rows: list[Row] = [("alice", "bob", 1)] * 4 if operation == "transfer" else [("alice", 1)] * 4
+    rows: list[BatchRow] = [("alice", "bob", 1)] * 4 if operation == "transfer" else [("alice", 1)] * 4
     call = getattr(ledger, f"{operation}_many")
     if refused:
         with pytest.raises(DuplicateTransferId) as caught:

@@ -24,7 +24,7 @@ from tallystick import (
 from tallystick.domain.batch import carrying as batch_fragmentation
 from tests.support.books.batch_book import (
     CODES,
-    Row,
+    BatchRow,
     check_replays,
     columns_of,
     differences,
@@ -41,7 +41,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 H = 2**62
 
 
-def resolved(ledger: Ledger, token: str, rows: list[Row]) -> list[Row]:
+def resolved(ledger: Ledger, token: str, rows: list[BatchRow]) -> list[BatchRow]:
     """The rows with amounts, where they ask for all that somebody has."""
     return [(*accounts, amount or ledger.balance(token, accounts[0]).available or 1) for *accounts, amount in rows]
 
@@ -78,7 +78,7 @@ def test_hundreds_of_rows_most_of_which_hang_on_others(seed: int, token: str, op
     chance = random.Random(seed)
     names = [*CROWD, *(f"account-{k}" for k in range(chance.choice([1, 8, 60])))]
     largest = chance.choice([50, 9_000, 40_000, 2**63 + 5])
-    rows: list[Row] = [
+    rows: list[BatchRow] = [
         (*chance.sample(names, 2 if operation == "transfer" else 1), chance.randint(1, largest)) for _ in range(300)
     ]
     ids = None if chance.random() < 0.3 else [chance.randrange(3_000) << chance.choice([0, 64]) for _ in rows]
@@ -122,7 +122,7 @@ def test_hundreds_of_rows_most_of_which_hang_on_others(seed: int, token: str, op
         ([("alice", "bob", 100)] + [("bob", "alice", 100), ("alice", "bob", 100)] * 500, []),
     ],
 )
-def test_transfers_one_after_another(ledger: Ledger, token: str, rows: list[Row], refused: list[int]) -> None:
+def test_transfers_one_after_another(ledger: Ledger, token: str, rows: list[BatchRow], refused: list[int]) -> None:
     ledger.mint_many(token, ["alice"], [100])
     before = ledger.balances(token)
     if refused:
@@ -196,8 +196,8 @@ def test_what_is_held_for_others_cannot_be_spent(ledger: Ledger, token: str) -> 
 
 
 def test_crowded_holdings_merge_as_they_do_one_by_one() -> None:
-    crowding: list[Row] = [("alice", "bob", 1 + k % 3) for k in range(2_200)]
-    spending: list[Row] = [("bob", "carol", 1_500), ("bob", "alice", 2_000), ("alice", "bob", 2)]
+    crowding: list[BatchRow] = [("alice", "bob", 1 + k % 3) for k in range(2_200)]
+    spending: list[BatchRow] = [("bob", "carol", 1_500), ("bob", "alice", 2_000), ("alice", "bob", 2)]
     with open_funded("memory:", ["alice"]) as batching, open_funded("memory:", ["alice"]) as single:
         for rows, pieces in ((crowding, 1_006), (spending, 151)):
             assert batching.transfer_many("CENT", *columns_of(rows)).accepted == len(rows)
@@ -209,7 +209,7 @@ def test_crowded_holdings_merge_as_they_do_one_by_one() -> None:
 
 def test_fragments_of_large_amounts_have_ids_of_their_own() -> None:
     """Each row makes some two thousand fragments, which is more than a position has ids."""
-    rows: list[Row] = [(*pair, 10**9 + k) for k, pair in enumerate(pairwise(["alice", "bob", "carol"] * 4))]
+    rows: list[BatchRow] = [(*pair, 10**9 + k) for k, pair in enumerate(pairwise(["alice", "bob", "carol"] * 4))]
     with open_funded("memory:") as batching, open_funded("memory:") as single:
         for ledger in (batching, single):
             with ledger.atomic() as tx:

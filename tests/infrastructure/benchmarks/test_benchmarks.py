@@ -89,7 +89,7 @@ def test_what_there_is_to_measure() -> None:
         "bare insert of the same bytes",
         "bare insert, PostgreSQL",
         "event-saves",
-        "stock recorder followed, SQLite",
+        "eventsourcing recorder followed, SQLite",
         "UmaDB",
     ):
         assert name in done.stdout

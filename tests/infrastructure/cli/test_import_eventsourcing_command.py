@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tallystick.infrastructure.cli import commands as cli
-from tests.support.books.stock_book import PLAIN, Stock, altered, fill
+from tests.support.books.eventsourcing_book import PLAIN, LibraryApplications, altered, fill
 from tests.support.programs.command_line import run
 
 
-def test_the_command(sqlite_stock: Stock, tmp_path: Path) -> None:
-    sqlite_stock.play("alice", "bob")
-    arguments = ["import", "eventsourcing", "--application", "BankAccounts", "--from", sqlite_stock.url("BankAccounts")]
+def test_the_command(sqlite_library: LibraryApplications, tmp_path: Path) -> None:
+    sqlite_library.play("alice", "bob")
+    arguments = ["import", "eventsourcing", "--application", "BankAccounts", "--from", sqlite_library.url("BankAccounts")]
     arguments += ["--url", str(tmp_path / "books.db")]
     first = run(*arguments, "--json")
     assert first.returncode == 0, first.stderr
@@ -22,20 +22,20 @@ def test_the_command(sqlite_stock: Stock, tmp_path: Path) -> None:
     second = run(*arguments)
     assert "20 of them were there already" in second.stderr
     assert "\nbankaccounts\t16\t4\t" in second.stdout
-    other = run(*arguments[:3], "Statements", "--from", sqlite_stock.url("Statements"), *arguments[-2:])
+    other = run(*arguments[:3], "Statements", "--from", sqlite_library.url("Statements"), *arguments[-2:])
     assert (other.returncode, other.stdout) == (2, "")
     assert "error: position_taken: position 1 is taken" in other.stderr
-    other = run(*arguments[:3], "Statements", "--from", sqlite_stock.url("Statements"), *arguments[-2:], "--renumber")
+    other = run(*arguments[:3], "Statements", "--from", sqlite_library.url("Statements"), *arguments[-2:], "--renumber")
     assert other.returncode == 0, other.stderr
     assert "the events have new notification ids, from 21 on" in other.stderr
     assert run("audit", *arguments[-2:]).returncode == 0
 
 
 def test_the_command_with_postgres(postgres: str, tmp_path: Path) -> None:
-    stock = Stock(postgres)
-    stock.play("alice")
-    stock.execute("Statements", "DELETE FROM EVENTS WHERE rowid = 2")
-    arguments = ["import", "eventsourcing", "--from", stock.url("Statements"), "--url", tmp_path / "books.db", "--json"]
+    library = LibraryApplications(postgres)
+    library.play("alice")
+    library.execute("Statements", "DELETE FROM EVENTS WHERE rowid = 2")
+    arguments = ["import", "eventsourcing", "--from", library.url("Statements"), "--url", tmp_path / "books.db", "--json"]
     assert "bankaccounts, statements" in run(*arguments).stderr
     assert not (tmp_path / "books.db").exists()
     done = run(*arguments, "--application", "Statements")
@@ -53,9 +53,9 @@ def test_the_command_with_postgres(postgres: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_leaves_no_journal(
-    sqlite_stock: Stock, tmp_path: Path, arguments: list[str], code: int, verdict: str
+    sqlite_library: LibraryApplications, tmp_path: Path, arguments: list[str], code: int, verdict: str
 ) -> None:
-    sqlite_stock.play("alice", deposits=0)
+    sqlite_library.play("alice", deposits=0)
     path = tmp_path / "books.db"
     done = run("import", "eventsourcing", *(part.format(folder=tmp_path) for part in arguments), "--url", path)
     assert (done.returncode, done.stdout) == (code, "")
@@ -64,9 +64,12 @@ def test_what_is_wrong_leaves_no_journal(
 
 
 def test_a_difference_is_exit_code_1(
-    sqlite_stock: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sqlite_library: LibraryApplications,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    fill(sqlite_stock)
+    fill(sqlite_library)
     source = ["--from", str(tmp_path / "plainaccounts.db"), "--application", PLAIN]
     monkeypatch.setattr(sys, "argv", ["tallystick", "import", "eventsourcing", *source, "--url", str(tmp_path / "books.db")])
     with altered(3), pytest.raises(SystemExit) as caught:

@@ -20,7 +20,7 @@ from tallystick import (
     StorageUnavailable,
 )
 from tallystick.infrastructure.commit import group
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tests.support.books.batch_book import check_replays, differences, money, open_funded, total
@@ -182,7 +182,7 @@ class FailingJournal(SQLiteJournal):
     stands = False
     reachable = True
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         error, self.error = self.error, None
         if error is None or self.stands:
             super().append(row, entries)

@@ -13,7 +13,7 @@ import pytest
 from tallystick import Balances, Ledger, OutcomeUnknown, StorageFull, StorageUnavailable, Token
 from tallystick.infrastructure.imports import batches as importing
 from tallystick.infrastructure.imports.erc20 import ZERO_ADDRESS, import_erc20
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.projections.projection import digest
@@ -144,7 +144,7 @@ class UnclearJournal(SQLiteJournal):
     reachable = True
     armed = False
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         if not self.armed:
             super().append(row, entries)
             return
@@ -201,7 +201,7 @@ def test_a_commit_of_unknown_outcome(
 def test_an_interrupted_commit_leaves_the_books_as_the_journal(
     unclear: UnclearJournal, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], stands: bool
 ) -> None:
-    def interrupted(row: Row, entries: Sequence[StreamEntry]) -> None:
+    def interrupted(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         if stands:
             SQLiteJournal.append(unclear, row, entries)
         raise error
@@ -218,7 +218,7 @@ def test_an_interrupted_commit_leaves_the_books_as_the_journal(
 
 
 def test_a_full_store_changes_nothing(unclear: UnclearJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(row: Row, entries: Sequence[StreamEntry]) -> None:
+    def full(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         raise StorageFull("no space")
 
     with ledger_on(unclear) as ledger:

@@ -236,7 +236,7 @@ def test_an_error_in_one_transaction_is_its_own(crowd: Crowd, monkeypatch: pytes
 
     def failing(books: Any, operations: Any, position: int, now: int) -> Any:
         if any(getattr(operation, "receiver", None) == "nobody" for operation in operations):
-            books.funds("USD").transfer("alice", "bob", 5)
+            books.token_state("USD").transfer("alice", "bob", 5)
             raise ZeroDivisionError("in a rule")
         return execute(books, operations, position, now)
 

@@ -107,8 +107,8 @@ def plan_slowly(url: Url, stop: Path, wait_for_all: WaitForAll) -> int:
 
 
 def test_a_slow_planner_of_a_large_transaction_commits_beside_quick_writers(shared_url: Url, tmp_path: Path) -> None:
-    funds = {"hot": LARGE} | {f"writer-{number}": SHARE for number in range(WRITERS)}
-    open_funded(shared_url, funds).close()
+    state = {"hot": LARGE} | {f"writer-{number}": SHARE for number in range(WRITERS)}
+    open_funded(shared_url, state).close()
     stop = tmp_path / "stop"
     writers = [lambda wait, number=number: pay_in(shared_url, number, stop, wait) for number in range(WRITERS)]
     meanwhile, *paid = run_in_processes([lambda wait: plan_slowly(shared_url, stop, wait), *writers])
@@ -149,8 +149,8 @@ def sweep(url: Url, stop: Path, wait_for_all: WaitForAll) -> dict[str, Any]:
 
 @pytest.mark.parametrize("writers", [0, WRITERS])
 def test_who_was_told_a_balance_that_changes_conflicts_or_is_right(shared_url: Url, tmp_path: Path, writers: int) -> None:
-    funds = {"hot": 100} | {f"writer-{number}": SHARE for number in range(writers)}
-    open_funded(shared_url, funds).close()
+    state = {"hot": 100} | {f"writer-{number}": SHARE for number in range(writers)}
+    open_funded(shared_url, state).close()
     stop = tmp_path / "stop"
     works = [lambda wait, number=number: pay_in(shared_url, number, stop, wait) for number in range(writers)]
     outcome, *paid = run_in_processes([lambda wait: sweep(shared_url, stop, wait), *works])

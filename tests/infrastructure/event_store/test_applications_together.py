@@ -234,7 +234,7 @@ def test_a_system_processes_each_event_once(shared_url: Url, runner_class: type[
         assert ledger.audit().findings == ()
 
 
-class StockView(SQLiteTrackingRecorder):
+class EventsourcingView(SQLiteTrackingRecorder):
     """A view in tables of its own, as the library's users write them."""
 
     def construct_create_table_statements(self) -> list[str]:
@@ -251,7 +251,7 @@ class StockView(SQLiteTrackingRecorder):
             return cursor.fetchone()[0]
 
 
-class Sums(Projection[StockView]):
+class Sums(Projection[EventsourcingView]):
     @singledispatchmethod
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
         self.view.insert_tracking(tracking)
@@ -262,9 +262,9 @@ class Sums(Projection[StockView]):
 
 
 def test_a_stock_view_follows_an_application_in_a_journal(url: Url, tmp_path: Path) -> None:
-    stock = {"SUMS_PERSISTENCE_MODULE": "eventsourcing.sqlite", "SUMS_SQLITE_DBNAME": str(tmp_path / "view.db")}
+    library = {"SUMS_PERSISTENCE_MODULE": "eventsourcing.sqlite", "SUMS_SQLITE_DBNAME": str(tmp_path / "view.db")}
     with ProjectionRunner(
-        application_class=Orders, projection_class=Sums, view_class=StockView, env={**environment_of(url), **stock}
+        application_class=Orders, projection_class=Sums, view_class=EventsourcingView, env={**environment_of(url), **library}
     ) as runner:
         for total in range(1, 21):
             runner.app.place(total)

@@ -90,7 +90,7 @@ def test_what_the_environment_says_wrong_is_named(variables: dict[str, str], ver
 
 
 def test_a_stock_store_is_not_taken_for_a_journal(tmp_path: Path) -> None:
-    file = str(tmp_path / "stock.db")
+    file = str(tmp_path / "library.db")
     with Application[UUID]({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": file}) as orders:
         orders.save(Aggregate())
     with pytest.raises(PersistenceError, match="no ledger") as caught:

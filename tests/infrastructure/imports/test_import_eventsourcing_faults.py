@@ -21,19 +21,19 @@ from tallystick import (
     PositionTaken,
     StorageUnavailable,
 )
-from tallystick.infrastructure.imports.event_store import copying as stock_copy
+from tallystick.infrastructure.imports.event_store import copying as eventsourcing_copy
 from tallystick.infrastructure.imports.event_store import event_store as import_eventsourcing
 from tallystick.infrastructure.journal.address import open_journal
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import Journal, Overtaken, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 from tallystick.infrastructure.journal.stores.sqlite import shared_file
-from tests.support.books.stock_book import (
+from tests.support.books.eventsourcing_book import (
     PLAIN,
     BankAccounts,
-    Stock,
+    LibraryApplications,
     altered,
     append,
     events_of,
@@ -46,7 +46,7 @@ from tests.support.books.stock_book import (
 
 def kill_at_call(point: int) -> None:
     """This process is killed where the import, or the journal, calls the world or a library for the `point`th time."""
-    written_by = {module.__file__ for module in (import_eventsourcing, stock_copy, sqlite, shared_file, postgres)}
+    written_by = {module.__file__ for module in (import_eventsourcing, eventsourcing_copy, sqlite, shared_file, postgres)}
     calls = count()
 
     def profile(frame: FrameType, event: str, _: object) -> None:
@@ -73,9 +73,9 @@ def killed(place: str | Path, source: str, point: int, *, renumber: bool = False
     return status != 0
 
 
-def test_killed_and_run_again(stock: Stock, tmp_path: Path, rows_of_5: None) -> None:
-    stock.play("alice", "bob", "carol", deposits=4)
-    source = stock.url("BankAccounts")
+def test_killed_and_run_again(library: LibraryApplications, tmp_path: Path, rows_of_5: None) -> None:
+    library.play("alice", "bob", "carol", deposits=4)
+    source = library.url("BankAccounts")
     whole = MemoryJournal()
     imported(whole, source, "BankAccounts")
     expected = list(whole.rows())
@@ -95,9 +95,11 @@ def test_killed_and_run_again(stock: Stock, tmp_path: Path, rows_of_5: None) -> 
 
 
 @pytest.mark.parametrize("renumber", [False, True])
-def test_killed_again_and_again(sqlite_stock: Stock, shared_url: str | Path, rows_of_5: None, renumber: bool) -> None:
-    sqlite_stock.play("alice", "bob", "carol", deposits=4)
-    source = sqlite_stock.url("BankAccounts")
+def test_killed_again_and_again(
+    sqlite_library: LibraryApplications, shared_url: str | Path, rows_of_5: None, renumber: bool
+) -> None:
+    sqlite_library.play("alice", "bob", "carol", deposits=4)
+    source = sqlite_library.url("BankAccounts")
     whole = MemoryJournal()
     with closing(open_journal(shared_url)) as journal:
         for each in (whole, journal) if renumber else ():
@@ -119,14 +121,14 @@ class Unclear(MemoryJournal):
         self.stands = stands
         self.appends = 0
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         self.appends += 1
         if self.appends != 2 or self.stands:
             super().append(row, entries)
         if self.appends == 2:
             raise UnclearOutcome("the answer was lost")
 
-    def has_recorded(self, row: Row, entries: Sequence[StreamEntry]) -> bool:
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
         if self.stands is None:
             raise StorageUnavailable("nobody answers")
         return super().has_recorded(row, entries)
@@ -137,27 +139,27 @@ class Unclear(MemoryJournal):
     [(True, None), (False, StorageUnavailable), (None, OutcomeUnknown)],
 )
 def test_an_answer_that_was_lost(
-    sqlite_stock: Stock, rows_of_5: None, stands: bool | None, verdict: type[LedgerError] | None
+    sqlite_library: LibraryApplications, rows_of_5: None, stands: bool | None, verdict: type[LedgerError] | None
 ) -> None:
-    fill(sqlite_stock)
+    fill(sqlite_library)
     journal = Unclear(stands)
     if verdict is None:
-        assert imported(journal, sqlite_stock.url(PLAIN), PLAIN).last_position == 23
+        assert imported(journal, sqlite_library.url(PLAIN), PLAIN).last_position == 23
         return
     with pytest.raises(verdict):
-        imported(journal, sqlite_stock.url(PLAIN), PLAIN)
-    assert imported(journal, sqlite_stock.url(PLAIN), PLAIN).there_before == 5
+        imported(journal, sqlite_library.url(PLAIN), PLAIN)
+    assert imported(journal, sqlite_library.url(PLAIN), PLAIN).there_before == 5
     assert [row.last_position for row in journal.rows()] == [5, 10, 15, 20, 23]
 
 
-def test_others_who_do_not_wait_for_their_turn(sqlite_stock: Stock) -> None:
-    fill(sqlite_stock)
+def test_others_who_do_not_wait_for_their_turn(sqlite_library: LibraryApplications) -> None:
+    fill(sqlite_library)
     journal = MemoryJournal()
     with (
         mock.patch.object(MemoryJournal, "append", side_effect=Overtaken("a row is there")),
         pytest.raises(StorageUnavailable, match="nothing was recorded"),
     ):
-        imported(journal, sqlite_stock.url(PLAIN), PLAIN)
+        imported(journal, sqlite_library.url(PLAIN), PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_others_who_do_not_wait_for_their_turn(sqlite_stock: Stock) -> None:
     ],
 )
 def test_somebody_appends_in_between(
-    stock: Stock,
+    library: LibraryApplications,
     journal: Journal,
     rows_of_5: None,
     application: str,
@@ -177,33 +179,33 @@ def test_somebody_appends_in_between(
     renumber: bool,
     verdict: type[LedgerError] | None,
 ) -> None:
-    stock.play("alice", "bob", deposits=3)
-    events = [event[2:] for event in recorded(stock.environment, BankAccounts)]
+    library.play("alice", "bob", deposits=3)
+    events = [event[2:] for event in recorded(library.environment, BankAccounts)]
 
     def record(done: int) -> None:
         if journal.head().position == 5:
             append(journal, stream, 1)
 
     if verdict is None:
-        report = imported(journal, stock.url(application), application, renumber=renumber, progress=record)
+        report = imported(journal, library.url(application), application, renumber=renumber, progress=record)
         assert (report.first_position, report.last_position) == (1, 11)
         assert [event[2:] for event in foreign(journal) if event[1].startswith("bankaccounts ")] == events
     else:
         with pytest.raises(verdict) as caught:
-            imported(journal, stock.url(application), application, renumber=renumber, progress=record)
+            imported(journal, library.url(application), application, renumber=renumber, progress=record)
         assert caught.value.fields["position"] == 6
 
 
-def test_the_same_import_twice_at_once(stock: Stock, journal: Journal, rows_of_5: None) -> None:
-    stock.play("alice", "bob", deposits=3)
+def test_the_same_import_twice_at_once(library: LibraryApplications, journal: Journal, rows_of_5: None) -> None:
+    library.play("alice", "bob", deposits=3)
     reports: Iterator[Any] = iter(())
 
     def other(done: int) -> None:
         nonlocal reports
         if journal.head().position == 5:
-            reports = iter([imported(journal, stock.url("BankAccounts"), "BankAccounts")])
+            reports = iter([imported(journal, library.url("BankAccounts"), "BankAccounts")])
 
-    report = imported(journal, stock.url("BankAccounts"), "BankAccounts", progress=other)
+    report = imported(journal, library.url("BankAccounts"), "BankAccounts", progress=other)
     assert (report.there_before, report.last_position, next(reports).last_position) == (0, 10, 10)
     assert len(foreign(journal)) == 10
 
@@ -211,35 +213,35 @@ def test_the_same_import_twice_at_once(stock: Stock, journal: Journal, rows_of_5
 # What is read back.
 
 
-def test_a_journal_that_was_changed(sqlite_stock: Stock, rows_of_5: None) -> None:
-    fill(sqlite_stock)
+def test_a_journal_that_was_changed(sqlite_library: LibraryApplications, rows_of_5: None) -> None:
+    fill(sqlite_library)
     journal = MemoryJournal()
-    imported(journal, sqlite_stock.url(PLAIN), PLAIN)
+    imported(journal, sqlite_library.url(PLAIN), PLAIN)
     journal._rows[2] = journal._rows[2]._replace(recorded_at=5)
     with pytest.raises(CorruptJournal) as caught:
-        imported(journal, sqlite_stock.url(PLAIN), PLAIN)
+        imported(journal, sqlite_library.url(PLAIN), PLAIN)
     assert caught.value.position == 11
 
 
 @pytest.mark.parametrize("reading", [1, 2])
-def test_a_source_that_is_not_what_was_written(sqlite_stock: Stock, reading: int) -> None:
-    fill(sqlite_stock)
+def test_a_source_that_is_not_what_was_written(sqlite_library: LibraryApplications, reading: int) -> None:
+    fill(sqlite_library)
     journal = MemoryJournal()
     with altered(reading + 1), pytest.raises(ImportDiffers, match="at position 7:") as caught:
-        imported(journal, sqlite_stock.url(PLAIN), PLAIN)
+        imported(journal, sqlite_library.url(PLAIN), PLAIN)
     assert caught.value.position == 7
     assert isinstance(caught.value, LedgerError)
 
 
-def test_a_row_that_is_lost_after_it_was_written(sqlite_stock: Stock, rows_of_5: None) -> None:
-    fill(sqlite_stock)
+def test_a_row_that_is_lost_after_it_was_written(sqlite_library: LibraryApplications, rows_of_5: None) -> None:
+    fill(sqlite_library)
 
     class Forgetful(MemoryJournal):
-        def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+        def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
             super().append(row, entries)
             if row.last_position == 23:
                 self._rows.pop()
 
     with pytest.raises(ImportDiffers, match="20 events are there and the next one is missing") as caught:
-        imported(Forgetful(), sqlite_stock.url(PLAIN), PLAIN)
+        imported(Forgetful(), sqlite_library.url(PLAIN), PLAIN)
     assert caught.value.position == 21

@@ -27,7 +27,7 @@ from tallystick import (
     Token,
 )
 from tallystick.infrastructure.imports.transfers.transfers import import_transfers
-from tests.support.books.transfers_file import HEADER, MINTED, Row, funds, parquet, random_rows, sums, write
+from tests.support.books.transfers_file import HEADER, MINTED, TransferRow, funds, parquet, random_rows, sums, write
 
 # What rows mean.
 
@@ -223,15 +223,15 @@ with Ledger.open(Path(sys.argv[1])) as ledger:
 
 
 @pytest.fixture
-def many(file: Path) -> tuple[Path, list[Row]]:
-    rows: list[Row] = [("PLN", "", f"account-{k % 97}", 10) for k in range(5_000)]
+def many(file: Path) -> tuple[Path, list[TransferRow]]:
+    rows: list[TransferRow] = [("PLN", "", f"account-{k % 97}", 10) for k in range(5_000)]
     rows += [("PLN", f"account-{k % 97}", f"account-{k % 89}", 1) for k in range(5_000)]
     with file.open("w", newline="") as written:
         csv.writer(written).writerows([HEADER.split(","), *rows])
     return file, rows
 
 
-def test_killed_at_any_moment_the_outcome_is_the_same(tmp_path: Path, many: tuple[Path, list[Row]]) -> None:
+def test_killed_at_any_moment_the_outcome_is_the_same(tmp_path: Path, many: tuple[Path, list[TransferRow]]) -> None:
     file, rows = many
     books = tmp_path / "books.db"
     with Ledger.open(books) as ledger:

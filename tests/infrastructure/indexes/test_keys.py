@@ -121,7 +121,7 @@ def test_no_key_and_no_id_is_used_twice_whatever_was_done_to_the_files(tmp_path:
         before = ledger.verify().position
     with Ledger.open(tmp_path / "books.db") as ledger:
         assert ledger.balance("PLN", "bob").total == 200  # it has read all, and looked nothing up
-        until(lambda: is_settled(ledger))
+        until(lambda: is_quiet(ledger))
         for file in runs_in(tmp_path):
             DAMAGES[damage](file)
         for number in range(50):
@@ -135,11 +135,11 @@ def test_no_key_and_no_id_is_used_twice_whatever_was_done_to_the_files(tmp_path:
     assert runs_in(tmp_path) == []
 
 
-def is_settled(ledger: Ledger) -> bool:
+def is_quiet(ledger: Ledger) -> bool:
     """Whether the background has made all runs that it was going to make."""
     indexes = (ledger.committer._keeper.keys.index._runs, ledger.committer._keeper.transfer_ids._runs)
     for index in indexes:
-        index.settle()
+        index.take_over()
     return not any(index.is_busy() for index in indexes)
 
 

@@ -16,10 +16,10 @@ from tallystick import (
     TransactionNotFound,
     Transactions,
 )
-from tests.support.books.batch_book import Row, columns_of
+from tests.support.books.batch_book import BatchRow, columns_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-ROWS: list[Row] = [("alice", "bob", 5), ("alice", "bob", 900), ("bob", "bob", 3), ("bob", "carol", 2), ("zed", "bob", 1)]
+ROWS: list[BatchRow] = [("alice", "bob", 5), ("alice", "bob", 900), ("bob", "bob", 3), ("bob", "carol", 2), ("zed", "bob", 1)]
 
 # Receipts and keys.
 

@@ -50,8 +50,8 @@ from tallystick.infrastructure.journal.format import (
     GENESIS_DIGEST,
     Foreign,
     JournalEvent,
+    JournalRow,
     Key,
-    Row,
     decode_counts,
     decode_events,
     decode_keys,
@@ -109,7 +109,7 @@ GOLDEN: list[tuple[JournalEvent, str]] = [
 ]
 
 
-def row_of(body: str | bytes, first_position: int = 1, events: int = 1) -> Row:
+def row_of(body: str | bytes, first_position: int = 1, events: int = 1) -> JournalRow:
     content = body.encode() if isinstance(body, str) else body
     return make_row(GENESIS_DIGEST, first_position, 0, (), (events,), content)
 
@@ -202,7 +202,7 @@ def test_known_digests() -> None:
 
 
 def test_a_digest_covers_every_column_and_where_it_ends() -> None:
-    row = Row(1, 2, 3, b"[4]", b"[5]", b"[6]", b"")
+    row = JournalRow(1, 2, 3, b"[4]", b"[5]", b"[6]", b"")
     changed = [
         row._replace(first_position=2),
         row._replace(last_position=3),
@@ -248,7 +248,7 @@ def test_a_digest_covers_every_column_and_where_it_ends() -> None:
     ],
 )
 def test_what_cannot_be_read_is_a_corrupt_journal_at_its_position(
-    decode: Callable[[Row], object], column: str, content: bytes
+    decode: Callable[[JournalRow], object], column: str, content: bytes
 ) -> None:
     row = row_of('[["Moved","USD","alice","bob",5]]', first_position=41)._replace(**{column: content})
     with pytest.raises(CorruptJournal) as caught:
@@ -312,7 +312,7 @@ def test_the_worked_example() -> None:
     ((example, digest),) = re.findall(r"```json\n(.*?)```.*?```\n(\w{64})\n```", JOURNAL_MD, re.DOTALL)
     columns: dict[str, Any] = json.loads(example)
     text = {name: value.encode() if isinstance(value, str) else value for name, value in columns.items()}
-    assert digest_of(GENESIS_DIGEST, Row(**text, digest=b"")).hex() == digest == DIGEST
+    assert digest_of(GENESIS_DIGEST, JournalRow(**text, digest=b"")).hex() == digest == DIGEST
     by_hand = b"".join(
         len(content).to_bytes(8, "big") + content
         for content in (bytes(32), *(str(value).encode() for value in columns.values()))

@@ -19,7 +19,7 @@ from tallystick import (
     ShadowSpaces,
     SupplyReserves,
 )
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.projections.projection import digest
 from tests.support.books.app_book import TOKENS, T
 from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
@@ -116,7 +116,7 @@ def _batches(ledger: Ledger) -> None:
         ledger.burn_many(token, names[20:25], [1] * 5)
 
 
-def rows_of(url: str | Path) -> tuple[list[Row], list[str], dict[str, Any]]:
+def rows_of(url: str | Path) -> tuple[list[JournalRow], list[str], dict[str, Any]]:
     """The journal that the script leaves, and what is read of it."""
     hours, holds = count(), count(1)
     with Ledger.open(url, clock=lambda: START + timedelta(minutes=next(hours)), ids=lambda: f"hold-{next(holds)}") as ledger:

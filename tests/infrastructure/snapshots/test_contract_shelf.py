@@ -11,7 +11,7 @@ import pytest
 
 from tallystick import ContractView, InvalidRequest, Ledger
 from tallystick.domain.arithmetic.scaling import STEPS_KEPT
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import VERSION_MAX, StreamEntry
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.snapshots.contract_shelf import SNAPSHOT_EVENTS
@@ -28,7 +28,7 @@ class CountingJournal(SQLiteJournal):
         self.streams_read += 1
         return super().stream(stream, gt, lte, descending=descending)
 
-    def row_at(self, position: int) -> Row | None:
+    def row_at(self, position: int) -> JournalRow | None:
         self.rows_read += 1
         return super().row_at(position)
 

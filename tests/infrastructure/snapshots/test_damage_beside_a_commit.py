@@ -10,7 +10,7 @@ from tallystick import Ledger, Token
 from tallystick.infrastructure.commit.request import Request, make_request
 from tallystick.infrastructure.commit.used_keys import UsedKeys
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry
 from tests.support.books.snapshot_book import everything
 
@@ -24,7 +24,7 @@ def test_books_are_not_dropped_under_a_commit(tmp_path: Path, monkeypatch: pytes
             tx.mint("USD", "alice", 100)
         append, check_unused = ledger._journal.append, UsedKeys.check_unused
 
-        def append_late(row: Row, entries: Sequence[StreamEntry]) -> None:
+        def append_late(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
             is_with_the_store.set()
             may_go_on.wait(30)
             append(row, entries)

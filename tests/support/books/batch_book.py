@@ -8,7 +8,7 @@ from tallystick import Balances, DuplicateTransferId, FragmentState, Ledger, Led
 TOKENS = (Token("PLN", max_supply=2**63), Token("CENT", max_supply=2**66, unit=1000), Token("WEI", max_supply=2**256 - 1))
 CODES = tuple(token.code for token in TOKENS)
 
-Row = tuple[Any, ...]
+BatchRow = tuple[Any, ...]
 Verdict = tuple[int, type[LedgerError], dict[str, Any]]
 """A row's index, and the class and fields of what it was refused for."""
 
@@ -25,7 +25,13 @@ def open_funded(url: Any, accounts: Sequence[str] = (), amount: int = 25_000) ->
 
 
 def one_after_another(
-    ledger: Ledger, operation: str, token: str, rows: Sequence[Row], ids: Sequence[int] | None, used: set[int], memo: str = ""
+    ledger: Ledger,
+    operation: str,
+    token: str,
+    rows: Sequence[BatchRow],
+    ids: Sequence[int] | None,
+    used: set[int],
+    memo: str = "",
 ) -> list[Verdict]:
     """Does each row as a transaction of its own, and passes over those that are refused, or whose id was used."""
     verdicts: list[Verdict] = []
@@ -44,7 +50,7 @@ def one_after_another(
 
 
 def first_refusal(
-    ledger: Ledger, operation: str, token: str, rows: Sequence[Row], ids: Sequence[int] | None, used: set[int]
+    ledger: Ledger, operation: str, token: str, rows: Sequence[BatchRow], ids: Sequence[int] | None, used: set[int]
 ) -> Verdict | None:
     """The first row that `one_after_another` would pass over; nothing is done."""
     seen = set(used)
@@ -69,12 +75,12 @@ def verdicts_of(refused: Sequence[RefusedRow]) -> list[Verdict]:
     return [(row.index, type(row.reason), row.reason.fields) for row in refused]
 
 
-def columns_of(rows: Sequence[Row]) -> list[list[Any]]:
+def columns_of(rows: Sequence[BatchRow]) -> list[list[Any]]:
     """The rows as the columns that a batch takes."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def meaning(ledger: Ledger) -> list[Row]:
+def meaning(ledger: Ledger) -> list[BatchRow]:
     """All that the journal says was moved, in its order and without its positions."""
     transactions = ledger.replay(Transactions()).state.values()
     return [(t.token, t.sender, t.receiver, t.burned_amount, t.minted_amount, t.memo, t.hold) for t in transactions]

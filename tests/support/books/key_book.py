@@ -16,8 +16,8 @@ def finds(index: KeyIndex, start: int, stop: int) -> bool:
 
 
 def wait_for(index: KeyIndex) -> None:
-    def settled() -> bool:
+    def done() -> bool:
         index.find("")
         return not index.is_busy()
 
-    until(settled)
+    until(done)

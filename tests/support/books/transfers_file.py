@@ -14,7 +14,7 @@ from tallystick import (
 
 HEADER = "token,sender,receiver,amount"
 MINTED = "PLN,,alice,100"
-Row = tuple[str, str, str, int]
+TransferRow = tuple[str, str, str, int]
 
 
 def write(path: Path, *lines: str, header: str = HEADER) -> Path:
@@ -35,10 +35,10 @@ def funds(ledger: Ledger) -> dict[str, dict[str, int]]:
     }
 
 
-def random_rows(count: int, tokens: Sequence[str] = ("PLN", "WEI")) -> list[Row]:
+def random_rows(count: int, tokens: Sequence[str] = ("PLN", "WEI")) -> list[TransferRow]:
     """Rows none of which asks for more than there is."""
     random, cells = Random(count), Counter[tuple[str, str]]()
-    rows: list[Row] = []
+    rows: list[TransferRow] = []
     for _ in range(count):
         token, sender = random.choice(tokens), random.choice(("", "alice", "bob", "carol"))
         receiver = random.choice(("", "alice", "bob"))
@@ -52,7 +52,7 @@ def random_rows(count: int, tokens: Sequence[str] = ("PLN", "WEI")) -> list[Row]
     return rows
 
 
-def sums(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+def sums(rows: Sequence[TransferRow]) -> dict[str, dict[str, int]]:
     found: dict[str, Counter[str]] = {code: Counter() for code in ("PLN", "USD", "WEI")}
     for token, sender, receiver, amount in rows:
         found[token][sender] -= amount

@@ -8,7 +8,7 @@ from threading import Semaphore, Thread
 from typing import Any
 
 from tallystick import Ledger, StorageUnavailable, Token
-from tallystick.infrastructure.journal.format import Row
+from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 
@@ -38,7 +38,7 @@ class HeldJournal(MemoryJournal):
         self._arrived = Semaphore(0)
         self._go = Semaphore(0)
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         if self.holds:
             self.is_waited_in = True
             self._arrived.release()
@@ -66,7 +66,7 @@ class HeldJournal(MemoryJournal):
         self._go.release()
 
     @property
-    def rows_stored(self) -> Sequence[Row]:
+    def rows_stored(self) -> Sequence[JournalRow]:
         """All rows."""
         return list(self.rows())
 

@@ -30,10 +30,10 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.run"))
 
 
-def until(settled: Callable[[], bool]) -> None:
+def until(done: Callable[[], bool]) -> None:
     """Waits for the background."""
     deadline = time.monotonic() + 60
-    while not settled():
+    while not done():
         assert time.monotonic() < deadline, "the background does not come to an end"
         time.sleep(0.001)
 
@@ -41,11 +41,11 @@ def until(settled: Callable[[], bool]) -> None:
 def wait_for(runs: SortedRuns) -> None:
     """Waits until no run is being made or merged."""
 
-    def settled() -> bool:
-        runs.settle()
+    def done() -> bool:
+        runs.take_over()
         return not runs.is_busy()
 
-    until(settled)
+    until(done)
 
 
 def flip(file: Path, place: int, bits: int = 0xFF) -> None:

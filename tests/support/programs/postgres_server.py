@@ -123,7 +123,7 @@ def needs_server(item: pytest.Item) -> bool:
     stores: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
     fixtures = {"postgres", "postgres_server", "postgres_url", "own_server"}
     store = getattr(getattr(item, "cls", None), "store", None)
-    places = (stores.get("url"), stores.get("shared_url"), stores.get("stock"), store)
+    places = (stores.get("url"), stores.get("shared_url"), stores.get("library"), store)
     return "postgres" in places or not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
 
 

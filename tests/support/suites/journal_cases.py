@@ -6,16 +6,16 @@ from threading import Event, Thread
 import pytest
 
 from tallystick.domain.events import Minted
-from tallystick.infrastructure.journal.format import Body, Row, encode_events, make_row
+from tallystick.infrastructure.journal.format import Body, JournalRow, encode_events, make_row
 from tallystick.infrastructure.journal.port import EMPTY, SMALL, VERSION_MAX, Head, Journal, Overtaken, StreamEntry, StreamPart
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 
 
-def append(journal: Journal, *counts: int, stream: str = "USD") -> list[Row]:
+def append(journal: Journal, *counts: int, stream: str = "USD") -> list[JournalRow]:
     """Appends a commit of each number of events."""
-    rows: list[Row] = []
+    rows: list[JournalRow] = []
     for count in counts:
         with journal.writing() as head:
             body = encode_events([Minted(stream, "alice", 1 + k, "münzen") for k in range(count)])

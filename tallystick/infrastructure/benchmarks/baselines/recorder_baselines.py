@@ -4,31 +4,31 @@ from tallystick.infrastructure.benchmarks.measuring.timing import Baseline
 
 _NOT_IN_SQL = "chain anything, refuse to change or delete what was recorded, or share a commit among threads"
 RECORDER_MEMORY = Baseline(
-    "stock recorder, memory",
+    "eventsourcing recorder, memory",
     "keeps each event as the object that it was given, in a list, and its number in a dictionary of its aggregate",
     "encode or chain anything",
 )
 RECORDER_SQLITE = Baseline(
-    "stock recorder, SQLite",
+    "eventsourcing recorder, SQLite",
     "inserts a row an event, the events of a save in one commit as durable as the journal's: the write-ahead log, and SQLite's "
     "own default, which is synchronous=FULL; selects rows",
     _NOT_IN_SQL,
 )
 RECORDER_POSTGRES = Baseline(
-    "stock recorder, PostgreSQL",
+    "eventsourcing recorder, PostgreSQL",
     "inserts a row an event, the events of a save in one commit as durable as the server is set to; selects rows",
     _NOT_IN_SQL,
 )
 SUBSCRIPTION_MEMORY = Baseline(
-    "stock subscription, memory", "selects 500 notifications at a time in a thread of its own", "decode anything"
+    "eventsourcing subscription, memory", "selects 500 notifications at a time in a thread of its own", "decode anything"
 )
 FOLLOWED_SQLITE = Baseline(
-    "stock recorder followed, SQLite",
-    "selects 500 notifications after another 500 in a loop, for the stock recorder has no subscription there",
+    "eventsourcing recorder followed, SQLite",
+    "selects 500 notifications after another 500 in a loop, for the library's recorder has no subscription there",
     "wait for what is yet to come",
 )
 SUBSCRIPTION_POSTGRES = Baseline(
-    "stock subscription, PostgreSQL",
+    "eventsourcing subscription, PostgreSQL",
     "selects 500 notifications at a time in a thread of its own, and listens in another",
     "chain anything",
 )

@@ -21,7 +21,7 @@ from tallystick.infrastructure.benchmarks.baselines.batch_baselines import (
     RowByRow,
     SameBytes,
 )
-from tallystick.infrastructure.benchmarks.baselines.stock_eventsourcing import STOCK, StockApplication
+from tallystick.infrastructure.benchmarks.baselines.eventsourcing_application import EVENTSOURCING, EventsourcingApplication
 from tallystick.infrastructure.benchmarks.baselines.umadb_server import UMADB, UmaDBServer, why_absent
 from tallystick.infrastructure.benchmarks.inputs.batch_books import FUNDS, ROWS, USD, BatchBooks, Prepare, Rows
 from tallystick.infrastructure.benchmarks.measuring.timing import Baseline, Figure, Point, Work, compare
@@ -30,7 +30,7 @@ from tallystick.infrastructure.benchmarks.measuring.workload import Settings
 ROWS_A_RUN = 80_000
 ROWS_A_RUN_IF_SLOW = 8_190
 BATCHES_A_RUN_MAX = 200
-SLOW = (STOCK, UMADB)
+SLOW = (EVENTSOURCING, UMADB)
 
 
 class Arena:
@@ -84,7 +84,7 @@ class Arena:
             ROW_BY_ROW: lambda: enter(closing(RowByRow(folder, books, ids=ids, wider_by=self._wider_by))).prepare,
             ONE_BY_ONE: lambda: OneByOne(books, wider_by=self._wider_by).prepare,
             COLUMNS: lambda: Columns(self._accounts, FUNDS).prepare,
-            STOCK: lambda: enter(closing(StockApplication(folder, books))).prepare,
+            EVENTSOURCING: lambda: enter(closing(EventsourcingApplication(folder, books))).prepare,
             UMADB: lambda: enter(closing(UmaDBServer(folder, books))).prepare,
         }
         return make[baseline]()

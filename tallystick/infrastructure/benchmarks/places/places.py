@@ -1,7 +1,7 @@
 """A place: where a ledger is made to be measured, on SQLite or on PostgreSQL, and beside it what it is compared with.
 
 Each place is new, and nothing of it is left when it is closed. What is bare inserts what the journal keeps of a transaction
-and does nothing else; what is stock is the application of `stock_callers`.
+and does nothing else; the `eventsourcing` library's is the application of `eventsourcing_callers`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ BARE_SQLITE = Baseline(
     "same bytes for each transaction, by one caller",
     "check, chain or index anything, make the bytes, or keep a key unique",
 )
-STOCK_SQLITE = Baseline(
-    "eventsourcing, stock, SQLite",
+EVENTSOURCING_SQLITE = Baseline(
+    "eventsourcing, SQLite",
     "debits and credits an aggregate an account, and keeps two events a transfer as rows: one save and durable commit for each "
     "transaction, by one thread, for more do not help it; all aggregates in memory",
     "know a key, a supply or fragments, or chain anything",
@@ -35,8 +35,8 @@ BARE_POSTGRES = Baseline(
     "commit and the same bytes for each transaction, in one round trip of psycopg, by one caller",
     "check, chain or index anything, make the bytes, keep a key unique, or take turns with other writers",
 )
-STOCK_POSTGRES = Baseline(
-    "eventsourcing, stock, PostgreSQL",
+EVENTSOURCING_POSTGRES = Baseline(
+    "eventsourcing, PostgreSQL",
     "debits and credits an aggregate an account, and keeps two events a transfer as rows: one save and commit, as durable as "
     "the server is set to, for each transaction, by four threads with accounts of their own; at most 100 transfers a save, "
     "for in larger ones psycopg can wait for ever; all aggregates in memory",
@@ -57,12 +57,12 @@ class Bare(Protocol):
 
 
 class Store(Protocol):
-    """Where one journal is, and beside it the events of one stock application."""
+    """Where one journal is, and beside it the events of one application of the `eventsourcing` library."""
 
     recorder_baseline: Baseline
     subscription_baseline: Baseline
     has_subscription: bool
-    """Whether the stock recorder has one there."""
+    """Whether the library's recorder has one there."""
 
     saves: int
     """So many saves of one event take some tenths of a second."""
@@ -77,8 +77,8 @@ class Store(Protocol):
         """The journal's address."""
         ...
 
-    def stock_environment(self) -> Mapping[str, str]:
-        """What a new stock application is told of where to keep its events."""
+    def eventsourcing_environment(self) -> Mapping[str, str]:
+        """What a new application of that library is told of where to keep its events."""
         ...
 
     def close(self) -> None:
@@ -90,11 +90,11 @@ class Place(Store, Protocol):
     """Where one ledger is, and its baselines."""
 
     bare_baseline: Baseline
-    stock_baseline: Baseline
-    stock_threads: int
-    """As many as help a stock application there."""
+    eventsourcing_baseline: Baseline
+    eventsourcing_threads: int
+    """As many as help an application of that library there."""
 
-    stock_transfers_max: int
+    eventsourcing_transfers_max: int
     """More than these it is not given in one save."""
 
     def last_commits(self, count: int) -> list[tuple[Any, ...]]:
@@ -118,7 +118,7 @@ class MemoryPlace:
 
     def __init__(self, folder: Path) -> None: ...
 
-    def stock_environment(self) -> Mapping[str, str]:
+    def eventsourcing_environment(self) -> Mapping[str, str]:
         """The memory too."""
         return {"PERSISTENCE_MODULE": "eventsourcing.popo"}
 
@@ -135,9 +135,9 @@ class SQLitePlace:
     has_subscription = False
     saves = 2_000
     bare_baseline = BARE_SQLITE
-    stock_baseline = STOCK_SQLITE
-    stock_threads = 1
-    stock_transfers_max = 8_000
+    eventsourcing_baseline = EVENTSOURCING_SQLITE
+    eventsourcing_threads = 1
+    eventsourcing_transfers_max = 8_000
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -155,7 +155,7 @@ class SQLitePlace:
         """A table in a file of its own."""
         return BareTable(self._folder / "bare.db")
 
-    def stock_environment(self) -> Mapping[str, str]:
+    def eventsourcing_environment(self) -> Mapping[str, str]:
         """A file of its own."""
         return {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(self._folder / "eventsourcing.db")}
 

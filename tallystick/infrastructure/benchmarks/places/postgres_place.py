@@ -1,4 +1,4 @@
-"""A place on a PostgreSQL server: a schema for the ledger, one for a bare table and one for a stock application.
+"""A place on a PostgreSQL server: a schema for the ledger, one for a bare table and one for an application of that library.
 
 It is imported where a server is named, for psycopg comes with the extra `postgres` alone.
 """
@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from tallystick.infrastructure.benchmarks.baselines.recorder_baselines import RECORDER_POSTGRES, SUBSCRIPTION_POSTGRES
-from tallystick.infrastructure.benchmarks.places.places import BARE_POSTGRES, STOCK_POSTGRES
+from tallystick.infrastructure.benchmarks.places.places import BARE_POSTGRES, EVENTSOURCING_POSTGRES
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.connection import connect
 
@@ -43,15 +43,19 @@ class PostgresPlace:
     has_subscription = True
     saves = 400
     bare_baseline = BARE_POSTGRES
-    stock_baseline = STOCK_POSTGRES
-    stock_threads = 4
-    stock_transfers_max = 100  # a pipeline of psycopg 3.3.9 may wait for an answer before all of a large query was sent
+    eventsourcing_baseline = EVENTSOURCING_POSTGRES
+    eventsourcing_threads = 4
+    eventsourcing_transfers_max = 100  # a pipeline of psycopg 3.3.9 may wait for an answer before all of a large query was sent
 
     def __init__(self, url: str, folder: Path) -> None:
         self._address = PostgresAddress.parse(url)
         self._folder = folder
         schema = f"benchmark_{secrets.token_hex(8)}"
-        self._schema, self._bare_schema, self._stock_schema = self._schemas = schema, f"{schema}_bare", f"{schema}_stock"
+        self._schema, self._bare_schema, self._eventsourcing_schema = self._schemas = (
+            schema,
+            f"{schema}_bare",
+            f"{schema}_stock",
+        )
         self._connection = psycopg.connect(self._address.url, autocommit=True)
         for name in self._schemas[1:]:
             self._execute("CREATE SCHEMA {}", name)
@@ -77,7 +81,7 @@ class PostgresPlace:
         """A table in a schema of its own."""
         return BarePostgres(self._address, self._bare_schema)
 
-    def stock_environment(self) -> Mapping[str, str]:
+    def eventsourcing_environment(self) -> Mapping[str, str]:
         """A schema of its own; never with functions in the database, by which readers may miss events."""
         server = self._connection.info
         return {
@@ -87,8 +91,8 @@ class PostgresPlace:
             "POSTGRES_PORT": str(server.port),
             "POSTGRES_USER": server.user,
             "POSTGRES_PASSWORD": server.password,
-            "POSTGRES_SCHEMA": self._stock_schema,
-            "POSTGRES_POOL_SIZE": str(self.stock_threads),
+            "POSTGRES_SCHEMA": self._eventsourcing_schema,
+            "POSTGRES_POOL_SIZE": str(self.eventsourcing_threads),
         }
 
     def close(self) -> None:

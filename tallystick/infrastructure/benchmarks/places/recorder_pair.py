@@ -1,4 +1,4 @@
-"""Two recorders of the `eventsourcing` library in one place, a journal's and the stock one, which are given the same to do."""
+"""Two recorders of the `eventsourcing` library in one place, a journal's and one of its own, which are given the same to do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ class RecorderPair:
         self._place = place
         self._factories = [
             _factory({"PERSISTENCE_MODULE": "tallystick.infrastructure.recorders", "TALLYSTICK_URL": _url(place.url)}),
-            _factory(place.stock_environment()),
+            _factory(place.eventsourcing_environment()),
         ]
         self._ours, self._stock = self._recorders = [factory.application_recorder() for factory in self._factories]
 
@@ -49,16 +49,16 @@ class RecorderPair:
         unit: str,
         rounds: Sequence[Given],
         task: Task[Given],
-        stock_task: Task[Given] | None = None,
+        eventsourcing_task: Task[Given] | None = None,
         baseline: Baseline | None = None,
     ) -> Figure:
-        """Both do the task, or the stock one its own, in each round, the first of which is to warm up."""
+        """Both do the task, or the library's its own, in each round, the first of which is to warm up."""
         return compare(
             f"{name}, {self._place.name}",
             size,
             unit,
             _in_turn(self._ours, task, iter(rounds)),
-            {baseline or self._place.recorder_baseline: _in_turn(self._stock, stock_task or task, iter(rounds))},
+            {baseline or self._place.recorder_baseline: _in_turn(self._stock, eventsourcing_task or task, iter(rounds))},
             len(rounds) - 1,
         )
 

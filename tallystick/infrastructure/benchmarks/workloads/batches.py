@@ -7,7 +7,7 @@ from tallystick.domain.arithmetic.columns import listed
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.benchmarks.baselines.bare import SAME_BYTES
 from tallystick.infrastructure.benchmarks.baselines.batch_baselines import COLUMNS, ONE_BY_ONE, ROW_BY_ROW
-from tallystick.infrastructure.benchmarks.baselines.stock_eventsourcing import STOCK
+from tallystick.infrastructure.benchmarks.baselines.eventsourcing_application import EVENTSOURCING
 from tallystick.infrastructure.benchmarks.baselines.umadb_server import UMADB
 from tallystick.infrastructure.benchmarks.inputs.batch_books import ROWS, BatchBooks, Rows
 from tallystick.infrastructure.benchmarks.measuring.timing import Figure, Point, Work
@@ -17,7 +17,7 @@ from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 
 ACCOUNTS = (1_000, 10_000, 100_000, 1_000_000)
 USUAL_ACCOUNTS = 10_000
-ALL = (SAME_BYTES, ROW_BY_ROW, ONE_BY_ONE, STOCK, UMADB, COLUMNS)
+ALL = (SAME_BYTES, ROW_BY_ROW, ONE_BY_ONE, EVENTSOURCING, UMADB, COLUMNS)
 SQLITE_AND_OURS = (SAME_BYTES, ROW_BY_ROW, ONE_BY_ONE)
 FRAGMENTED = Token("FRAGMENTED", decimals=2, unit=100_00)
 FRAGMENTED_FUNDS = 1_000_00

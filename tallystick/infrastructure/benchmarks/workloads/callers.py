@@ -10,15 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tallystick.infrastructure.benchmarks.baselines.stock_callers import StockCallers
+from tallystick.infrastructure.benchmarks.baselines.eventsourcing_callers import EventsourcingCallers
 from tallystick.infrastructure.benchmarks.inputs.caller_books import ACCOUNTS, FUNDS, THREADS, CallerBooks, Payment
 from tallystick.infrastructure.benchmarks.measuring.timing import Baseline, Figure, Work, compare, prepared
 from tallystick.infrastructure.benchmarks.measuring.workload import Settings, Workload
 from tallystick.infrastructure.benchmarks.places.chosen_places import databases, new_place
-from tallystick.infrastructure.benchmarks.places.places import BARE_POSTGRES, BARE_SQLITE, STOCK_POSTGRES, STOCK_SQLITE, Place
+from tallystick.infrastructure.benchmarks.places.places import (
+    BARE_POSTGRES,
+    BARE_SQLITE,
+    EVENTSOURCING_POSTGRES,
+    EVENTSOURCING_SQLITE,
+    Place,
+)
 
 BARE_ROWS = 1_000
-STOCK_TRANSACTIONS = 400
+EVENTSOURCING_TRANSACTIONS = 400
 OLD_PARTS = 10
 YOUNG_PARTS = 100
 TRANSFERS_A_KEY = 50
@@ -64,7 +70,7 @@ def _keyed(settings: Settings, database: Callable[[Path], Place], callers: Calle
     with new_place(settings, database) as place, closing(CallerBooks(place.url)) as books, ExitStack() as rivals:
         books.grow(transfers, keys)
         books.by_one(books.draw(BARE_ROWS // scale))
-        baselines = _baselines(place, rivals, BARE_ROWS // scale, 1, STOCK_TRANSACTIONS // scale, 1, runs)
+        baselines = _baselines(place, rivals, BARE_ROWS // scale, 1, EVENTSOURCING_TRANSACTIONS // scale, 1, runs)
         return compare(
             f"keyed transfers by {callers.name}, {place.name}",
             f"{transfers:,} transfers and {keys:,} keys before",
@@ -102,19 +108,24 @@ def _at_once(
 def _baselines(
     place: Place, rivals: ExitStack, rows: int, transfers_a_row: int, transactions: int, transfers: int, runs: int
 ) -> Mapping[Baseline, Work]:
-    """The newest `rows` of the journal inserted again, and as many transactions of a stock application as it has time for."""
+    """The newest `rows` of the journal inserted again, and as many of the library's transactions as there is time for."""
     commits = place.last_commits(rows)
     bare = rivals.enter_context(closing(place.make_bare()))
-    if transfers > place.stock_transfers_max:
-        transactions, transfers = transactions * transfers // place.stock_transfers_max, place.stock_transfers_max
-    stock = rivals.enter_context(closing(StockCallers(place.stock_environment(), place.stock_threads, ACCOUNTS, FUNDS)))
+    if transfers > place.eventsourcing_transfers_max:
+        transactions, transfers = (
+            transactions * transfers // place.eventsourcing_transfers_max,
+            place.eventsourcing_transfers_max,
+        )
+    library = rivals.enter_context(
+        closing(EventsourcingCallers(place.eventsourcing_environment(), place.eventsourcing_threads, ACCOUNTS, FUNDS))
+    )
     return {
         place.bare_baseline: lambda: bare.insert_each(commits) * transfers_a_row,
-        place.stock_baseline: prepared(lambda: stock.draw(transactions, transfers), stock.do, runs),
+        place.eventsourcing_baseline: prepared(lambda: library.draw(transactions, transfers), library.do, runs),
     }
 
 
-BASELINES = (BARE_SQLITE, STOCK_SQLITE, BARE_POSTGRES, STOCK_POSTGRES)
+BASELINES = (BARE_SQLITE, EVENTSOURCING_SQLITE, BARE_POSTGRES, EVENTSOURCING_POSTGRES)
 WORKLOADS = (
     Workload("callers", "keyed transactions by one caller, threads and tasks, young and old", keyed_transfers, BASELINES),
     Workload("callers-many", "100 and 8,000 transfers a transaction on both databases", many_at_once, BASELINES),

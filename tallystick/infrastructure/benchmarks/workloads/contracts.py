@@ -115,7 +115,7 @@ def steps_with_sweeps(settings: Settings) -> Iterator[Figure]:
                 values.add(str(number), (10**6 + number) * SAT)
             for _ in range(steps):
                 values.scale(whole, whole + 1)
-                values.settle()
+                values.forget_steps()
                 whole += 1
             return steps
 

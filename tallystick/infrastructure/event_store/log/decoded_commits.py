@@ -18,7 +18,7 @@ from tallystick.infrastructure.journal.format import (
     Body,
     Foreign,
     JournalEvent,
-    Row,
+    JournalRow,
     decode_events,
     join_bodies,
     may_hold_batches,
@@ -37,7 +37,7 @@ Numbered = tuple[int, JournalEvent]
 class DecodedCommit:
     """The events of one commit, those of a batch one by one."""
 
-    def __init__(self, body: Row | Body, events: list[JournalEvent]) -> None:
+    def __init__(self, body: JournalRow | Body, events: list[JournalEvent]) -> None:
         self.first_position = body.first_position
         self.last_position = body.last_position
         self.bytes = len(body.body)
@@ -119,7 +119,7 @@ class DecodedCommits:
                 return found
         return (commit or self.at(part.first_position)).by_stream.get(stream, ())
 
-    def decode(self, body: Row | Body) -> DecodedCommit:
+    def decode(self, body: JournalRow | Body) -> DecodedCommit:
         """The commit of this body. Raises `CorruptJournal`."""
         events = decode_events(body)
         if may_hold_batches(body.body):

@@ -17,7 +17,7 @@ from eventsourcing.persistence import DataError, IntegrityError, OperationalErro
 from tallystick.domain.errors import CommitTooLarge, OutcomeUnknown, StorageError
 from tallystick.infrastructure.event_store.log.last_versions import OF_LEDGER, LastVersions
 from tallystick.infrastructure.event_store.log.reader import EventReader
-from tallystick.infrastructure.journal.format import Foreign, Row, encode_events, join_bodies, make_row
+from tallystick.infrastructure.journal.format import Foreign, JournalRow, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
 from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry
 from tallystick.infrastructure.system.forked_children import close_in_children
@@ -49,12 +49,12 @@ class Insertion:
 class Attempt(NamedTuple):
     """A row that is to be appended: whom it serves, each from which position on, and who is refused beside them."""
 
-    row: Row
+    row: JournalRow
     entries: Sequence[StreamEntry]
     served: Sequence[tuple[Insertion, int]]
     refused: Sequence[tuple[Insertion, Exception]]
 
-    def stands(self) -> None:
+    def succeed(self) -> None:
         """Tells everybody."""
         for insertion, first_position in self.served:
             insertion.first_position = first_position
@@ -182,7 +182,7 @@ class EventWriter:
             self._journal.append(attempt.row, attempt.entries)
             row = attempt.row
             self._versions.advance(attempt.entries, Head(row.last_position, row.digest, row.recorded_at))
-        attempt.stands()
+        attempt.succeed()
         self._attempt = None
 
     def _plan(self, group: Sequence[Insertion], head: Head) -> Attempt | None:
@@ -244,7 +244,7 @@ class EventWriter:
             attempt.fails(told)
             return
         if stands:
-            attempt.stands()
+            attempt.succeed()
         elif error is not None:
             told = OperationalError(f"nothing was recorded: {error!r}")
             told.__cause__ = error

@@ -4,14 +4,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tallystick.domain.errors import InvalidRequest, InvalidURL, StorageUnavailable
-from tallystick.infrastructure.imports.event_store.port import IdType, StockStore
-from tallystick.infrastructure.imports.event_store.sqlite import StockSQLite
+from tallystick.infrastructure.imports.event_store.port import EventsourcingStore, IdType
+from tallystick.infrastructure.imports.event_store.sqlite import EventsourcingSQLite
 from tallystick.infrastructure.journal.stores.postgres.address import SCHEMES
 
 _FORMS = "'sqlite:///relative.db', 'sqlite:////absolute.db', a path or 'postgresql://user@host/database?schema=name'"
 
 
-def open_stock_store(url: str | Path, application: str | None = None, id_type: IdType | None = None) -> StockStore:
+def open_eventsourcing_store(
+    url: str | Path, application: str | None = None, id_type: IdType | None = None
+) -> EventsourcingStore:
     """The store of `application` at `url`.
 
     In SQLite nothing says whose store it is, so the application is needed, and its ids are taken for UUIDs unless `id_type`
@@ -25,7 +27,7 @@ def open_stock_store(url: str | Path, application: str | None = None, id_type: I
     path = url if isinstance(url, Path) else _path_of(url)
     if application is None:
         raise InvalidRequest(f"{path} does not say whose events it has: the application has to be named")
-    return StockSQLite(path, application, id_type or "uuid")
+    return EventsourcingSQLite(path, application, id_type or "uuid")
 
 
 def _path_of(url: str) -> Path:
@@ -35,10 +37,10 @@ def _path_of(url: str) -> Path:
     return Path(unquote(parts.path[1:]))
 
 
-def _open_postgres(url: str, application: str | None, id_type: IdType | None) -> StockStore:
+def _open_postgres(url: str, application: str | None, id_type: IdType | None) -> EventsourcingStore:
     try:
-        from tallystick.infrastructure.imports.event_store.postgres import StockPostgres
+        from tallystick.infrastructure.imports.event_store.postgres import EventsourcingPostgres
     except ImportError as error:
         reason = 'PostgreSQL needs psycopg: pip install "tallystick[postgres]"'
         raise StorageUnavailable(f"the event store cannot be opened. {reason} ({error})") from error
-    return StockPostgres(url, application, id_type)
+    return EventsourcingPostgres(url, application, id_type)

@@ -1,4 +1,4 @@
-"""Copying the items of a stock event store into a journal: both are gone through side by side, and what is missing is appended.
+"""Copying the items of an event store into a journal: both are gone through side by side, and what is missing is appended.
 
 What is in the journal already is recognised by being what comes next in the store. So a copy that was stopped goes on where
 it ended, one that is complete changes nothing, and going through both once more proves that they agree.
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.errors import CorruptJournal, OutcomeUnknown, PositionTaken, StorageError, StorageUnavailable
-from tallystick.infrastructure.imports.event_store.items import StockItems
+from tallystick.infrastructure.imports.event_store.items import EventsourcingItems
 from tallystick.infrastructure.journal.format import (
     Foreign,
     JournalEvent,
-    Row,
+    JournalRow,
     decode_events,
     digest_of,
     encode_events,
@@ -29,13 +29,13 @@ Done = Callable[[int], None]
 """Called with the number of items that are done."""
 
 
-class StockCopy:
+class EventsourcingCopy:
     """The items and the journal behind `begin`, gone through from the first item on.
 
     `done` items were found there or appended; `first_position` and `last_position` are those of the first and the last.
     """
 
-    def __init__(self, journal: Journal, items: StockItems, begin: Head, progress: Done | None = None) -> None:
+    def __init__(self, journal: Journal, items: EventsourcingItems, begin: Head, progress: Done | None = None) -> None:
         self.done = self.first_position = self.last_position = 0
         self._journal = journal
         self._items = items
@@ -71,7 +71,7 @@ class StockCopy:
                 self._append_row(head, clock)
             self._tell()
 
-    def _read_on(self) -> Iterator[Row]:
+    def _read_on(self) -> Iterator[JournalRow]:
         """The next rows of the journal, compared, while there are items."""
         for row in self._journal.rows(after=self._position):
             if self._next is None:
@@ -128,7 +128,7 @@ class StockCopy:
             self._progress(self.done)
 
 
-def _append(journal: Journal, row: Row, entries: Sequence[StreamEntry]) -> None:
+def _append(journal: Journal, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
     """Makes the row durable; where the store cannot say whether it is, that is found out."""
     try:
         journal.append(row, entries)

@@ -16,9 +16,9 @@ import msgspec
 
 from tallystick.domain.errors import ImportDiffers, PositionTaken
 from tallystick.infrastructure.imports.batches import Progress
-from tallystick.infrastructure.imports.event_store.copying import StockCopy
-from tallystick.infrastructure.imports.event_store.items import StockItems
-from tallystick.infrastructure.imports.event_store.port import StockStore
+from tallystick.infrastructure.imports.event_store.copying import EventsourcingCopy
+from tallystick.infrastructure.imports.event_store.items import EventsourcingItems
+from tallystick.infrastructure.imports.event_store.port import EventsourcingStore
 from tallystick.infrastructure.imports.event_store.survey import survey
 from tallystick.infrastructure.journal.port import EMPTY, Head, Journal
 
@@ -43,7 +43,7 @@ class EventsourcingReport(msgspec.Struct, frozen=True):
 
 def import_eventsourcing(
     journal: Journal,
-    store: StockStore,
+    store: EventsourcingStore,
     *,
     renumber: bool = False,
     clock: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -60,14 +60,14 @@ def import_eventsourcing(
     `ImportDiffers` where it does not hold what the store does. `CorruptJournal` and the errors of storage at any time.
     """
     found = survey(store, renumber=renumber, checked=checked)
-    items = StockItems(store, renumber=renumber)
+    items = EventsourcingItems(store, renumber=renumber)
     begin = _begin(journal, items) if renumber else EMPTY
-    copy = StockCopy(journal, items, begin, progress)
+    copy = EventsourcingCopy(journal, items, begin, progress)
     copy.compare()
     there_before = copy.done
     if not copy.is_complete:
         copy.append(clock)
-        copy = _proved(StockCopy(journal, items, begin, compared))
+        copy = _proved(EventsourcingCopy(journal, items, begin, compared))
     return EventsourcingReport(
         store.application,
         found.events,
@@ -81,7 +81,7 @@ def import_eventsourcing(
     )
 
 
-def _begin(journal: Journal, items: StockItems) -> Head:
+def _begin(journal: Journal, items: EventsourcingItems) -> Head:
     """Behind what the first item is, or will be, appended; `PositionTaken` where the application has events before that."""
     first = next(iter(items), None)
     entry = first and next(journal.stream(first.event.stream, first.event.version - 1, first.event.version), None)
@@ -97,7 +97,7 @@ def _begin(journal: Journal, items: StockItems) -> Head:
     return begin
 
 
-def _proved(copy: StockCopy) -> StockCopy:
+def _proved(copy: EventsourcingCopy) -> EventsourcingCopy:
     """The copy, gone through to its end; `ImportDiffers` where it does not hold all items."""
     try:
         copy.compare()

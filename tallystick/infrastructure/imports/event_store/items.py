@@ -1,4 +1,4 @@
-"""What a stock event store becomes in a journal: `Foreign` events, one after another.
+"""What an event store of the `eventsourcing` library becomes in a journal: `Foreign` events, one after another.
 
 First the events, in the order of their notification ids, then the snapshots, then what the application tracks. Where ids are
 kept, an event's position is its notification id, and at each id that the store never used, or no longer has, stands an event
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tallystick.infrastructure.event_store.stream_names import EVENTS, GAPS, SNAPSHOTS, TRACKING, StreamSpace
-from tallystick.infrastructure.imports.event_store.port import StockEvent, StockStore
+from tallystick.infrastructure.imports.event_store.port import EventsourcingEvent, EventsourcingStore
 from tallystick.infrastructure.journal.format import Foreign
 
 
@@ -20,10 +20,10 @@ class Item(NamedTuple):
     position: int | None
 
 
-class StockItems:
+class EventsourcingItems:
     """What `store` becomes; gone through anew each time."""
 
-    def __init__(self, store: StockStore, *, renumber: bool) -> None:
+    def __init__(self, store: EventsourcingStore, *, renumber: bool) -> None:
         self._store = store
         self._renumber = renumber
         self._events = StreamSpace(store.application, EVENTS)
@@ -55,5 +55,5 @@ class StockItems:
             yield Item(_foreign(self._events, event), position)
 
 
-def _foreign(space: StreamSpace, event: StockEvent) -> Foreign:
+def _foreign(space: StreamSpace, event: EventsourcingEvent) -> Foreign:
     return Foreign(space.stream_of(event.stream), event.version, event.topic, event.state)

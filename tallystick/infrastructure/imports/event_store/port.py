@@ -25,7 +25,7 @@ VersionColumns = tuple[Any, Any, Any]
 """The id of a stream as the store has it, version and notification id."""
 
 
-class StockEvent(NamedTuple):
+class EventsourcingEvent(NamedTuple):
     """An event with its notification id, or a snapshot, where that is 0. `stream` is a UUID's canonical form, or text."""
 
     stream: str
@@ -35,7 +35,7 @@ class StockEvent(NamedTuple):
     notification_id: int
 
 
-class StockStore(ABC):
+class EventsourcingStore(ABC):
     """The store of one application, whose `application` name is in lower case. `name` is what to call it in messages.
 
     Every method raises `StorageUnavailable` where the store cannot be read.
@@ -44,7 +44,7 @@ class StockStore(ABC):
     name: str
     application: str
 
-    def events(self) -> Iterator[StockEvent]:
+    def events(self) -> Iterator[EventsourcingEvent]:
         """All events in the order of their notification ids. Raises `MalformedEvent`."""
         after = INTEGER_MIN
         while page := self.events_after(after):
@@ -58,7 +58,7 @@ class StockStore(ABC):
             yield from ((self.stream_of(id), version, notification_id) for id, version, notification_id in page)
             after = page[-1][:2]
 
-    def snapshots(self) -> Iterator[StockEvent]:
+    def snapshots(self) -> Iterator[EventsourcingEvent]:
         """All snapshots, stream by stream, in the order of versions. Raises `MalformedEvent`."""
         after = (self.lowest_id(), INTEGER_MIN)
         while page := self.snapshots_after(*after):
@@ -76,14 +76,14 @@ class StockStore(ABC):
                 raise MalformedEvent("no application is tracked like that", stream=str(application), version=notification_id)
             yield application, notification_id
 
-    def _event(self, columns: EventColumns) -> StockEvent:
+    def _event(self, columns: EventColumns) -> EventsourcingEvent:
         id, version, topic, state, notification_id = columns
         if not isinstance(id, str) or not isinstance(topic, str) or not isinstance(state, bytes):
             raise MalformedEvent("its id and topic are text and its state bytes", stream=str(id), version=version)
         if not _is_version(version):
             raise MalformedEvent("a version is an integer from 0 to 2**62", stream=id, version=version)
         try:
-            return StockEvent(self.stream_of(id), version, topic, state, notification_id or 0)
+            return EventsourcingEvent(self.stream_of(id), version, topic, state, notification_id or 0)
         except ValueError as error:
             raise MalformedEvent(str(error), stream=id, version=version) from None
 

@@ -17,8 +17,8 @@ from tallystick.infrastructure.imports.event_store.port import (
     PAGE_BYTES,
     PAGE_ROWS,
     EventColumns,
+    EventsourcingStore,
     IdType,
-    StockStore,
     VersionColumns,
     application_name,
 )
@@ -71,7 +71,7 @@ Tables = dict[str, dict[str, str]]
 """The columns of each table with their types."""
 
 
-class StockPostgres(StockStore):
+class EventsourcingPostgres(EventsourcingStore):
     """The store of `application`, or of the only one there, in the database at `url`, in `?schema=NAME` or `public`.
 
     Raises `InvalidURL`, `InvalidRequest` where it takes to be said whose store is meant or ids are not of `id_type`,

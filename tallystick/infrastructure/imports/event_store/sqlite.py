@@ -17,8 +17,8 @@ from tallystick.infrastructure.imports.event_store.port import (
     PAGE_BYTES,
     PAGE_ROWS,
     EventColumns,
+    EventsourcingStore,
     IdType,
-    StockStore,
     VersionColumns,
     application_name,
 )
@@ -41,7 +41,7 @@ _PARTS = {
 _HEX = re.compile("[0-9a-f]{32}")
 
 
-class StockSQLite(StockStore):
+class EventsourcingSQLite(EventsourcingStore):
     """The store of `application` in the file at `path`, which is not written to.
 
     Raises `InvalidRequest`, `NotAnEventStore`, `StorageUnavailable`.

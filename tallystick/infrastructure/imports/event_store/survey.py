@@ -1,10 +1,10 @@
-"""Reading a stock event store for the first time: that a journal can keep all that is in it, before anything is written."""
+"""Reading an event store for the first time: that a journal can keep all that is in it, before anything is written."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tallystick.domain.errors import MalformedEvent, TooManyGaps
-from tallystick.infrastructure.imports.event_store.port import StockEvent, StockStore
+from tallystick.infrastructure.imports.event_store.port import EventsourcingEvent, EventsourcingStore
 from tallystick.infrastructure.journal.format import Foreign, encode_events
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX
 
@@ -24,7 +24,7 @@ class Survey(NamedTuple):
     tracking: int
 
 
-def survey(store: StockStore, *, renumber: bool, checked: Checked | None = None) -> Survey:
+def survey(store: EventsourcingStore, *, renumber: bool, checked: Checked | None = None) -> Survey:
     """Checks everything in the store.
 
     Raises `MalformedEvent` where an event, snapshot or tracked position is not as the library writes it, is too large for a
@@ -48,7 +48,7 @@ def survey(store: StockStore, *, renumber: bool, checked: Checked | None = None)
     return Survey(events, missing, snapshots, sum(1 for _ in store.tracking()))
 
 
-def _check_order(store: StockStore) -> None:
+def _check_order(store: EventsourcingStore) -> None:
     """Versions rise in the order of notification ids where ids rise in the order of versions, and those are read that way:
     it takes no memory, however many streams there are.
     """
@@ -60,7 +60,7 @@ def _check_order(store: StockStore) -> None:
         before = (stream, version, notification_id)
 
 
-def _sized(events: Iterator[StockEvent]) -> Iterator[StockEvent]:
+def _sized(events: Iterator[EventsourcingEvent]) -> Iterator[EventsourcingEvent]:
     for event in events:
         if len(event.topic) + len(event.state) > COMMIT_BYTES_MAX // 8:  # written it takes up to 6 times as much
             size = len(encode_events([Foreign(event.stream, event.version, event.topic, event.state)]))

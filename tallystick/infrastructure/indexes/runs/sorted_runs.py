@@ -41,12 +41,12 @@ WAITING_MAX = 4
 
 
 class Making:
-    """A run that is being made. Until it is `settled`, its pairs are found in those sorted `before`, or nowhere."""
+    """A run that is being made. Until it is `is_taken_over`, its pairs are found in those sorted `before`, or nowhere."""
 
     def __init__(self, make: Callable[[], Pairs], before: Sequence[Pairs] = ()) -> None:
         self.make = make
         self.before = before
-        self.settled = False
+        self.is_taken_over = False
         self.future: Future[None]
 
 
@@ -94,7 +94,7 @@ class SortedRuns:
             self._make_long()
 
     def add_later(self, make: Callable[[], Pairs]) -> Making:
-        """Adds sorted pairs, at least one, that are made in the background; nothing finds them until they are settled."""
+        """Adds sorted pairs, at least one, that are made in the background; nothing finds them until they are is_taken_over."""
         self._wait_for_space()
         return self._begin(Making(make))
 
@@ -132,13 +132,13 @@ class SortedRuns:
 
     def freeze(self) -> FrozenRuns:
         """What was added up to now, at the cost of what was added lately. Raises `DamagedRun`."""
-        self.settle()
+        self.take_over()
         self._check()
         pairs = [*self._short, *self._newest]
         rest = [making.make for making in self._own]
         return FrozenRuns(tuple(self._runs), [*rest, lambda: sorted_pairs(pairs)] if pairs else rest)
 
-    def settle(self) -> None:
+    def take_over(self) -> None:
         """Has the runs that were made in the meantime searched from now on."""
         if not self._made:
             return
@@ -147,7 +147,7 @@ class SortedRuns:
             self._take(what, made)  # may be done twice where somebody interrupts, and may not be left out
             self._changed()
             self._made.popleft()
-        self._own = [making for making in self._own if not making.settled]
+        self._own = [making for making in self._own if not making.is_taken_over]
         self._merge()
 
     def is_busy(self) -> bool:
@@ -183,7 +183,7 @@ class SortedRuns:
         waiting = [making for making in self._making if not making.future.done()]
         if len(waiting) >= WAITING_MAX:
             waiting[0].future.result()
-        self.settle()
+        self.take_over()
 
     def _begin(self, making: Making) -> Making:
         making.future = self._submit(self._sort, making)
@@ -195,7 +195,7 @@ class SortedRuns:
         for making in self._own:
             if not making.before:
                 making.future.result()
-        self.settle()
+        self.take_over()
         self._check()
         self._sort_newest()
 
@@ -217,7 +217,7 @@ class SortedRuns:
         elif made is not None:
             self._runs = [*(run for run in self._runs if run not in sources and run is not made), made]
         if isinstance(what, Making):
-            what.settled = True
+            what.is_taken_over = True
             self._making = [making for making in self._making if making is not what]
         else:
             self._merging = False

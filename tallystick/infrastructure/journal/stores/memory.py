@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from operator import attrgetter
 
-from tallystick.infrastructure.journal.format import Body, Row
+from tallystick.infrastructure.journal.format import Body, JournalRow
 from tallystick.infrastructure.journal.port import EMPTY, SMALL, VERSION_MAX, Head, Journal, Overtaken, StreamEntry, StreamPart
 
 
@@ -17,7 +17,7 @@ class MemoryJournal(Journal):
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._rows: list[Row] = []
+        self._rows: list[JournalRow] = []
         self._firsts: list[int] = []
         self._streams: defaultdict[str, list[StreamEntry]] = defaultdict(list)
 
@@ -30,13 +30,13 @@ class MemoryJournal(Journal):
     def ends_at(self, head: Head) -> bool:
         return self.head() == head
 
-    def rows(self, after: int = 0) -> Iterator[Row]:
+    def rows(self, after: int = 0) -> Iterator[JournalRow]:
         index = bisect_right(self._firsts, after)
         while index < len(self._rows):
             yield self._rows[index]
             index += 1
 
-    def row_at(self, position: int) -> Row | None:
+    def row_at(self, position: int) -> JournalRow | None:
         index = bisect_right(self._firsts, position) - 1
         if index < 0 or self._rows[index].last_position < position:
             return None
@@ -76,7 +76,7 @@ class MemoryJournal(Journal):
         with self._lock:
             yield self.head()
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         with self._lock:
             last_entries = self.last_entries([entry.stream for entry in entries])
             if row.first_position != self.head().position + 1 or any(

@@ -10,7 +10,7 @@ import pytest
 
 from tallystick import CorruptJournal, Ledger, OutcomeUnknown, StorageUnavailable, Token
 from tallystick.domain.events import Minted
-from tallystick.infrastructure.journal.format import Row, encode_events, make_row
+from tallystick.infrastructure.journal.format import JournalRow, encode_events, make_row
 from tallystick.infrastructure.journal.port import EMPTY, Head, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.postgres import connection as postgres_connection
 from tallystick.infrastructure.journal.stores.postgres import pool as postgres_pool
@@ -38,7 +38,7 @@ class FailingJournal(PostgresJournal):
             armed()
         return head
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         armed, self.before_append = self.before_append, None
         if armed is not None:
             armed()
@@ -75,13 +75,13 @@ def journal(postgres_server: PostgresServer, proxy: Proxy, direct: str) -> Itera
         yield opened
 
 
-def next_row(head: Head) -> tuple[Row, list[StreamEntry]]:
+def next_row(head: Head) -> tuple[JournalRow, list[StreamEntry]]:
     position = head.position + 1
     row = make_row(head.digest, position, head.recorded_at + 1, (), (1,), encode_events([Minted("USD", "alice", position)]))
     return row, [StreamEntry("USD", position, position, position)]
 
 
-def rows_of(url: str) -> list[Row]:
+def rows_of(url: str) -> list[JournalRow]:
     with closing(PostgresJournal(PostgresAddress.parse(url))) as other:
         return list(other.rows())
 
@@ -192,7 +192,7 @@ def test_an_outcome_that_nobody_can_tell(
 def test_an_interrupted_commit_leaves_the_books_as_the_journal(
     journal: FailingJournal, monkeypatch: pytest.MonkeyPatch, stands: bool
 ) -> None:
-    def interrupted(row: Row, entries: Sequence[StreamEntry]) -> None:
+    def interrupted(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         if stands:
             PostgresJournal.append(journal, row, entries)
         raise KeyboardInterrupt

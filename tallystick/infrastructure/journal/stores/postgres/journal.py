@@ -17,7 +17,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from tallystick.domain.errors import StorageError, StorageUnavailable
-from tallystick.infrastructure.journal.format import Body, Row, decode_keys, digest_of
+from tallystick.infrastructure.journal.format import Body, JournalRow, decode_keys, digest_of
 from tallystick.infrastructure.journal.port import (
     EMPTY,
     PAGE_BYTES,
@@ -83,17 +83,17 @@ class PostgresJournal(Journal):
     def ends_at(self, head: Head) -> bool:
         return self.head() == head
 
-    def rows(self, after: int = 0) -> Iterator[Row]:
+    def rows(self, after: int = 0) -> Iterator[JournalRow]:
         while True:
-            page = [Row(*columns) for columns in self._pool.read(statements.ROWS, (after, PAGE_ROWS, PAGE_BYTES))]
+            page = [JournalRow(*columns) for columns in self._pool.read(statements.ROWS, (after, PAGE_ROWS, PAGE_BYTES))]
             if not page:
                 return
             yield from page
             after = page[-1].first_position
 
-    def row_at(self, position: int) -> Row | None:
+    def row_at(self, position: int) -> JournalRow | None:
         for columns in self._pool.read(statements.ROW_AT, (position,)):
-            row = Row(*columns)
+            row = JournalRow(*columns)
             return row if row.last_position >= position else None
         return None
 
@@ -176,7 +176,7 @@ class PostgresJournal(Journal):
         finally:
             self._turn.__exit__()
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         connection = self._pool.in_transaction()
         if connection is None:
             raise StorageUnavailable(f"{self.address.name}: the turn to write was lost, nothing was recorded")
@@ -203,7 +203,7 @@ class PostgresJournal(Journal):
             return Overtaken(f"{self.address.name}: {str(error).strip()}")
         return translated(self.address, error)
 
-    def has_recorded(self, row: Row, entries: Sequence[StreamEntry]) -> bool:
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
         """Finds out by recording it again, where its place is free: a look alone would miss a commit still under way.
 
         Once this has the turn, the connection that was lost has done what it ever will.
@@ -246,7 +246,7 @@ class _Writing:
         self._journal.end()
 
 
-def _parameters(row: Row, entries: Sequence[StreamEntry], channel: str) -> tuple[Any, ...]:
+def _parameters(row: JournalRow, entries: Sequence[StreamEntry], channel: str) -> tuple[Any, ...]:
     first, last, recorded_at, keys, transactions, body, digest = row
     streams, first_versions, last_versions, positions = zip(*entries, strict=True) if entries else ((), (), (), ())
     return (

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from tallystick.domain.errors import StorageUnavailable
-from tallystick.infrastructure.journal.format import Body, Row
+from tallystick.infrastructure.journal.format import Body, JournalRow
 from tallystick.infrastructure.journal.port import (
     EMPTY,
     PAGE_BYTES,
@@ -66,7 +66,7 @@ class SQLiteJournal(Journal):
         self.path = path
         self._file = SharedFile(path, create=create, durable=durable)
         self._reading = self._file.reading
-        self._writing = _Writing(self._file)
+        self._writing = _JournalTurn(self._file)
         self._seen = (0, 0, EMPTY)
 
     @property
@@ -91,14 +91,14 @@ class SQLiteJournal(Journal):
                 self._seen = seen
         return True
 
-    def rows(self, after: int = 0) -> Iterator[Row]:
+    def rows(self, after: int = 0) -> Iterator[JournalRow]:
         query = f"SELECT {_COLUMNS} FROM commits WHERE first_position > ? ORDER BY first_position LIMIT {PAGE_ROWS}"
         while True:
-            page: list[Row] = []
+            page: list[JournalRow] = []
             size = 0
             with self._reading as connection, contextlib.closing(connection.execute(query, (after,))) as cursor:
                 for columns in cursor:
-                    page.append(Row(*columns))
+                    page.append(JournalRow(*columns))
                     size += len(columns[5])
                     if size >= PAGE_BYTES:
                         break
@@ -107,11 +107,11 @@ class SQLiteJournal(Journal):
             yield from page
             after = page[-1].first_position
 
-    def row_at(self, position: int) -> Row | None:
+    def row_at(self, position: int) -> JournalRow | None:
         query = f"SELECT {_COLUMNS} FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1"
         with self._reading as connection:
             columns = connection.execute(query, (position,)).fetchone()
-        return Row(*columns) if columns is not None and columns[1] >= position else None
+        return JournalRow(*columns) if columns is not None and columns[1] >= position else None
 
     def bodies(self, position: int, count: int) -> Sequence[Body]:
         with (
@@ -158,7 +158,7 @@ class SQLiteJournal(Journal):
     def writing(self) -> AbstractContextManager[Head]:
         return self._writing
 
-    def append(self, row: Row, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
         connection = self._file.begun()
         first, last, recorded_at, keys, transactions, body, digest = row
         columns = (first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest)
@@ -174,11 +174,11 @@ class SQLiteJournal(Journal):
             raise translated(self.path, error, NOTHING_RECORDED) from error
         self._file.commit()
 
-    def has_recorded(self, row: Row, entries: Sequence[StreamEntry]) -> bool:
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
         self.reopen()
-        return self._file.resolve(lambda: self._stands(row))
+        return self._file.resolve(lambda: self._is_recorded(row))
 
-    def _stands(self, row: Row) -> bool:
+    def _is_recorded(self, row: JournalRow) -> bool:
         found = self.row_at(row.first_position)
         return found is not None and found.digest == row.digest
 
@@ -189,7 +189,7 @@ class SQLiteJournal(Journal):
         self._file.close()
 
 
-class _Writing:
+class _JournalTurn:
     """While it is entered nobody else, in no thread or process, can append."""
 
     def __init__(self, file: SharedFile) -> None:

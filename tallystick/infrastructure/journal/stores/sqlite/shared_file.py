@@ -44,8 +44,8 @@ class SharedFile:
         self.file_lock = FileLock(Path(f"{path}.lock"))
         self.writing_lock = threading.RLock()
         self.reading_lock = threading.RLock()
-        self.reading = Reading(self)
-        self.writing = Writing(self)
+        self.reading = ReadTransaction(self)
+        self.writing = WriteTransaction(self)
         self.times_opened = 0
         self._at_path = FileAtPath(path)
         self._create = create
@@ -67,7 +67,7 @@ class SharedFile:
         """Whether it could be opened for reading alone."""
         return self._connections is not None and self._connections.writing is None
 
-    # Reading.
+    # ReadTransaction.
 
     def is_stale(self) -> bool:
         """Whether there are no connections, or some to a file that is at its path no more. Raises `LedgerClosed`."""
@@ -84,7 +84,7 @@ class SharedFile:
             raise StorageUnavailable(f"{self.path} could not be opened again")
         return self._connections.reading
 
-    # Writing, inside the locks of writing and of the file.
+    # WriteTransaction, inside the locks of writing and of the file.
 
     def check_writable(self) -> None:
         """Raises `StorageUnavailable` where it is read-only, and still is."""
@@ -141,7 +141,7 @@ class SharedFile:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 
-    def resolve(self, stands: Callable[[], bool]) -> bool:
+    def resolve(self, is_recorded: Callable[[], bool]) -> bool:
         """After an unclear outcome, whether what was written `stands`; what this says is so from then on.
 
         Raises `StorageUnavailable` where that cannot be brought about.
@@ -151,7 +151,7 @@ class SharedFile:
             try:
                 connection = self._to_write()
                 write_over_refused(connection)
-                found = stands()
+                found = is_recorded()
                 if found:
                     self._make_durable(connection)
                 self._unsettled = False
@@ -236,7 +236,7 @@ class SharedFile:
         self.writing_lock, self.reading_lock = threading.RLock(), threading.RLock()
 
 
-class Reading:
+class ReadTransaction:
     """While it is entered the connection is this thread's, and SQLite's errors leave it as ours."""
 
     def __init__(self, file: SharedFile) -> None:
@@ -260,7 +260,7 @@ class Reading:
             raise translated(self._file.path, error) from error
 
 
-class Writing:
+class WriteTransaction:
     """While it is entered nobody else, in no thread or process, can append; what was not committed is rolled back."""
 
     def __init__(self, file: SharedFile) -> None:

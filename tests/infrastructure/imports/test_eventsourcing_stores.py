@@ -21,7 +21,7 @@ from tallystick import (
     StorageUnavailable,
 )
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
-from tests.support.books.stock_book import PLAIN, Stock, fill, foreign, imported, stored
+from tests.support.books.eventsourcing_book import PLAIN, LibraryApplications, fill, foreign, imported, stored
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ from tests.support.books.stock_book import PLAIN, Stock, fill, foreign, imported
         ("UPDATE EVENTS SET rowid = 0 WHERE rowid = 3", "its notification id is 0, and positions begin at 1"),
     ],
 )
-def test_events_that_are_none(stock: Stock, statement: str, verdict: str) -> None:
-    fill(stock)
-    stock.execute(PLAIN, statement)
+def test_events_that_are_none(library: LibraryApplications, statement: str, verdict: str) -> None:
+    fill(library)
+    library.execute(PLAIN, statement)
     journal = MemoryJournal()
     with pytest.raises(MalformedEvent, match=verdict):
-        imported(journal, stock.url(PLAIN), PLAIN)
+        imported(journal, library.url(PLAIN), PLAIN)
     assert journal.head().position == 0
 
 
@@ -54,37 +54,37 @@ def test_events_that_are_none(stock: Stock, statement: str, verdict: str) -> Non
         ("UPDATE EVENTS SET state = zeroblob(50 * 1024 * 1024) WHERE rowid = 3", "bytes of the 67108864"),
     ],
 )
-def test_what_sqlite_does_not_refuse(sqlite_stock: Stock, statement: str, verdict: str) -> None:
-    fill(sqlite_stock)
-    sqlite_stock.execute(PLAIN, statement)
+def test_what_sqlite_does_not_refuse(sqlite_library: LibraryApplications, statement: str, verdict: str) -> None:
+    fill(sqlite_library)
+    sqlite_library.execute(PLAIN, statement)
     journal = MemoryJournal()
     with pytest.raises(MalformedEvent, match=verdict):
-        imported(journal, sqlite_stock.url(PLAIN), PLAIN)
+        imported(journal, sqlite_library.url(PLAIN), PLAIN)
     assert journal.head().position == 0
 
 
-def test_text_that_is_none(sqlite_stock: Stock) -> None:
-    fill(sqlite_stock)
-    sqlite_stock.execute(PLAIN, "UPDATE EVENTS SET topic = CAST(x'ff' AS TEXT) WHERE rowid = 3")
+def test_text_that_is_none(sqlite_library: LibraryApplications) -> None:
+    fill(sqlite_library)
+    sqlite_library.execute(PLAIN, "UPDATE EVENTS SET topic = CAST(x'ff' AS TEXT) WHERE rowid = 3")
     with pytest.raises(StorageUnavailable, match=r"plainaccounts\.db: Could not decode"):
-        imported(MemoryJournal(), sqlite_stock.url(PLAIN), PLAIN)
+        imported(MemoryJournal(), sqlite_library.url(PLAIN), PLAIN)
 
 
 @pytest.mark.parametrize("renumber", [False, True])
-def test_versions_rise(stock: Stock, small_pages: None, renumber: bool) -> None:
+def test_versions_rise(library: LibraryApplications, small_pages: None, renumber: bool) -> None:
     one, other, journal = uuid4(), uuid4(), MemoryJournal()
-    with stock.plain() as application:
+    with library.plain() as application:
         application.recorder.insert_events([*stored(other, 1), *stored(one, 1, 2, 7, 5), *stored(other, 2)])
     with pytest.raises(MalformedEvent, match="it has the notification id 5, after version 7 with 4") as caught:
-        imported(journal, stock.url(PLAIN), PLAIN, renumber=renumber)
+        imported(journal, library.url(PLAIN), PLAIN, renumber=renumber)
     assert (caught.value.stream, caught.value.version, journal.head().position) == (str(one), 5, 0)
 
 
-def test_tracking_that_is_none(sqlite_stock: Stock) -> None:
-    sqlite_stock.play("alice", deposits=1)
-    sqlite_stock.execute("Statements", "UPDATE tracking SET notification_id = -5 WHERE application_name = 'BankAccounts'")
+def test_tracking_that_is_none(sqlite_library: LibraryApplications) -> None:
+    sqlite_library.play("alice", deposits=1)
+    sqlite_library.execute("Statements", "UPDATE tracking SET notification_id = -5 WHERE application_name = 'BankAccounts'")
     with pytest.raises(MalformedEvent, match="version -5 of 'BankAccounts'"):
-        imported(MemoryJournal(), sqlite_stock.url("Statements"), "Statements")
+        imported(MemoryJournal(), sqlite_library.url("Statements"), "Statements")
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,14 @@ def test_tracking_that_is_none(sqlite_stock: Stock) -> None:
     ],
 )
 def test_stores_that_are_none(
-    sqlite_stock: Stock, tmp_path: Path, url: str, options: dict[str, Any], kind: type[LedgerError], verdict: str
+    sqlite_library: LibraryApplications,
+    tmp_path: Path,
+    url: str,
+    options: dict[str, Any],
+    kind: type[LedgerError],
+    verdict: str,
 ) -> None:
-    fill(sqlite_stock, 1)
+    fill(sqlite_library, 1)
     (tmp_path / "text").write_text("no database, but a text that is long enough to be taken for one by its size" * 99)
     (tmp_path / "empty.db").touch()
     columns = "originator_id TEXT, originator_version INTEGER, topic TEXT, state BLOB"
@@ -141,18 +146,18 @@ def test_stores_that_are_none(
 def test_which_tables_are_an_applications(
     postgres: str, tables: str, options: dict[str, Any], kind: type[LedgerError] | None, verdict: str
 ) -> None:
-    stock = Stock(postgres)
+    library = LibraryApplications(postgres)
     events = "originator_id uuid, originator_version bigint, topic text, state bytea, notification_id bigserial"
     with psycopg.connect(postgres) as connection:
         for table in tables.split():
             name, _, other = table.partition("(")
             columns = "ids bigint" if other else events
-            connection.execute(f"CREATE TABLE {stock.environment['POSTGRES_SCHEMA']}.{name} ({columns})".encode())
+            connection.execute(f"CREATE TABLE {library.environment['POSTGRES_SCHEMA']}.{name} ({columns})".encode())
     if kind is None:
-        assert imported(MemoryJournal(), stock.url(""), **options).application == verdict
+        assert imported(MemoryJournal(), library.url(""), **options).application == verdict
         return
     with pytest.raises(kind, match=verdict):
-        imported(MemoryJournal(), stock.url(""), **options)
+        imported(MemoryJournal(), library.url(""), **options)
 
 
 def test_a_server_that_is_not_there() -> None:
@@ -162,42 +167,42 @@ def test_a_server_that_is_not_there() -> None:
         imported(MemoryJournal(), "postgresql://somebody@127.0.0.1:1/db?colour=red")
 
 
-def test_sqlite_needs_no_psycopg(sqlite_stock: Stock) -> None:
-    fill(sqlite_stock, 1)
+def test_sqlite_needs_no_psycopg(sqlite_library: LibraryApplications) -> None:
+    fill(sqlite_library, 1)
     with mock.patch.dict(sys.modules, {"tallystick.infrastructure.imports.event_store.postgres": None}):
-        assert imported(MemoryJournal(), sqlite_stock.url(PLAIN), PLAIN).events == 1
+        assert imported(MemoryJournal(), sqlite_library.url(PLAIN), PLAIN).events == 1
         with pytest.raises(StorageUnavailable, match=re.escape('pip install "tallystick[postgres]"')):
             imported(MemoryJournal(), "postgresql://somebody@127.0.0.1:1/db")
 
 
 def test_an_application_without_a_name(postgres: str) -> None:
-    stock = Stock(postgres)
-    with stock.plain("") as application:
+    library = LibraryApplications(postgres)
+    with library.plain("") as application:
         application.recorder.insert_events(stored(uuid4(), 1))
     journal = MemoryJournal()
-    assert imported(journal, stock.url(""), "Shop").events == 1
+    assert imported(journal, library.url(""), "Shop").events == 1
     assert foreign(journal)[0][1].startswith("shop ")
 
 
-def test_the_source_is_left_alone(sqlite_stock: Stock, tmp_path: Path) -> None:
-    fill(sqlite_stock)
+def test_the_source_is_left_alone(sqlite_library: LibraryApplications, tmp_path: Path) -> None:
+    fill(sqlite_library)
     path = tmp_path / "plainaccounts.db"
     before = path.read_bytes()
     imported(MemoryJournal(), path, PLAIN)
     assert path.read_bytes() == before
 
 
-def test_what_is_recorded_meanwhile_is_not_seen(stock: Stock) -> None:
-    fill(stock)
+def test_what_is_recorded_meanwhile_is_not_seen(library: LibraryApplications) -> None:
+    fill(library)
     journal, late = MemoryJournal(), uuid4()
-    with stock.plain() as application:
+    with library.plain() as application:
 
         def record(checked: int) -> None:
             application.recorder.insert_events(stored(late, checked))
 
         with mock.patch("tallystick.infrastructure.imports.event_store.survey.PROGRESS_ROWS", 1):
-            report = imported(journal, stock.url(PLAIN), PLAIN, checked=record)
+            report = imported(journal, library.url(PLAIN), PLAIN, checked=record)
         assert (report.events, report.last_position) == (23, 23)
         assert application.recorder.max_notification_id() == 46
-    assert imported(journal, stock.url(PLAIN), PLAIN).there_before == 23
+    assert imported(journal, library.url(PLAIN), PLAIN).there_before == 23
     assert len(foreign(journal)) == 46

@@ -1,4 +1,4 @@
-"""A stock application of the `eventsourcing` library that is called by as many threads as help it.
+"""An application of the `eventsourcing` library that is called by as many threads as help it.
 
 Each thread has accounts of its own, so that none ever finds that somebody else has changed an aggregate.
 """
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from eventsourcing.application import Application
 
-from tallystick.infrastructure.benchmarks.baselines.stock_eventsourcing import Account
+from tallystick.infrastructure.benchmarks.baselines.eventsourcing_application import Account
 
 SEED = 1
 AMOUNT_MAX = 50
@@ -18,7 +18,7 @@ AMOUNT_MAX = 50
 Transfers = list[tuple[Account, Account, int]]
 
 
-class StockCallers:
+class EventsourcingCallers:
     """The application in a place of its own, with so many accounts that have `funds` each."""
 
     def __init__(self, environment: Mapping[str, str], threads: int, accounts: int, funds: int) -> None:

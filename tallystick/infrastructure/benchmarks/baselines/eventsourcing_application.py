@@ -1,4 +1,4 @@
-"""A stock application of the `eventsourcing` library: an aggregate an account, debits and credits as its events.
+"""An application of the `eventsourcing` library: an aggregate an account, debits and credits as its events.
 
 This is the way its own examples transfer money. It is treated kindly here: all accounts stay in memory, none is ever loaded,
 and a batch is one save, which is one durable commit.
@@ -15,8 +15,8 @@ from tallystick.domain.arithmetic.columns import listed
 from tallystick.infrastructure.benchmarks.inputs.batch_books import FUNDS, BatchBooks, Rows
 from tallystick.infrastructure.benchmarks.measuring.timing import Baseline, Work
 
-STOCK = Baseline(
-    "eventsourcing, stock",
+EVENTSOURCING = Baseline(
+    "eventsourcing",
     "debits and credits an aggregate an account, each of which checks that it has enough, and keeps two events a transfer as "
     "JSON in rows of SQLite; one save and durable commit a batch, all aggregates in memory",
     "chain anything, or keep a supply or ids",
@@ -43,7 +43,7 @@ class Account(Aggregate):
         self.balance += amount
 
 
-class StockApplication:
+class EventsourcingApplication:
     """The application in a file of its own, with the accounts that the books have."""
 
     def __init__(self, folder: Path, books: BatchBooks) -> None:

@@ -16,9 +16,9 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.system import ProcessApplication, SingleThreadedRunner, System
 from psycopg.conninfo import conninfo_to_dict
 
-from tallystick.infrastructure.imports.event_store.address import open_stock_store
+from tallystick.infrastructure.imports.event_store.address import open_eventsourcing_store
 from tallystick.infrastructure.imports.event_store.event_store import EventsourcingReport, import_eventsourcing
-from tallystick.infrastructure.imports.event_store.sqlite import StockSQLite
+from tallystick.infrastructure.imports.event_store.sqlite import EventsourcingSQLite
 from tallystick.infrastructure.journal.format import Foreign, JournalEvent, decode_events, encode_events, make_row
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tests.support.programs.postgres_server import unused_name
@@ -56,7 +56,7 @@ class Statements(ProcessApplication[UUID]):
         processing_event.collect_events(Statement(of=type(domain_event).__name__))
 
 
-class Stock:
+class LibraryApplications:
     """A place where the library keeps applications: files in a folder, or a schema of a PostgreSQL database."""
 
     def __init__(self, place: Path | str) -> None:
@@ -146,9 +146,9 @@ def _postgres(url: str) -> dict[str, str]:
     }
 
 
-def fill(stock: Stock, events: int = 23) -> None:
+def fill(library: LibraryApplications, events: int = 23) -> None:
     """A plain application with so many streams of one event each."""
-    with stock.plain() as application:
+    with library.plain() as application:
         for version in range(events):
             application.recorder.insert_events(stored(uuid4(), version))
 
@@ -160,7 +160,7 @@ def stored(id: UUID | str, *versions: int, state: bytes = b"state") -> list[Stor
 def imported(journal: Journal, url: str | Path, application: str | None = None, **options: Any) -> EventsourcingReport:
     """Imports at a time that stands still."""
     id_type = options.pop("id_type", None)
-    with open_stock_store(url, application, id_type) as store:
+    with open_eventsourcing_store(url, application, id_type) as store:
         return import_eventsourcing(journal, store, clock=lambda: 1_700_000_000_000_000, **options)
 
 
@@ -191,12 +191,12 @@ def nothing_written(journal: Journal) -> Callable[[], bool]:
 
 def altered(reading: int) -> Any:
     """The event with the id 7 has another state, the given time that it is read."""
-    stock_events, readings = StockSQLite.events_after, count(1)
+    eventsourcing_events, readings = EventsourcingSQLite.events_after, count(1)
 
-    def events_after(self: StockSQLite, notification_id: int) -> list[Any]:
-        page = stock_events(self, notification_id)
+    def events_after(self: EventsourcingSQLite, notification_id: int) -> list[Any]:
+        page = eventsourcing_events(self, notification_id)
         if notification_id < 7 and next(readings) == reading:
             page[6] = (*page[6][:3], b"other", page[6][4])
         return page
 
-    return mock.patch.object(StockSQLite, "events_after", events_after)
+    return mock.patch.object(EventsourcingSQLite, "events_after", events_after)
