@@ -41,9 +41,13 @@ class LedgerError(Exception):
         self.fields: dict[str, Any] = {"reason": reason, **fields} if reason else fields
         for name, value in fields.items():
             setattr(self, name, value)
-        message = self.rule.format(reason=reason, **fields)
+        message = self.message(reason, fields)
         of_batch = "row" in fields and "{row}" not in self.rule
         super().__init__(f"row {fields['row']}: {message}" if of_batch else message)
+
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        """The rule with its fields filled in."""
+        return self.rule.format(reason=reason, **fields)
 
     def at_row(self, row: int) -> Self:
         """The same error, of this row of a batch, counted from 0; its message begins with the row."""
@@ -439,10 +443,14 @@ class NotAnEventStore(StorageError):
 
 
 class CorruptJournal(IntegrityError):
-    """The journal differs from what was written, at `position` or in the commit that begins there."""
+    """The journal differs from what was written, at `position` or in the commit that begins there; 0 where it is not known."""
 
     position: int
     rule = "the journal is corrupt at position {position}: {reason}"
+
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        """The rule, without a position that is not known."""
+        return super().message(reason, fields) if fields["position"] else f"the journal is corrupt: {reason}"
 
 
 class ImportDiffers(IntegrityError):

@@ -283,17 +283,8 @@ DomainEvent = TokenRegistered | AppEvent | MoneyEvent | BatchEvent | FragmentEve
 
 RECORDED = (Minted, Burned, Moved, Reserved, Settled, Released)
 BATCHES = (MovedMany, MintedMany, BurnedMany)
-EVENT_TYPES: tuple[type[Event | ContractEvent], ...] = (
-    TokenRegistered,
-    AppUpdated,
-    *RECORDED,
-    *BATCHES,
-    Distributed,
-    FragmentsMinted,
-    FragmentsMintedMany,
-    FragmentsBurned,
-    FragmentsReserved,
-    FragmentsReleased,
+FRAGMENT_EVENTS = (FragmentsMinted, FragmentsMintedMany, FragmentsBurned, FragmentsReserved, FragmentsReleased)
+CONTRACT_EVENTS = (
     ContractRegistered,
     BalanceRaised,
     BalanceLowered,
@@ -303,4 +294,13 @@ EVENT_TYPES: tuple[type[Event | ContractEvent], ...] = (
     ShadowLowered,
     AllShadowsRaised,
     AllShadowsLowered,
+)
+EVENT_TYPES: tuple[type[Event | ContractEvent], ...] = (
+    TokenRegistered,
+    AppUpdated,
+    *RECORDED,
+    *BATCHES,
+    Distributed,
+    *FRAGMENT_EVENTS,
+    *CONTRACT_EVENTS,
 )

@@ -13,7 +13,9 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, listed, total
 from tallystick.domain.arithmetic.shares import shares_among
 from tallystick.domain.batch.batch import Batch
-from tallystick.domain.events import Burned, Distributed, Minted, Moved, Released, Reserved, Settled, TokenRegistered
+from tallystick.domain.effects import EFFECTS, RESERVE, Effects, shared
+from tallystick.domain.events import Distributed, Moved, TokenRegistered
+from tallystick.domain.rounding import check_rounding
 
 Cells = dict[str, defaultdict[str, int]]
 
@@ -84,34 +86,23 @@ class Balances:
             amount = event.amount
             available[event.sender] -= amount
             available[event.receiver] += amount
-        elif kind is Minted:
-            self._cells[event.token]["available"][event.account] += event.amount
-        elif kind is Burned:
-            self._cells[event.token]["available"][event.account] -= event.amount
-        elif kind is Reserved:
-            self._hold(event.token, event.payer, event.authority, event.amount)
-        elif kind is Settled:
-            self._hold(event.token, event.receiver, event.authority, -event.amount)
-        elif kind is Released:
-            self._hold(event.token, event.payer, event.authority, -event.amount)
-        elif kind is Distributed:
-            self._distribute(event)
         elif kind is TokenRegistered:
             self._cells[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
+        elif kind is Distributed:
+            check_rounding(event, position)
+            self._add_up(event.token)
+            available = self._cells[event.token]["available"]
+            self._add(event.token, shared(event, list(shares_among(available, event.amount, event.excluded, event.turn))))
+        elif changed := EFFECTS[kind](event):
+            self._add(event.token, changed)
 
-    def _distribute(self, event: Distributed) -> None:
-        self._add_up(event.token)
-        available = self._cells[event.token]["available"]
-        shares = list(shares_among(available, event.amount, event.excluded, event.turn))
-        if event.source is not None:
-            available[event.source] -= event.amount
-        for account, share in shares:
-            available[account] += share
-
-    def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
+    def _add(self, token: str, changed: Effects) -> None:
         cells = self._cells[token]
-        cells["available"][payer] -= amount
-        cells["reserved"][authority] += amount
+        for account, available, held in changed:
+            if held:
+                cells["reserved"][account] += held
+            elif account != RESERVE:
+                cells["available"][account] += available
 
 
 class _Changes:

@@ -20,6 +20,7 @@ from tallystick.domain.events import (
     ShadowLowered,
     ShadowRaised,
 )
+from tallystick.domain.rounding import check_rounding
 
 
 class Allocations(dict[str, Allocation]):
@@ -139,7 +140,9 @@ class ShadowSpaces:
         space.allocs_sum -= event.amount
 
     def _all_raised(self, space: ShadowSpace, event: AllShadowsRaised) -> None:
+        check_rounding(event)
         space.scale(event.amount)
 
     def _all_lowered(self, space: ShadowSpace, event: AllShadowsLowered) -> None:
+        check_rounding(event)
         space.scale(-event.amount)

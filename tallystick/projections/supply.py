@@ -4,7 +4,8 @@ from typing import Any
 
 from tallystick.domain.arithmetic.columns import total
 from tallystick.domain.batch.batch import Batch
-from tallystick.domain.events import Burned, Distributed, Minted, TokenRegistered
+from tallystick.domain.effects import EFFECTS, RESERVE, shared
+from tallystick.domain.events import Distributed, Moved
 
 
 class SupplyReserves:
@@ -19,14 +20,11 @@ class SupplyReserves:
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""
         kind = event.__class__
-        if kind is Minted:
-            self.state[event.token] -= event.amount
-        elif kind is Burned:
-            self.state[event.token] += event.amount
-        elif kind is Distributed and event.source is None:
-            self.state[event.token] -= event.amount
-        elif kind is TokenRegistered:
-            self.state[event.token] = event.max_supply
+        if kind is Moved:  # as most are: from account to account
+            return
+        for cell, available, _ in shared(event, ()) if kind is Distributed else EFFECTS[kind](event):
+            if cell == RESERVE:
+                self.state[event.token] = self.state.get(event.token, 0) + available
 
     def apply_columns(self, position: int, recorded_at: int, batch: Batch, /) -> None:
         """Adds the rows of a batch."""

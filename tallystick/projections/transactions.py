@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from tallystick.domain.events import RECORDED, Burned, Minted, MoneyEvent, Moved, Reserved, Settled
+from tallystick.domain.effects import RESERVE, effects
+from tallystick.domain.events import RECORDED, MoneyEvent
 from tallystick.domain.values.instant import from_microseconds
 
 
@@ -31,19 +32,8 @@ class Transaction(msgspec.Struct, frozen=True):
 
 def parties(event: MoneyEvent) -> tuple[str | None, str | None]:
     """Who gave and who got; None stands for the supply reserve."""
-    match event:
-        case Minted():
-            return None, event.account
-        case Burned():
-            return event.account, None
-        case Moved():
-            return event.sender, event.receiver
-        case Reserved():
-            return event.payer, event.authority
-        case Settled():
-            return event.authority, event.receiver
-        case _:
-            return event.authority, event.payer
+    (giver, _, _), (taker, _, _) = effects(event)
+    return (None if giver == RESERVE else giver), (None if taker == RESERVE else taker)
 
 
 def transaction_of(position: int, recorded_at: int, event: Any) -> Transaction | None:
@@ -61,7 +51,7 @@ def transaction_of(position: int, recorded_at: int, event: Any) -> Transaction |
         memo=event.memo,
         recorded_at=from_microseconds(recorded_at),
         position=position,
-        hold=None if isinstance(event, Minted | Burned | Moved) else event.hold,
+        hold=getattr(event, "hold", None),
     )
 
 

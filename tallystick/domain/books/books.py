@@ -16,8 +16,10 @@ from tallystick.domain.books.reading import BooksReading
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
 from tallystick.domain.events import (
     BATCHES,
-    EVENT_TYPES,
+    CONTRACT_EVENTS,
     RECORDED,
+    AllShadowsLowered,
+    AllShadowsRaised,
     AppUpdated,
     BatchEvent,
     Burned,
@@ -39,6 +41,7 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
+from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.account_names import AccountNames
 from tallystick.domain.token.holds import Holds
 from tallystick.domain.token.name_table import NameTable
@@ -109,7 +112,27 @@ class Books(BooksReading):
             FragmentsBurned: self._fragments_changed,
             FragmentsReserved: self._fragments_changed,
             FragmentsReleased: self._fragments_changed,
-            **dict.fromkeys((kind for kind in EVENT_TYPES if issubclass(kind, ContractEvent)), self._contract_changed),
+            **dict.fromkeys(CONTRACT_EVENTS, self._contract_changed),
+            AllShadowsRaised: self._contract_scaled,
+            AllShadowsLowered: self._contract_scaled,
+        }
+        self._reverting: dict[type, Callable[[Any], None]] = {
+            TokenRegistered: self._unregister,
+            AppUpdated: self._downgrade,
+            Distributed: self._take_back_shares,
+            Minted: self._take_back,
+            Burned: self._take_back,
+            Moved: self._take_back,
+            Reserved: self._close,
+            Settled: self._refill,
+            Released: self._refill,
+            **dict.fromkeys(BATCHES, self._take_back_many),
+            FragmentsMinted: self._revert_fragments,
+            FragmentsMintedMany: self._remove_fragments,
+            FragmentsBurned: self._revert_fragments,
+            FragmentsReserved: self._revert_fragments,
+            FragmentsReleased: self._revert_fragments,
+            **dict.fromkeys(CONTRACT_EVENTS, self.contracts.revert),
         }
 
     # Keeping and getting back.
@@ -197,22 +220,7 @@ class Books(BooksReading):
     def revert(self, events: Sequence[DomainEvent]) -> None:
         """Takes back `events`, which must be the newest applied, none of them before the last `forget`."""
         for event in reversed(events):
-            if isinstance(event, FragmentsMintedMany):
-                self._fragments[event.token].remove(event.first_id, event.count)
-            elif isinstance(event, FragmentEvent):
-                self._fragments[event.token].revert(event)
-            elif isinstance(event, BATCHES):
-                revert_batch(self._tokens[event.token], event)
-            elif isinstance(event, ContractEvent):
-                self.contracts.revert(event)
-            elif isinstance(event, TokenRegistered):
-                self._unregister(event)
-            elif isinstance(event, AppUpdated):
-                self._tokens[event.token].token = self._former_apps.pop()
-            elif isinstance(event, Distributed):
-                self._tokens[event.token].take_back(self._distributions.pop(), event.source, event.amount)
-            else:
-                self._take_back(event)
+            self._reverting[type(event)](event)
 
     def abandon(self, events: Sequence[DomainEvent]) -> None:
         """Takes back the newest events after somebody may have seen what they did."""
@@ -254,7 +262,7 @@ class Books(BooksReading):
 
     def _distributed(self, event: Distributed, position: int) -> None:
         state = self._tokens[event.token]
-        self._distributions.append(state.distribute(event.source, event.amount, event.excluded, event.turn))
+        self._distributions.append(state.distribute(event, position))
 
     def _changed(self, event: Minted | Burned | Moved, position: int) -> None:
         self._tokens[event.token].apply(event)
@@ -283,21 +291,34 @@ class Books(BooksReading):
     def _contract_changed(self, event: ContractChange, position: int) -> None:
         self.contracts.apply(event)
 
+    def _contract_scaled(self, event: AllShadowsRaised | AllShadowsLowered, position: int) -> None:
+        check_rounding(event, position)
+        self.contracts.apply(event)
+
+    # Taking back.
+
     def _take_back(self, event: MoneyEvent) -> None:
-        state = self._tokens[event.token]
-        match event:
-            case Moved():
-                state.transfer(event.receiver, event.sender, event.amount)
-            case Minted():
-                state.credit(event.account, -event.amount)
-            case Burned():
-                state.credit(event.account, event.amount)
-            case Reserved():
-                state.hold(event.payer, event.authority, -event.amount)
-                self._holds.cancel(event.hold)
-            case Settled():
-                state.hold(event.receiver, event.authority, event.amount)
-                self._holds.refill(event.hold, event.amount)
-            case Released():
-                state.hold(event.payer, event.authority, event.amount)
-                self._holds.refill(event.hold, event.amount)
+        self._tokens[event.token].change(event, -1)
+
+    def _close(self, event: Reserved) -> None:
+        self._take_back(event)
+        self._holds.cancel(event.hold)
+
+    def _refill(self, event: Settled | Released) -> None:
+        self._take_back(event)
+        self._holds.refill(event.hold, event.amount)
+
+    def _take_back_shares(self, event: Distributed) -> None:
+        self._tokens[event.token].take_back(self._distributions.pop(), event)
+
+    def _take_back_many(self, event: BatchEvent) -> None:
+        revert_batch(self._tokens[event.token], event)
+
+    def _downgrade(self, event: AppUpdated) -> None:
+        self._tokens[event.token].token = self._former_apps.pop()
+
+    def _revert_fragments(self, event: FragmentEvent) -> None:
+        self._fragments[event.token].revert(event)
+
+    def _remove_fragments(self, event: FragmentsMintedMany) -> None:
+        self._fragments[event.token].remove(event.first_id, event.count)

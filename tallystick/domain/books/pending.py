@@ -7,19 +7,8 @@ the events say what that is, so a commit that nobody looks at while it is under 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from tallystick.domain.events import (
-    RECORDED,
-    Burned,
-    ContractEvent,
-    DomainEvent,
-    FragmentEvent,
-    Minted,
-    MoneyEvent,
-    Moved,
-    Released,
-    Reserved,
-    Settled,
-)
+from tallystick.domain.effects import RESERVE, effects
+from tallystick.domain.events import ContractEvent, DomainEvent, FragmentEvent, MoneyEvent
 from tallystick.domain.token.token_state import Balance, Supply
 
 
@@ -29,10 +18,11 @@ class Pending:
     def __init__(self, events: Sequence[DomainEvent]) -> None:
         self._available: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._minted: defaultdict[str, int] = defaultdict(int)
         for event in events:
-            if isinstance(event, RECORDED):
-                self._add(event)
+            if not isinstance(event, ContractEvent):
+                for cell, available, held in effects(event):
+                    changed = self._available if available else self._held
+                    changed[event.token, cell] += available or held
 
     @staticmethod
     def are_known(events: Sequence[DomainEvent]) -> bool:
@@ -49,7 +39,7 @@ class Pending:
         """What every account had before them that had anything, and has as `balances` with them."""
         found = dict(balances)
         for code, account in {**self._available, **self._held}:
-            if code == token:
+            if code == token and account != RESERVE:
                 before = self.balance_before(token, account, found.pop(account, Balance(0, 0, 0)))
                 if before.total:
                     found[account] = before
@@ -57,27 +47,5 @@ class Pending:
 
     def supply_before(self, token: str, supply: Supply) -> Supply:
         """The supply before them, which is `supply` with them."""
-        minted = self._minted.get(token, 0)
+        minted = -self._available.get((token, RESERVE), 0)
         return Supply(supply.max, supply.reserve + minted, supply.circulating - minted)
-
-    def _add(self, event: MoneyEvent) -> None:
-        token, amount, available = event.token, event.amount, self._available
-        match event:
-            case Moved():
-                available[token, event.sender] -= amount
-                available[token, event.receiver] += amount
-            case Minted():
-                self._minted[token] += amount
-                available[token, event.account] += amount
-            case Burned():
-                self._minted[token] -= amount
-                available[token, event.account] -= amount
-            case Reserved():
-                available[token, event.payer] -= amount
-                self._held[token, event.authority] += amount
-            case Settled():
-                available[token, event.receiver] += amount
-                self._held[token, event.authority] -= amount
-            case Released():
-                available[token, event.payer] += amount
-                self._held[token, event.authority] -= amount

@@ -24,6 +24,7 @@ from tallystick.domain.events import (
     ShadowLowered,
     ShadowRaised,
 )
+from tallystick.domain.rounding import check_rounding
 
 SATI_PER_SAT = 10**8
 
@@ -94,7 +95,7 @@ class Contract:
         return draft
 
     def apply(self, event: BalanceEvent | AllocationEvent) -> None:
-        """Makes the event's change."""
+        """Makes the event's change. Raises `CorruptJournal` where its rule of rounding is not known."""
         self._rules[type(event)](event, 1)
         self.changes += 1
 
@@ -136,9 +137,11 @@ class Contract:
         self.values.change(event.account, -sign * event.amount * SATI_PER_SAT)
 
     def _all_raised(self, event: AllShadowsRaised, sign: int) -> None:
+        check_rounding(event)
         self._scale(event.amount, sign)
 
     def _all_lowered(self, event: AllShadowsLowered, sign: int) -> None:
+        check_rounding(event)
         self._scale(-event.amount, sign)
 
     def _scale(self, amount: int, sign: int) -> None:

@@ -5,13 +5,31 @@ the newest state at once. Money that was taken with `tx.money` and not yet sent 
 spend it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.contract.contract import Contract
-from tallystick.domain.events import Burned, ContractEvent, Distributed, DomainEvent, Minted, Moved, Released, Reserved, Settled
+from tallystick.domain.effects import RESERVE, effects
+from tallystick.domain.events import (
+    BATCHES,
+    CONTRACT_EVENTS,
+    FRAGMENT_EVENTS,
+    AppUpdated,
+    Burned,
+    ContractChange,
+    Distributed,
+    DomainEvent,
+    Minted,
+    MoneyEvent,
+    Moved,
+    Released,
+    Reserved,
+    Settled,
+    TokenRegistered,
+)
 from tallystick.domain.plan.drafted_contracts import DraftedContracts
 from tallystick.domain.plan.drafted_token import DraftedToken
 from tallystick.domain.values.hold import Hold
@@ -131,33 +149,39 @@ class Draft:
             sender, receiver, amount = event.sender, event.receiver, sign * event.amount
             available[sender] = available.get(sender, 0) - amount
             available[receiver] = available.get(receiver, 0) + amount
-        elif type(event) is Minted:
-            self._mint(event.token, event.account, sign * event.amount)
-        elif type(event) is Burned:
-            self._mint(event.token, event.account, -sign * event.amount)
-        elif type(event) is Reserved:
-            self._open(event, sign)
-            self._hold(event.token, event.payer, event.authority, sign * event.amount)
-        elif type(event) is Settled:
-            self._drawn[event.hold] = self._drawn.get(event.hold, 0) + sign * event.amount
-            self._hold(event.token, event.receiver, event.authority, -sign * event.amount)
-        elif type(event) is Released:
-            self._drawn[event.hold] = self._drawn.get(event.hold, 0) + sign * event.amount
-            self._hold(event.token, event.payer, event.authority, -sign * event.amount)
-        elif type(event) is Distributed:
-            self.token_state(event.token).distribute(event, sign)
-        elif isinstance(event, ContractEvent):
-            self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
+            return
+        rule = _RULES[type(event)]
+        if rule is not None:
+            rule(self, event, sign)
 
-    def _mint(self, token: str, account: str, amount: int) -> None:
-        state = self.token_state(token)
-        state.minted += amount
-        state.add(account, amount)
+    def change(self, event: MoneyEvent, sign: int) -> None:
+        """Adds the event's effects to the cells."""
+        state = self.token_state(event.token)
+        for cell, available, held in effects(event):
+            if cell == RESERVE:
+                state.minted -= sign * available
+            elif available:
+                state.add(cell, sign * available)
+            else:
+                state.add_held(cell, sign * held)
 
-    def _hold(self, token: str, payer: str, authority: str, amount: int) -> None:
-        state = self.token_state(token)
-        state.add(payer, -amount)
-        state.add_held(authority, amount)
+    def reserve(self, event: Reserved, sign: int) -> None:
+        """Opens a hold too."""
+        self._open(event, sign)
+        self.change(event, sign)
+
+    def draw(self, event: Settled | Released, sign: int) -> None:
+        """Takes out of a hold too."""
+        self._drawn[event.hold] = self._drawn.get(event.hold, 0) + sign * event.amount
+        self.change(event, sign)
+
+    def distribute(self, event: Distributed, sign: int) -> None:
+        """Shares the amount among the holders as drafted."""
+        self.token_state(event.token).distribute(event, sign)
+
+    def change_contract(self, event: ContractChange, sign: int) -> None:
+        """Changes the drafted contract."""
+        self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
 
     def _open(self, event: Reserved, sign: int) -> None:
         if sign < 0:
@@ -166,3 +190,14 @@ class Draft:
         self._opened[event.hold] = Hold(
             event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, 0
         )
+
+
+_RULES: dict[type, Callable[[Draft, Any, int], None] | None] = {
+    **dict.fromkeys((Moved, Minted, Burned), Draft.change),
+    Reserved: Draft.reserve,
+    **dict.fromkeys((Settled, Released), Draft.draw),
+    Distributed: Draft.distribute,
+    **dict.fromkeys(CONTRACT_EVENTS, Draft.change_contract),
+    # A block plans none of these: tokens and batches are recorded beside plans, and fragments carry what is executed.
+    **dict.fromkeys((TokenRegistered, AppUpdated, *BATCHES, *FRAGMENT_EVENTS), None),
+}

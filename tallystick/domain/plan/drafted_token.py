@@ -9,6 +9,7 @@ from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column
 from tallystick.domain.arithmetic.shares import pro_rata
 from tallystick.domain.cells import check_holder
 from tallystick.domain.events import Distributed
+from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.token_state import Balance, TokenState
 from tallystick.domain.values.token import Token
 
@@ -98,6 +99,7 @@ class DraftedToken:
 
     def distribute(self, event: Distributed, sign: int) -> None:
         """Shares an amount among the holders as drafted, or takes the newest such back."""
+        check_rounding(event)
         if event.source is None:
             self.minted += sign * event.amount
         else:

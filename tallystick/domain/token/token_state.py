@@ -18,6 +18,7 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, Rows, as_array, listed, total
 from tallystick.domain.arithmetic.shares import pro_rata
 from tallystick.domain.dispatch import Rules
+from tallystick.domain.effects import RESERVE, effects
 from tallystick.domain.events import (
     AppEvent,
     AppUpdated,
@@ -30,6 +31,7 @@ from tallystick.domain.events import (
     Reserved,
     Settled,
 )
+from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.account_names import AccountNames, FrozenNames
 from tallystick.domain.token.batch_numbers import NumberedNames, Numbering, Places
 from tallystick.domain.values.token import Token
@@ -158,11 +160,16 @@ class TokenState:
         """The reserve and what is in circulation."""
         return Supply(self.token.max_supply, self.reserve, self.token.max_supply - self.reserve)
 
-    def credit(self, account: str, amount: int) -> None:
-        """Minting into `account`; a negative amount takes it back."""
-        self.reserve -= amount
-        self._widen_if_needed()
-        self._available[self.handle(account)] += amount
+    def change(self, event: MoneyEvent, sign: int = 1) -> None:
+        """Adds the event's effects to the cells; with `sign` -1 takes them back."""
+        for cell, available, held in effects(event):
+            if cell == RESERVE:
+                self.reserve += sign * available
+                self._widen_if_needed()
+            elif available:
+                self._available[self.handle(cell)] += sign * available
+            else:
+                self._hold(self.handle(cell), sign * held)
 
     def transfer(self, sender: str, receiver: str, amount: int) -> None:
         """From what `sender` can spend to what `receiver` can."""
@@ -174,10 +181,7 @@ class TokenState:
         available[giver] -= amount
         available[taker] += amount
 
-    def hold(self, payer: str, authority: str, amount: int) -> None:
-        """From what `payer` can spend to what `authority` holds; a negative amount gives it back."""
-        holder = self.handle(authority)
-        self._available[self.handle(payer)] -= amount
+    def _hold(self, holder: int, amount: int) -> None:
         if holder >= len(self._held):
             self._held.extend([0] * (len(self._available) - len(self._held)))
         self._held[holder] += amount
@@ -216,29 +220,33 @@ class TokenState:
         """What the accounts with these handles can spend."""
         return dict(zip(handles, map(self._available.__getitem__, handles), strict=True))
 
-    def distribute(self, source: str | None, amount: int, excluded: Sequence[str], turn: int) -> Distribution:
-        """From `source`, or the reserve, to all who can spend some and are not `excluded`, in proportion; says who got what."""
-        left_out = self._handles_among(excluded)
+    def distribute(self, event: Distributed, position: int = 0) -> Distribution:
+        """From the source, or the reserve, to all who can spend some and are not excluded, in proportion; says who got what.
+
+        Raises `CorruptJournal` where its rule of rounding is not known.
+        """
+        check_rounding(event, position)
+        left_out = self._handles_among(event.excluded)
         holders, weights = self._holders(left_out)
-        shares = pro_rata(amount, weights, lambda index: self.names[int(holders[index])], turn)
+        shares = pro_rata(event.amount, weights, lambda index: self.names[int(holders[index])], event.turn)
         distribution = Distribution(holders, shares)
         self.distributions += 1
-        if source is None:
-            self.reserve -= amount
+        if event.source is None:
+            self.reserve -= event.amount
             self._widen_if_needed()
         else:
-            self._available[self._handles[source]] -= amount
+            self._available[self._handles[event.source]] -= event.amount
         self._add(distribution, 1)
         return distribution
 
-    def take_back(self, distribution: Distribution, source: str | None, amount: int) -> None:
+    def take_back(self, distribution: Distribution, event: Distributed) -> None:
         """Undoes the newest `distribute`."""
         self.distributions -= 1
         self._add(distribution, -1)
-        if source is None:
-            self.reserve += amount
+        if event.source is None:
+            self.reserve += event.amount
         else:
-            self._available[self._handles[source]] += amount
+            self._available[self._handles[event.source]] += event.amount
 
     def has_holders(self, excluded: Sequence[str]) -> bool:
         """Whether anybody not `excluded` can spend some of it."""
@@ -323,13 +331,9 @@ def _updated(state: TokenState, event: AppUpdated) -> None:
 
 _RULES: Rules[Callable[[TokenState, Any], object]] = Rules(
     {
-        Minted: lambda state, event: state.credit(event.account, event.amount),
-        Burned: lambda state, event: state.credit(event.account, -event.amount),
         Moved: lambda state, event: state.transfer(event.sender, event.receiver, event.amount),
-        Reserved: lambda state, event: state.hold(event.payer, event.authority, event.amount),
-        Settled: lambda state, event: state.hold(event.receiver, event.authority, -event.amount),
-        Released: lambda state, event: state.hold(event.payer, event.authority, -event.amount),
-        Distributed: lambda state, event: state.distribute(event.source, event.amount, event.excluded, event.turn),
+        **dict.fromkeys((Minted, Burned, Reserved, Settled, Released), TokenState.change),
+        Distributed: TokenState.distribute,
         AppUpdated: _updated,
     }
 )

@@ -5,6 +5,9 @@ what they exceed it by is change. Escrow flips whole fragments and splits the la
 small fragments merges two of them on each credit, so that it cannot fill up for ever.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from tallystick.domain.events import (
     Burned,
     DomainEvent,
@@ -46,17 +49,7 @@ def _cut(amount: int, piece: int) -> list[int]:
 
 def carry(fragments: ValueObjects, event: MoneyEvent, position: int, events: list[DomainEvent]) -> None:
     """Makes fragments carry `event`, and adds to `events` those by which they do, the first of them at `position`."""
-    steps = _Steps(fragments, position, events)
-    if type(event) is Minted:
-        steps.credit(event.account, event.amount)
-    elif type(event) is Burned:
-        steps.spend(event.account, event.amount)
-    elif type(event) is Reserved:
-        steps.reserve(event.payer, event.hold, event.amount)
-    elif type(event) is Settled:
-        steps.settle(event.hold, event.receiver, event.amount)
-    elif type(event) is Released:
-        steps.release(event.hold, event.amount)
+    CARRYING[type(event)](_Steps(fragments, position, events), event)
 
 
 def carry_move(fragments: ValueObjects, event: Moved, position: int, events: list[DomainEvent]) -> None:
@@ -147,3 +140,13 @@ class _Steps:
         self.apply(FragmentsBurned(self.token, [split]))
         first_id = self.mint(payer, [last - (total - amount), total - amount])
         self.apply(FragmentsReserved(self.token, hold, [first_id + 1]))
+
+
+CARRYING: dict[type, Callable[[_Steps, Any], object]] = {
+    Minted: lambda steps, event: steps.credit(event.account, event.amount),
+    Burned: lambda steps, event: steps.spend(event.account, event.amount),
+    Reserved: lambda steps, event: steps.reserve(event.payer, event.hold, event.amount),
+    Settled: lambda steps, event: steps.settle(event.hold, event.receiver, event.amount),
+    Released: lambda steps, event: steps.release(event.hold, event.amount),
+}
+"""How each movement is carried, but for `Moved`, which has `carry_move`."""

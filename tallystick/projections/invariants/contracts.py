@@ -21,8 +21,7 @@ from tallystick.domain.events import (
     ShadowLowered,
     ShadowRaised,
 )
-
-ROUNDINGS = (1,)
+from tallystick.domain.rounding import is_known_rounding
 
 
 class _Contract:
@@ -156,7 +155,7 @@ class ContractInvariants:
         new = old + event.amount if isinstance(event, AllShadowsRaised) else old - event.amount
         if event.allocs_sum != old or old <= 0:
             self._find(position, f"the allocations of contract {event.contract!r} sum to {old}, not {event.allocs_sum}")
-        if event.rounding not in ROUNDINGS:
+        if not is_known_rounding(event):
             self._find(position, f"there is no rule of rounding {event.rounding}")
         contract.allocations.scale(old, new)
         contract.allocations.forget_steps()

@@ -32,6 +32,7 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
+from tallystick.domain.rounding import is_known_rounding
 from tallystick.projections.invariants.contracts import ContractInvariants
 
 MOVEMENTS = (*RECORDED, Distributed)
@@ -69,6 +70,7 @@ class Invariants:
         self._touched: set[tuple[str, str]] = set()
         self._touched_holds: set[str] = set()
         self._movement = 0
+        self._is_lost = False  # where an event's meaning is not known, neither are the sums after it
         self._contracts = ContractInvariants(self._find, self._tokens, self._cells)
         self._rules: dict[type, Callable[[int, Any], None]] = {
             TokenRegistered: self._registered,
@@ -88,11 +90,14 @@ class Invariants:
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Checks one event."""
+        if self._is_lost:
+            return
         if isinstance(event, ContractEvent):
             self._contracts.apply(position, event)
             return
         rule = self._rules.get(event.__class__)
         if rule is None:
+            self._find(position, f"{event.__class__.__name__} is an event that this audit does not know")
             return
         if isinstance(event, MOVEMENTS):
             self._finish_movement()
@@ -104,6 +109,8 @@ class Invariants:
 
     def apply_columns(self, position: int, recorded_at: int, batch: Batch, /) -> None:
         """Checks the rows of a batch, which are one movement to the fragments that carry it."""
+        if self._is_lost:
+            return
         self._finish_movement()
         self._movement = position
         if batch.token not in self._tokens:
@@ -114,8 +121,9 @@ class Invariants:
 
     def finish(self) -> list[Finding]:
         """Checks what the last transaction left, and gives all findings."""
-        self._finish_movement()
-        self._contracts.finish()
+        if not self._is_lost:
+            self._finish_movement()
+            self._contracts.finish()
         return self.state
 
     def _find(self, position: int, reason: str) -> None:
@@ -153,8 +161,10 @@ class Invariants:
 
     def _distributed(self, position: int, event: Distributed) -> None:
         self._check_amount(position, event.amount)
-        if event.rounding != 1:
-            self._find(position, f"there is no rule of rounding {event.rounding}")
+        if not is_known_rounding(event):
+            self._find(position, f"there is no rule of rounding {event.rounding}: nothing after this can be checked")
+            self._is_lost = True
+            return
         if event.turn != self._turns[event.token]:
             self._find(position, f"it is turn {self._turns[event.token]} of {event.token}, not {event.turn}")
         self._turns[event.token] += 1
