@@ -230,9 +230,12 @@ class Books(BooksReading):
     def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""
         self.commits += 1
-        self._holds.forget()
-        self._burnt_fragments.forget()
-        self.contracts.forget()
+        if self._holds.drawn:  # asking costs less than a call, and most commits have nothing of it
+            self._holds.forget()
+        if self._burnt_fragments.fragments:
+            self._burnt_fragments.forget()
+        if self.contracts.changed:
+            self.contracts.forget()
         self._former_apps.clear()
         self._distributions.clear()
 

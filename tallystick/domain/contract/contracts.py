@@ -37,7 +37,8 @@ class Contracts:
         self._in_memory_max = in_memory_max
         self.registered: dict[str, str | None] = {}
         self._in_memory: OrderedDict[str, Contract] = OrderedDict()
-        self._changed: dict[str, Contract] = {}
+        self.changed: dict[str, Contract] = {}
+        """Those that were changed since the last `forget`."""
 
     def get(self, id: object) -> Contract:
         """The contract, loaded if it has to be; `ContractNotFound` where none is registered under the id."""
@@ -66,7 +67,7 @@ class Contracts:
         self.apply(event)
         if isinstance(event, ContractRegistered):
             contract = Contract(event.contract, event.backed_by)
-            self._in_memory[contract.id] = self._changed[contract.id] = contract
+            self._in_memory[contract.id] = self.changed[contract.id] = contract
 
     def apply(self, event: ContractChange) -> None:
         """Makes the event's change, where the contract is in memory; where it is not, the shelf knows when it is loaded."""
@@ -76,7 +77,7 @@ class Contracts:
             return
         contract = self._in_memory.get(event.contract)
         if contract is not None:
-            self._changed[event.contract] = contract
+            self.changed[event.contract] = contract
             contract.apply(event)
 
     def revert(self, event: ContractChange) -> None:
@@ -84,24 +85,24 @@ class Contracts:
         if isinstance(event, ContractRegistered):
             del self.registered[event.contract], self._special[event.contract]
             del self._in_memory[event.contract]
-            self._changed.pop(event.contract, None)
+            self.changed.pop(event.contract, None)
             return
         contract = self._in_memory[event.contract]
         contract.revert(event)
         if contract.is_unchanged:
-            self._changed.pop(event.contract, None)
+            self.changed.pop(event.contract, None)
 
     def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""
-        if self._changed:
-            for contract in self._changed.values():
+        if self.changed:
+            for contract in self.changed.values():
                 contract.forget()
-            self._changed.clear()
+            self.changed.clear()
             self._make_room()
 
     def _make_room(self) -> None:
         """Does nothing while there are changes: a transaction keeps all that it touches."""
-        while not self._changed and len(self._in_memory) > self._in_memory_max:
+        while not self.changed and len(self._in_memory) > self._in_memory_max:
             _, contract = self._in_memory.popitem(last=False)
             if self._shelf is not None:
                 self._shelf.put_away(contract)

@@ -15,8 +15,8 @@ from tallystick.domain.checks import require
 from tallystick.domain.errors import Conflict, InsufficientFunds, InvalidRequest, NotFound, Refused, TransactionClosed
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
-from tallystick.domain.plan.deciding import decide
 from tallystick.domain.plan.draft import Draft, DraftedToken
+from tallystick.domain.plan.execution import decide
 from tallystick.domain.plan.money import Purse
 
 

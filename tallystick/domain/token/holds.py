@@ -20,7 +20,8 @@ class Holds:
         self._open: dict[str, Hold] = {}
         self._queues: dict[tuple[str, str], dict[str, None]] = {}
         self._due: list[tuple[int, int, str]] = []
-        self._before: dict[str, Hold] = {}
+        self.drawn: dict[str, Hold] = {}
+        """What the holds were before they were drawn from since the last `forget`."""
         self._payers: Counter[str] = Counter()
 
     def freeze(self) -> list[Hold]:
@@ -65,7 +66,7 @@ class Holds:
     def draw(self, hold: str, amount: int) -> None:
         """`amount` leaves the hold; at nothing it is closed."""
         old = self._open[hold]
-        self._before.setdefault(hold, old)
+        self.drawn.setdefault(hold, old)
         if old.amount > amount:
             self._open[hold] = msgspec.structs.replace(old, amount=old.amount - amount)
         else:
@@ -77,7 +78,7 @@ class Holds:
         if current is not None:
             self._open[hold] = msgspec.structs.replace(current, amount=current.amount + amount)
             return
-        old = self._before[hold]
+        old = self.drawn[hold]
         self.open(msgspec.structs.replace(old, amount=amount))
         queue = self._queues[old.token, old.authority]
         for younger in sorted(queue, key=lambda other: self._open[other].position):
@@ -96,4 +97,4 @@ class Holds:
 
     def forget(self) -> None:
         """What was applied so far is durable and will not be taken back."""
-        self._before.clear()
+        self.drawn.clear()

@@ -50,6 +50,7 @@ class KeyIndex:
         self._recent: dict[str, int] = {}
         self._turning: list[tuple[dict[str, int], Making]] = []
         self._runs = SortedRuns(folder, RECENT)
+        self._has_runs = False
 
     @classmethod
     def load(cls, saved: Path, description: Any, folder: Path | None = None) -> Self:
@@ -59,6 +60,7 @@ class KeyIndex:
         """
         keys = cls()
         keys._runs = SortedRuns.load(saved, description, folder, RECENT)
+        keys._has_runs = True
         return keys
 
     def add(self, keys: Iterable[Key], first_position: int) -> None:
@@ -70,7 +72,7 @@ class KeyIndex:
             self._in_the_making()
             making = self._runs.add_later(lambda: _sorted_hashes(recent))
             self._turning.append((recent, making))
-            self._recent = {}
+            self._has_runs, self._recent = True, {}
 
     def find(self, key: str) -> Sequence[int]:
         """The first positions of the commits that may have used the key: of all that did, and seldom of another.
@@ -84,7 +86,7 @@ class KeyIndex:
             for keys in self._in_the_making():
                 if key in keys:
                     return (keys[key],)
-        return self._runs.values_of(_word(_digest(key))[0])
+        return self._runs.values_of(_word(_digest(key))[0]) if self._has_runs else ()
 
     def find_many(self, keys: Sequence[str]) -> dict[int, Sequence[int]]:
         """The same for many keys, by their rows, without those that were certainly not used. Raises `DamagedRun`."""

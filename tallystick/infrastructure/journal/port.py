@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from tallystick.infrastructure.journal.format import GENESIS_DIGEST, Body, JournalRow
 
@@ -84,6 +84,11 @@ def entries_in_pages(read: ReadEntries, gt: int, lte: int, *, descending: bool) 
 class Journal(ABC):
     """What a store must do. Every method raises `StorageUnavailable` where the store cannot be reached."""
 
+    keeps_keys: ClassVar[bool] = False
+    """Whether `key_positions` answers out of an index that the store keeps; `append` is then `Overtaken` by a row that used
+    one of its keys.
+    """
+
     @property
     def cache_folder(self) -> Path | None:
         """Where a cache of what is derived from the journal may be kept; None where that is nowhere."""
@@ -93,13 +98,6 @@ class Journal(ABC):
     def generation(self) -> int:
         """Another number once another journal may have been put in this one's place."""
         return 0
-
-    @property
-    def keeps_keys(self) -> bool:
-        """Whether `key_positions` answers out of an index that the store keeps; `append` is then `Overtaken` by a row that
-        used one of its keys.
-        """
-        return False
 
     def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:
         """The first positions of the commits that used these idempotency keys, for those that were used."""

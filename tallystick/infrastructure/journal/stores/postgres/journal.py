@@ -51,6 +51,8 @@ class PostgresJournal(Journal):
     Where it is durable, a server that runs with `fsync=off` is refused: it would promise what it does not keep.
     """
 
+    keeps_keys = True
+
     def __init__(self, address: PostgresAddress, *, create: bool = True) -> None:
         self.address = address
         self._turn = FairLock()
@@ -67,10 +69,6 @@ class PostgresJournal(Journal):
         return self._pool.ledger.channel
 
     # Reading.
-
-    @property
-    def keeps_keys(self) -> bool:
-        return True
 
     def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:
         return {key.decode(): position for key, position in self._pool.read(statements.KEYS, (list(keys),))}

@@ -5,12 +5,10 @@ Readers page, and end each read at once, because a reader that stays keeps the w
 
 import contextlib
 import sqlite3
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from operator import itemgetter
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tallystick.domain.errors import StorageUnavailable
@@ -29,7 +27,7 @@ from tallystick.infrastructure.journal.port import (
     entries_in_pages,
 )
 from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, translated
-from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
+from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile, WriteTransaction
 
 FETCHED_ROWS = 64
 
@@ -66,7 +64,7 @@ class SQLiteJournal(Journal):
         self.path = path
         self._file = SharedFile(path, create=create, durable=durable)
         self._reading = self._file.reading
-        self._writing = _JournalTurn(self._file)
+        self._writing = WriteTransaction(self._file, head_of)
         self._seen = (0, 0, EMPTY)
 
     @property
@@ -187,24 +185,6 @@ class SQLiteJournal(Journal):
 
     def close(self) -> None:
         self._file.close()
-
-
-class _JournalTurn:
-    """While it is entered nobody else, in no thread or process, can append."""
-
-    def __init__(self, file: SharedFile) -> None:
-        self._file = file
-
-    def __enter__(self) -> Head:
-        connection = self._file.writing.__enter__()
-        try:
-            return head_of(connection)
-        except BaseException:
-            self.__exit__(*sys.exc_info())
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._file.writing.__exit__(kind, error, traceback)
 
 
 def head_of(connection: sqlite3.Connection) -> Head:

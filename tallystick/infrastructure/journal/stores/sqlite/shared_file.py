@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from tallystick.domain.errors import LedgerClosed, StorageError, StorageUnavailable
 from tallystick.infrastructure.journal.port import UnclearOutcome
@@ -32,6 +33,8 @@ from tallystick.infrastructure.system.forked_children import close_in_children, 
 READERS_PATIENCE_MS = 1000
 WRITERS_PATIENCE_S = 1
 
+Answer = TypeVar("Answer")
+
 
 class SharedFile:
     """The file at `path`, which is made where it is missing and `create` allows it.
@@ -45,7 +48,6 @@ class SharedFile:
         self.writing_lock = threading.RLock()
         self.reading_lock = threading.RLock()
         self.reading = ReadTransaction(self)
-        self.writing = WriteTransaction(self)
         self.times_opened = 0
         self._at_path = FileAtPath(path)
         self._create = create
@@ -260,18 +262,22 @@ class ReadTransaction:
             raise translated(self._file.path, error) from error
 
 
-class WriteTransaction:
-    """While it is entered nobody else, in no thread or process, can append; what was not committed is rolled back."""
+class WriteTransaction(Generic[Answer]):
+    """While it is entered nobody else, in no thread or process, can append; what was not committed is rolled back.
 
-    def __init__(self, file: SharedFile) -> None:
+    Entering gives what `ask` answers of the connection.
+    """
+
+    def __init__(self, file: SharedFile, ask: Callable[[sqlite3.Connection], Answer]) -> None:
         self._file = file
+        self._ask = ask
 
-    def __enter__(self) -> sqlite3.Connection:
+    def __enter__(self) -> Answer:
         self._file.writing_lock.acquire()
         try:
             self._file.check_writable()
             take_turn(self._file.path, self._file.file_lock)
-            return self._file.begin()
+            return self._ask(self._file.begin())
         except BaseException as error:
             self._leave()
             if isinstance(error, sqlite3.Error):
