@@ -1,14 +1,29 @@
-"""Executing on the books: a plan, all of it or nothing, each operation decided again on the newest state; or a batch."""
+"""Deciding and executing: an operation against a view of the books; on the books a plan, all of it or nothing, or a batch.
+
+A plan was decided against a draft before, and each of its operations is decided again on the newest state.
+"""
 
 from collections.abc import Sequence
 
+from tallystick.domain.app.decisions import APP_RULES
+from tallystick.domain.app.seat_decisions import SEAT_RULES
 from tallystick.domain.batch.decisions import Refusal, decide_batch
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.batch.transfer_ids import UsedIds
 from tallystick.domain.books.books import Books
+from tallystick.domain.contract.decisions import CONTRACT_RULES
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
-from tallystick.domain.plan.deciding import decide
+from tallystick.domain.token.decisions import TOKEN_RULES
+from tallystick.domain.view import View
+
+_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES}
+
+
+def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:
+    """The events that do `operation` at `now` (microseconds in UTC), or a `Refused`, `NotFound` or `Conflict`."""
+    rule = TOKEN_RULES.get(type(operation))
+    return _TIMELESS_RULES[type(operation)](view, operation) if rule is None else rule(view, operation, now)
 
 
 def execute(books: Books, operations: Sequence[Operation], position: int, now: int) -> list[DomainEvent]:
