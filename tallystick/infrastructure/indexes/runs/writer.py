@@ -20,11 +20,7 @@ from tallystick.infrastructure.indexes.runs.checked_words import BLOCK_WORDS, Bl
 from tallystick.infrastructure.indexes.runs.file import Layout, Run, make_header
 from tallystick.infrastructure.indexes.runs.filter import FilterWriter
 from tallystick.infrastructure.indexes.runs.pairs import Pairs
-
-try:
-    import fcntl
-except ImportError:  # no flock on this platform: leftovers stay
-    fcntl = None
+from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, SHARED, flock
 
 WRITE_BYTES = 1 << 20
 
@@ -49,12 +45,10 @@ class WorkingFiles:
         return path.parent == self._folder
 
     def _remove_leftovers(self) -> None:
-        if fcntl is None:
-            return
         with contextlib.suppress(OSError):  # there is no such folder, or somebody else was faster
             for path in list(self._folder.glob("*.run")):
                 with contextlib.suppress(OSError), path.open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    flock(file, EXCLUSIVE | AT_ONCE)
                     path.unlink()
 
 
@@ -131,9 +125,8 @@ def _new_path(folder: Path) -> Path:
 
 
 def _lock(number: int) -> None:
-    if fcntl is not None:
-        with contextlib.suppress(OSError):  # not every file system can
-            fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    with contextlib.suppress(OSError):  # not every file system can
+        flock(number, SHARED | AT_ONCE)
 
 
 def _reserve(number: int, size: int) -> None:
