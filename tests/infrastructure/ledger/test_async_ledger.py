@@ -293,6 +293,24 @@ def test_a_thousand_tasks_are_committed_in_few_groups() -> None:
     within_patience(main)
 
 
+def test_a_block_is_entered_by_a_task_and_by_nothing_else() -> None:
+    async def main() -> None:
+        async with AsyncLedger.open("memory:") as ledger:
+            loop = asyncio.get_running_loop()
+            refusal: asyncio.Future[Any] = loop.create_future()
+
+            def enter() -> None:
+                try:
+                    ledger.atomic().__aenter__().send(None)
+                except InvalidRequest as error:
+                    refusal.set_result(str(error))
+
+            loop.call_soon(enter)
+            assert await refusal == "a block of an AsyncLedger is entered by a task, and none is running"
+
+    within_patience(main)
+
+
 def test_blocks_nest_in_no_task_but_stand_side_by_side_in_several() -> None:
     async def main() -> None:
         _, opening = held()

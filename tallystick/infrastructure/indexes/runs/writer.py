@@ -38,7 +38,7 @@ class WorkingFiles:
     def write(self, parts: Iterable[Pairs], pairs: int) -> Run:
         """A run of so many pairs, sorted through all parts, in a file of its own. Raises `OSError` and leaves nothing."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return write_file(self._folder, parts, pairs)
+        return write_file(new_path(self._folder), parts, pairs)
 
     def has(self, path: Path) -> bool:
         """Whether the file is one of these."""
@@ -52,9 +52,8 @@ class WorkingFiles:
                     path.unlink()
 
 
-def write_file(folder: Path, parts: Iterable[Pairs], pairs: int) -> Run:
-    """The same in a folder that is there."""
-    path = _new_path(folder)
+def write_file(path: Path, parts: Iterable[Pairs], pairs: int) -> Run:
+    """The same in a new file at `path`."""
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         _lock(number)
@@ -91,7 +90,7 @@ def open_file(path: Path) -> Run:
 
 def keep_in(folder: Path, run: Run) -> str:
     """Has the run in this folder too, on the disk for good, and gives its name there. Raises `OSError`."""
-    path = _new_path(folder) if run.path is None else folder / run.path.name
+    path = new_path(folder) if run.path is None else folder / run.path.name
     if not _link(run, path):
         with path.open("xb") as file:
             for start in range(0, len(run.content), WRITE_BYTES):
@@ -120,7 +119,8 @@ def _link(run: Run, path: Path) -> bool:
     return True
 
 
-def _new_path(folder: Path) -> Path:
+def new_path(folder: Path) -> Path:
+    """Where in the folder a run may be written that no other is."""
     return folder / f"{os.getpid()}-{secrets.token_hex(8)}.run"
 
 

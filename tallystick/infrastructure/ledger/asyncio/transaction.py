@@ -120,9 +120,11 @@ class AsyncTransactionContext(Plan):
         return await self._commits.on_a_thread(lambda: self._planned_contract(id))
 
     async def __aenter__(self) -> Self:
-        commits, task = self._commits, asyncio.current_task()
-        assert task is not None
+        commits = self._commits
         commits.check_usable()
+        task = asyncio.current_task()
+        if task is None:
+            raise InvalidRequest("a block of an AsyncLedger is entered by a task, and none is running")
         if task in commits.tasks:
             raise TransactionClosed("a transaction is open in this task: blocks of one ledger do not nest")
         if commits.committer.is_behind:
