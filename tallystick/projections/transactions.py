@@ -16,7 +16,11 @@ from tallystick.domain.values.instant import from_microseconds
 
 
 class Transaction(msgspec.Struct, frozen=True):
-    """One movement of money, amounts in the token's smallest unit. `hold` names the hold it opened or drew from."""
+    """One movement of money in `token`: from `sender` to `receiver`, None for the supply reserve, with its `memo`.
+
+    `burned_amount` is what the sender gave and `minted_amount` what the receiver got, in the token's smallest unit. `hold`
+    names the hold it opened or drew from. Its `id` is its `position` in the journal, which took it at `recorded_at`.
+    """
 
     id: int
     token: str

@@ -90,6 +90,13 @@ def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str)
     return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, memo=memo))
 
 
+def brought_by(trade: Buy | Sell, events: Sequence[DomainEvent]) -> int:
+    """What a trade brings by its events: the units that are minted for a buyer, the settlement units that a seller is paid."""
+    if isinstance(trade, Buy):
+        return sum(event.amount for event in events if isinstance(event, Minted))
+    return sum(event.amount for event in events if isinstance(event, Moved) and event.receiver == trade.seller)
+
+
 def _update(view: View, operation: UpdateApp) -> Sequence[DomainEvent]:
     app = app_of(view, operation.app)
     accepts = app.accepts if operation.accepts is None else operation.accepts

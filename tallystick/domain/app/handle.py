@@ -7,6 +7,9 @@ where the book has no settlement token.
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
+from tallystick.domain.app.decisions import brought_by
 from tallystick.domain.app.operations import (
     Buy,
     ConsumeDeposit,
@@ -29,7 +32,7 @@ class Planning(Protocol):
     """What apps and seats ask of the plan that they belong to."""
 
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]: ...
-    def propose_trade(self, operation: Buy | Sell) -> int: ...
+    def put_told(self, operation: Operation) -> None: ...
 
 
 class PlannedApp:
@@ -37,29 +40,34 @@ class PlannedApp:
 
     def __init__(self, plan: Planning, code: str) -> None:
         self._plan = plan
-        self.code = code
+        self._code = code
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.code}>"
+        return f"<{type(self).__name__} {self._code}>"
+
+    @property
+    def code(self) -> str:
+        """The code of its token, which is its account too."""
+        return self._code
 
     def deposit(self, user: str, amount: int, *, memo: str = "") -> None:
         """Moves the user's settlement tokens into their deposit: `MeaninglessCell`, `InvalidAccount`, `InsufficientFunds`."""
-        self._plan.propose_newest(Deposit(self.code, check_account(user), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(Deposit(self._code, check_account(user), check_amount(amount), check_memo(memo)))
 
     def refund(self, user: str, amount: int, *, memo: str = "") -> None:
         """Moves some of the user's deposit back to them; `InsufficientFunds` where they have deposited less."""
-        self._plan.propose_newest(Refund(self.code, check_account(user), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(Refund(self._code, check_account(user), check_amount(amount), check_memo(memo)))
 
     def consume_deposit(self, user: str, amount: int, *, memo: str = "") -> None:
         """Makes some of the user's deposit the app's income; `InsufficientFunds` where they have deposited less."""
-        self._plan.propose_newest(ConsumeDeposit(self.code, check_account(user), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(ConsumeDeposit(self._code, check_account(user), check_amount(amount), check_memo(memo)))
 
     def pay(self, user: str, amount: int, token: str | None = None, *, memo: str = "") -> None:
         """Makes some of the user's `token`, the settlement token if it is not given, the app's income.
 
         `TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`.
         """
-        self._plan.propose_newest(Pay(self.code, check_account(user), token, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(Pay(self._code, check_account(user), token, check_amount(amount), check_memo(memo)))
 
     def buy(self, buyer: str, payment: int, at_least: int = 1, *, memo: str = "") -> int:
         """Pays `payment` settlement units in full and gives how many units of the app's token that buys.
@@ -68,28 +76,30 @@ class PlannedApp:
         `at_least`, which at the end of the block is a `Conflict`; `InvalidCurve`.
         """
         least = check_amount(at_least, "at_least")
-        return self._plan.propose_trade(
-            Buy(self.code, check_account(buyer), check_amount(payment), least, None, check_memo(memo))
-        )
+        return self._trade(Buy(self._code, check_account(buyer), check_amount(payment), least, None, check_memo(memo)))
 
     def sell(self, seller: str, amount: int, at_least: int = 1, *, memo: str = "") -> int:
         """Gives up `amount` units of the app's token and gives how many settlement units that brings. Refusals as `buy`."""
         least = check_amount(at_least, "at_least")
-        return self._plan.propose_trade(
-            Sell(self.code, check_account(seller), check_amount(amount), least, None, check_memo(memo))
-        )
+        return self._trade(Sell(self._code, check_account(seller), check_amount(amount), least, None, check_memo(memo)))
 
     def distribute_income(self, *, memo: str = "") -> None:
         """Buys the app's token with all its income in the settlement token, for its holders, in proportion to what they have.
 
         Where there is no income nothing happens. `NoHolders`, and what buying is refused for.
         """
-        self._plan.propose_newest(DistributeIncome(self.code, check_memo(memo)))
+        self._plan.propose_newest(DistributeIncome(self._code, check_memo(memo)))
 
     def distribute_dividend(self, *, memo: str = "") -> None:
         """Gives all income in the app's own token to its holders, in proportion. Where there is none nothing happens."""
-        self._plan.propose_newest(DistributeDividend(self.code, check_memo(memo)))
+        self._plan.propose_newest(DistributeDividend(self._code, check_memo(memo)))
 
     def withdraw_income(self, token: str, amount: int, *, memo: str = "") -> None:
         """Moves income in another token to the app's owner: `InvalidToken`, `InvalidAccount`, `InsufficientFunds`."""
-        self._plan.propose_newest(WithdrawIncome(self.code, token, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(WithdrawIncome(self._code, token, check_amount(amount), check_memo(memo)))
+
+    def _trade(self, trade: Buy | Sell) -> int:
+        """Records a trade, with what the block is told that it brings."""
+        told = brought_by(trade, self._plan.propose_newest(trade))
+        self._plan.put_told(msgspec.structs.replace(trade, told=told))
+        return told

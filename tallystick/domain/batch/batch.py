@@ -51,15 +51,17 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
         return [] if number is None else listed(np.flatnonzero(np.logical_or.reduce(columns)))
 
     def event(self, row: int) -> RowEvent:
-        """What happened in one row."""
+        """What happened in one row; `ValueError` where rows have neither senders nor receivers."""
         amount = int(self.amounts[row])
-        if self.receivers is None:
-            assert self.senders is not None
-            return Burned(self.token, self.names[int(self.senders[row])], amount, self.memo)
-        receiver = self.names[int(self.receivers[row])]
-        if self.senders is None:
+        sender = None if self.senders is None else self.names[int(self.senders[row])]
+        receiver = None if self.receivers is None else self.names[int(self.receivers[row])]
+        if sender is not None and receiver is not None:
+            return Moved(self.token, sender, receiver, amount, self.memo)
+        if receiver is not None:
             return Minted(self.token, receiver, amount, self.memo)
-        return Moved(self.token, self.names[int(self.senders[row])], receiver, amount, self.memo)
+        if sender is not None:
+            return Burned(self.token, sender, amount, self.memo)
+        raise ValueError("rows with neither senders nor receivers move nothing")
 
     def events(self) -> Iterator[RowEvent]:
         """What happened, row after row."""

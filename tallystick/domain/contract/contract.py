@@ -30,7 +30,7 @@ SATI_PER_SAT = 10**8
 
 
 class Allocation(msgspec.Struct, frozen=True):
-    """An account's part of a contract: exact in sati-satoshis, and the whole satoshis in it, rounded down."""
+    """An account's part of a contract: exact in sati-satoshis, `sati`, and the whole satoshis in it, `sats`, rounded down."""
 
     sati: int
     sats: int

@@ -1,5 +1,6 @@
-"""Deciding and executing: the decisions of all models behind one function, an operation and the books in, events or a refusal
-out; and on the books a plan, all of it or nothing, each operation decided again on the newest state; or a batch.
+"""Deciding and executing: an operation against a view of the books; on the books a plan, all of it or nothing, or a batch.
+
+A plan was decided against a draft before, and each of its operations is decided again on the newest state.
 """
 
 from collections.abc import Sequence

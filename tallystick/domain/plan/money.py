@@ -5,39 +5,26 @@ was taken must have been used: a remainder that nobody decided about is an error
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
 
 from tallystick.domain.arithmetic.shares import largest_remainder
 from tallystick.domain.cells import check_holder
 from tallystick.domain.errors import InvalidAmount
+from tallystick.domain.plan.purse import Purse
+from tallystick.domain.plan.recording import Recording
+from tallystick.domain.plan.savepoint import Savepoint
+from tallystick.domain.token.operations import Burn, Reserve, Transfer
 from tallystick.domain.values.amount import check_amount
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.instant import to_microseconds
+from tallystick.domain.values.memo import check_memo
 
 
-class Spending(Protocol):
-    """What a purse asks of the plan that it belongs to."""
+class PlannedMoney:
+    """What `Money` and `MoneySlice` have in common: an owner's money, of which some is not decided about yet."""
 
-    def open_purse(self, purse: "Purse") -> None: ...
-    def set_remaining(self, purse: "Purse", amount: int) -> None: ...
-    def check_usable(self, purse: "Purse") -> None: ...
-    def savepoint(self) -> AbstractContextManager[None]: ...
-    def spend_transfer(self, purse: "Purse", receiver: str, amount: int, memo: str) -> None: ...
-    def spend_burn(self, purse: "Purse", amount: int, memo: str) -> None: ...
-    def spend_reserve(self, purse: "Purse", authority: str, amount: int, expires_at: datetime | None, memo: str) -> str: ...
-
-
-class Purse:
-    """What `Money` and `MoneySlice` have in common: an owner's money of which `remaining` is not decided about yet."""
-
-    def __init__(self, plan: Spending, token: Token, owner: str) -> None:
-        self._plan = plan
-        self._token = token
-        self.owner = owner
-        self.remaining = 0
-        self.void = False
-        plan.open_purse(self)
+    def __init__(self, recording: Recording, purse: Purse) -> None:
+        self._recording = recording
+        self._purse = purse
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.remaining} {self.token} from {self.owner}>"
@@ -45,49 +32,78 @@ class Purse:
     @property
     def token(self) -> str:
         """The code of the token."""
-        return self._token.code
+        return self._purse.token.code
+
+    @property
+    def owner(self) -> str:
+        """The account from which it was taken."""
+        return self._purse.owner
+
+    @property
+    def remaining(self) -> int:
+        """How many smallest units are not decided about yet."""
+        return self._purse.remaining
 
     def slice(self, amount: int) -> "MoneySlice":
         """A part of `amount` smallest units; `InvalidAmount` where that is zero or more than remains."""
-        self._plan.check_usable(self)
-        if check_amount(amount) > self.remaining:
-            raise InvalidAmount(f"{amount} {self.token} cannot be sliced from the {self.remaining} remaining")
-        part = MoneySlice(self._plan, self._token, self.owner)
-        self._plan.set_remaining(self, self.remaining - amount)
-        self._plan.set_remaining(part, amount)
-        return part
+        recording, purse = self._recording, self._purse
+        recording.check_usable(purse)
+        if check_amount(amount) > purse.remaining:
+            raise InvalidAmount(f"{amount} {self.token} cannot be sliced from the {purse.remaining} remaining")
+        part = recording.open_purse(purse.token, purse.owner, is_slice=True)
+        recording.set_remaining(purse, purse.remaining - amount)
+        recording.set_remaining(part, amount)
+        return MoneySlice(recording, part)
 
     def transfer_to(self, receiver: str, *, memo: str = "") -> None:
         """Sends what remains; where nothing does, nothing is recorded."""
-        self._plan.spend_transfer(self, receiver, self.remaining, memo)
+        self._send(receiver, self._purse.remaining, memo)
 
     def burn(self, *, memo: str = "") -> None:
         """Burns what remains; where nothing does, nothing is recorded."""
-        self._plan.spend_burn(self, self.remaining, memo)
+        recording, purse = self._recording, self._purse
+        recording.check_usable(purse)
+        amount = purse.remaining
+        recording.spend(purse, amount, Burn(purse.token.code, purse.owner, amount, check_memo(memo)))
 
     def reserve(self, authority: str, expires_at: datetime | None = None, *, memo: str = "") -> str | None:
         """Puts what remains into `authority`'s keeping, and gives the hold's id; None where nothing remains."""
-        if not self.remaining:
-            self._plan.check_usable(self)
+        recording, purse = self._recording, self._purse
+        recording.check_usable(purse)
+        amount = purse.remaining
+        if not amount:
             return None
-        return self._plan.spend_reserve(self, authority, self.remaining, expires_at, memo)
+        token = purse.token.code
+        recording.token_state(token).check_holder(authority)
+        due = None if expires_at is None else to_microseconds(expires_at)
+        hold = recording.surroundings.new_hold_id()
+        recording.spend(purse, amount, Reserve(token, purse.owner, authority, amount, hold, due, check_memo(memo)))
+        return hold
 
     def split(self, weights: Mapping[str, int], *, memo: str = "") -> dict[str, int]:
         """Sends what remains in shares as the weights are to each other, by largest remainder; gives each one's share."""
-        self._plan.check_usable(self)
+        purse = self._purse
+        self._recording.check_usable(purse)
         if not isinstance(weights, Mapping):
             raise InvalidAmount(f"a split maps receivers to weights, not {weights!r}")
-        receivers = [check_holder(self._token, receiver) for receiver in weights]
-        shares = dict(zip(receivers, largest_remainder(self.remaining, list(weights.values())), strict=True))
-        with self._plan.savepoint():
+        receivers = [check_holder(purse.token, receiver) for receiver in weights]
+        shares = dict(zip(receivers, largest_remainder(purse.remaining, list(weights.values())), strict=True))
+        with Savepoint(self._recording):
             for receiver, share in shares.items():
-                self._plan.spend_transfer(self, receiver, share, memo)
+                self._send(receiver, share, memo)
         return shares
 
+    def _send(self, receiver: str, amount: int, memo: str) -> None:
+        recording, purse = self._recording, self._purse
+        recording.check_usable(purse)
+        token = purse.token.code
+        recording.token_state(token).check_holder(receiver)
+        recording.spend(purse, amount, Transfer(token, purse.owner, receiver, amount, check_memo(memo)))
 
-class Money(Purse):
+
+class Money(PlannedMoney):
     """Money taken with `tx.money`: all of it must be sliced or sent before the block ends."""
 
 
-class MoneySlice(Purse):
+class MoneySlice(PlannedMoney):
     """A part of money: it must be consumed, or sliced up, before the block ends."""

@@ -3,21 +3,38 @@
 Each operation is decided against a draft of the newest books and recorded as data. A log of the draft's events and of the
 purses' changes is kept beside it, and savepoints undo by going back through the log. A refusal is decided again at the
 journal's head before it is raised, so nobody is refused for what was true a moment ago.
+
+Users never hold it: they hold a plan and what a plan gives, each of which holds the recording of its block.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol, TypeVar
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.checks import require
-from tallystick.domain.errors import Conflict, InsufficientFunds, InvalidRequest, NotFound, Refused, TransactionClosed
+from tallystick.domain.errors import (
+    Conflict,
+    InsufficientFunds,
+    InvalidRequest,
+    NotFound,
+    Refused,
+    TransactionClosed,
+    UnconsumedSlice,
+    UnslicedMoney,
+)
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
-from tallystick.domain.plan.money import Purse
+from tallystick.domain.plan.purse import Purse
+from tallystick.domain.values.token import Token
+from tallystick.domain.view import View
+
+Told = TypeVar("Told", bound=Operation)
+Entry = DomainEvent | tuple[Purse, int | None]
+"""What the log holds: an event of the draft, or a purse with what it had before, None where it is new."""
 
 
 class Surroundings(Protocol):
@@ -44,91 +61,185 @@ class Surroundings(Protocol):
         ...
 
 
+class Mark(NamedTuple):
+    """Where a recording stands: which log it keeps, and how much it has of everything."""
+
+    log: list[Entry]
+    operations: int
+    entries: int
+    purses: int
+
+
 class Recording:
-    """The operations asked for so far, and the way back."""
+    """The operations asked for so far, and the way back. `draft` is what the books would be after them."""
 
     def __init__(self, books: Books, surroundings: Surroundings) -> None:
+        self.surroundings = surroundings
         self._books = books
-        self._surroundings = surroundings
         self._closed = False
         self._begin()
 
     def _begin(self) -> None:
-        self._draft = Draft(self._books)
+        self.draft = Draft(self._books)
         self._commits = self._books.commits
         self._now = 0  # what depends on the time asks for it first
         self._operations: list[Operation] = []
-        self._log: list[DomainEvent | tuple[Purse, int | None]] = []
+        self._log: list[Entry] = []
         self._purses: list[Purse] = []
 
-    @property
-    def plan(self) -> tuple[Operation, ...]:
-        """The operations recorded so far, what the block was told among them."""
-        return tuple(self._operations)
+    # Its course.
 
-    @contextmanager
-    def savepoint(self) -> Generator[None]:
-        """A block that, when it raises, undoes all that was planned in it, and raises on."""
-        self._check_open()
-        operations, log = self._operations, self._log
-        marks = len(operations), len(log), len(self._purses)
-        try:
-            yield
-        except BaseException:
-            if log is self._log:
-                self._undo(*marks)
-            raise
+    def check_open(self) -> None:
+        """`TransactionClosed` where the block has ended."""
+        if self._closed:
+            raise TransactionClosed("the transaction's block has ended")
+
+    def mark(self) -> Mark:
+        """Where the recording stands, to come back to."""
+        self.check_open()
+        return Mark(self._log, len(self._operations), len(self._log), len(self._purses))
+
+    def go_back(self, mark: Mark) -> None:
+        """Undoes what was recorded since; nothing where all was rolled back meanwhile."""
+        if mark.log is self._log:
+            self._undo(mark.operations, mark.entries, mark.purses)
 
     def rollback(self) -> None:
-        """Empties the plan; money taken in it so far is void."""
-        self._check_open()
+        """Forgets what was recorded; the purses opened so far are void."""
+        self.check_open()
         for purse in self._purses:
-            purse.void = True
+            purse.is_void = True
         self._begin()
 
     def close(self) -> None:
-        """Ends planning: from here on every call is `TransactionClosed`."""
+        """Ends recording: from here on every call is `TransactionClosed`."""
         self._closed = True
 
-    # For the plan.
+    def finished(self) -> Sequence[Operation]:
+        """What was recorded and what the block was told; `UnslicedMoney` or `UnconsumedSlice` where a purse has some left."""
+        if self._purses:
+            for purse in sorted(self._purses, key=lambda purse: purse.is_slice):
+                if purse.remaining:
+                    error = UnconsumedSlice if purse.is_slice else UnslicedMoney
+                    raise error(token=purse.token.code, owner=purse.owner, remainder=purse.remaining)
+        return tuple(self._operations)
 
-    def _propose(self, operation: Operation) -> Sequence[DomainEvent]:
+    # Operations.
+
+    def token_state(self, token: str) -> DraftedToken:
+        """The token's cells in the draft; `TokenNotFound` where none is registered at the journal's head either."""
+        if self._closed:
+            self.check_open()
+        try:
+            return self.draft.token_state(token)
+        except NotFound:
+            with self.surroundings.locked():
+                self.surroundings.reach_head()
+                return self.draft.token_state(token)
+
+    def propose(self, operation: Operation) -> Sequence[DomainEvent]:
         """Decides an operation against the draft and records it. What is refused is decided again at the journal's head."""
         try:
-            events = decide(self._draft, operation, self._now)
+            events = decide(self.draft, operation, self._now)
         except (Refused, NotFound, InvalidRequest):
             events = self._decide_at_head(operation)
         for event in events:
-            self._draft.apply(event)
+            self.draft.apply(event)
         self._operations.append(operation)
         self._log += events
         return events
 
-    def _propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
+    def propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what depends on the time and on the order of holds, which must stand still meanwhile."""
-        with self._surroundings.locked():
-            self._now = self._surroundings.now()
-            return self._propose(operation)
+        with self.surroundings.locked():
+            self._now = self.surroundings.now()
+            return self.propose(operation)
+
+    def propose_locked(self, operation: Operation) -> Sequence[DomainEvent]:
+        """The same for whose decision the books must stand still."""
+        self.check_open()
+        with self.surroundings.locked():
+            return self.propose(operation)
+
+    def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]:
+        """The same for what is worked out from the books as a whole, which are brought to the journal's head first."""
+        self.check_open()
+        with self.surroundings.locked():
+            self.surroundings.reach_head()
+            return self.propose(operation)
+
+    def put_told(self, operation: Operation) -> None:
+        """Records the newest operation as this one, which says too what the block was told of its outcome."""
+        self._operations[-1] = operation
+
+    def note_told(self, told: Operation) -> None:
+        """Records what the block is told of the books: where it does not hold at execution, the plan is in conflict."""
+        self._operations.append(told)
+
+    def tell(self, look: Callable[[View], Told]) -> Told:
+        """What `look` sees in the draft at the journal's head, which the block is told."""
+        self.check_open()
+        with self.surroundings.locked():
+            self.surroundings.reach_head()
+            told = look(self.draft)
+        self._operations.append(told)
+        return told
+
+    # Purses.
+
+    def require(self, token: str, owner: str, amount: int) -> None:
+        """`InsufficientFunds` where the owner has less at the journal's head, in the draft and in one made anew."""
+        with self.surroundings.locked():
+            self.surroundings.reach_head()
+            try:
+                require(self.draft, token, owner, amount)
+            except InsufficientFunds:
+                if self._commits == self._books.commits:
+                    raise
+                require(self._drafted_anew(), token, owner, amount)
+
+    def open_purse(self, token: Token, owner: str, is_slice: bool) -> Purse:
+        """A new purse, with nothing in it yet."""
+        purse = Purse(token, owner, is_slice)
+        self._purses.append(purse)
+        self._log.append((purse, None))
+        return purse
+
+    def set_remaining(self, purse: Purse, amount: int) -> None:
+        """Changes what a purse has, and with it what the plan claims of the owner's money."""
+        self._log.append((purse, purse.remaining))
+        self._claim(purse, amount)
+
+    def check_usable(self, purse: Purse) -> None:
+        """`TransactionClosed` where the block has ended or the purse was undone."""
+        self.check_open()
+        if purse.is_void:
+            raise TransactionClosed(f"this money of {purse.owner} was rolled back")
+
+    def spend(self, purse: Purse, amount: int, operation: Operation) -> None:
+        """Records an operation that is paid out of a purse, where it is of any amount."""
+        if not amount:
+            return
+        mark = len(self._log)
+        self.set_remaining(purse, purse.remaining - amount)
+        try:
+            self.propose(operation)
+        except BaseException:
+            self._undo(len(self._operations), mark, len(self._purses))
+            raise
+
+    # Within.
 
     def _decide_at_head(self, operation: Operation) -> Sequence[DomainEvent]:
-        with self._surroundings.locked():
-            self._surroundings.reach_head()
-            self._now = self._surroundings.now()
+        with self.surroundings.locked():
+            self.surroundings.reach_head()
+            self._now = self.surroundings.now()
             try:
-                return decide(self._draft, operation, self._now)
+                return decide(self.draft, operation, self._now)
             except (Refused, NotFound, InvalidRequest):
                 if self._commits == self._books.commits:
                     raise
                 return decide(self._drafted_anew(), operation, self._now)
-
-    def _require(self, token: str, owner: str, amount: int) -> None:
-        """`InsufficientFunds` where the owner has less, in the plan's draft and in one made anew."""
-        try:
-            require(self._draft, token, owner, amount)
-        except InsufficientFunds:
-            if self._commits == self._books.commits:
-                raise
-            require(self._drafted_anew(), token, owner, amount)
 
     def _drafted_anew(self) -> Draft:
         """What the plan so far makes of the books as others left them: trades in it may bring less than the block was told.
@@ -144,36 +255,22 @@ class Recording:
             for event in events:
                 draft.apply(event)
         for purse in self._purses:
-            if not purse.void:
-                draft.token_state(purse.token).claim(purse.owner, purse.remaining)
+            if not purse.is_void:
+                draft.token_state(purse.token.code).claim(purse.owner, purse.remaining)
         return draft
 
-    def _undo(self, operations: int, log: int, purses: int) -> None:
+    def _undo(self, operations: int, entries: int, purses: int) -> None:
         del self._operations[operations:]
-        while len(self._log) > log:
+        while len(self._log) > entries:
             entry = self._log.pop()
             if not isinstance(entry, tuple):
-                self._draft.apply(entry, sign=-1)
+                self.draft.apply(entry, sign=-1)
             elif entry[1] is None:
-                entry[0].void = True
+                entry[0].is_void = True
             else:
                 self._claim(entry[0], entry[1])
         del self._purses[purses:]
 
     def _claim(self, purse: Purse, amount: int) -> None:
-        self._draft.token_state(purse.token).claim(purse.owner, amount - purse.remaining)
+        self.draft.token_state(purse.token.code).claim(purse.owner, amount - purse.remaining)
         purse.remaining = amount
-
-    def _token_state(self, token: str) -> DraftedToken:
-        if self._closed:
-            self._check_open()
-        try:
-            return self._draft.token_state(token)
-        except NotFound:
-            with self._surroundings.locked():
-                self._surroundings.reach_head()
-                return self._draft.token_state(token)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise TransactionClosed("the transaction's block has ended")

@@ -75,7 +75,8 @@ class AccountNames(Sequence[str]):
             return [self[handle] for handle in range(len(self))[index]]
         name = self.listed[index]
         if name is None:
-            assert self._table is not None
+            if self._table is None:
+                raise IndexError(f"no account has the handle {index}")
             name = self._table.name(index)
             self._remember(name, index)
         return name

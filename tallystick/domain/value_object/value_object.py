@@ -14,7 +14,10 @@ class FragmentState(enum.Enum):
 
 
 class ValueObject(msgspec.Struct, frozen=True):
-    """One fragment: `amount` smallest units of `token`. A reserved one names the hold it lies under and keeps its payer."""
+    """One fragment: `amount` smallest units of `token` that are the `owner`'s, under an `id` that no other fragment ever has.
+
+    One whose `state` is reserved names the `hold` it lies under and keeps its payer.
+    """
 
     id: int
     token: str

@@ -4,9 +4,10 @@ import msgspec
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """An open hold. `amount`: what is still held, in the token's smallest unit. `expires_at`: microseconds in UTC, or None.
+    """An open hold: money of `payer` in the keeping of `authority`, under an `id` that no other hold ever has.
 
-    `position` is that of the event that opened it, and orders the holds of an authority.
+    `amount`: what is still held, in the smallest unit of `token`. `expires_at`: microseconds in UTC, or None. `position` is
+    that of the event that opened it, and orders the holds of an authority.
     """
 
     id: str

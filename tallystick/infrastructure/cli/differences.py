@@ -51,7 +51,7 @@ def _of_balances(ledger: Ledger, rebuilt: Balances) -> Iterator[str]:
             derived = (cells["available"].get(account, 0), cells["reserved"].get(account, 0))
             if is_crossing(account):
                 first, second = account.split(" ")
-                yield from _difference(f"state[{first}][{second}]", (ledger.cell(first, second), 0), derived)
+                yield from _difference(f"state[{first}][{second}]", (ledger.state[first][second], 0), derived)
                 continue
             balance = ledger.balance(token.code, account)
             yield from _difference(f"the {token.code} of {account}", (balance.available, balance.reserved), derived)

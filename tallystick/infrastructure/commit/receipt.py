@@ -14,8 +14,8 @@ _RECORDED = frozenset(RECORDED)
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Where a transaction stands: the last position of its commit, the ids of the movements it recorded and of the holds
-    it opened, in the order of its calls, and when.
+    """Where a transaction stands: the last `position` of its commit, the `transaction_ids` of the movements it recorded and
+    the `hold_ids` of the holds it opened, in the order of its calls, and when: `recorded_at`.
     """
 
     position: int

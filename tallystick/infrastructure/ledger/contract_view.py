@@ -34,7 +34,11 @@ class Shadows(Protocol):
 
 @dataclass(frozen=True)
 class ContractView:
-    """A contract's figures as they stood when it was asked for, in satoshis. Its allocations are read when asked for."""
+    """A contract's figures as they stood when it was asked for, in satoshis. Its allocations are read when asked for.
+
+    `balance` bounds `allocs_sum`, what is allocated in all, to `num_allocs` accounts. `backed_by` is the code of the token
+    that its balance is, None where it is not backed; `id` is the one under which it is registered.
+    """
 
     balance: int
     allocs_sum: int
@@ -65,6 +69,7 @@ class ContractsView(Mapping[str, ContractView]):
         return self._shadows.is_contract(id)
 
     def get(self, id: str, default: Any = None, /) -> Any:
+        """The contract of this id, `default` where there is none."""
         try:
             return self[id]
         except ContractNotFound:

@@ -7,7 +7,8 @@ from tallystick.domain.errors import CorruptJournal, InvalidPosition, Transactio
 from tallystick.domain.events import BATCHES
 from tallystick.domain.values.account import check_account
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_events, digest_of, may_hold_batches
-from tallystick.infrastructure.journal.port import EMPTY, Journal
+from tallystick.infrastructure.journal.port import EMPTY
+from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.replaying import Follower, commit_of
 from tallystick.infrastructure.proof import audit
@@ -18,21 +19,25 @@ from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.transactions import Transaction, transaction_of
 
 
-class History(Reads):
-    """The answers. Whoever gives them says what the journal is, and whether it is open."""
+class History:
+    """The answers."""
 
-    _journal: Journal
-    _shadow_spaces: Follower[ShadowSpaces]
+    def __init__(self, core: LedgerCore, reads: Reads) -> None:
+        self._core = core
+        self._journal = core.journal
+        self._books = core.books
+        self._reads = reads
+        self._shadow_spaces = Follower(core.journal, ShadowSpaces)
 
     def allocations_of(self, account: str) -> Allocations:
         """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             return self._shadow_spaces.catch_up().allocations_of(check_account(account))
 
     def transaction(self, id: int) -> Transaction:
         """The recorded transaction of this id; else `TransactionNotFound`."""
-        self.check_open()
+        self._core.check_open()
         row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
         transaction = None if row is None else transaction_of(id, row.recorded_at, self._event_at(row, id))
         if transaction is None:
@@ -41,7 +46,7 @@ class History(Reads):
 
     def history(self, token: str, account: str, after: int = 0, limit: int | None = None) -> list[Transaction]:
         """The account's transactions in a token, oldest first: up to `limit`, those above position `after`."""
-        self.balance(token, account)
+        self._reads.balance(token, account)
         _check_position(after)
         found: list[Transaction] = []
         for commit in self._commits(after):
@@ -59,7 +64,7 @@ class History(Reads):
 
         Raises `InvalidPosition` where `upto` is beyond the journal's head, and `CorruptJournal`.
         """
-        self.check_open()
+        self._core.check_open()
         if upto is not None:
             _check_position(upto)
             head = self._journal.head().position
@@ -69,12 +74,12 @@ class History(Reads):
 
     def verify(self) -> AuditReport:
         """Checks every stored byte against the chain of digests, and positions and times for gaps."""
-        self.check_open()
+        self._core.check_open()
         return audit.verify(self._journal)
 
     def audit(self) -> AuditReport:
         """Derives everything again from the first event and reports whatever does not agree, with its first position."""
-        self.check_open()
+        self._core.check_open()
         return audit.audit(self._journal)
 
     def _commits(self, after: int, upto: int | None = None) -> Iterator[Commit]:
@@ -102,8 +107,8 @@ class History(Reads):
         )
         if not isinstance(event, BATCHES):
             return event
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             return read_batch(event, self._books.names_of(event.token)).event(position - first)
 
     def _touching(self, commit: Commit, token: str, account: str) -> Iterator[tuple[int, JournalEvent]]:
@@ -114,8 +119,8 @@ class History(Reads):
             if not isinstance(event, BATCHES):
                 yield position, event
                 continue
-            with self._locked():
-                self._reach_head()
+            with self._core.locked():
+                self._core.reach_head()
                 batch, number = read_batch(event, self._books.names_of(token)), self._books.number_of(token, account)
             for row in batch.rows_of(number):
                 yield position + row, batch.event(row)

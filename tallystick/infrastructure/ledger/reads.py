@@ -1,10 +1,7 @@
 """Reads the books: what a ledger answers about the state it stands at. Amounts are in the token's smallest unit."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 
-from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.cells import deposit_cell, is_crossing, locate
 from tallystick.domain.contract.contract import Allocation, allocation_of
@@ -15,72 +12,53 @@ from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.ledger.contract_view import ContractsView, ContractView
-from tallystick.infrastructure.ledger.state_view import StateView
+from tallystick.infrastructure.ledger.core import LedgerCore
 
 
-class Reads(ABC):
-    """The answers. Whoever gives them says what the books are, and how to have them stand still."""
+class Reads:
+    """The answers, and whatever a ledger gives to look at asks it for more of them."""
 
-    _books: Books
-
-    @abstractmethod
-    def _locked(self) -> AbstractContextManager[object]:
-        """While it is entered, the books do not change, and something in them may not be durable yet."""
-
-    @abstractmethod
-    def _reach_head(self) -> None:
-        """Brings the books, which are still, up to date, with all in them durable."""
-
-    @abstractmethod
-    def _reach_head_or_pending(self) -> Pending | None:
-        """The same, without waiting for a commit under way that changes cells alone: it gives what that has changed."""
-
-    @abstractmethod
-    def check_open(self) -> None:
-        """Raises `LedgerClosed` where it is closed."""
+    def __init__(self, core: LedgerCore) -> None:
+        self._core = core
+        self._books = core.books
 
     def token(self, code: str) -> Token:
         """The token registered under `code`; else `TokenNotFound`."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             return self._books.token_state(code).token
 
     def tokens(self) -> list[Token]:
         """All tokens, in the order of their registration."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             return self._books.tokens()
 
     def balance(self, token: str, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
-        with self._locked():
-            pending = self._reach_head_or_pending()
+        with self._core.locked():
+            pending = self._core.reach_head_or_pending()
             self._books.token_state(token)
             return self._balance_at(token, account, pending)
 
     def balances(self, token: str) -> dict[str, Balance]:
         """Every account that has something of the token."""
-        with self._locked():
-            pending = self._reach_head_or_pending()
+        with self._core.locked():
+            pending = self._core.reach_head_or_pending()
             cells = self._books.token_state(token).balances()
             found = {account: balance for account, balance in cells if not is_crossing(account)}
             return found if pending is None else pending.balances_before(token, found)
 
-    @property
-    def state(self) -> StateView:
-        """The double map: `state[first][second]` is the cell of that pair; `MeaninglessCell` where it has no meaning."""
-        return StateView(self)
-
     def cell(self, first: str, second: str) -> int:
         """`state[first][second]`."""
-        with self._locked():
-            pending = self._reach_head_or_pending()
+        with self._core.locked():
+            pending = self._core.reach_head_or_pending()
             return self._balance_at(first, second, pending).total
 
     def row(self, first: str) -> list[str]:
         """The second names under which `state[first]` has something: accounts of a token, or apps with a deposit of a user."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             token, settlement = self._books.token(first), self._books.settlement()
             if token is None:
                 if settlement is None:
@@ -104,8 +82,8 @@ class Reads(ABC):
 
     def supply(self, token: str) -> Supply:
         """What is in circulation and what is left in the reserve."""
-        with self._locked():
-            pending = self._reach_head_or_pending()
+        with self._core.locked():
+            pending = self._core.reach_head_or_pending()
             return self._supply_of(token, pending)
 
     def _supply_of(self, token: str, pending: Pending | None) -> Supply:
@@ -114,15 +92,15 @@ class Reads(ABC):
 
     def fragments(self, token: str, account: str) -> list[ValueObject]:
         """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             self._books.token_state(token)
             return self._books.fragments(token, check_account(account))
 
     def hold(self, id: str) -> Hold:
         """The open hold of this id; else `HoldNotFound`."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             hold = self._books.hold(id) if isinstance(id, str) else None
         if hold is None:
             raise HoldNotFound(hold=id)
@@ -130,15 +108,15 @@ class Reads(ABC):
 
     def holds(self, token: str, authority: str) -> list[Hold]:
         """The open holds that `authority` keeps in a token, oldest first."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             self._books.token_state(token)
             return list(self._books.holds(token, check_account(authority)))
 
     def contract(self, id: str) -> ContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             contract = self._books.contract(id)
             return ContractView(
                 contract.balance, contract.allocs_sum, contract.num_allocs, contract.backed_by, contract.id, self
@@ -150,25 +128,25 @@ class Reads(ABC):
 
     def is_contract(self, id: object) -> bool:
         """Whether a contract is registered under `id`."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             return isinstance(id, str) and self._books.is_contract(id)
 
     def contract_ids(self) -> list[str]:
         """The ids of all contracts, in the order of their registration."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             return list(self._books.contracts.registered)
 
     def allocation(self, contract: str, account: str) -> Allocation | None:
         """What the account is allocated in a contract; None where it has no allocation."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             sati = self._books.contract(contract).sati_of(check_account(account))
         return None if sati is None else allocation_of(sati)
 
     def allocations(self, contract: str) -> dict[str, Allocation]:
         """What every account is allocated in a contract."""
-        with self._locked():
-            self._reach_head()
+        with self._core.locked():
+            self._core.reach_head()
             return dict(self._books.contract(contract).allocations())

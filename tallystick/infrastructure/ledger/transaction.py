@@ -8,6 +8,7 @@ from typing import Self
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import TransactionClosed
 from tallystick.domain.plan.plan import Plan
+from tallystick.domain.plan.recording import Recording
 from tallystick.infrastructure.commit.committer import Committer
 from tallystick.infrastructure.commit.member import Committed
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -40,7 +41,7 @@ class TransactionContext(Plan):
     """What `ledger.atomic()` gives: a plan, and once the block has ended its receipt."""
 
     def __init__(self, blocks: Blocks, committer: Committer, request: Request | None) -> None:
-        super().__init__(committer.books, committer)
+        super().__init__(Recording(committer.books, committer))
         self._blocks = blocks
         self._committer = committer
         self._request = request
@@ -67,10 +68,9 @@ class TransactionContext(Plan):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._blocks.leave()
-        self.close()
+        self._recording.close()
         if kind is None:
-            self.check_finished()
-            operations = self.plan
+            operations = self._recording.finished()
             if operations:
                 self._blocks.check_open()  # a child that was forked in the block would commit it once more
                 self._committed = self._committer.commit(operations, self._request)

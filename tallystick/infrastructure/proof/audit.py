@@ -38,7 +38,7 @@ from tallystick.projections.supply import SupplyReserves
 
 
 class AuditReport(msgspec.Struct, frozen=True):
-    """`ok` where nothing was found; else the findings. `position` and `digest` (hex) are of the last row that was read.
+    """`ok` where nothing was found; else the `findings`. `position` and `digest` (hex) are of the last row that was read.
 
     A journal cannot prove that nothing was cut off its end: keep the position and digest elsewhere and compare.
     """

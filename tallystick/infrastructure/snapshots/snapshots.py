@@ -8,7 +8,6 @@ may write and delete in one folder.
 """
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -26,6 +25,7 @@ from tallystick.domain.books.frozen_books import FrozenBooks, KeptBooks
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import Head
 from tallystick.infrastructure.system.column_file import ColumnDescription, read_columns, write_columns
+from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, flock
 
 FORMAT = 1
 KEPT = 2
@@ -174,7 +174,7 @@ def _locked(folder: Path, *, wait: bool = False) -> Generator[None]:
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(descriptor, EXCLUSIVE if wait else EXCLUSIVE | AT_ONCE)
         yield
     finally:
         os.close(descriptor)

@@ -9,16 +9,20 @@ import os
 import weakref
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # no flock on this platform: SQLite's own lock remains
-    fcntl = None
+from tallystick.domain.errors import StorageUnavailable
+from tallystick.infrastructure.system.posix_locks import ARE_THERE, EXCLUSIVE, UNLOCK, flock
 
 
 class FileLock:
-    """The lock on `path`, which is made where it is missing. Entering again while it is held only counts."""
+    """The lock on `path`, which is made where it is missing. Entering again while it is held only counts.
+
+    `StorageUnavailable` on a platform without such locks, where processes could not take turns.
+    """
 
     def __init__(self, path: Path) -> None:
+        if not ARE_THERE:
+            reason = "ledgers in files need POSIX locks, which this platform does not have"
+            raise StorageUnavailable(f"{path} cannot be locked: {reason}")
         self._path = path
         self._turn_path = path.with_suffix(".turn")
         self._file: int | None = None
@@ -28,7 +32,7 @@ class FileLock:
 
     def acquire(self) -> None:
         """Waits until nobody else holds it. `OSError` where the file system cannot lock; it is not held then."""
-        if self._depth == 0 and fcntl is not None:
+        if self._depth == 0:
             try:
                 self._take()
             except BaseException:
@@ -41,8 +45,8 @@ class FileLock:
         if self._depth == 0:
             return
         self._depth -= 1
-        if self._depth == 0 and fcntl is not None and self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+        if self._depth == 0 and self._file is not None:
+            flock(self._file, UNLOCK)
 
     def close(self) -> None:
         """Closes the files, and with them lets go of the lock."""
@@ -53,14 +57,13 @@ class FileLock:
         self._depth = 0
 
     def _take(self) -> None:
-        assert fcntl is not None
         while True:
             if self._file is None or self._turn is None:
                 self._turn = _open(self._turn_path)
                 self._file = _open(self._path)
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            flock(self._turn, EXCLUSIVE)
+            flock(self._file, EXCLUSIVE)
+            flock(self._turn, UNLOCK)
             if os.fstat(self._file).st_nlink:
                 return
             self.close()  # somebody deleted the file, so others lock another one

@@ -25,6 +25,7 @@ from tallystick import (
     UnknownCurve,
 )
 from tests.support.books.app_book import BONDING, TOKENS, T, do
+from tests.support.books.behind import draft_of, journal_of
 from tests.support.books.contract_book import elsewhere
 
 # Trades.
@@ -296,7 +297,7 @@ def test_a_reserve_that_does_not_cover_all(reserve: int, amount: int, verdict: b
 def test_what_could_not_be_stored_did_not_happen(book: Ledger) -> None:
     do(book, lambda tx: tx.app("TeaParty").buy("bob", 60 * T), lambda tx: tx.app("TeaParty").pay("bob", 60 * T))
     before = book.token("TeaParty"), book.balances("TeaParty"), book.supply("TeaParty")
-    with mock.patch.object(type(book._journal), "append", side_effect=StorageFull("disk")):
+    with mock.patch.object(type(journal_of(book)), "append", side_effect=StorageFull("disk")):
         for work in (
             lambda: book.update_app("TeaParty", owner="thief"),
             lambda: book.register_token(Token("New", role="app")),
@@ -335,7 +336,7 @@ def test_what_others_made_more_of_can_be_given(tmp_path: Path, way: str) -> None
         try:
             with ours.atomic() as tx:
                 tx.app("TeaParty").distribute_income()
-                told = tx._draft.token_state("TeaParty").available_of("ann")
+                told = draft_of(tx).token_state("TeaParty").available_of("ann")
                 with theirs.atomic() as other:
                     other.app("TeaParty").pay("bob", 300 * T)
                 wanted = told + told // 10

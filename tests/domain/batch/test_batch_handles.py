@@ -16,6 +16,7 @@ from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tests.support.books.batch_book import CODES, columns_of, differences, open_funded
+from tests.support.books.behind import committer_of, core_of, core_on
 from tests.support.strategies import ACCOUNTS, CROWD, transfer_rows
 
 NAMES = [*CROWD, *(f"account-{k}" for k in range(40))]
@@ -121,7 +122,7 @@ def failing(tmp_path: Path) -> FailingJournal:
 
 def ledger_on(journal: FailingJournal) -> tuple[Ledger, Any]:
     """A ledger whose handles are not in the order in which its journal names the accounts."""
-    ledger = Ledger(journal, lambda: 1, lambda: "hold")
+    ledger = Ledger(core_on(journal))
     for code, unit in (("PLN", None), ("USD", 10)):
         ledger.register_token(Token(code, unit=unit))
     handles = {code: ledger.accounts(code, ["never", "bob", "alice"]) for code in ("PLN", "USD")}
@@ -197,11 +198,11 @@ def test_threads_that_ask_for_handles_of_new_names_at_once(ledger: Ledger, token
 def test_a_handle_that_was_half_given(ledger: Ledger) -> None:
     """Interrupted between the name and the columns, which no caller can see or cause at will."""
     before = ledger.accounts("PLN", ["alice", "bob"])
-    funds = ledger._books.token_state("PLN")
+    funds = core_of(ledger).books.token_state("PLN")
     funds.names.listed.append("carol")
     assert ledger.balances("PLN") == {}
     assert ledger.accounts("PLN", ["dave", "carol"]).tolist() == [2, 3]
     ledger.mint_many("PLN", ["dave", "carol", "eve"], [1, 2, 3])
-    ledger.committer._keeper.drop()
+    committer_of(ledger)._keeper.drop()
     assert ledger.accounts("PLN", ["alice", "bob", "dave", "carol", "eve"]).tolist() == [*before.tolist(), 2, 3, 4]
     assert {name: balance.total for name, balance in ledger.balances("PLN").items()} == {"dave": 1, "carol": 2, "eve": 3}

@@ -24,6 +24,7 @@ from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tests.support.books.batch_book import check_replays, differences, money, open_funded, total
+from tests.support.books.behind import ledger_on
 from tests.support.faults.small_disk import run_on_a_small_disk
 
 KILLS = 15
@@ -213,7 +214,7 @@ def test_a_commit_that_fails(tmp_path: Path, token: str, error: Any, stands: boo
     path = tmp_path / "books.db"
     open_funded(path, ["alice", "bob"]).close()
     journal = FailingJournal(path)
-    with Ledger(journal, lambda: 1, lambda: "hold") as ledger:
+    with ledger_on(journal) as ledger:
         before = money(ledger)
         journal.error, journal.stands, journal.reachable = error, stands, reachable
         if verdict is None:

@@ -17,6 +17,7 @@ from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.projections.projection import digest
+from tests.support.books.behind import core_on
 from tests.support.faults.small_disk import run_on_a_small_disk
 
 KILLS = 100
@@ -165,7 +166,7 @@ def unclear(tmp_path: Path) -> UnclearJournal:
 
 
 def ledger_on(journal: SQLiteJournal) -> Ledger:
-    ledger = Ledger(journal, lambda: 1, lambda: "hold")
+    ledger = Ledger(core_on(journal))
     ledger.register_token(Token("USD", unit=10))
     with ledger.atomic() as tx:
         tx.mint("USD", "alice", 25)

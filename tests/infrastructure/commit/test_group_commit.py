@@ -23,6 +23,7 @@ from tallystick import (
 from tallystick.infrastructure.commit import group, member
 from tallystick.infrastructure.commit.group_commit import ATTEMPTS_MAX
 from tallystick.infrastructure.journal.port import Overtaken
+from tests.support.books.behind import core_of, ledger_on
 from tests.support.faults.held_journal import Crowd, Lost, result, until
 
 
@@ -300,14 +301,14 @@ def test_closing_waits_for_those_in_the_queue(crowd: Crowd) -> None:
     first = crowd.hold()
     waiting = [crowd.queued(crowd.transfer, "alice", "carol", 1) for _ in range(3)]
     closing = crowd.start(crowd.ledger.close)
-    until(lambda: crowd.ledger._closed)
+    until(lambda: core_of(crowd.ledger).is_closed)
     late = crowd.start(crowd.transfer, "alice", "carol", 1)
     assert isinstance(result(late), LedgerClosed)
     assert not closing.done()
     crowd.journal.let_go()
     assert result(closing) is None
     assert all(result(future).receipt is not None for future in (first, *waiting))
-    with Ledger(crowd.journal, lambda: 1, lambda: "hold") as again:
+    with ledger_on(crowd.journal) as again:
         assert available(again, "carol") == 3
 
 

@@ -20,6 +20,8 @@ from tallystick import (
 )
 from tallystick.infrastructure.journal.port import Overtaken
 from tallystick.infrastructure.ledger.asyncio.ledger import Opening
+from tallystick.infrastructure.ledger.core import LedgerCore
+from tests.support.books.behind import core_on, ledger_on
 from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost
 
 
@@ -36,15 +38,16 @@ def test_threads_and_tasks_beside_appends_that_fail(seed: int) -> None:
     acknowledged: dict[str, int] = {}
     refused: set[str] = set()
 
-    def open_ledger() -> Ledger:
+    def open_core() -> LedgerCore:
         outcomes, journal.outcomes = journal.outcomes, type(journal.outcomes)()
-        ledger = Ledger(journal, lambda: 1, iter(f"hold-{k}" for k in range(10**6)).__next__)
+        core = core_on(journal, lambda: 1, iter(f"hold-{k}" for k in range(10**6)).__next__)
+        ledger = Ledger(core)
         ledger.register_token(Token("USD", unit=7))
         with ledger.atomic() as tx:
             for account in accounts:
                 tx.mint("USD", account, 100)
         journal.outcomes = outcomes
-        return ledger
+        return core
 
     def plan(tx: Any, chance: random.Random) -> None:
         giver, taker = chance.sample(accounts, 2)
@@ -93,7 +96,7 @@ def test_threads_and_tasks_beside_appends_that_fail(seed: int) -> None:
 
     async def main() -> None:
         finished, sums = threading.Event(), set[int]()
-        async with Opening(open_ledger) as ledger:
+        async with Opening(open_core) as ledger:
             reading = asyncio.create_task(asyncio.to_thread(read, ledger.blocking, finished, sums))
             threads = [asyncio.to_thread(on_a_thread, ledger.blocking, f"thread-{k}") for k in range(3)]
             await asyncio.gather(*threads, *(in_a_task(ledger, f"task-{k}") for k in range(30)))
@@ -112,7 +115,7 @@ def test_threads_and_tasks_beside_appends_that_fail(seed: int) -> None:
             balances = await ledger.balances("USD")
             report = await ledger.audit()
             assert report.ok, report.findings
-        with Ledger(journal, lambda: 1, lambda: "hold") as again:
+        with ledger_on(journal) as again:
             assert again.balances("USD") == balances
         assert len(acknowledged) > 100
         assert len(refused) > 20

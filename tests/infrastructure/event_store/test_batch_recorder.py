@@ -7,12 +7,13 @@ from eventsourcing.persistence import StoredEvent
 from tallystick import Ledger, Token
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.behind import ledger_on
 
 
 @pytest.fixture
 def mixed(journal: Journal) -> Ledger:
     """Batches of two tokens and ordinary transactions between somebody else's events."""
-    ledger = Ledger(journal, lambda: 1, lambda: "hold")
+    ledger = ledger_on(journal)
     others = JournalRecorder(journal, "text")
     for code, unit in (("PLN", None), ("USD", 100)):
         ledger.register_token(Token(code, unit=unit))

@@ -12,7 +12,7 @@ from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.file import Layout
 from tallystick.infrastructure.indexes.runs.filter import FilterWriter, filter_exponent, masks_of
 from tallystick.infrastructure.indexes.runs.pairs import Pairs, sorted_pairs
-from tallystick.infrastructure.indexes.runs.writer import keep_in, open_file, write_file
+from tallystick.infrastructure.indexes.runs.writer import keep_in, new_path, open_file, write_file
 from tests.support.faults.run_files import chance_pairs, columns, flip
 
 SMALL = [(0, 5), (0, 6), (3, 2**64 - 1), (2**20, 0), (2**63, 1), (2**63, 1), (2**64 - 2, 7), (2**64 - 1, 2**64 - 1)]
@@ -21,7 +21,7 @@ SMALL = [(0, 5), (0, 6), (3, 2**64 - 1), (2**20, 0), (2**63, 1), (2**63, 1), (2*
 def written(folder: Path, keys: np.ndarray, values: np.ndarray, part: int = 1_000) -> Path:
     pairs = sorted_pairs([Pairs(keys, values)])
     parts = (Pairs(pairs.keys[at : at + part], pairs.values[at : at + part]) for at in range(0, len(keys), part))
-    path = write_file(folder, parts, len(keys)).path
+    path = write_file(new_path(folder), parts, len(keys)).path
     assert path is not None
     return path
 

@@ -22,6 +22,7 @@ from tallystick import (
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.projections.projection import digest
 from tests.support.books.app_book import TOKENS, T
+from tests.support.books.behind import journal_of
 from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -123,7 +124,7 @@ def rows_of(url: str | Path) -> tuple[list[JournalRow], list[str], dict[str, Any
         play(ledger)
         report = ledger.audit()
         assert report.ok, report.findings
-        rows = list(ledger._journal.rows())
+        rows = list(journal_of(ledger).rows())
         digests = [digest(ledger.replay(make())) for make in PROJECTIONS]
         return rows, digests, {token.code: ledger.balances(token.code) for token in ledger.tokens()}
 

@@ -25,6 +25,8 @@ from tallystick import (
 )
 from tallystick.infrastructure.journal.port import Overtaken
 from tallystick.infrastructure.ledger.asyncio.ledger import Opening
+from tallystick.infrastructure.ledger.core import LedgerCore
+from tests.support.books.behind import committer_of, core_on, ledger_on
 from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost
 from tests.support.suites.ledger_cases import LedgerCases
 
@@ -46,13 +48,14 @@ def held(clock: Callable[[], int] = lambda: 1) -> tuple[HeldJournal, Opening]:
     """A journal whose appends the test holds, and a ledger on it; alice has 1,000."""
     journal = HeldJournal()
 
-    def open_ledger() -> Ledger:
-        ledger = Ledger(journal, clock, lambda: "hold")
+    def open_core() -> LedgerCore:
+        core = core_on(journal, clock)
+        ledger = Ledger(core)
         ledger.register_token(Token("USD"))
         ledger.mint_many("USD", ["alice"], [1000])
-        return ledger
+        return core
 
-    return journal, Opening(open_ledger)
+    return journal, Opening(open_core)
 
 
 async def transfer(ledger: AsyncLedger, receiver: str, amount: int = 1, key: str | None = None) -> Any:
@@ -74,8 +77,7 @@ def within_patience(work: Callable[[], Any]) -> Any:
 
 
 def test_every_public_call_of_the_blocking_ledger_is_there_with_the_same_arguments() -> None:
-    own = {"committer", "check_open", "close_in_child"}
-    names = {name for name in dir(Ledger) if not name.startswith("_")} - own
+    names = {name for name in dir(Ledger) if not name.startswith("_")}
     assert names - set(dir(AsyncLedger)) == set()
     for name in sorted(names):
         call, awaited = getattr(Ledger, name), getattr(AsyncLedger, name)
@@ -108,15 +110,15 @@ def test_a_ledger_is_opened_by_await_or_by_async_with(tmp_path: Path) -> None:
 
 def test_opening_that_is_cancelled_closes_what_it_opened() -> None:
     journal, go = HeldJournal(), threading.Event()
-    opened: list[Ledger] = []
+    opened: list[LedgerCore] = []
 
-    def open_ledger() -> Ledger:
+    def open_core() -> LedgerCore:
         assert go.wait(PATIENCE_SECONDS)
-        opened.append(Ledger(journal, lambda: 1, lambda: "hold"))
+        opened.append(core_on(journal))
         return opened[0]
 
     async def main() -> None:
-        opening = asyncio.ensure_future(Opening(open_ledger)._open())
+        opening = asyncio.ensure_future(Opening(open_core)._open())
         await asyncio.sleep(0)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -159,7 +161,7 @@ def test_a_loop_that_ends_before_its_commits_neither_loses_them_nor_hangs_the_en
     ledger = loop.run_until_complete(opened())
 
     def stop_when_queued() -> None:
-        loop.stop() if ledger.blocking.committer._queue._waiting else loop.call_soon(stop_when_queued)
+        loop.stop() if committer_of(ledger)._queue._waiting else loop.call_soon(stop_when_queued)
 
     task = loop.create_task(transfer(ledger, "bob"))
     loop.call_soon(stop_when_queued)
@@ -169,7 +171,7 @@ def test_a_loop_that_ends_before_its_commits_neither_loses_them_nor_hangs_the_en
     closing.start()
     closing.join(PATIENCE_SECONDS)
     assert not closing.is_alive()
-    with Ledger(journal, lambda: 1, lambda: "hold") as again:
+    with ledger_on(journal) as again:
         assert again.balance("USD", "bob").total == 1
     assert not task.done()
     task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -189,7 +191,7 @@ def test_another_loop_than_the_one_it_was_opened_in_is_refused_and_changes_nothi
         ledger = await opening
         await transfer(ledger, "carol")
         await asyncio.to_thread(lambda: asyncio.run(use(ledger)))
-        with Ledger(journal, lambda: 1, lambda: "hold") as again:
+        with ledger_on(journal) as again:
             assert sorted(again.balances("USD")) == ["alice", "carol"]
 
     within_patience(main)
@@ -234,7 +236,7 @@ def test_cancelled_in_the_queue_the_transaction_is_done_all_the_same() -> None:
                     contexts.append(tx)
 
             tasks = [asyncio.create_task(queue())]
-            while not ledger.blocking.committer._queue._waiting:
+            while not committer_of(ledger)._queue._waiting:
                 await asyncio.sleep(0)
             tasks[0].cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -256,7 +258,7 @@ def test_a_task_cancelled_while_it_enters_can_open_a_block_again() -> None:
         async with opening as ledger:
 
             async def enter_twice() -> None:
-                ledger.blocking.committer._keeper.drop()  # so that entering has to read, and be awaited
+                committer_of(ledger)._keeper.drop()  # so that entering has to read, and be awaited
                 with pytest.raises(asyncio.CancelledError):
                     async with ledger.atomic("key"):
                         raise AssertionError("it was entered")
@@ -287,6 +289,24 @@ def test_a_thousand_tasks_are_committed_in_few_groups() -> None:
             with pytest.raises(InsufficientFunds):
                 await transfer(ledger, "late")
             assert (await ledger.audit()).ok
+
+    within_patience(main)
+
+
+def test_a_block_is_entered_by_a_task_and_by_nothing_else() -> None:
+    async def main() -> None:
+        async with AsyncLedger.open("memory:") as ledger:
+            loop = asyncio.get_running_loop()
+            refusal: asyncio.Future[Any] = loop.create_future()
+
+            def enter() -> None:
+                try:
+                    ledger.atomic().__aenter__().send(None)
+                except InvalidRequest as error:
+                    refusal.set_result(str(error))
+
+            loop.call_soon(enter)
+            assert await refusal == "a block of an AsyncLedger is entered by a task, and none is running"
 
     within_patience(main)
 
@@ -386,7 +406,7 @@ def test_where_no_thread_is_to_be_had_tasks_are_told() -> None:
         _, opening = held()
         async with opening as ledger:
             await transfer(ledger, "one")
-            threads = ledger.blocking.committer._queue._threads
+            threads = committer_of(ledger)._queue._threads
             threads.shutdown()
             with pytest.raises(StorageUnavailable):
                 await transfer(ledger, "two")

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from tallystick import AsyncLedger, DuplicateIdempotencyKey, IdempotencyMismatch, StorageUnavailable, Token
+from tests.support.books.behind import journal_of
 
 TASKS = 200
 
@@ -26,7 +27,7 @@ def test_one_question_for_many_tasks(postgres_url: str, monkeypatch: pytest.Monk
             await ledger.register_token(Token("USD"))
             async with ledger.atomic() as tx:
                 tx.mint("USD", "alice", 1_000)
-            journal = ledger.blocking._journal
+            journal = journal_of(ledger)
             questions: list[int] = []
             answer = journal.key_positions
 
@@ -61,7 +62,7 @@ def test_all_are_told_where_the_store_does_not_answer(postgres_url: str, monkeyp
             async with ledger.atomic() as tx:
                 tx.mint("USD", "alice", 1_000)
             with monkeypatch.context() as patch:
-                patch.setattr(ledger.blocking._journal, "key_positions", silent)
+                patch.setattr(journal_of(ledger), "key_positions", silent)
                 told = await asyncio.gather(*(pay(ledger, f"key-{number}") for number in range(3)))
                 assert [type(error) for error in told] == [StorageUnavailable] * 3
             assert await pay(ledger, "key-0") is None

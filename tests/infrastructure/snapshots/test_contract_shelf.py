@@ -15,6 +15,7 @@ from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import VERSION_MAX, StreamEntry
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.snapshots.contract_shelf import SNAPSHOT_EVENTS
+from tests.support.books.behind import committer_of, ledger_on
 from tests.support.books.contract_book import SAT
 
 
@@ -35,7 +36,7 @@ class CountingJournal(SQLiteJournal):
 
 def counting(path: Path, contracts_in_memory: int = 1000) -> tuple[Ledger, CountingJournal]:
     journal = CountingJournal(path)
-    return Ledger(journal, lambda: 1, lambda: "hold", contracts_in_memory), journal
+    return ledger_on(journal, contracts_in_memory=contracts_in_memory), journal
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_the_steps_that_a_contract_remembers_are_bounded(tmp_path: Path) -> None
                 for _ in range(50):
                     tx.contract("pool").shadow_up_all(1)
                     tx.contract("pool").shadow_down_all(1)
-        values = ledger.committer.books.contract("pool").values
+        values = committer_of(ledger).books.contract("pool").values
         assert values.steps_kept < 2 * STEPS_KEPT < 4_000
         assert ledger.audit().ok
 

@@ -12,6 +12,7 @@ from tallystick.infrastructure.commit.used_keys import UsedKeys
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry
+from tests.support.books.behind import committer_of, journal_of
 from tests.support.books.snapshot_book import everything
 
 
@@ -22,7 +23,7 @@ def test_books_are_not_dropped_under_a_commit(tmp_path: Path, monkeypatch: pytes
         ledger.register_token(Token("USD", unit=10))
         with ledger.atomic() as tx:
             tx.mint("USD", "alice", 100)
-        append, check_unused = ledger._journal.append, UsedKeys.check_unused
+        append, check_unused = journal_of(ledger).append, UsedKeys.check_unused
 
         def append_late(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
             is_with_the_store.set()
@@ -37,14 +38,14 @@ def test_books_are_not_dropped_under_a_commit(tmp_path: Path, monkeypatch: pytes
             with ledger.atomic() as tx:
                 tx.transfer("USD", "alice", "bob", 25)
 
-        monkeypatch.setattr(ledger._journal, "append", append_late)
+        monkeypatch.setattr(journal_of(ledger), "append", append_late)
         committing = threading.Thread(target=spend)
         committing.start()
         assert is_with_the_store.wait(30)
         monkeypatch.setattr(UsedKeys, "check_unused", find_damage)
         request = make_request("key", None)
         assert request is not None
-        checking = threading.Thread(target=ledger.committer.check_unused, args=(request,))
+        checking = threading.Thread(target=committer_of(ledger).check_unused, args=(request,))
         checking.start()
         checking.join(1)  # it waits for the commit; it would be done by now if it did not
         may_go_on.set()

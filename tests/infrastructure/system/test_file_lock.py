@@ -1,7 +1,11 @@
 """The lock that processes take in turn: nobody is passed over, and it falls with whoever holds it or waits for it."""
 
+import fcntl
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -10,8 +14,6 @@ from pathlib import Path
 import pytest
 
 from tallystick.infrastructure.system.file_lock import FileLock
-
-fcntl = pytest.importorskip("fcntl")
 
 
 @pytest.fixture
@@ -143,3 +145,30 @@ def test_it_counts_how_often_it_was_entered(path: Path) -> None:
         lock.release()
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(file)
+
+
+WITHOUT_LOCKS = """
+    import sys
+    sys.modules["fcntl"] = None
+    from pathlib import Path
+    from tallystick import Ledger, StorageUnavailable, Token
+
+    with Ledger.open("memory:") as ledger:
+        ledger.register_token(Token("USD"))
+        ledger.mint_many("USD", ["alice"], [5], ids=[1])
+        ledger.snapshot()
+        print(ledger.balance("USD", "alice").total)
+    try:
+        Ledger.open(Path(sys.argv[1]))
+    except StorageUnavailable as error:
+        print(error)
+"""
+
+
+def test_without_posix_locks_there_are_ledgers_in_memory_and_none_in_files(path: Path) -> None:
+    ledger = path.with_suffix("")
+    command = [sys.executable, "-c", textwrap.dedent(WITHOUT_LOCKS), ledger]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    refusal = f"{path} cannot be locked: ledgers in files need POSIX locks, which this platform does not have"
+    assert done.stdout.splitlines() == ["5", refusal]
+    assert list(ledger.parent.iterdir()) == []

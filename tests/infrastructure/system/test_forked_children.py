@@ -8,6 +8,7 @@ import pytest
 
 from tallystick import Ledger, Token
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.behind import journal_of
 from tests.support.programs.processes import run_in_processes
 
 
@@ -43,7 +44,7 @@ def open_funded(url: str | Path) -> Ledger:
         (commit_in, "LedgerClosed"),
         (lambda ledger: ledger.balance("USD", "alice"), "LedgerClosed"),
         (lambda ledger: ledger.snapshot(), "LedgerClosed"),
-        (lambda ledger: JournalRecorder(ledger._journal).max_notification_id(), "InterfaceError"),
+        (lambda ledger: JournalRecorder(journal_of(ledger)).max_notification_id(), "InterfaceError"),
         (Ledger.close, "none"),
     ],
 )

@@ -11,11 +11,12 @@ from eventsourcing.persistence import (
 from tallystick import Ledger, Token
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.behind import ledger_on
 
 
 def make_ledger(journal: Journal) -> Ledger:
     times = count(1_700_000_000_000_000)
-    return Ledger(journal, lambda: next(times), lambda: uuid4().hex)
+    return ledger_on(journal, lambda: next(times), lambda: uuid4().hex)
 
 
 def stored(stream: str | UUID, *versions: int, topic: str = "topic", state: bytes = b"state") -> list[StoredEvent]:

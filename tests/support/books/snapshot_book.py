@@ -8,6 +8,7 @@ from tallystick import Ledger, LedgerError
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.snapshots.keeper import SnapshotKeeper
 from tallystick.infrastructure.snapshots.snapshots import Part
+from tests.support.books.behind import committer_of, journal_of
 
 
 def take_snapshot(ledger: Ledger) -> None:
@@ -17,19 +18,19 @@ def take_snapshot(ledger: Ledger) -> None:
 
 def take_snapshot_with(ledger: Ledger, parts: dict[str, Part]) -> None:
     """Takes one in which others keep something."""
-    frozen = ledger.committer._keeper._freeze()
+    frozen = committer_of(ledger)._keeper._freeze()
     frozen = frozen._replace(parts={**frozen.parts, **parts})
     keeper_of(ledger).finish(keeper_of(ledger).begin(lambda: frozen))
 
 
 def keeper_of(ledger: Ledger) -> SnapshotKeeper:
     """What keeps a ledger's snapshots."""
-    return ledger.committer._keeper._snapshots
+    return committer_of(ledger)._keeper._snapshots
 
 
 def drop_books(ledger: Ledger) -> None:
     """Has the ledger read the books again, as it does when nobody knows whether a commit stands."""
-    ledger.committer._keeper.drop()
+    committer_of(ledger)._keeper.drop()
 
 
 def snapshots_of(path: Path) -> list[Path]:
@@ -53,7 +54,7 @@ def goes_on_from(url: str | Path) -> int:
 
 def head_of(ledger: Ledger) -> Any:
     """The last position of the journal, with the digest and the time of its commit."""
-    return ledger._journal.head()
+    return journal_of(ledger).head()
 
 
 def everything(ledger: Ledger) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def everything(ledger: Ledger) -> dict[str, Any]:
     accounts = {account for token in ledger.tokens() for account in ledger.balances(token.code)}
     said: dict[str, Any] = {"tokens": ledger.tokens(), "contracts": dict(ledger.contracts())}
     said["shadow spaces"] = {id: contract.allocations() for id, contract in ledger.contracts().items()}
-    said["rows"] = {first: ledger.row(first) for first in accounts}
+    said["rows"] = {first: list(ledger.state[first]) for first in accounts}
     for token in (token.code for token in ledger.tokens()):
         said[token] = (
             ledger.supply(token),

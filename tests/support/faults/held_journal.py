@@ -7,10 +7,11 @@ from concurrent.futures import Future
 from threading import Semaphore, Thread
 from typing import Any
 
-from tallystick import Ledger, StorageUnavailable, Token
+from tallystick import StorageUnavailable, Token
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
+from tests.support.books.behind import committer_of, ledger_on
 
 PATIENCE_SECONDS = 20
 """After so long a test takes it that something hangs."""
@@ -76,7 +77,7 @@ class Crowd:
 
     def __init__(self, clock: Callable[[], int] = lambda: 1) -> None:
         self.journal = HeldJournal()
-        self.ledger = Ledger(self.journal, clock, iter(f"hold-{k}" for k in range(10**6)).__next__)
+        self.ledger = ledger_on(self.journal, clock, iter(f"hold-{k}" for k in range(10**6)).__next__)
         self._threads: list[Thread] = []
         for code in ("USD", "PLN"):
             self.ledger.register_token(Token(code, unit=10 if code == "USD" else None))
@@ -139,7 +140,7 @@ class Crowd:
 
     @property
     def _waiting(self) -> Sequence[Any]:
-        return self.ledger.committer._queue._waiting
+        return committer_of(self.ledger)._queue._waiting
 
 
 def until(condition: Callable[[], object]) -> None:

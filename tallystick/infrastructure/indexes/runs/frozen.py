@@ -13,7 +13,7 @@ import msgspec
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.file import Run
 from tallystick.infrastructure.indexes.runs.pairs import Pairs, sorted_pairs
-from tallystick.infrastructure.indexes.runs.writer import keep_in, make_durable, open_file, write_file
+from tallystick.infrastructure.indexes.runs.writer import keep_in, make_durable, new_path, open_file, write_file
 
 
 class SavedRun(msgspec.Struct, frozen=True):
@@ -39,10 +39,10 @@ class FrozenRuns:
         rest = [pairs for pairs in (*(make() for make in self._rest), *more) if len(pairs.keys)]
         if rest:
             pairs = sorted_pairs(rest)
-            run = write_file(folder, (pairs,), len(pairs.keys))
-            assert run.path is not None
-            make_durable(run.path)
-            saved.append(SavedRun(run.path.name, run.checksum.hex()))
+            path = new_path(folder)
+            run = write_file(path, (pairs,), len(pairs.keys))
+            make_durable(path)
+            saved.append(SavedRun(path.name, run.checksum.hex()))
         make_durable(folder)
         return msgspec.to_builtins(saved)
 

@@ -20,11 +20,7 @@ from tallystick.infrastructure.indexes.runs.checked_words import BLOCK_WORDS, Bl
 from tallystick.infrastructure.indexes.runs.file import Layout, Run, make_header
 from tallystick.infrastructure.indexes.runs.filter import FilterWriter
 from tallystick.infrastructure.indexes.runs.pairs import Pairs
-
-try:
-    import fcntl
-except ImportError:  # no flock on this platform: leftovers stay
-    fcntl = None
+from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, SHARED, flock
 
 WRITE_BYTES = 1 << 20
 
@@ -42,25 +38,22 @@ class WorkingFiles:
     def write(self, parts: Iterable[Pairs], pairs: int) -> Run:
         """A run of so many pairs, sorted through all parts, in a file of its own. Raises `OSError` and leaves nothing."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return write_file(self._folder, parts, pairs)
+        return write_file(new_path(self._folder), parts, pairs)
 
     def has(self, path: Path) -> bool:
         """Whether the file is one of these."""
         return path.parent == self._folder
 
     def _remove_leftovers(self) -> None:
-        if fcntl is None:
-            return
         with contextlib.suppress(OSError):  # there is no such folder, or somebody else was faster
             for path in list(self._folder.glob("*.run")):
                 with contextlib.suppress(OSError), path.open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    flock(file, EXCLUSIVE | AT_ONCE)
                     path.unlink()
 
 
-def write_file(folder: Path, parts: Iterable[Pairs], pairs: int) -> Run:
-    """The same in a folder that is there."""
-    path = _new_path(folder)
+def write_file(path: Path, parts: Iterable[Pairs], pairs: int) -> Run:
+    """The same in a new file at `path`."""
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         _lock(number)
@@ -97,7 +90,7 @@ def open_file(path: Path) -> Run:
 
 def keep_in(folder: Path, run: Run) -> str:
     """Has the run in this folder too, on the disk for good, and gives its name there. Raises `OSError`."""
-    path = _new_path(folder) if run.path is None else folder / run.path.name
+    path = new_path(folder) if run.path is None else folder / run.path.name
     if not _link(run, path):
         with path.open("xb") as file:
             for start in range(0, len(run.content), WRITE_BYTES):
@@ -126,14 +119,14 @@ def _link(run: Run, path: Path) -> bool:
     return True
 
 
-def _new_path(folder: Path) -> Path:
+def new_path(folder: Path) -> Path:
+    """Where in the folder a run may be written that no other is."""
     return folder / f"{os.getpid()}-{secrets.token_hex(8)}.run"
 
 
 def _lock(number: int) -> None:
-    if fcntl is not None:
-        with contextlib.suppress(OSError):  # not every file system can
-            fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    with contextlib.suppress(OSError):  # not every file system can
+        flock(number, SHARED | AT_ONCE)
 
 
 def _reserve(number: int, size: int) -> None:

@@ -25,16 +25,15 @@ class KeyQuestions:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used, and the errors of the store."""
         if self._answer is None:
             self._answer = self._loop.create_future()
-            self._loop.call_soon(self._ask)
+            self._loop.call_soon(self._ask, self._answer)
         self._keys.append(request.key)
         used = await asyncio.shield(self._answer)  # which others await too
         if request.key in used:
             await self._loop.run_in_executor(self._executor, self._committer.check_unused, request)
 
-    def _ask(self) -> None:
-        keys, answer = self._keys, self._answer
+    def _ask(self, answer: asyncio.Future[Collection[str]]) -> None:
+        keys = self._keys
         self._keys, self._answer = [], None
-        assert answer is not None
 
         def pass_on(asked: asyncio.Future[Collection[str]]) -> None:
             if asked.cancelled():

@@ -22,6 +22,7 @@ from tallystick.infrastructure.commit.request import make_request
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.contract_view import ContractView
+from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.ledger import Ledger, check_attempts
 
 Result = TypeVar("Result")
@@ -29,25 +30,14 @@ Arguments = ParamSpec("Arguments")
 THREADS = 8
 
 
-def _awaited(
-    call: Callable[Concatenate[Ledger, Arguments], Result],
-) -> "Callable[Concatenate[AsyncLedger, Arguments], Coroutine[Any, Any, Result]]":
-    """The same call, done on a thread and awaited."""
-
-    @wraps(call)
-    async def awaited(ledger: "AsyncLedger", *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        return await ledger.on_a_thread(lambda: call(ledger.blocking, *arguments, **options))
-
-    return awaited
-
-
 class AsyncLedger:
-    """The books of one journal, for the tasks of one event loop. `blocking` is the same ledger for threads."""
+    """The books of one journal, for the tasks of one event loop."""
 
-    def __init__(self, ledger: Ledger, threads: ThreadPoolExecutor) -> None:
-        self.blocking = ledger
+    def __init__(self, core: LedgerCore, threads: ThreadPoolExecutor) -> None:
+        self._core = core
+        self._blocking = Ledger(core)
         self._threads = threads
-        self._commits = AsyncCommits(ledger.committer, threads, ledger.check_open)
+        self._commits = AsyncCommits(core.committer, threads, core.check_open)
         self._closed = False
 
     @classmethod
@@ -62,20 +52,21 @@ class AsyncLedger:
         ids: Callable[[], str] | None = None,
     ) -> "Opening":
         """As `Ledger.open`: `async with AsyncLedger.open(url) as ledger`, or `ledger = await AsyncLedger.open(url)`."""
-        return Opening(
-            lambda: Ledger.open(
-                url, create=create, curves=curves, contracts_in_memory=contracts_in_memory, clock=clock, ids=ids
-            )
-        )
+        return Opening(lambda: open_core(url, create, curves, contracts_in_memory, clock, ids))
 
     async def close(self) -> None:
         """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`."""
         if not self._closed:
             self._closed = True
             try:
-                await asyncio.get_running_loop().run_in_executor(self._threads, self.blocking.close)
+                await asyncio.get_running_loop().run_in_executor(self._threads, self._core.close)
             finally:
                 self._threads.shutdown(wait=False)
+
+    @property
+    def blocking(self) -> Ledger:
+        """The same ledger for threads, on the same journal. It is closed with this one."""
+        return self._blocking
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,7 +78,7 @@ class AsyncLedger:
 
     def atomic(self, idempotency_key: str | None = None, request: Any = None) -> AsyncTransactionContext:
         """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
-        self.blocking.check_open()
+        self._core.check_open()
         return AsyncTransactionContext(self._commits, make_request(idempotency_key, request))
 
     async def run(
@@ -108,6 +99,24 @@ class AsyncLedger:
                 if not attempts:
                     raise
 
+    @staticmethod
+    def _awaited(
+        call: Callable[Concatenate[Ledger, Arguments], Result],
+    ) -> "Callable[Concatenate[AsyncLedger, Arguments], Coroutine[Any, Any, Result]]":
+        """The same call, done on a thread and awaited."""
+
+        @wraps(call)
+        async def awaited(ledger: "AsyncLedger", *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+            return await ledger._on_a_thread(lambda: call(ledger._blocking, *arguments, **options))
+
+        return awaited
+
+    async def _on_a_thread(self, call: Callable[[], Result]) -> Result:
+        if self._closed:
+            raise LedgerClosed("the ledger was closed")
+        self._commits.check_usable()
+        return await self._commits.on_a_thread(call)
+
     register_token = _awaited(Ledger.register_token)
     update_app = _awaited(Ledger.update_app)
     take_over = _awaited(Ledger.take_over)
@@ -120,8 +129,6 @@ class AsyncLedger:
     tokens = _awaited(Ledger.tokens)
     balance = _awaited(Ledger.balance)
     balances = _awaited(Ledger.balances)
-    cell = _awaited(Ledger.cell)
-    row = _awaited(Ledger.row)
     supply = _awaited(Ledger.supply)
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)
@@ -140,11 +147,11 @@ class AsyncLedger:
 
     async def contract(self, id: str) -> AsyncContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
-        return self._view(await self.on_a_thread(lambda: self.blocking.contract(id)))
+        return self._view(await self._on_a_thread(lambda: self._blocking.contract(id)))
 
     async def contracts(self) -> Mapping[str, AsyncContractView]:
         """All contracts by id, in the order of their registration, as they stand now."""
-        found = await self.on_a_thread(lambda: list(self.blocking.contracts().values()))
+        found = await self._on_a_thread(lambda: list(self._blocking.contracts().values()))
         return {view.id: self._view(view) for view in found}
 
     def _view(self, view: ContractView) -> AsyncContractView:
@@ -153,21 +160,17 @@ class AsyncLedger:
     @property
     def state(self) -> AsyncStateView:
         """The double map: `await ledger.state[first][second]` is the cell of that pair."""
-        return AsyncStateView(self)
+        return AsyncStateView(self._cell)
 
-    async def on_a_thread(self, call: Callable[[], Result]) -> Result:
-        """Awaits what `call` gives."""
-        if self._closed:
-            raise LedgerClosed("the ledger was closed")
-        self._commits.check_usable()
-        return await self._commits.on_a_thread(call)
+    async def _cell(self, first: str, second: str) -> int:
+        return await self._on_a_thread(lambda: self._blocking.state[first][second])
 
 
 class Opening:
     """A ledger that is being opened: awaited it is open, and entered it is closed again at the end."""
 
-    def __init__(self, open_ledger: Callable[[], Ledger]) -> None:
-        self._open_ledger = open_ledger
+    def __init__(self, open_core: Callable[[], LedgerCore]) -> None:
+        self._open_core = open_core
         self._ledger: AsyncLedger | None = None
 
     def __await__(self) -> Generator[Any, None, AsyncLedger]:
@@ -185,7 +188,7 @@ class Opening:
 
     async def _open(self) -> AsyncLedger:
         threads = ThreadPoolExecutor(THREADS, "tallystick")
-        opening = threads.submit(self._open_ledger)
+        opening = threads.submit(self._open_core)
         try:
             return AsyncLedger(await asyncio.wrap_future(opening), threads)
         except BaseException:
@@ -194,6 +197,6 @@ class Opening:
             raise
 
 
-def _close_again(opening: Future[Ledger]) -> None:
+def _close_again(opening: Future[LedgerCore]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()

@@ -15,6 +15,7 @@ from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import InvalidRequest, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.plan import Plan
+from tallystick.domain.plan.recording import Recording
 from tallystick.infrastructure.commit.committer import Committer
 from tallystick.infrastructure.commit.member import Member
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -97,8 +98,8 @@ class AsyncTransactionContext(Plan):
     """What the `atomic()` of an `AsyncLedger` gives: a plan, and once the block has ended its receipt."""
 
     def __init__(self, commits: AsyncCommits, request: Request | None) -> None:
-        super().__init__(commits.committer.books, commits.committer)
-        self._async_commits = commits
+        super().__init__(Recording(commits.committer.books, commits.committer))
+        self._commits = commits
         self._request = request
         self._member: AwaitedMember | None = None
         self._receipt: Receipt | None = None
@@ -116,12 +117,14 @@ class AsyncTransactionContext(Plan):
 
     async def contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`. It may have to be loaded."""
-        return await self._async_commits.on_a_thread(lambda: self._planned_contract(id))
+        return await self._commits.on_a_thread(lambda: self._planned_contract(id))
 
     async def __aenter__(self) -> Self:
-        commits, task = self._async_commits, asyncio.current_task()
-        assert task is not None
+        commits = self._commits
         commits.check_usable()
+        task = asyncio.current_task()
+        if task is None:
+            raise InvalidRequest("a block of an AsyncLedger is entered by a task, and none is running")
         if task in commits.tasks:
             raise TransactionClosed("a transaction is open in this task: blocks of one ledger do not nest")
         if commits.committer.is_behind:
@@ -136,20 +139,19 @@ class AsyncTransactionContext(Plan):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._async_commits.tasks.discard(self._task)
-        self.close()
+            self._commits.tasks.discard(self._task)
+        self._recording.close()
         if kind is None:
-            self.check_finished()
-            operations = self.plan
+            operations = self._recording.finished()
             if operations:
-                self._member = AwaitedMember(operations, self._request, self._async_commits)
-                self._async_commits.submit(self._member)
+                self._member = AwaitedMember(operations, self._request, self._commits)
+                self._commits.submit(self._member)
                 await self._member.future
                 self._member.outcome()
 
     async def _check_unused(self, request: Request) -> None:
-        committer = self._async_commits.committer
+        committer = self._commits.committer
         if committer.asks_the_store:
-            await self._async_commits.questions.check_unused(request)
+            await self._commits.questions.check_unused(request)
         elif not committer.check_unused_at_once(request):
-            await self._async_commits.on_a_thread(lambda: committer.check_unused(request))
+            await self._commits.on_a_thread(lambda: committer.check_unused(request))

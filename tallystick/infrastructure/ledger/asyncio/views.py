@@ -1,16 +1,17 @@
 """What an `AsyncLedger` gives to look at: the double map, whose cells are awaited, and contracts, whose allocations are."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tallystick.domain.contract.contract import Allocation
 
+Cell = Callable[[str, str], Coroutine[Any, Any, int]]
+
 
 class Awaited(Protocol):
-    """What the views ask of a ledger."""
+    """What a contract's view asks of a ledger."""
 
-    def cell(self, first: str, second: str) -> Coroutine[Any, Any, int]: ...
     def allocation(self, contract: str, account: str) -> Coroutine[Any, Any, Allocation | None]: ...
     def allocations(self, contract: str) -> Coroutine[Any, Any, dict[str, Allocation]]: ...
 
@@ -18,27 +19,30 @@ class Awaited(Protocol):
 class AsyncStateView:
     """The first key of the double map."""
 
-    def __init__(self, ledger: Awaited) -> None:
-        self._ledger = ledger
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
 
     def __getitem__(self, first: str) -> "AsyncRowView":
-        return AsyncRowView(self._ledger, first)
+        return AsyncRowView(self._cell, first)
 
 
 class AsyncRowView:
     """The second key of the double map."""
 
-    def __init__(self, ledger: Awaited, first: str) -> None:
-        self._ledger = ledger
+    def __init__(self, cell: Cell, first: str) -> None:
+        self._cell = cell
         self._first = first
 
     def __getitem__(self, second: str) -> Coroutine[Any, Any, int]:
-        return self._ledger.cell(self._first, second)
+        return self._cell(self._first, second)
 
 
 @dataclass(frozen=True)
 class AsyncContractView:
-    """A contract's figures as they stood when it was asked for, in satoshis. Its allocations are awaited when asked for."""
+    """A contract's figures as they stood when it was asked for, in satoshis. Its allocations are awaited when asked for.
+
+    `balance`, `allocs_sum`, `num_allocs`, `backed_by` and `id` are those of a `ContractView`.
+    """
 
     balance: int
     allocs_sum: int

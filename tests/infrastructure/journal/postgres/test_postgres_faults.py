@@ -16,6 +16,7 @@ from tallystick.infrastructure.journal.stores.postgres import connection as post
 from tallystick.infrastructure.journal.stores.postgres import pool as postgres_pool
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.journal import PostgresJournal
+from tests.support.books.behind import ledger_on
 from tests.support.books.snapshot_book import drop_books
 from tests.support.faults.proxy import Fault, Proxy
 from tests.support.faults.small_disk import run_on_a_small_disk
@@ -150,7 +151,7 @@ def test_where_somebody_else_was_first_it_does_not_stand(journal: FailingJournal
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_ledger_goes_on_after_a_lost_answer(journal: FailingJournal, proxy: Proxy, direct: str, fault: Fault) -> None:
-    with Ledger(journal, lambda: 1, lambda: "hold") as ledger:
+    with ledger_on(journal) as ledger:
         ledger.register_token(Token("USD", unit=10))
         journal.before_append = lambda: proxy.arm(fault)
         with ledger.atomic("key") as tx:
@@ -173,7 +174,7 @@ def test_an_outcome_that_nobody_can_tell(
         proxy.arm(fault)
         proxy.refusing = True
 
-    with Ledger(journal, lambda: 1, lambda: "hold") as ledger:
+    with ledger_on(journal) as ledger:
         ledger.register_token(Token("USD"))
         journal.before_append = lose
         with pytest.raises(OutcomeUnknown), ledger.atomic() as tx:
@@ -197,7 +198,7 @@ def test_an_interrupted_commit_leaves_the_books_as_the_journal(
             PostgresJournal.append(journal, row, entries)
         raise KeyboardInterrupt
 
-    with Ledger(journal, lambda: 1, lambda: "hold") as ledger:
+    with ledger_on(journal) as ledger:
         ledger.register_token(Token("USD"))
         with monkeypatch.context() as patched:
             patched.setattr(journal, "append", interrupted)
@@ -237,7 +238,7 @@ def test_lost_connections_are_made_again(
 
 
 def test_a_session_ended_in_the_middle_of_a_commit(journal: FailingJournal, direct: str) -> None:
-    with Ledger(journal, lambda: 1, lambda: "hold") as ledger:
+    with ledger_on(journal) as ledger:
         ledger.register_token(Token("USD"))
         journal.before_append = lambda: end_all(direct)
         with ledger.atomic() as tx:
@@ -262,7 +263,7 @@ def test_a_session_ended_again_while_it_is_looked_at_is_no_raw_error(
 
 
 def test_a_turn_lost_before_it_is_used_is_no_corrupt_journal(journal: FailingJournal, direct: str) -> None:
-    with Ledger(journal, lambda: 1, lambda: "hold") as ledger, Ledger.open(direct) as other:
+    with ledger_on(journal) as ledger, Ledger.open(direct) as other:
         ledger.register_token(Token("USD"))
         drop_books(ledger)
         journal.after_begin = lambda: (end_all(direct), other.register_token(Token("EUR")))

@@ -1,0 +1,62 @@
+"""What is registered in one call and not in a block: tokens, what an app accepts, and an older book's cells."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from tallystick.domain.app.operations import Open, UpdateApp
+from tallystick.domain.errors import InvalidRequest, InvalidToken
+from tallystick.domain.operation import Operation
+from tallystick.domain.token.operations import RegisterToken
+from tallystick.domain.values.account import check_account
+from tallystick.domain.values.amount import check_amount
+from tallystick.domain.values.token import Token
+from tallystick.infrastructure.commit.request import make_request
+from tallystick.infrastructure.ledger.core import LedgerCore
+
+
+class Registrations:
+    """The registrations of one ledger, each a commit."""
+
+    def __init__(self, core: LedgerCore) -> None:
+        self._core = core
+
+    def register_token(self, token: Token) -> None:
+        """Registers a token; one that is identical already is left as it is."""
+        self._core.check_open()
+        self._core.committer.commit([RegisterToken(_check_token(token))])
+
+    def update_app(self, code: str, accepts: Sequence[str] | None = None, owner: str | None = None) -> None:
+        """Changes which tokens an app accepts, and whose it is; None leaves it."""
+        if isinstance(accepts, str) or not isinstance(accepts, Sequence | None):
+            raise InvalidToken(f"what app {code!r} accepts is a sequence of codes, not {accepts!r}")
+        self._core.check_open()
+        codes = None if accepts is None else tuple(check_account(token) for token in accepts)
+        self._core.committer.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
+
+    def take_over(
+        self, tokens: Sequence[Token], cells: Sequence[tuple[str, str, int]], idempotency_key: str | None = None
+    ) -> None:
+        """Registers `tokens` and moves amounts out of supply reserves into cells, as one commit."""
+        for given in (tokens, cells):
+            if isinstance(given, str) or not isinstance(given, Sequence):
+                raise InvalidRequest(f"tokens and cells are sequences, not {given!r}")
+        operations: list[Operation] = [RegisterToken(_check_token(token)) for token in tokens]
+        operations += [_open_cell(cell) for cell in cells]
+        self._core.check_open()
+        request = make_request(idempotency_key, None)
+        if request is not None:
+            self._core.committer.check_unused(request)
+        self._core.committer.commit(operations, request)
+
+
+def _check_token(token: object) -> Token:
+    if not isinstance(token, Token):
+        raise InvalidToken(f"a token is registered by a Token, not {token!r}")
+    return token
+
+
+def _open_cell(cell: object) -> Open:
+    if not isinstance(cell, tuple) or len(cast(tuple[object, ...], cell)) != 3:
+        raise InvalidRequest(f"a cell is taken over as (first, second, amount), not {cell!r}")
+    first, second, amount = cast(tuple[str, str, object], cell)
+    return Open(first, second, check_amount(amount), "taken over")

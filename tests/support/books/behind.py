@@ -1,0 +1,51 @@
+"""What stands behind a ledger, for tests that see or hold what its users do not; and ledgers on a journal of a test."""
+
+from collections.abc import Callable
+
+from tallystick import AsyncLedger, Ledger
+from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
+from tallystick.domain.plan.draft import Draft
+from tallystick.domain.plan.plan import Plan
+from tallystick.infrastructure.commit.committer import Committer
+from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.ledger.core import LedgerCore
+
+
+def core_on(
+    journal: Journal,
+    clock: Callable[[], int] = lambda: 1,
+    new_hold_id: Callable[[], str] = lambda: "hold",
+    contracts_in_memory: int = CONTRACTS_IN_MEMORY,
+) -> LedgerCore:
+    """The core of a ledger on `journal`."""
+    return LedgerCore(journal, clock, new_hold_id, contracts_in_memory)
+
+
+def ledger_on(
+    journal: Journal,
+    clock: Callable[[], int] = lambda: 1,
+    new_hold_id: Callable[[], str] = lambda: "hold",
+    contracts_in_memory: int = CONTRACTS_IN_MEMORY,
+) -> Ledger:
+    """A ledger on `journal`."""
+    return Ledger(core_on(journal, clock, new_hold_id, contracts_in_memory))
+
+
+def core_of(ledger: Ledger | AsyncLedger) -> LedgerCore:
+    """Its journal, its committer, its books."""
+    return ledger._core
+
+
+def committer_of(ledger: Ledger | AsyncLedger) -> Committer:
+    """What commits for it."""
+    return core_of(ledger).committer
+
+
+def draft_of(tx: Plan) -> Draft:
+    """What the books would be after the block so far."""
+    return tx._recording.draft
+
+
+def journal_of(ledger: Ledger | AsyncLedger) -> Journal:
+    """Where it commits."""
+    return core_of(ledger).journal

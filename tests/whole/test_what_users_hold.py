@@ -1,0 +1,149 @@
+"""What users hold shows its documented names and nothing else: a ledger, a block, and what they give, awaited or not."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tallystick
+from tallystick import AsyncLedger, Ledger, Token
+
+TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
+BLOCK = """app balance burn contract expire mint money move receipt register_contract release reserve rollback savepoint seats
+settle topup transfer withdraw"""
+BOOKS = """accounts allocation allocations allocations_of atomic audit balance balances burn_many close contract contract_ids
+contracts fragments history hold holds is_contract mint_many open register_token replay run snapshot state supply take_over
+token tokens transaction transfer_many update_app verify"""
+HELD = {
+    "ledger": BOOKS,
+    "ledger for asyncio": f"{BOOKS} blocking",
+    "ledger that is being opened": "",
+    "block": BLOCK,
+    "block for asyncio": BLOCK,
+    "savepoint": "",
+    "money": "burn owner remaining reserve slice split token transfer_to",
+    "slice": "burn owner remaining reserve slice split token transfer_to",
+    "app": "buy code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
+    "seats": "collect_memory_tax pay_public_service share_distribution_pool share_income",
+    "contract": """alloc allocation allocs_sum balance balance_down balance_up dealloc defund fund id num_allocs shadow_down
+    shadow_down_all shadow_up shadow_up_all""",
+    "double map": "get items keys values",
+    "its row": "get items keys values",
+    "double map for asyncio": "",
+    "its row for asyncio": "",
+    "contract's view": "allocation allocations allocs_sum backed_by balance id num_allocs",
+    "contract's view for asyncio": "allocation allocations allocs_sum backed_by balance id num_allocs",
+    "contracts": "get items keys values",
+    "receipt": "hold_ids position recorded_at transaction_ids",
+    "batch's receipt": "accepted position recorded_at refused transaction_ids",
+    "balance": "available reserved total",
+    "supply": "circulating max reserve",
+    "fragment": "amount hold id owner state token",
+    "hold": "amount authority expires_at id is_due payer position token",
+    "allocation": "sati sats",
+    "transaction": "burned_amount hold id memo minted_amount position receiver recorded_at sender token",
+    "audit's report": "digest findings ok position",
+    "token": "accepts code curve decimals format is_same max_supply owner parse role unit",
+}
+"""What is held, and its public names."""
+
+
+def held_in_a_block(tx: Any) -> dict[str, Any]:
+    """What a block gives; of the token USD and of the app TeaParty."""
+    tx.mint("USD", "alice", 100)
+    money = tx.money("USD", "alice", 10)
+    part = money.slice(4)
+    held = {"block": tx, "money": money, "slice": part, "app": tx.app("TeaParty"), "seats": tx.seats}
+    held |= {"contract": tx.register_contract("pool"), "savepoint": tx.savepoint()}
+    held["contract"].balance_up(5)
+    held["contract"].alloc("alice")
+    part.transfer_to("bob")
+    money.reserve("keeper")
+    return held
+
+
+def held() -> dict[str, Any]:
+    """What users of a ledger hold, of a ledger that is left open for it."""
+    ledger = Ledger.open("memory:")
+    for token in TOKENS:
+        ledger.register_token(token)
+    with ledger.atomic() as tx:
+        found = held_in_a_block(tx)
+    (hold,) = ledger.holds("USD", "keeper")
+    return found | {
+        "ledger": ledger,
+        "double map": ledger.state,
+        "its row": ledger.state["USD"],
+        "contract's view": ledger.contract("pool"),
+        "contracts": ledger.contracts(),
+        "receipt": tx.receipt,
+        "batch's receipt": ledger.transfer_many("USD", ["alice"], ["bob"], [1]),
+        "balance": ledger.balance("USD", "alice"),
+        "supply": ledger.supply("USD"),
+        "fragment": ledger.fragments("USD", "alice")[0],
+        "hold": hold,
+        "allocation": ledger.allocation("pool", "alice"),
+        "transaction": ledger.history("USD", "alice")[0],
+        "audit's report": ledger.audit(),
+        "token": ledger.token("USD"),
+    }
+
+
+async def held_by_a_task() -> dict[str, Any]:
+    """The same of a ledger for asyncio, where a block gives what any block gives."""
+    opening = AsyncLedger.open("memory:")
+    async with opening as ledger:
+        for token in TOKENS:
+            await ledger.register_token(token)
+        async with ledger.atomic() as tx:
+            found = held_in_a_block(tx)
+        return found | {
+            "block for asyncio": found.pop("block"),
+            "ledger for asyncio": ledger,
+            "ledger that is being opened": opening,
+            "double map for asyncio": ledger.state,
+            "its row for asyncio": ledger.state["USD"],
+            "contract's view for asyncio": await ledger.contract("pool"),
+            "contracts for asyncio": await ledger.contracts(),
+            "receipt": tx.receipt,
+        }
+
+
+@pytest.fixture(scope="module")
+def everything_held() -> list[tuple[str, Any]]:
+    found = [*held().items(), *asyncio.run(held_by_a_task()).items()]
+    return [(name, each) for name, each in found if name != "contracts for asyncio"]  # that is a dict
+
+
+def names_of(thing: object) -> list[str]:
+    return [name for name in dir(thing) if not name.startswith("_")]
+
+
+def test_what_users_hold_shows_its_documented_names_and_nothing_else(everything_held: list[tuple[str, Any]]) -> None:
+    assert {name for name, _ in everything_held} == set(HELD)
+    for name, each in everything_held:
+        assert names_of(each) == sorted(HELD[name].split()), name
+
+
+def test_every_name_that_users_see_is_documented(everything_held: list[tuple[str, Any]]) -> None:
+    """By a docstring of its own; a field by the docstring of its class, which names it."""
+    for name, each in everything_held:
+        assert type(each).__doc__, name
+        for seen in names_of(each):
+            attribute = getattr(type(each), seen, None)
+            if callable(attribute) or isinstance(attribute, property):
+                assert attribute.__doc__, f"{name}: {seen}"
+            else:
+                assert re.search(rf"\b{seen}\b", type(each).__doc__ or ""), f"{name}: {seen}"
+
+
+def test_names_in_the_documents_are_there(everything_held: list[tuple[str, Any]]) -> None:
+    """What the README and the guide call on a ledger or in a block."""
+    folder = Path(tallystick.__file__).parent
+    text = "".join(file.read_text() for file in (folder.parent / "README.md", folder / "infrastructure" / "EVENTSOURCING.md"))
+    for name, known in (("ledger", BOOKS), ("tx", BLOCK)):
+        called = set(re.findall(rf"\b{name}\.(\w+)", text))
+        assert len(called) > 9
+        assert called <= {*known.split()}, name
