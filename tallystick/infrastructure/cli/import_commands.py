@@ -13,11 +13,11 @@ from tallystick.domain.errors import Refused
 from tallystick.infrastructure.cli.options import URL, Json, errors, location, named_location, open_ledger, output
 from tallystick.infrastructure.cli.records import print_json, print_records
 from tallystick.infrastructure.imports.allocations import import_allocations
-from tallystick.infrastructure.imports.batches import ImportReport
 from tallystick.infrastructure.imports.erc20 import import_erc20
 from tallystick.infrastructure.imports.event_store.address import open_eventsourcing_store
 from tallystick.infrastructure.imports.event_store.event_store import EventsourcingReport, import_eventsourcing
 from tallystick.infrastructure.imports.event_store.port import IdType
+from tallystick.infrastructure.imports.report import ImportReport
 from tallystick.infrastructure.imports.tea_state import import_tea_state
 from tallystick.infrastructure.imports.transfers.transfers import import_transfers
 from tallystick.infrastructure.journal.address import open_journal

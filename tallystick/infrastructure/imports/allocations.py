@@ -4,16 +4,19 @@ Tokens are whole ones. Two rows of one address add up, and rows of zero tokens a
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from tallystick.domain.errors import InvalidAccount, MalformedRow
-from tallystick.domain.values.account import check_account
+from tallystick.domain.errors import MalformedRow
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.imports.batches import ImportReport, Progress, import_batches
+from tallystick.infrastructure.imports.csv_format import open_csv, wrong_width
+from tallystick.infrastructure.imports.fields import account_at, as_number
+from tallystick.infrastructure.imports.pieces import import_pieces, in_batches, keyed
+from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 
@@ -40,21 +43,24 @@ def import_allocations(
     definition = Token(token, max_supply=max_supply)
     allocations = _read(path, token, report)
     ledger.register_token(definition)
-    import_batches(ledger, "allocations", allocations, _record, report, progress)
+
+    def record(key: str, batch: Sequence[Allocation]) -> int:
+        ledger.run(partial(_record, batch), idempotency_key=key)
+        return len(batch)
+
+    import_pieces(ledger, keyed("allocations", in_batches(allocations)), record, report, progress)
     return report
 
 
-def _record(tx: TransactionContext, allocations: Iterable[Allocation]) -> int:
+def _record(allocations: Sequence[Allocation], tx: TransactionContext) -> None:
     for allocation in allocations:
         tx.mint(allocation.token, allocation.account, allocation.amount, memo="allocation")
-    return 0
 
 
 def _read(path: Path, token: str, report: ImportReport) -> list[Allocation]:
     allocations: list[Allocation] = []
     row = 1
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
+    with open_csv(path, "strict") as reader:
         try:
             header = next(reader, list[str]())
             if any(column not in header for column in COLUMNS):
@@ -77,11 +83,9 @@ def _read(path: Path, token: str, report: ImportReport) -> list[Allocation]:
 
 def _parse(row: int, fields: list[str], places: list[int], width: int, token: str) -> Allocation:
     if len(fields) != width:
-        raise MalformedRow(f"it has {len(fields)} columns and the header {width}", row=row)
+        raise wrong_width(row, fields, width)
     account, tokens = (fields[place] for place in places)
-    if not tokens.isascii() or not tokens.isdigit() or len(tokens) > 78 or int(tokens) > AMOUNT_MAX:
+    amount = as_number(tokens)
+    if not isinstance(amount, int) or amount > AMOUNT_MAX:
         raise MalformedRow(f"tokens are a whole number up to 2**256 - 1, not {tokens[:80]!r}", row=row)
-    try:
-        return Allocation(token, check_account(account), int(tokens))
-    except InvalidAccount as error:
-        raise MalformedRow(str(error), row=row) from error
+    return Allocation(token, account_at(row, account), amount)

@@ -6,25 +6,25 @@ Transfers of nothing are counted and passed over. Amounts are 256-bit integers a
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
-from tallystick.domain.errors import InvalidAccount, MalformedRow
-from tallystick.domain.values.account import check_account
+from tallystick.domain.errors import MalformedRow
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.imports.batches import ImportReport, Progress, import_batches
+from tallystick.infrastructure.imports.fields import account_at, as_number
+from tallystick.infrastructure.imports.pieces import import_pieces, in_batches, keyed
+from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 
 ZERO_ADDRESS = "0x" + 40 * "0"
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
-_DIGITS = re.compile(r"[0-9]{1,78}")
 
 
 class Erc20Transfer(msgspec.Struct, frozen=True, array_like=True):
@@ -60,7 +60,13 @@ def import_erc20(ledger: Ledger, path: Path, progress: Progress | None = None) -
     report.tokens = len(tokens)
     for token in sorted(tokens):
         ledger.register_token(Token(token, max_supply=AMOUNT_MAX))
-    import_batches(ledger, "erc20", transfers, _record, report, progress)
+
+    def record(key: str, batch: Sequence[Erc20Transfer]) -> int:
+        openings = ledger.run(partial(_record, batch), idempotency_key=key)
+        report.openings += openings
+        return len(batch) + openings
+
+    import_pieces(ledger, keyed("erc20", in_batches(transfers)), record, report, progress)
     return report
 
 
@@ -73,7 +79,8 @@ def _count(report: ImportReport, transfer: Erc20Transfer) -> None:
         report.transfers += 1
 
 
-def _record(tx: TransactionContext, transfers: Iterable[Erc20Transfer]) -> int:
+def _record(transfers: Sequence[Erc20Transfer], tx: TransactionContext) -> int:
+    """Plans the transfers, and says how many openings they need."""
     openings = 0
     for token, sender, receiver, value, memo in map(msgspec.structs.astuple, transfers):
         if sender == ZERO_ADDRESS:
@@ -118,15 +125,11 @@ def _field(row: int, fields: dict[str, Any], name: str) -> Any:
 def _address(row: int, address: Any) -> str:
     if isinstance(address, str) and _ADDRESS.fullmatch(address.lower()):
         return address.lower()
-    try:
-        return check_account(address)
-    except InvalidAccount as error:
-        raise MalformedRow(str(error), row=row) from error
+    return account_at(row, address)
 
 
 def _value(row: int, value: Any) -> int:
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value)
+    value = as_number(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= AMOUNT_MAX:
         raise MalformedRow(f"a value is an integer from 0 to 2**256 - 1, not {value!r}", row=row)
     return value

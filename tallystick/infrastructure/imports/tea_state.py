@@ -14,16 +14,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidAmount, InvalidCurve, InvalidRequest, MeaninglessCell
+from tallystick.domain.errors import InvalidAmount, InvalidCurve, InvalidRequest, MeaninglessCell
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT
-from tallystick.domain.values.amount import AMOUNT_MAX, check_amount
+from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.curve import CURVES, UnresolvedCurve, make_curve
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.imports.batches import ImportReport, Progress
+from tallystick.infrastructure.imports.fields import as_number
+from tallystick.infrastructure.imports.pieces import Piece, import_pieces
+from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.ledger.ledger import Ledger
 
 Balances = dict[str, dict[str, Any]]
-_DIGITS_MAX = len(str(AMOUNT_MAX))
 
 
 class _Balances(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,13 +76,14 @@ def import_tea_state(ledger: Ledger, path: Path, progress: Progress | None = Non
     tokens = [_token(code, found) for code, found in state.tokens.items()]
     cells = list(_cells(state, {*state.tokens, *(token.code for token in ledger.tokens())}))
     opened = [cell for cell in cells if cell.amount]
-    report = ImportReport(rows=len(cells), tokens=len(tokens), mints=len(opened), skipped=len(cells) - len(opened), batches=1)
-    try:
-        ledger.take_over(tokens, opened, idempotency_key=f"import:tea-state:{hashlib.sha256(content).hexdigest()}")
-    except DuplicateIdempotencyKey:
-        report.batches_before = 1
-    if progress is not None:
-        progress(len(cells))
+    report = ImportReport(rows=len(cells), tokens=len(tokens), mints=len(opened), skipped=len(cells) - len(opened))
+
+    def record(key: str, _: list[OldCell]) -> int:
+        ledger.take_over(tokens, opened, idempotency_key=key)
+        return len(opened)
+
+    whole = Piece(f"import:tea-state:{hashlib.sha256(content).hexdigest()}", cells)
+    import_pieces(ledger, [whole], record, report, progress)
     return report
 
 
@@ -109,23 +111,16 @@ def _cells(state: _State, tokens: Collection[str]) -> Iterator[OldCell]:
 
 
 def _cell(first: str, second: str, amount: object) -> OldCell:
-    amount = _number(amount)
+    amount = as_number(amount)
     try:
         return OldCell(first, second, 0 if type(amount) is int and not amount else check_amount(amount))
     except InvalidAmount as error:
         raise InvalidAmount(f"state[{first}][{second}]: {error}") from error
 
 
-def _number(amount: Any) -> Any:
-    """A number that is written as a string of digits, as a number."""
-    if isinstance(amount, str) and amount.isascii() and amount.isdigit() and len(amount) <= _DIGITS_MAX:
-        return int(amount)
-    return amount
-
-
 def _token(code: str, found: _Token) -> Token:
     curve = None if found.curve is None else make_curve(found.curve.name, found.curve.parameters, CURVES)
     if isinstance(curve, UnresolvedCurve) and curve.name in CURVES:
         raise InvalidCurve(f"token {code!r}: no curve {curve.name} has the parameters {curve.parameters}")
-    supply = _number(found.max_supply)
+    supply = as_number(found.max_supply)
     return Token(code, found.decimals, supply, found.unit, found.role, curve, found.owner, tuple(found.accepts))  # pyright: ignore[reportArgumentType]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tallystick import Balances, Ledger, OutcomeUnknown, StorageFull, StorageUnavailable, Token
-from tallystick.infrastructure.imports import batches as importing
+from tallystick.infrastructure.imports import pieces as importing
 from tallystick.infrastructure.imports.erc20 import ZERO_ADDRESS, import_erc20
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome

@@ -15,11 +15,11 @@ from collections.abc import Callable
 import msgspec
 
 from tallystick.domain.errors import ImportDiffers, PositionTaken
-from tallystick.infrastructure.imports.batches import Progress
 from tallystick.infrastructure.imports.event_store.copying import EventsourcingCopy
 from tallystick.infrastructure.imports.event_store.items import EventsourcingItems
 from tallystick.infrastructure.imports.event_store.port import EventsourcingStore
 from tallystick.infrastructure.imports.event_store.survey import survey
+from tallystick.infrastructure.imports.report import Progress
 from tallystick.infrastructure.journal.port import EMPTY, Head, Journal
 
 

@@ -1,18 +1,16 @@
 """Reading an event store for the first time: that a journal can keep all that is in it, before anything is written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tallystick.domain.errors import MalformedEvent, TooManyGaps
 from tallystick.infrastructure.imports.event_store.port import EventsourcingEvent, EventsourcingStore
+from tallystick.infrastructure.imports.report import Progress
 from tallystick.infrastructure.journal.format import Foreign, encode_events
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX
 
 GAPS_PER_EVENT_MAX = 10
 PROGRESS_ROWS = 1000
-
-Checked = Callable[[int], None]
-"""Called with the number of events and snapshots that were checked."""
 
 
 class Survey(NamedTuple):
@@ -24,8 +22,8 @@ class Survey(NamedTuple):
     tracking: int
 
 
-def survey(store: EventsourcingStore, *, renumber: bool, checked: Checked | None = None) -> Survey:
-    """Checks everything in the store.
+def survey(store: EventsourcingStore, *, renumber: bool, checked: Progress | None = None) -> Survey:
+    """Checks everything in the store; `checked` is called with the number of events and snapshots that were.
 
     Raises `MalformedEvent` where an event, snapshot or tracked position is not as the library writes it, is too large for a
     commit, has a version below one that its stream got before, or, unless `renumber`, a notification id below 1; then
@@ -70,6 +68,6 @@ def _sized(events: Iterator[EventsourcingEvent]) -> Iterator[EventsourcingEvent]
         yield event
 
 
-def _tell(checked: Checked | None, rows: int) -> None:
+def _tell(checked: Progress | None, rows: int) -> None:
     if checked is not None and rows % PROGRESS_ROWS == 0:
         checked(rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tallystick.domain.errors import MalformedRow
+from tallystick.infrastructure.imports.csv_format import open_csv, wrong_width
 from tallystick.infrastructure.imports.transfers.rows import BLOCK_ROWS, TransferRows, columns_to_read, parse_rows
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ class _Block(NamedTuple):
 
 def read_csv(path: Path, token: str | None) -> Iterator[TransferRows]:
     """The rows of a file, a block at a time, of `token` where one is given. Raises `MalformedRow`."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True)
+    with open_csv(path, "surrogateescape") as reader:
         try:
             header = next(reader, list[str]())
         except csv.Error as error:
@@ -65,7 +65,7 @@ def _checked(first: int, records: list[list[str]], width: int, fault: MalformedR
     found: dict[int, list[str]] = {}
     for number, record in zip(numbers, records, strict=True):
         if len(record) not in (0, width):
-            fault = MalformedRow(f"it has {len(record)} columns and the header {width}", row=number)
+            fault = wrong_width(number, record, width)
             break
         if record:
             found[number] = record

@@ -16,6 +16,7 @@ from tallystick.domain.errors import InvalidAmount, InvalidRequest, MalformedRow
 from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.memo import check_memo
+from tallystick.infrastructure.imports.fields import AMOUNT_DIGITS
 
 BLOCK_ROWS = 16_380
 """How many rows a file is read and recorded by. An import that another number began is not recognised any more."""
@@ -24,7 +25,6 @@ TEXTS = ("token", "sender", "receiver", "memo")
 NUMBERS = ("amount", "id")
 OPTIONAL = ("id", "memo")
 
-_AMOUNT_DIGITS = len(str(AMOUNT_MAX))
 _ID_DIGITS = len(str(ID_MAX))
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -125,7 +125,7 @@ def _parse(numbers: Sequence[int], columns: Mapping[str, Sequence[Any]], token: 
 
 
 def _amounts(given: Sequence[Any]) -> Sequence[int]:
-    amounts = _whole_numbers(given, _AMOUNT_DIGITS)
+    amounts = _whole_numbers(given, AMOUNT_DIGITS)
     if amounts is None or min(amounts) < 1 or max(amounts) > AMOUNT_MAX:
         raise InvalidAmount(f"an amount is a whole number from 1 to 2**256 - 1, not {str(given[0])[:80]!r}")
     return amounts

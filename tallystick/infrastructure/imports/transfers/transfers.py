@@ -3,22 +3,17 @@
 A row without a sender is a mint and one without a receiver a burn. A file is read twice, so that any length of it takes
 little memory: first every row is checked, then they are recorded, consecutive ones of the same token, kind and memo as one
 batch. So nothing is written before the last row was found well-formed; whether the books allow a row shows when it is done.
-
-A batch is one commit under an idempotency key made from its place and all content up to it. An import that was stopped is
-simply run again: what is in the ledger is passed over. That includes batches of which every row was refused, and which
-therefore left nothing behind, where a later batch of the file is there.
+The batches are the pieces of the import: one that was stopped is simply run again.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-import msgspec
+from typing import Any
 
 from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidRequest, InvalidToken, Refused, TokenNotFound
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.imports.batches import ImportReport, Progress
+from tallystick.infrastructure.imports.pieces import Piece, import_pieces, keyed, survey_pieces
+from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.imports.transfers.csv_file import read_csv
 from tallystick.infrastructure.imports.transfers.parquet_file import is_parquet, read_parquet
 from tallystick.infrastructure.imports.transfers.rows import TransferRows
@@ -47,88 +42,63 @@ def import_transfers(
     """
     if not path.is_file():
         raise InvalidRequest(f"{path} is no file, and an import reads one twice")
-    survey = _survey(ledger, path, token, max_supply, checked)
-    for definition in survey.new_tokens:
+    tokens = _Tokens(ledger, max_supply)
+    survey = survey_pieces(ledger, tokens.noted(_pieces(path, token)), checked)
+    for definition in tokens.new:
         ledger.register_token(definition)
-    report = ImportReport(tokens=survey.tokens)
-    key = ""
-    for key, rows in _batches(path, token):
-        report.batches += 1
-        if report.batches <= survey.batches_before:
-            report.batches_before += 1
-            accepted = _accepted_before(ledger, key) or 0
-        else:
-            accepted = _record(ledger, key, rows, on_refused)
-        _count(report, rows, accepted)
-        if progress is not None:
-            progress(report.rows)
-    if key != survey.last_key:
+    report = ImportReport(tokens=len(tokens.codes))
+    last_key = import_pieces(
+        ledger,
+        _pieces(path, token),
+        lambda key, rows: _record(ledger, key, rows, on_refused),
+        report,
+        progress,
+        lambda rows, accepted: _count(report, rows, accepted),
+        survey.before,
+    )
+    if last_key != survey.last_key:
         raise InvalidRequest(f"{path} was changed while it was imported")
     return report
 
 
-class _Survey(NamedTuple):
-    """What the first reading finds out: how many tokens there are, which are to be registered, up to which batch the file
-    was imported before, and the last batch's key.
-    """
+class _Tokens:
+    """The tokens that a file's rows are of; those that are `new` are to be registered with `max_supply`."""
 
-    tokens: int
-    new_tokens: list[Token]
-    batches_before: int
-    last_key: str
+    def __init__(self, ledger: Ledger, max_supply: int | None) -> None:
+        self.codes: set[str] = set()
+        self.new: list[Token] = []
+        self._ledger = ledger
+        self._max_supply = max_supply
 
+    def noted(self, pieces: Iterable[Piece[TransferRows]]) -> Iterator[Piece[TransferRows]]:
+        """The pieces as they are, their tokens noted. Raises `TokenNotFound` and `InvalidToken`, which name the row."""
+        for piece in pieces:
+            code = piece.rows.tokens[0]
+            if code not in self.codes:
+                self.codes.add(code)
+                self._note(code, piece.rows.numbers[0])
+            yield piece
 
-def _survey(ledger: Ledger, path: Path, token: str | None, max_supply: int | None, checked: Progress | None) -> _Survey:
-    known: set[str] = set()
-    new: list[Token] = []
-    before = read = 0
-    key = ""
-    for place, (key, rows) in enumerate(_batches(path, token), 1):
-        if rows.tokens[0] not in known:
-            known.add(rows.tokens[0])
-            new += _missing(ledger, rows, max_supply)
-        if _accepted_before(ledger, key) is not None:
-            before = place
-        read += len(rows)
-        if checked is not None:
-            checked(read)
-    return _Survey(len(known), new, before, key)
-
-
-def _missing(ledger: Ledger, rows: TransferRows, max_supply: int | None) -> list[Token]:
-    """The token of `rows` where it is not there and can be registered."""
-    code, row = rows.tokens[0], rows.numbers[0]
-    try:
-        ledger.token(code)
-    except TokenNotFound as error:
-        if max_supply is None:
-            raise error.at_row(row) from None
+    def _note(self, code: str, row: int) -> None:
         try:
-            return [Token(code, max_supply=max_supply)]
-        except InvalidToken as invalid:
-            raise invalid.at_row(row) from None
-    return []
+            self._ledger.token(code)
+        except TokenNotFound as error:
+            if self._max_supply is None:
+                raise error.at_row(row) from None
+            try:
+                self.new.append(Token(code, max_supply=self._max_supply))
+            except InvalidToken as invalid:
+                raise invalid.at_row(row) from None
 
 
-def _batches(path: Path, token: str | None) -> Iterator[tuple[str, TransferRows]]:
-    """The rows of a file as the batches that they are recorded by, each with its key."""
-    chain = hashlib.sha256(b"transfers")
-    place = 0
-    for block in read_parquet(path, token) if is_parquet(path) else read_csv(path, token):
-        for rows in block.runs():
-            content = (rows.tokens[0], rows.memos[0], rows.senders, rows.receivers, rows.amounts, rows.ids)
-            chain.update(msgspec.json.encode(content))
-            yield f"import:transfers:{place}:{chain.hexdigest()}", rows
-            place += 1
+def _pieces(path: Path, token: str | None) -> Iterator[Piece[TransferRows]]:
+    """The rows of a file as the batches that they are recorded by."""
+    blocks = read_parquet(path, token) if is_parquet(path) else read_csv(path, token)
+    return keyed("transfers", (rows for block in blocks for rows in block.runs()), _content)
 
 
-def _accepted_before(ledger: Ledger, key: str) -> int | None:
-    """How many rows of a batch were recorded, where it is in the ledger already."""
-    try:
-        with ledger.atomic(idempotency_key=key):
-            return None
-    except DuplicateIdempotencyKey as error:
-        return len(error.fields["receipt"].transaction_ids)
+def _content(rows: TransferRows) -> Any:
+    return rows.tokens[0], rows.memos[0], rows.senders, rows.receivers, rows.amounts, rows.ids
 
 
 def _record(ledger: Ledger, key: str, rows: TransferRows, on_refused: OnRefused | None) -> int:
@@ -143,8 +113,8 @@ def _record(ledger: Ledger, key: str, rows: TransferRows, on_refused: OnRefused 
             receipt = ledger.burn_many(token, rows.senders, rows.amounts, memo, ids, key, on_refusal)
         else:
             receipt = ledger.transfer_many(token, rows.senders, rows.receivers, rows.amounts, memo, ids, key, on_refusal)
-    except DuplicateIdempotencyKey as error:  # somebody else imports the same file
-        return len(error.fields["receipt"].transaction_ids)
+    except DuplicateIdempotencyKey:
+        raise  # it is the batch that is there already, as where somebody else imports the same file
     except (InvalidRequest, Refused) as error:
         index: int = error.fields.get("row", 0)
         raise error.at_row(rows.numbers[index]) from None
