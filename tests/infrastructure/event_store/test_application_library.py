@@ -7,7 +7,9 @@ from unittest.mock import patch
 
 import pytest
 from eventsourcing.tests import application, projection
+from eventsourcing.utils import get_topic
 
+from tallystick.infrastructure.recorders import JournalFactory
 from tests.support.books.counters_view import CountersInJournal
 from tests.support.suites.library_stores import on_every_store
 
@@ -28,7 +30,7 @@ class Applications(InEnvironment, application.ApplicationTestCase):
 
 
 class Examples(InEnvironment, application.ExampleApplicationTestCase):
-    expected_factory_topic = "tallystick.infrastructure.recorders:JournalFactory"
+    expected_factory_topic = get_topic(JournalFactory)
 
 
 class Views(projection.EventCountersViewTestCase):
