@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partialmethod
 from typing import Any, ClassVar
 from unittest.mock import patch
 
@@ -25,6 +26,17 @@ class InEnvironment:
             yield
 
 
+class Stopped(InEnvironment):
+    """A mixin of test cases of projections: what a stopped one will never do is not waited for long."""
+
+    view_class = CountersInJournal
+
+    def test_run_forever_raises_projection_error(self) -> None:
+        wait = partialmethod(self.view_class.wait, timeout=0.01)
+        with patch.object(self.view_class, "wait", wait):
+            super().test_run_forever_raises_projection_error()  # type: ignore[misc]
+
+
 class Applications(InEnvironment, application.ApplicationTestCase):
     pass
 
@@ -40,14 +52,13 @@ class Views(projection.EventCountersViewTestCase):
         return self.make_factory().tracking_recorder(CountersInJournal)
 
 
-class Projections(InEnvironment, projection.AggregateEventCountersProjectionTestCase):
-    view_class = CountersInJournal
+class Projections(Stopped, projection.AggregateEventCountersProjectionTestCase):
+    pass
 
 
-class ProjectionsOfDecisions(InEnvironment, projection.TaggedDecisionCountersProjectionTestCase):
+class ProjectionsOfDecisions(Stopped, projection.TaggedDecisionCountersProjectionTestCase):
     """The application keeps its decisions where the library does by default, and the view is in a journal."""
 
-    view_class = CountersInJournal
     env: ClassVar = {
         "DCBAPPLICATION_PERSISTENCE_MODULE": "eventsourcing.dcb.popo",
         "MAPPER_TOPIC": "eventsourcing.dcb.msgpack:MessagePackMapper",
