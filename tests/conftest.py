@@ -23,6 +23,7 @@ from tests.support.books.contract_book import Step, play
 from tests.support.books.eventsourcing_book import LibraryApplications
 from tests.support.books.recorder_book import make_ledger
 from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
+from tests.support.programs.memory import keep_folders_in_memory
 from tests.support.programs.postgres_server import (
     ENVIRONMENT,
     PostgresServer,
@@ -38,6 +39,10 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 SKIPPED = pytest.StashKey[int]()
+
+
+def pytest_configure() -> None:
+    keep_folders_in_memory()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

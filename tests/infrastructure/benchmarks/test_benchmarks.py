@@ -9,23 +9,36 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tallystick.infrastructure.benchmarks import command
+from tallystick.infrastructure.benchmarks.measuring.workload import QUICK
+from tests.support.programs.command_line import run
 from tests.support.programs.postgres_server import ENVIRONMENT
 
+AGE = 20_000  # how many transfers an old journal has
 
-def bench(*arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs `tallystick bench`, after the statements `before`; no server is named but among the arguments."""
+# No server is named but among the arguments.
+VARIABLES = {name: value for name, value in os.environ.items() if name != ENVIRONMENT}
+
+
+def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """What `tallystick bench` does."""
+    return run("bench", *arguments, **VARIABLES)
+
+
+def bench_after(before: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs `tallystick bench` in a process of its own, after the statements `before`."""
     code = f"import sys; {before}\nfrom tallystick.__main__ import main\nsys.argv[0] = 'tallystick'; main()"
     command = [sys.executable, "-c", code, "bench", *map(str, arguments)]
-    environment = {name: value for name, value in os.environ.items() if name != ENVIRONMENT}
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, env=VARIABLES)
 
 
-def test_the_benchmarks_run(tmp_path: Path) -> None:
+def test_the_benchmarks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "QUICK", 2 * QUICK)  # every size is half of what it would be
     measured, written = tmp_path / "measured", tmp_path / "written"
     measured.mkdir()
     written.mkdir()
     figures, plot = written / "figures.json", written / "plot.svg"
-    done = bench("--quick", "--runs", 1, "--age", 200_000, "--folder", measured, "--json", figures, "--plot", plot)
+    done = bench("--quick", "--runs", 1, "--age", AGE, "--folder", measured, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
     assert len(found["figures"]) == 123
@@ -60,7 +73,7 @@ def test_where_a_server_is_named_it_is_measured_too(
     measured.mkdir()
     server = f"{postgres}{'&' if '?' in postgres else '?'}durability=normal"
     chosen = [argument for workload in workloads for argument in ("--only", workload)]
-    settings = ("--quick", "--runs", 1, "--age", 200_000, "--folder", measured)
+    settings = ("--quick", "--runs", 1, "--age", AGE, "--folder", measured)
     done = bench(*chosen, *settings, "--json", written, "--postgres", server)
     assert done.returncode == 0, done.stderr
     found = json.loads(written.read_text())
@@ -110,7 +123,7 @@ def test_what_there_is_to_measure() -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_measured(arguments: list[str], before: str, verdict: str) -> None:
-    done = bench(*arguments, before=before)
+    done = bench_after(before, *arguments) if before else bench(*arguments)
     assert done.returncode == 2
     assert verdict in done.stderr
     assert done.stdout == ""

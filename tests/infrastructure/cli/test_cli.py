@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tallystick import Ledger, Token, __version__
-from tests.support.programs.command_line import run
+from tests.support.programs.command_line import run, run_as_process, start
 
 
 @pytest.fixture(scope="module")
@@ -189,5 +189,38 @@ def test_the_demonstration(tmp_path: Path, named: bool) -> None:
         assert run("audit", "--url", tmp_path / "demo.db").returncode == 0
 
 
+# Processes.
+
+
 def test_version() -> None:
-    assert run("--version").stdout.strip() == __version__
+    assert run_as_process("--version").stdout.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["balances", "--url", "BOOKS"], 0),
+        (["audit", "--lock", "USD=499.99", "--url", "BOOKS"], 1),
+        (["balances", "EUR", "--url", "BOOKS"], 2),
+        (["balances", "--url", "missing.db"], 3),
+        (["balances", "--url", "CORRUPT"], 4),
+    ],
+)
+def test_a_process_ends_and_prints_as_the_command(books: Path, tmp_path: Path, arguments: list[str], code: int) -> None:
+    corrupt = tampered(books, tmp_path, "UPDATE commits SET body = replace(body, 'bob', 'eve') WHERE first_position > 2")
+    named = {"BOOKS": books, "CORRUPT": corrupt}
+    called, done = (each(*(named.get(argument, argument) for argument in arguments)) for each in (run, run_as_process))
+    assert done.returncode == called.returncode == code
+    assert (done.stdout, done.stderr) == (called.stdout, called.stderr)
+    assert done.stdout + done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "books.db") as ledger:
+        ledger.register_token(Token("USD"))
+        ledger.mint_many("USD", [f"account-{number}" for number in range(5_000)], [1] * 5_000)  # more than a pipe holds
+    with start("balances", "--url", tmp_path / "books.db") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""

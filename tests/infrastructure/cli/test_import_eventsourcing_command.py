@@ -1,12 +1,10 @@
 """`tallystick import eventsourcing`: what it prints, and its exit codes."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from tallystick.infrastructure.cli import commands as cli
 from tests.support.books.eventsourcing_book import PLAIN, LibraryApplications, altered, fill
 from tests.support.programs.command_line import run
 
@@ -63,16 +61,10 @@ def test_what_is_wrong_leaves_no_journal(
     assert not path.exists()
 
 
-def test_a_difference_is_exit_code_1(
-    sqlite_library: LibraryApplications,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_difference_is_exit_code_1(sqlite_library: LibraryApplications, tmp_path: Path) -> None:
     fill(sqlite_library)
-    source = ["--from", str(tmp_path / "plainaccounts.db"), "--application", PLAIN]
-    monkeypatch.setattr(sys, "argv", ["tallystick", "import", "eventsourcing", *source, "--url", str(tmp_path / "books.db")])
-    with altered(3), pytest.raises(SystemExit) as caught:
-        cli.main()
-    assert caught.value.code == 1
-    assert "error: import_differs: what was imported differs from its source at position 7" in capsys.readouterr().err
+    arguments = ["--from", tmp_path / "plainaccounts.db", "--application", PLAIN, "--url", tmp_path / "books.db"]
+    with altered(3):
+        done = run("import", "eventsourcing", *arguments)
+    assert done.returncode == 1
+    assert "error: import_differs: what was imported differs from its source at position 7" in done.stderr

@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from functools import partialmethod
 from typing import Any, ClassVar
 from unittest.mock import patch
 
 import pytest
 from eventsourcing.tests import application, projection
+from eventsourcing.utils import get_topic
 
+from tallystick.infrastructure.recorders import JournalFactory
 from tests.support.books.counters_view import CountersInJournal
 from tests.support.suites.library_stores import on_every_store
 
@@ -23,12 +26,23 @@ class InEnvironment:
             yield
 
 
+class Stopped(InEnvironment):
+    """A mixin of test cases of projections: what a stopped one will never do is not waited for long."""
+
+    view_class = CountersInJournal
+
+    def test_run_forever_raises_projection_error(self) -> None:
+        wait = partialmethod(self.view_class.wait, timeout=0.01)
+        with patch.object(self.view_class, "wait", wait):
+            super().test_run_forever_raises_projection_error()  # type: ignore[misc]
+
+
 class Applications(InEnvironment, application.ApplicationTestCase):
     pass
 
 
 class Examples(InEnvironment, application.ExampleApplicationTestCase):
-    expected_factory_topic = "tallystick.infrastructure.recorders:JournalFactory"
+    expected_factory_topic = get_topic(JournalFactory)
 
 
 class Views(projection.EventCountersViewTestCase):
@@ -38,14 +52,13 @@ class Views(projection.EventCountersViewTestCase):
         return self.make_factory().tracking_recorder(CountersInJournal)
 
 
-class Projections(InEnvironment, projection.AggregateEventCountersProjectionTestCase):
-    view_class = CountersInJournal
+class Projections(Stopped, projection.AggregateEventCountersProjectionTestCase):
+    pass
 
 
-class ProjectionsOfDecisions(InEnvironment, projection.TaggedDecisionCountersProjectionTestCase):
+class ProjectionsOfDecisions(Stopped, projection.TaggedDecisionCountersProjectionTestCase):
     """The application keeps its decisions where the library does by default, and the view is in a journal."""
 
-    view_class = CountersInJournal
     env: ClassVar = {
         "DCBAPPLICATION_PERSISTENCE_MODULE": "eventsourcing.dcb.popo",
         "MAPPER_TOPIC": "eventsourcing.dcb.msgpack:MessagePackMapper",

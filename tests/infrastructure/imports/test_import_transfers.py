@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from tallystick import (
 )
 from tallystick.infrastructure.imports.transfers.transfers import import_transfers
 from tests.support.books.transfers_file import HEADER, MINTED, TransferRow, funds, parquet, random_rows, sums, write
+from tests.support.programs.command_line import run
 
 # What rows mean.
 
@@ -258,21 +258,16 @@ def test_killed_at_any_moment_the_outcome_is_the_same(tmp_path: Path, many: tupl
 # The command.
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tallystick", "import", "transfers", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
-
-
 def test_the_command(tmp_path: Path, file: Path) -> None:
-    to = ("--url", tmp_path / "books.db")
+    command, to = ("import", "transfers"), ("--url", tmp_path / "books.db")
     write(file, *REFUSED)
-    done = run(file, *to)
+    done = run(*command, file, *to)
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: token_not_found: row 2: token 'PLN' is not registered" in done.stderr
-    done = run(file, *to, "--max-supply", 1000)
+    done = run(*command, file, *to, "--max-supply", 1000)
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: insufficient_funds: row 6: alice has 10 PLN to give of the 30 required" in done.stderr
-    done = run(file, *to, "--skip-refused", "--json")
+    done = run(*command, file, *to, "--skip-refused", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {name: found[name] for name in ("rows", "mints", "transfers", "burns", "refused", "batches_before")} == {
@@ -285,7 +280,7 @@ def test_the_command(tmp_path: Path, file: Path) -> None:
     }
     assert "3 rows are refused by the books and were passed over" in done.stderr
     assert "insufficient_funds: row 9: bob has 30 PLN" in done.stderr
-    again = json.loads(run(file, *to, "--json").stdout)
+    again = json.loads(run(*command, file, *to, "--json").stdout)
     assert (again["position"], again["batches_before"]) == (found["position"], found["batches"])
-    malformed = run(write(file, "5,6", header="receiver,amount"), *to, "--token", "PLN")
+    malformed = run(*command, write(file, "5,6", header="receiver,amount"), *to, "--token", "PLN")
     assert (malformed.returncode, "error: malformed_row: row 1: " in malformed.stderr) == (2, True)

@@ -24,6 +24,7 @@ class Proxy:
         self._fault: Fault | None = None
         self._deliver = Event()
         self._sockets: list[socket.socket] = []
+        self._silent: set[int] = set()
         self.connections = 0
         self.trips = 0
         self.refusing = False
@@ -42,6 +43,14 @@ class Proxy:
     def deliver(self) -> None:
         """Lets the server have the request that is late."""
         self._deliver.set()
+
+    def keep_silent(self, port: int) -> None:
+        """Notes that the client on this port waits for an answer in vain, from now on."""
+        self._silent.add(port)
+
+    def is_silent_to(self, port: int) -> bool:
+        """Whether that client waits in vain: the server has not got its request, or has answered."""
+        return port in self._silent
 
     def cut(self) -> None:
         """Cuts all connections."""
@@ -89,6 +98,7 @@ class _Passage:
         self._proxy = proxy
         self._client = client
         self._server = server
+        self._port: int = client.getpeername()[1]
         self._fault: Fault | None = None
         self._answering = True
         for direction in (self._requests, self._answers):
@@ -108,7 +118,9 @@ class _Passage:
                 _cut(self._client)
                 self._proxy.wait_for_delivery()
                 _send(self._server, data)
-            elif self._fault != "request silent":
+            elif self._fault == "request silent":
+                self._proxy.keep_silent(self._port)
+            else:
                 _send(self._server, data)
         if self._fault is None:
             _cut(self._server)
@@ -122,6 +134,8 @@ class _Passage:
                 _send(self._client, data)
             elif self._fault == "answer lost" and READY in unread:
                 _cut(self._client, self._server)
+            elif self._fault == "answer silent" and READY in unread:
+                self._proxy.keep_silent(self._port)
         if self._fault is None:
             _cut(self._client)
 

@@ -392,7 +392,7 @@ def test_a_role_with_another_isolation_level_sees_the_newest_head_when_it_has_th
 def test_who_keeps_the_turn_is_not_waited_for_without_end(
     postgres_url: str, journal: PostgresJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 0.1)
     with (
         closing(open_journal(postgres_url)) as impatient,
         journal.writing(),

@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partialmethod
 from pathlib import Path
+from unittest import mock
 
 import psycopg
 import pytest
+from psycopg_pool import ConnectionPool
 
 from tallystick import CorruptJournal, Ledger, OutcomeUnknown, StorageUnavailable, Token
 from tallystick.domain.events import Minted
@@ -18,6 +21,7 @@ from tallystick.infrastructure.journal.stores.postgres.address import PostgresAd
 from tallystick.infrastructure.journal.stores.postgres.journal import PostgresJournal
 from tests.support.books.behind import ledger_on
 from tests.support.books.snapshot_book import drop_books
+from tests.support.faults.hasty_time import HastyTime
 from tests.support.faults.proxy import Fault, Proxy
 from tests.support.faults.small_disk import run_on_a_small_disk
 from tests.support.programs.postgres_server import PostgresServer, find_binaries, ledger_url, no_server, unused_name
@@ -46,19 +50,26 @@ class FailingJournal(PostgresJournal):
         super().append(row, entries)
 
 
-@pytest.fixture(autouse=True)
-def bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What would be waited for is given up soon."""
-    monkeypatch.setattr(postgres_connection, "ANSWER_SECONDS", 2.0)
-    monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 1)
-    monkeypatch.setattr(postgres_connection, "RECONNECT_SECONDS", 1.0)
-    monkeypatch.setattr(postgres_pool, "READER_SECONDS", 1.0)
-
-
 @pytest.fixture
-def proxy(postgres_server: PostgresServer) -> Iterator[Proxy]:
+def proxy(postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy; what would be waited in vain on its connections is not waited."""
     with closing(Proxy(postgres_server.port)) as opened:
+        HastyTime(opened).use(monkeypatch)
         yield opened
+
+
+@contextmanager
+def hasty_readers() -> Iterator[None]:
+    """In it whoever reads soon looks why there is no connection. Who gets none in that time looks again, with patience."""
+    with mock.patch.object(ConnectionPool, "getconn", partialmethod(ConnectionPool.getconn, timeout=0.1)):
+        yield
+
+
+def wait_for_a_waiter(url: str) -> None:
+    """Returns when a session waits for the turn."""
+    with psycopg.connect(PostgresAddress.parse(url).url, autocommit=True) as connection:
+        while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory'").fetchall():
+            pass
 
 
 @pytest.fixture
@@ -112,7 +123,12 @@ def test_a_commit_still_under_way_is_waited_for(
     journal: FailingJournal, proxy: Proxy, direct: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the lost session cannot be ended, its turn must come back first: a look before that would miss the commit."""
-    monkeypatch.setattr(postgres_pool, "end_backend", lambda *_: threading.Timer(0.3, proxy.deliver).start())
+
+    def deliver() -> None:
+        wait_for_a_waiter(direct)
+        proxy.deliver()
+
+    monkeypatch.setattr(postgres_pool, "end_backend", lambda *_: threading.Thread(target=deliver).start())
     with journal.writing() as head:
         row, entries = next_row(head)
         proxy.arm("request late")
@@ -127,6 +143,7 @@ def test_a_turn_that_does_not_come_back_leaves_the_outcome_unknown(
     journal: FailingJournal, proxy: Proxy, direct: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_pool, "end_backend", lambda *_: None)
+    monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 0.1)
     with journal.writing() as head:
         row, entries = next_row(head)
         proxy.arm("request silent")
@@ -177,10 +194,11 @@ def test_an_outcome_that_nobody_can_tell(
     with ledger_on(journal) as ledger:
         ledger.register_token(Token("USD"))
         journal.before_append = lose
-        with pytest.raises(OutcomeUnknown), ledger.atomic() as tx:
-            tx.mint("USD", "alice", 25)
-        with pytest.raises(StorageUnavailable):
-            ledger.balance("USD", "alice")
+        with hasty_readers():
+            with pytest.raises(OutcomeUnknown), ledger.atomic() as tx:
+                tx.mint("USD", "alice", 25)
+            with pytest.raises(StorageUnavailable):
+                ledger.balance("USD", "alice")
         proxy.refusing = False
         assert ledger.balance("USD", "alice").total == (25 if stands else 0)
         with ledger.atomic() as tx:
@@ -286,11 +304,9 @@ def test_a_session_ended_while_it_waits_for_the_turn(journal: FailingJournal, di
     with closing(PostgresJournal(PostgresAddress.parse(direct))) as other, other.writing():
         thread = threading.Thread(target=write)
         thread.start()
+        wait_for_a_waiter(direct)
         with psycopg.connect(PostgresAddress.parse(direct).url, autocommit=True) as connection:
-            ended: list[tuple[bool]] = []
-            while not ended:
-                waiting = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'advisory'"
-                ended = connection.execute(waiting).fetchall()
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'advisory'")
     thread.join()
     assert positions == [1]
 
@@ -306,7 +322,7 @@ def test_a_server_that_is_gone_is_an_error_and_no_hang(journal: FailingJournal, 
         lambda: append(journal, 1),
         journal.reopen,
     ):
-        with pytest.raises(StorageUnavailable):
+        with hasty_readers(), pytest.raises(StorageUnavailable):
             attempt()
     proxy.refusing = False
     assert append(journal, 1)[0].first_position == 2
@@ -340,7 +356,7 @@ def test_a_server_that_crashes_is_found_again(
         for amount in range(1, 4):
             own_server.stop()
             with pytest.MonkeyPatch.context() as impatient:
-                impatient.setattr(postgres_connection, "RECONNECT_SECONDS", 0.2)
+                impatient.setattr(postgres_connection, "RECONNECT_SECONDS", 0.0)
                 with pytest.raises(StorageUnavailable), ledger.atomic() as tx:
                     tx.mint("USD", "alice", amount)
             starting = threading.Thread(target=own_server.start)
@@ -402,7 +418,7 @@ def test_a_database_that_was_replaced_is_refused(
             lambda: journal.writing().__enter__(),
         ]
         for attempt in attempts:
-            with pytest.raises(error, match="replaced"):
+            with hasty_readers(), pytest.raises(error, match="replaced"):
                 attempt()
 
 
