@@ -66,6 +66,11 @@ ReadEntries = Callable[[int, int, int], Sequence[StreamEntry]]
 """Gives up to so many (the last) entries of a stream that reach into the versions above the first and up to the second."""
 
 
+def head_after(row: JournalRow) -> Head:
+    """Where a journal ends whose last row is this one."""
+    return Head(row.last_position, row.digest, row.recorded_at)
+
+
 def entries_in_pages(read: ReadEntries, gt: int, lte: int, *, descending: bool) -> Iterator[StreamEntry]:
     """The entries of a stream, in the order in which `read` gives them; who wants many gets them in larger and larger pages."""
     size = 1

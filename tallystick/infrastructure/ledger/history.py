@@ -6,8 +6,9 @@ from tallystick.domain.batch.batch import numbered, positions_of, read_batch
 from tallystick.domain.errors import CorruptJournal, InvalidPosition, TransactionNotFound
 from tallystick.domain.events import BATCHES
 from tallystick.domain.values.account import check_account
-from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_events, digest_of, may_hold_batches
-from tallystick.infrastructure.journal.port import EMPTY
+from tallystick.infrastructure.journal.chain import rows_after
+from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_events, may_hold_batches
+from tallystick.infrastructure.journal.port import EMPTY, head_after
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.replaying import Follower, commit_of
@@ -83,19 +84,20 @@ class History:
         return audit.audit(self._journal)
 
     def _commits(self, after: int, upto: int | None = None) -> Iterator[Commit]:
-        """The commits from the one after or in which `after` lies, their digests checked but for the first one's."""
-        row = self._journal.row_at(after) if after else None
-        digest = None if row is not None or after else EMPTY.digest
-        if row is not None:
-            yield commit_of(row)
-            digest = row.digest
-        for row in self._journal.rows(after):
+        """The commits from the one in which `after` lies, and those behind it, each held against the one before."""
+        head = EMPTY
+        if after:
+            if after >= self._journal.head().position:
+                return
+            first = self._journal.row_at(after)
+            if first is None:
+                raise CorruptJournal("no row holds it, and the journal goes on behind it", position=after)
+            yield commit_of(first)
+            head = head_after(first)
+        for row in rows_after(self._journal, head):
             if upto is not None and row.first_position > upto:
                 return
-            if digest is not None and digest_of(digest, row) != row.digest:
-                raise CorruptJournal("its digest does not fit", position=row.first_position)
             yield commit_of(row)
-            digest = row.digest
 
     def _event_at(self, row: JournalRow, position: int) -> JournalEvent:
         """What stands at a position of the row; of a batch, what its row says."""

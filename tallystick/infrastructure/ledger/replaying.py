@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Generic
 
-from tallystick.domain.errors import CorruptJournal
-from tallystick.infrastructure.journal.format import JournalRow, decode_events, digest_of, may_hold_batches
-from tallystick.infrastructure.journal.port import EMPTY, Head, Journal
+from tallystick.infrastructure.journal.chain import rows_after
+from tallystick.infrastructure.journal.format import JournalRow, decode_events, may_hold_batches
+from tallystick.infrastructure.journal.port import EMPTY, Journal, head_after
 from tallystick.projections.projection import Commit, ProjectionType, Replay
 
 
@@ -31,11 +31,9 @@ class Follower(Generic[ProjectionType]):
         return self._replay.projection
 
     def _read_on(self) -> None:
-        for row in self._journal.rows(after=self._head.position):
-            if digest_of(self._head.digest, row) != row.digest:
-                raise CorruptJournal("its digest does not fit", position=row.first_position)
+        for row in rows_after(self._journal, self._head):
             self._replay.add(commit_of(row))
-            self._head = Head(row.last_position, row.digest, row.recorded_at)
+            self._head = head_after(row)
 
 
 def commit_of(row: JournalRow) -> Commit:

@@ -18,18 +18,17 @@ from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import BATCHES, BatchEvent, DomainEvent
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
+from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import (
-    GENESIS_DIGEST,
     Foreign,
     JournalEvent,
     JournalRow,
     decode_counts,
     decode_events,
     decode_keys,
-    digest_of,
     stream_of,
 )
-from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tallystick.infrastructure.journal.port import EMPTY, Journal, StreamEntry, head_after
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.invariants.invariants import Finding, Invariants
@@ -54,33 +53,25 @@ class _Reader:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self.position = 0
-        self.digest = GENESIS_DIGEST
+        self.head = EMPTY
         self.findings: list[Finding] = []
 
     def rows(self) -> Iterator[tuple[JournalRow, list[JournalEvent]]]:
-        recorded_at = 0
-        for row in self._journal.rows():
-            try:
-                events = self._check(row, recorded_at)
-            except CorruptJournal as error:
-                self.findings.append(Finding(error.position, str(error)))
-                return
-            yield row, events
-            self.position, self.digest, recorded_at = row.last_position, row.digest, row.recorded_at
+        try:
+            for row in rows_after(self._journal, self.head):
+                yield row, _decoded(row)
+                self.head = head_after(row)
+        except CorruptJournal as error:
+            self.findings.append(Finding(error.position, str(error)))
 
-    def _check(self, row: JournalRow, recorded_at: int) -> list[JournalEvent]:
-        if row.first_position != self.position + 1:
-            raise CorruptJournal(f"the next row begins at position {row.first_position}", position=self.position + 1)
-        if digest_of(self.digest, row) != row.digest:
-            raise CorruptJournal("its digest does not fit", position=row.first_position)
-        if row.recorded_at < recorded_at:
-            raise CorruptJournal("it was recorded before the row before it", position=row.first_position)
-        events = decode_events(row)
-        counts = decode_counts(row)
-        if any(not 0 <= key.index < len(counts) for key in decode_keys(row)):
-            raise CorruptJournal("a key is of a transaction that it does not have", position=row.first_position)
-        return events
+
+def _decoded(row: JournalRow) -> list[JournalEvent]:
+    """The events of a row all of whose columns can be read; else `CorruptJournal`."""
+    events = decode_events(row)
+    counts = decode_counts(row)
+    if any(not 0 <= key.index < len(counts) for key in decode_keys(row)):
+        raise CorruptJournal("a key is of a transaction that it does not have", position=row.first_position)
+    return events
 
 
 def verify(journal: Journal) -> AuditReport:
@@ -103,7 +94,7 @@ def audit(journal: Journal) -> AuditReport:
 
 def _report(reader: _Reader, findings: list[Finding]) -> AuditReport:
     everything = sorted((*reader.findings, *findings), key=lambda finding: finding.position)
-    return AuditReport(not everything, tuple(everything), reader.position, reader.digest.hex())
+    return AuditReport(not everything, tuple(everything), reader.head.position, reader.head.digest.hex())
 
 
 class _Rederived:

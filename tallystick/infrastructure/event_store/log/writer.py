@@ -19,7 +19,7 @@ from tallystick.infrastructure.event_store.log.last_versions import OF_LEDGER, L
 from tallystick.infrastructure.event_store.log.reader import EventReader
 from tallystick.infrastructure.journal.format import Foreign, JournalRow, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
-from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry
+from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry, head_after
 from tallystick.infrastructure.system.forked_children import close_in_children
 
 FOREIGN_VERSION_MAX = 2**62
@@ -181,7 +181,7 @@ class EventWriter:
             self._attempt = attempt
             self._journal.append(attempt.row, attempt.entries)
             row = attempt.row
-            self._versions.advance(attempt.entries, Head(row.last_position, row.digest, row.recorded_at))
+            self._versions.advance(attempt.entries, head_after(row))
         attempt.succeed()
         self._attempt = None
 

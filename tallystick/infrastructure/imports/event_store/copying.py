@@ -7,19 +7,19 @@ it ended, one that is complete changes nothing, and going through both once more
 from collections.abc import Callable, Iterator, Sequence
 
 from tallystick.domain.batch.batch import numbered
-from tallystick.domain.errors import CorruptJournal, OutcomeUnknown, PositionTaken, StorageError, StorageUnavailable
+from tallystick.domain.errors import OutcomeUnknown, PositionTaken, StorageError, StorageUnavailable
 from tallystick.infrastructure.imports.event_store.items import EventsourcingItems
+from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import (
     Foreign,
     JournalEvent,
     JournalRow,
     decode_events,
-    digest_of,
     encode_events,
     make_row,
     stream_of,
 )
-from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry, UnclearOutcome, head_after
 
 ROW_EVENTS = 1000
 ROW_BYTES = 2 * 2**20
@@ -41,7 +41,7 @@ class EventsourcingCopy:
         self._items = items
         self._rest = iter(items)
         self._next = next(self._rest, None)
-        self._position, self._digest = begin.position, begin.digest
+        self._head = begin
         self._progress = progress
 
     @property
@@ -65,7 +65,7 @@ class EventsourcingCopy:
         """
         while self._next is not None:
             with self._journal.writing() as head:
-                if head.digest != self._digest:
+                if head != self._head:
                     for _ in self._read_on():
                         pass  # others have appended, perhaps the same
                 self._append_row(head, clock)
@@ -73,14 +73,11 @@ class EventsourcingCopy:
 
     def _read_on(self) -> Iterator[JournalRow]:
         """The next rows of the journal, compared, while there are items."""
-        for row in self._journal.rows(after=self._position):
-            if self._next is None:
-                return
-            if row.first_position != self._position + 1 or digest_of(self._digest, row) != row.digest:
-                raise CorruptJournal("it does not follow the row before", position=self._position + 1)
+        rows = rows_after(self._journal, self._head)
+        while self._next is not None and (row := next(rows, None)) is not None:
             for position, event in numbered(decode_events(row), row.first_position):
                 self._compare(position, event)
-            self._position, self._digest = row.last_position, row.digest
+            self._head = head_after(row)
             yield row
 
     def _compare(self, position: int, event: JournalEvent) -> None:
@@ -107,7 +104,7 @@ class EventsourcingCopy:
         recorded_at = max(clock(), head.recorded_at)
         row = make_row(head.digest, head.position + 1, recorded_at, (), (len(events),), encode_events(events))
         _append(self._journal, row, _entries(events, row.first_position))
-        self._position, self._digest = row.last_position, row.digest
+        self._head = head_after(row)
 
     def _take_row(self, position: int) -> list[Foreign]:
         """The next items, as many as go into a row that begins at `position`."""

@@ -1,0 +1,29 @@
+"""The chain: the rows of a journal read on from a head, each held against the one before it.
+
+Whoever goes through a journal does so here: a ledger that opens or catches up, a replay, an audit, an import that looks for
+what is there already. So what one of them finds corrupt all of them do. What the columns say is left to the reader.
+"""
+
+from collections.abc import Iterator
+
+from tallystick.domain.errors import CorruptJournal
+from tallystick.infrastructure.journal.format import JournalRow, digest_of
+from tallystick.infrastructure.journal.port import Head, Journal
+
+
+def rows_after(journal: Journal, head: Head) -> Iterator[JournalRow]:
+    """The rows that follow `head`, in order, in bounded memory.
+
+    Raises `CorruptJournal` at the first that does not begin at the next position, whose digest is not that of its bytes and
+    the digest before, or that was recorded before the row before it.
+    """
+    position, digest, recorded_at = head
+    for row in journal.rows(after=position):
+        if row.first_position != position + 1:
+            raise CorruptJournal(f"the next row begins at position {row.first_position}", position=position + 1)
+        if digest_of(digest, row) != row.digest:
+            raise CorruptJournal("its digest does not fit", position=row.first_position)
+        if row.recorded_at < recorded_at:
+            raise CorruptJournal("it was recorded before the row before it", position=row.first_position)
+        yield row
+        position, digest, recorded_at = row.last_position, row.digest, row.recorded_at
