@@ -1,6 +1,7 @@
-"""Money in fragments: the value objects that a fragmented token's balances are made of.
+"""Money in fragments: all value objects that a fragmented token's balances are made of, in the form that is fast.
 
-A movement of such a token says what changed hands, and its fragments say which pieces of money did. The owners' heaps are only
+What a value object is and how it changes says `ValueObject`, against which this is tested; here each is one packed integer. A
+movement of such a token says what changed hands, and its fragments say which pieces of money did. The owners' heaps are only
 built, all in one sweep, when something is first chosen, so that reading a journal does not pay for them. Fragments that a
 snapshot brought stay in its table until their owner is first touched. What was burned is remembered until it is durable,
 so that a commit which fails can be taken back.
@@ -39,7 +40,7 @@ class FrozenFragments(NamedTuple):
 
 
 class ValueObjects:
-    """The fragments of one token: which are live and whose, which are reserved and under what hold."""
+    """The fragments of one token: which are live and whose, which are reserved and under what hold; burned ones are gone."""
 
     def __init__(self, token: str, unit: int, owners: Owners, burnt: Burnt) -> None:
         self.token = token
