@@ -12,6 +12,7 @@
         UnknownCurve  ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
+        IllegalTransition
         CommitTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk or the database failed
@@ -394,6 +395,16 @@ class BalanceBelowAllocations(Refused):
     balance: int
     allocs_sum: int
     rule = "{amount} satoshis off the balance of {balance} of contract {contract!r} would not leave the {allocs_sum} allocated"
+
+
+class IllegalTransition(Refused):
+    """A fragment's `state` does not allow the `change`."""
+
+    token: str
+    fragment: int
+    state: str
+    change: str
+    rule = "fragment {fragment} of {token} is {state} and cannot be {change}"
 
 
 class CommitTooLarge(Refused):

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tallystick import Balances, SupplyReserves
-from tallystick.domain.arithmetic.columns import pack
 from tallystick.domain.arithmetic.shares import shares_among
 from tallystick.domain.batch.batch import read_batch
+from tallystick.domain.batch.columns import pack
 from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.dispatch import Rules

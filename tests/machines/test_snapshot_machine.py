@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tallystick import DAO_RESERVED_ACCOUNT, FixedPriceCurve, Ledger, SquareRootCurve, Token
-from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.snapshots import keeper as snapshot_keeper
+from tests.support.books.calls import BACKING, app_call, contract_call, money_call
 from tests.support.books.snapshot_book import (
     damage,
     drop_books,
@@ -47,7 +47,6 @@ from tests.support.strategies import (
     transfer_rows,
 )
 
-BACKING = "BTC"
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -196,48 +195,6 @@ class SnapshotMachine(RuleBasedStateMachine):
     @invariant()
     def their_journals_are_the_same(self) -> None:
         assert head_of(self.ledgers[0]) == head_of(self.ledgers[1])
-
-
-def money_call(token: str, step: Any, held: list[str], now: datetime) -> Callable[[TransactionContext], Any]:
-    match step:
-        case ("split", owner, amount, weights):
-            return lambda tx: tx.money(token, owner, amount).slice(amount).split(weights)
-        case ("reserve", payer, keeper, amount, hours):
-            return lambda tx: tx.reserve(token, payer, keeper, amount, hours and now + timedelta(hours=hours))
-        case ("settle_hold", pick, receiver, amount):
-            return lambda tx: tx.settle(token, "keeper", receiver, amount, hold=held[pick % len(held)] if held else "unknown")
-        case ("release", pick, amount):
-            return lambda tx: tx.release(held[pick % len(held)] if held else "unknown", amount)
-        case ("expire", limit):
-            return lambda tx: tx.expire(limit)
-        case ("drain", sender, receiver):
-            return lambda tx: tx.transfer(token, sender, receiver, tx.balance(token, sender).available)
-        case (name, *arguments):
-            return lambda tx: getattr(tx, name)(token, *arguments)
-
-
-def contract_call(id: str, step: Any) -> Callable[[TransactionContext], Any]:
-    match step:
-        case ("register",):
-            return lambda tx: tx.register_contract(id, backed_by=BACKING if id == "backed" else None)
-        case ("drain", account):
-            return lambda tx: tx.contract(id).dealloc(account, drop_fraction=True)
-        case ("figures",):
-            return lambda tx: (tx.contract(id).balance, tx.contract(id).allocs_sum, tx.contract(id).num_allocs)
-        case (name, *arguments):
-            return lambda tx: getattr(tx.contract(id), name)(*arguments)
-
-
-def app_call(step: Any) -> Callable[[TransactionContext], Any]:
-    match step:
-        case ("topup" | "withdraw" | "transfer" | "move" | "balance", *arguments):
-            return lambda tx: getattr(tx, step[0])(*arguments)
-        case ("reserve", token, payer, amount):
-            return lambda tx: tx.reserve(token, payer, "keeper", amount)
-        case ("collect_memory_tax" | "share_income" | "pay_public_service" | "share_distribution_pool", *arguments):
-            return lambda tx: getattr(tx.seats, step[0])(*arguments)
-        case (name, app, *arguments):
-            return lambda tx: getattr(tx.app(app), name)(*arguments)
 
 
 TestSnapshots = SnapshotMachine.TestCase

@@ -40,7 +40,7 @@ HELD = {
     "batch's receipt": "accepted position recorded_at refused transaction_ids",
     "balance": "available reserved total",
     "supply": "circulating max reserve",
-    "fragment": "amount hold id owner state token",
+    "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
     "hold": "amount authority expires_at id is_due payer position token",
     "allocation": "sati sats",
     "transaction": "burned_amount hold id memo minted_amount position receiver recorded_at sender token",

@@ -6,7 +6,7 @@ kept and not added up: what proportional changes round away stays in it, and bel
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -20,6 +20,7 @@ from tallystick.domain.events import (
     BalanceEvent,
     BalanceLowered,
     BalanceRaised,
+    ContractRegistered,
     Deallocated,
     ShadowLowered,
     ShadowRaised,
@@ -65,6 +66,11 @@ class Contract:
                 AllShadowsLowered: self._all_lowered,
             }
         )
+
+    @classmethod
+    def registered_by(cls, event: ContractRegistered) -> Self:
+        """The contract that began with `event`."""
+        return cls(event.contract, event.backed_by)
 
     def __repr__(self) -> str:
         return f"<Contract {self.id}: balance {self.balance}, {self.allocs_sum} in {self.num_allocs} allocations>"

@@ -10,7 +10,7 @@ when it passes that.
 from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableSequence, Sequence
 from itertools import chain, repeat
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -30,10 +30,14 @@ from tallystick.domain.events import (
     Released,
     Reserved,
     Settled,
+    TokenRegistered,
 )
+from tallystick.domain.memory.account_names import AccountNames
+from tallystick.domain.memory.frozen_books import FrozenTokenState
+from tallystick.domain.memory.numbering import NumberedNames, Numbering, Places
 from tallystick.domain.rounding import check_rounding
-from tallystick.domain.token.account_names import AccountNames, FrozenNames
-from tallystick.domain.token.batch_numbers import NumberedNames, Numbering, Places
+from tallystick.domain.token.registration import registered_token
+from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.token import Token
 
 
@@ -60,21 +64,6 @@ class Distribution(NamedTuple):
     shares: Any
 
 
-class FrozenTokenState(NamedTuple):
-    """The cells of one token at one time, by handle. `held` is None where nobody holds anything.
-
-    `numbered`: the handles that have numbers, in the order of those.
-    """
-
-    token: Token
-    reserve: int
-    distributions: int
-    names: FrozenNames
-    available: Numbers
-    held: Numbers | None
-    numbered: Places
-
-
 class TokenState:
     """The cells of one token. The methods that change it apply what happened and refuse nothing.
 
@@ -94,6 +83,11 @@ class TokenState:
         self.holders: set[str] = set()
         """Accounts that were found to be fit to hold the token, so that each is checked once."""
         self.handles: Mapping[str, int] = self._handles
+
+    @classmethod
+    def registered_by(cls, event: TokenRegistered, curves: Mapping[str, CurveMaker] = CURVES) -> Self:
+        """The token that began with `event`; its curve is made by one of `curves`."""
+        return cls(registered_token(event, curves))
 
     def freeze(self) -> FrozenTokenState:
         """The cells as they are now, copied where they may change."""

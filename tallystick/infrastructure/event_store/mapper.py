@@ -11,7 +11,7 @@ import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent
 from eventsourcing.persistence import ProgrammingError as LibraryProgrammingError
 
-from tallystick.domain.books.aggregate import Aggregate, aggregate_after
+from tallystick.domain.books.aggregate import StreamAggregate, aggregate_after
 from tallystick.domain.events import EVENT_TYPES, ContractEvent, DomainEvent
 from tallystick.infrastructure.event_store.stored_events import TOPICS, LedgerNotification, LedgerStoredEvent
 
@@ -27,7 +27,7 @@ class OfStream:
         event = cast(Any, self)
         return event.contract if isinstance(self, ContractEvent) else event.token
 
-    def mutate(self, aggregate: Aggregate | None) -> Aggregate:
+    def mutate(self, aggregate: StreamAggregate | None) -> StreamAggregate:
         """The aggregate after the event; the same object, changed, where there was one before."""
         return aggregate_after(cast(DomainEvent, self), aggregate, self.originator_version)
 
