@@ -31,12 +31,14 @@ class FileLock:
         _open_locks.add(self)
 
     def acquire(self) -> None:
-        """Waits until nobody else holds it. `OSError` where the file system cannot lock; it is not held then."""
+        """Waits until nobody else holds it. `StorageUnavailable` where its file cannot be locked; it is not held then."""
         if self._depth == 0:
             try:
                 self._take()
-            except BaseException:
+            except BaseException as error:
                 self.close()
+                if isinstance(error, OSError):
+                    raise StorageUnavailable(f"{self._path.with_suffix('')}: its lock file: {error}") from error
                 raise
         self._depth += 1
 

@@ -140,7 +140,7 @@ def _open(path: Path, options: str) -> sqlite3.Connection:
 
 
 def _make_schema(path: Path, connection: sqlite3.Connection, file_lock: FileLock) -> None:
-    take_turn(path, file_lock)
+    file_lock.acquire()
     try:
         if _is_ledger(path, connection):
             return
@@ -149,14 +149,6 @@ def _make_schema(path: Path, connection: sqlite3.Connection, file_lock: FileLock
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
     finally:
         file_lock.release()
-
-
-def take_turn(path: Path, file_lock: FileLock) -> None:
-    """Waits for the lock; `StorageUnavailable` where its file cannot be locked."""
-    try:
-        file_lock.acquire()
-    except OSError as error:
-        raise StorageUnavailable(f"{path}: its lock file: {error}") from error
 
 
 def _is_ledger(path: Path, connection: sqlite3.Connection) -> bool:

@@ -22,7 +22,6 @@ from tallystick.infrastructure.journal.stores.sqlite.file import (
     did_nothing,
     has_log,
     is_writable,
-    take_turn,
     translated,
 )
 from tallystick.infrastructure.journal.stores.sqlite.write_ahead_log import begin_log_anew, write_over_refused
@@ -149,7 +148,7 @@ class SharedFile:
         Raises `StorageUnavailable` where that cannot be brought about.
         """
         with self.writing_lock:
-            take_turn(self.path, self.file_lock)
+            self.file_lock.acquire()
             try:
                 connection = self._to_write()
                 write_over_refused(connection)
@@ -183,7 +182,7 @@ class SharedFile:
             if self._closed:
                 raise LedgerClosed(f"the ledger {self.path} was closed")
             if self._connections is not None and is_writable(self.path):
-                take_turn(self.path, self.file_lock)
+                self.file_lock.acquire()
                 locks.callback(self.file_lock.release)
             locks.enter_context(self.reading_lock)
             try:
@@ -276,7 +275,7 @@ class WriteTransaction(Generic[Answer]):
         self._file.writing_lock.acquire()
         try:
             self._file.check_writable()
-            take_turn(self._file.path, self._file.file_lock)
+            self._file.file_lock.acquire()
             return self._ask(self._file.begin())
         except BaseException as error:
             self._leave()
