@@ -98,40 +98,33 @@ class Books(BooksReading):
             TokenRegistered: self._registered,
             AppUpdated: self._updated,
             Distributed: self._distributed,
-            Minted: self._changed,
-            Burned: self._changed,
-            Moved: self._changed,
+            **dict.fromkeys((Minted, Burned, Moved), self._changed),
             Reserved: self._reserved,
             Settled: self._settled,
             Released: self._released,
             **dict.fromkeys(BATCHES, self._moved_many),
-            FragmentsMinted: self._fragments_changed,
+            **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._fragments_changed),
             FragmentsMintedMany: self._fragments_minted,
-            FragmentsBurned: self._fragments_changed,
-            FragmentsReserved: self._fragments_changed,
-            FragmentsReleased: self._fragments_changed,
             **dict.fromkeys(CONTRACT_EVENTS, self._contract_changed),
-            AllShadowsRaised: self._contract_scaled,
-            AllShadowsLowered: self._contract_scaled,
+            **dict.fromkeys((AllShadowsRaised, AllShadowsLowered), self._contract_scaled),
         }
         self._reverting: dict[type, Callable[[Any], None]] = {
             TokenRegistered: self._unregister,
             AppUpdated: self._downgrade,
             Distributed: self._take_back_shares,
-            Minted: self._take_back,
-            Burned: self._take_back,
-            Moved: self._take_back,
+            **dict.fromkeys((Minted, Burned, Moved), self._take_back),
             Reserved: self._close,
-            Settled: self._refill,
-            Released: self._refill,
+            **dict.fromkeys((Settled, Released), self._refill),
             **dict.fromkeys(BATCHES, self._take_back_many),
-            FragmentsMinted: self._revert_fragments,
+            **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._revert_fragments),
             FragmentsMintedMany: self._remove_fragments,
-            FragmentsBurned: self._revert_fragments,
-            FragmentsReserved: self._revert_fragments,
-            FragmentsReleased: self._revert_fragments,
             **dict.fromkeys(CONTRACT_EVENTS, self.contracts.revert),
         }
+
+    def token_state(self, code: object) -> TokenState:
+        """The token's aggregate; `TokenNotFound` where none is registered under the code."""
+        state = self._tokens.get(code) if type(code) is str else None
+        return self.no_token(code) if state is None else state
 
     # Keeping and getting back.
 

@@ -1,6 +1,8 @@
 """Reading the books: what they answer to a decision, and to whoever asks for balances, holds, contracts and fragments."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
 
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.contract.contracts import Contracts
@@ -14,7 +16,7 @@ from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 
 
-class BooksReading:
+class BooksReading(ABC):
     """The answers. Whoever keeps the books says what is in them."""
 
     contracts: Contracts
@@ -25,12 +27,12 @@ class BooksReading:
     _fragments: dict[str, ValueObjects]
     _holds: Holds
 
+    @abstractmethod
     def token_state(self, code: object) -> TokenState:
         """The token's aggregate; `TokenNotFound` where none is registered under the code."""
-        if type(code) is str:
-            state = self._tokens.get(code)
-            if state is not None:
-                return state
+
+    def no_token(self, code: object) -> NoReturn:
+        """Raises `TokenNotFound`."""
         swapped = isinstance(code, str) and self.knows_account(code)
         raise TokenNotFound("; it is an account: arguments swapped?" if swapped else "", token=code)
 
