@@ -13,12 +13,12 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import Numbers, pack_wide, unpack_wide
 from tallystick.domain.events import TokenRegistered
 from tallystick.domain.token.name_table import NameColumns
+from tallystick.domain.token.registration import registration_of
 from tallystick.domain.token.token_state import FrozenTokenState
 from tallystick.domain.value_object.fragment_table import FragmentColumns, columns_of_fragments
 from tallystick.domain.value_object.fragments import FrozenFragments
 from tallystick.domain.value_object.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK
 from tallystick.domain.values.hold import Hold
-from tallystick.domain.values.token import Token
 
 _NO_FRAGMENTS = FrozenFragments([], None, [])
 
@@ -114,27 +114,12 @@ def _kept(state: FrozenTokenState, fragments: FrozenFragments, seed: int) -> Kep
         for hold, found in fragments.reserved
     ]
     return KeptToken(
-        _registered(state.token),
+        registration_of(state.token),
         state.reserve,
         state.distributions,
         state.held is not None,
         seed,
         reserved,
-    )
-
-
-def _registered(token: Token) -> TokenRegistered:
-    curve = token.curve
-    return TokenRegistered(
-        token.code,
-        token.decimals,
-        token.max_supply,
-        token.unit,
-        token.role,
-        None if curve is None else curve.name,
-        () if curve is None else tuple(curve.parameters),
-        token.owner,
-        token.accepts,
     )
 
 

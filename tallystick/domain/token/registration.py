@@ -1,4 +1,4 @@
-"""A token as the event says that registered it."""
+"""A token and the event that registers it: each says what the other does."""
 
 from collections.abc import Mapping
 
@@ -7,8 +7,24 @@ from tallystick.domain.values.curve import CurveMaker, make_curve
 from tallystick.domain.values.token import Token
 
 
+def registration_of(token: Token) -> TokenRegistered:
+    """The event that registers the token; of its curve it has the name and the parameters."""
+    curve = token.curve
+    return TokenRegistered(
+        token.code,
+        token.decimals,
+        token.max_supply,
+        token.unit,
+        token.role,
+        None if curve is None else curve.name,
+        () if curve is None else tuple(curve.parameters),
+        token.owner,
+        token.accepts,
+    )
+
+
 def registered_token(event: TokenRegistered, curves: Mapping[str, CurveMaker]) -> Token:
-    """The token; its curve is made by one of `curves`."""
+    """The token that the event registers; its curve is made by one of `curves`."""
     curve = None if event.curve is None else make_curve(event.curve, event.parameters, curves)
     return Token(
         event.token,
