@@ -51,7 +51,7 @@ def test_the_sdist_has_the_package_and_not_the_links(sdist: Path) -> None:
     assert not [member.name for member in members if member.issym() or member.islnk()]
     names = {member.name.partition("/")[2] for member in members}
     assert package_files() <= names
-    assert not {name for name in names if name.startswith(("domain", "projections", "infrastructure", "benchmarks"))}
+    assert not {name for name in names if name.startswith(("domain", "projections", "infrastructure"))}
 
 
 def test_the_wheel_has_the_package_alone(wheel: Path) -> None:

@@ -7,23 +7,8 @@ from tallystick.domain.values.curve import CurveMaker, make_curve
 from tallystick.domain.values.token import Token
 
 
-def registered_token(event: TokenRegistered, curves: Mapping[str, CurveMaker]) -> Token:
-    """The token; its curve is made by one of `curves`."""
-    curve = None if event.curve is None else make_curve(event.curve, event.parameters, curves)
-    return Token(
-        event.token,
-        event.decimals,
-        event.max_supply,
-        event.unit,
-        event.role,  # pyright: ignore[reportArgumentType]
-        curve,
-        event.owner,
-        event.accepts,
-    )
-
-
 def registration_of(token: Token) -> TokenRegistered:
-    """The event that registers the token as it is now."""
+    """The event that registers the token; of its curve it has the name and the parameters."""
     curve = token.curve
     return TokenRegistered(
         token.code,
@@ -35,4 +20,19 @@ def registration_of(token: Token) -> TokenRegistered:
         () if curve is None else tuple(curve.parameters),
         token.owner,
         token.accepts,
+    )
+
+
+def registered_token(event: TokenRegistered, curves: Mapping[str, CurveMaker]) -> Token:
+    """The token that the event registers; its curve is made by one of `curves`."""
+    curve = None if event.curve is None else make_curve(event.curve, event.parameters, curves)
+    return Token(
+        event.token,
+        event.decimals,
+        event.max_supply,
+        event.unit,
+        event.role,  # pyright: ignore[reportArgumentType]
+        curve,
+        event.owner,
+        event.accepts,
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tallystick.infrastructure.benchmarks import command
 from tallystick.infrastructure.benchmarks.measuring.workload import QUICK
 from tests.support.programs.command_line import run
 from tests.support.programs.postgres_server import ENVIRONMENT
@@ -32,13 +31,17 @@ def bench_after(before: str, *arguments: object) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, env=VARIABLES)
 
 
-def test_the_benchmarks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "QUICK", 2 * QUICK)  # every size is half of what it would be
+def test_the_benchmarks_run_with_their_extra_alone(tmp_path: Path) -> None:
     measured, written = tmp_path / "measured", tmp_path / "written"
     measured.mkdir()
     written.mkdir()
     figures, plot = written / "figures.json", written / "plot.svg"
-    done = bench("--quick", "--runs", 1, "--age", AGE, "--folder", measured, "--json", figures, "--plot", plot)
+    before = f"""
+from tallystick.infrastructure.benchmarks import command
+command.QUICK = {2 * QUICK}  # every size is half of what it would be
+sys.modules['psycopg'] = sys.modules['pyarrow'] = None"""
+    settings = ("--quick", "--runs", 1, "--age", AGE, "--folder", measured)
+    done = bench_after(before, *settings, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
     assert len(found["figures"]) == 123
@@ -129,6 +132,19 @@ def test_what_cannot_be_done_is_said_before_anything_is_measured(arguments: list
     assert done.stdout == ""
 
 
-def test_a_command_that_measures_nothing_imports_no_benchmarks() -> None:
-    code = "import sys, tallystick.infrastructure.cli.commands; print([name for name in sys.modules if 'benchmarks' in name])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+@pytest.mark.parametrize(
+    ("arguments", "imports_them"),
+    [(("--help",), False), (("demo",), False), (("bench", "--help"), False), (("bench", "--list"), True)],
+)
+def test_a_command_that_measures_nothing_imports_no_benchmarks(arguments: tuple[str, ...], imports_them: bool) -> None:
+    code = f"""
+import sys
+from tallystick.__main__ import main
+sys.argv = ["tallystick", *{arguments}]
+try:
+    main()
+finally:
+    print(any(name.startswith("tallystick.infrastructure.benchmarks") for name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == str(imports_them)
