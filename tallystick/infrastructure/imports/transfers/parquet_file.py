@@ -1,4 +1,4 @@
-"""Reading transfers from Parquet with pyarrow, which is imported when such a file comes. JournalRow 1 is the first row of data.
+"""Reading transfers from Parquet with pyarrow, which is imported when such a file comes. Row 1 is the first row of data.
 
 A column is read as what its type says: text, whole numbers, or decimals without places. Floats and whatever else are refused
 by their type, before any value of theirs is looked at.
