@@ -22,6 +22,8 @@ from tallystick.infrastructure.ledger.ledger import Ledger
 BATCH_ROWS = 250
 """How many rows of a list are a piece. An import that another number began is not recognised any more."""
 
+_encode = msgspec.json.Encoder().encode
+
 Row = TypeVar("Row")
 Rows = TypeVar("Rows", bound=Sized)
 
@@ -49,7 +51,7 @@ def keyed(kind: str, parts: Iterable[Rows], content: Callable[[Rows], Any] = lam
     """The parts of an input of this kind as pieces; `content` gives what of a part its key is made from, written as JSON."""
     chain = hashlib.sha256(kind.encode())
     for place, rows in enumerate(parts):
-        chain.update(msgspec.json.encode(content(rows)))
+        chain.update(_encode(content(rows)))
         yield Piece(f"import:{kind}:{place}:{chain.hexdigest()}", rows)
 
 
