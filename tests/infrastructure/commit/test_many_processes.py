@@ -35,8 +35,8 @@ def open_funded(url: Url, amounts: dict[str, int]) -> Ledger:
 def take_and_give_back(url: Url, number: int, turns: int, stop: Path, wait_for_all: WaitForAll) -> list[int]:
     """Takes 1 out of the hot account and puts it back, again and again; gives the position of every acknowledged commit.
 
-    Who is the first to have had so many turns ends it for all, by `stop`. The hot account began with 1 for each process and each
-    holds at most 1, so there is always 1 to take.
+    Who is the first to have had so many turns ends it for all, by `stop`. The hot account began with 1 for each process and
+    each holds at most 1, so there is always 1 to take.
     """
     positions: list[int] = []
     mine = f"account-{number}"
