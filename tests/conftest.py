@@ -199,9 +199,15 @@ def beside(journal: Journal) -> Iterator[Ledger]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def library(request: pytest.FixtureRequest, tmp_path: Path) -> LibraryApplications:
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LibraryApplications]:
     """Where the `eventsourcing` library keeps applications."""
-    return LibraryApplications(tmp_path if request.param == "sqlite" else request.getfixturevalue("postgres"))
+    if request.param == "sqlite":
+        yield LibraryApplications(tmp_path)
+    else:
+        remove_schema: SchemaRemover = request.getfixturevalue("remove_schema")
+        applications = LibraryApplications(request.getfixturevalue("postgres"))
+        yield applications
+        remove_schema(applications.environment["POSTGRES_SCHEMA"])
 
 
 @pytest.fixture
