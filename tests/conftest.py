@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,13 @@ from tests.support.programs.memory import keep_folders_in_memory
 from tests.support.programs.postgres_server import (
     ENVIRONMENT,
     PostgresServer,
+    SchemaRemover,
     find_binaries,
     is_required,
     ledger_url,
     needs_server,
     no_server,
+    unused_name,
 )
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -79,10 +82,19 @@ def postgres(request: pytest.FixtureRequest) -> str:
     return os.environ.get(ENVIRONMENT) or request.getfixturevalue("postgres_server").url()
 
 
+@pytest.fixture(scope="session")
+def remove_schema(postgres: str) -> Iterator[SchemaRemover]:
+    """Drops a schema in that server."""
+    with closing(SchemaRemover(postgres)) as remover:
+        yield remover
+
+
 @pytest.fixture
-def postgres_url(postgres: str, tmp_path: Path) -> str:
+def postgres_url(postgres: str, remove_schema: SchemaRemover, tmp_path: Path) -> Iterator[str]:
     """The address of a new ledger in PostgreSQL."""
-    return ledger_url(postgres, tmp_path / "cache")
+    schema = unused_name()
+    yield ledger_url(postgres, tmp_path / "cache", schema=schema)
+    remove_schema(schema)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
@@ -187,9 +199,15 @@ def beside(journal: Journal) -> Iterator[Ledger]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def library(request: pytest.FixtureRequest, tmp_path: Path) -> LibraryApplications:
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LibraryApplications]:
     """Where the `eventsourcing` library keeps applications."""
-    return LibraryApplications(tmp_path if request.param == "sqlite" else request.getfixturevalue("postgres"))
+    if request.param == "sqlite":
+        yield LibraryApplications(tmp_path)
+    else:
+        remove_schema: SchemaRemover = request.getfixturevalue("remove_schema")
+        applications = LibraryApplications(request.getfixturevalue("postgres"))
+        yield applications
+        remove_schema(applications.environment["POSTGRES_SCHEMA"])
 
 
 @pytest.fixture

@@ -71,7 +71,8 @@ def test_the_wheel_works_without_and_with_the_command_line(wheel: Path, tmp_path
     command = tmp_path / "environment" / "bin" / "tallystick"
     empty = tmp_path / "empty"
     empty.mkdir()
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--constraint", constraints]
+    options = ["--quiet", "--no-compile", "--constraint", constraints]
+    install = [sys.executable, "-m", "pip", "--python", python, "install", *options]
 
     run(*install, wheel, cwd=empty)
     where = run(python, "-c", "import tallystick; print(tallystick.__file__)", cwd=empty).stdout

@@ -14,7 +14,8 @@ from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tests.support.programs.processes import WaitForAll, run_in_processes
 
 PROCESSES = 8
-SECONDS = 5  # some hundred turns for each process, a hundred even where a sync takes 5 ms: enough to tell a third from chance
+TURNS = 100  # of whoever is first to have had so many: enough to tell a third from chance
+TURNS_OF_A_FILE = 500  # which takes so little time that others get many while a process is not scheduled
 WRITERS = 3
 LARGE = 8_000
 SHARE = 1_000_000
@@ -31,28 +32,33 @@ def open_funded(url: Url, amounts: dict[str, int]) -> Ledger:
     return ledger
 
 
-def take_and_give_back(url: Url, number: int, wait_for_all: WaitForAll) -> list[int]:
+def take_and_give_back(url: Url, number: int, turns: int, stop: Path, wait_for_all: WaitForAll) -> list[int]:
     """Takes 1 out of the hot account and puts it back, again and again; gives the position of every acknowledged commit.
 
-    The hot account began with 1 for each process and each holds at most 1, so there is always 1 to take.
+    Who is the first to have had so many turns ends it for all, by `stop`. The hot account began with 1 for each process and
+    each holds at most 1, so there is always 1 to take.
     """
     positions: list[int] = []
     mine = f"account-{number}"
     with Ledger.open(url) as ledger:
         wait_for_all()
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
+        while not stop.exists():
             sender, receiver = ("hot", mine) if len(positions) % 2 == 0 else (mine, "hot")
             with ledger.atomic(f"{number}-{len(positions)}") as tx:
                 tx.transfer("USD", sender, receiver, 1)
             assert tx.receipt is not None
             positions.append(tx.receipt.position)
+            if len(positions) == turns:
+                stop.touch()
     return positions
 
 
-def test_processes_on_one_hot_account_get_their_share_and_lose_nothing(shared_url: Url) -> None:
+def test_processes_on_one_hot_account_get_their_share_and_lose_nothing(shared_url: Url, tmp_path: Path) -> None:
     open_funded(shared_url, {"hot": PROCESSES}).close()
-    works = [lambda wait, number=number: take_and_give_back(shared_url, number, wait) for number in range(PROCESSES)]
+    stop, turns = tmp_path / "stop", TURNS_OF_A_FILE if isinstance(shared_url, Path) else TURNS
+    works = [
+        lambda wait, number=number: take_and_give_back(shared_url, number, turns, stop, wait) for number in range(PROCESSES)
+    ]
     acknowledged: list[list[int]] = run_in_processes(works)
     counts = sorted(len(positions) for positions in acknowledged)
     assert counts[0] * 3 >= counts[-1], f"commits of the processes: {counts}"

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path("/dev/shm")
+DISK = tempfile.gettempdir()
+"""Where temporary folders are else, on a disk as a rule: for tests of what file systems in memory do not do."""
 ROOM_BYTES = 2 * 2**30
 CHOSEN_BY = ("TMPDIR", "PYTEST_DEBUG_TEMPROOT")
 

@@ -17,8 +17,11 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.rows import TupleRow
 
 START_SECONDS = 60
+LOCK_SECONDS = 10
 ENVIRONMENT = "TALLYSTICK_POSTGRES"
 
 # A line says to stop; the end of the lines, that nobody is there any more.
@@ -100,6 +103,38 @@ class PostgresServer:
         """Stops it and removes its files."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class SchemaRemover:
+    """Drops schemas, by one session: all others are slower the more there are. What somebody still uses is left there."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._session = self._connect()
+
+    def __call__(self, schema: str) -> None:
+        """Drops the schema, if it is there, with all that is in it."""
+        if self._session.closed or not self._drop(schema):
+            self._session.close()
+            self._session = self._connect()
+            self._drop(schema)
+
+    def close(self) -> None:
+        """Ends the session."""
+        self._session.close()
+
+    def _connect(self) -> psycopg.Connection[TupleRow]:
+        return psycopg.connect(self._server, autocommit=True, options=f"-c lock_timeout={LOCK_SECONDS}s")
+
+    def _drop(self, schema: str) -> bool:
+        """False where a test has ended the session."""
+        try:
+            self._session.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+        except psycopg.errors.LockNotAvailable:
+            return True
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 def ledger_url(server: str, cache: Path, *, durability: str = "normal", schema: str | None = None) -> str:

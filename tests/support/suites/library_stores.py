@@ -11,7 +11,7 @@ from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
 from tallystick.infrastructure.event_store.factory import JournalFactory
-from tests.support.programs.postgres_server import ledger_url
+from tests.support.programs.postgres_server import ledger_url, unused_name
 
 MODULE = "tallystick.infrastructure.recorders"
 
@@ -28,19 +28,27 @@ class OnJournal:
         self.folder = tmp_path
         self.numbers = count()
         self.factories: list[JournalFactory] = []
+        self.schemas: list[str] = []
         self.server = request.getfixturevalue("postgres") if self.store == "postgres" else ""
+        remove_schema = request.getfixturevalue("remove_schema") if self.store == "postgres" else None
         yield
         for factory in self.factories:
             factory.close()
+        for schema in self.schemas:
+            remove_schema(schema)
 
     def environment(self) -> dict[str, str]:
         name = f"books-{next(self.numbers)}"
         url = {
             "memory": lambda: "memory:",
             "sqlite": lambda: f"sqlite:///{self.folder / name}.db?durability=normal",
-            "postgres": lambda: ledger_url(self.server, self.folder / name),
+            "postgres": lambda: ledger_url(self.server, self.folder / name, schema=self.new_schema()),
         }[self.store]()
         return {"PERSISTENCE_MODULE": MODULE, "TALLYSTICK_URL": url, "ORIGINATOR_ID_TYPE": self.id_type}
+
+    def new_schema(self) -> str:
+        self.schemas.append(unused_name())
+        return self.schemas[-1]
 
     def make_factory(self, environment: dict[str, str] | None = None) -> JournalFactory:
         factory: Any = InfrastructureFactory.construct(Environment("TestCase", environment or self.environment()))

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,15 @@ from tallystick.infrastructure.journal.stores.sqlite import file as sqlite_file
 from tallystick.infrastructure.journal.stores.sqlite import shared_file
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tests.support.faults.small_disk import run_on_a_small_disk
+from tests.support.programs.memory import DISK
 from tests.support.suites.journal_cases import append
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """On a disk, where a new file may get the number of one that was deleted."""
+    with tempfile.TemporaryDirectory(dir=DISK) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
