@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from tallystick.domain.arithmetic.columns import Column, Numbers, pack
+from tallystick.domain.arithmetic.columns import Column, Numbers
 from tallystick.domain.batch.batch import fragments_of, read_batch
 from tallystick.domain.batch.carrying import carry_batch
+from tallystick.domain.batch.columns import pack
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.events import BatchEvent, BurnedMany, DomainEvent, FragmentsMintedMany, MintedMany, MovedMany
 from tallystick.domain.token.token_state import TokenState

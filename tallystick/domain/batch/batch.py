@@ -10,7 +10,8 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from tallystick.domain.arithmetic.columns import Column, Numbers, listed, unpack, unpack_places
+from tallystick.domain.arithmetic.columns import Column, Numbers, listed
+from tallystick.domain.batch.columns import unpack, unpack_places
 from tallystick.domain.batch.transfer_ids import ID_BYTES
 from tallystick.domain.events import (
     BATCHES,

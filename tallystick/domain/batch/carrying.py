@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tallystick.domain.arithmetic.columns import Column, as_numbers, listed, pack
+from tallystick.domain.arithmetic.columns import Column, as_numbers, listed
+from tallystick.domain.batch.columns import pack
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.events import DomainEvent, FragmentsBurned, FragmentsMintedMany
 from tallystick.domain.token.token_state import TokenState

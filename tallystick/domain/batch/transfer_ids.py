@@ -1,8 +1,8 @@
 """The ids that callers give to the rows of a batch: 128-bit numbers, each used once in a journal.
 
-A column of them is one of pairs of machine integers, the lower half first, which is also how they are stored. Ids that were
-made in the order of time, as most are, need no search: they are free where each is above the one before it, and the first
-above all that were ever used.
+A column of them is one of pairs of machine integers, the lower half first. Its bytes are how it stands in a batch's event, and
+so a part of the journal's format. Ids that were made in the order of time, as most are, need no search: they are free where
+each is above the one before it, and the first above all that were ever used.
 """
 
 from collections.abc import Sequence

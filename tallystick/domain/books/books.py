@@ -11,7 +11,6 @@ from typing import Any
 from tallystick.domain.batch.application import apply_batch, mint_fragments, record_batch, revert_batch
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.batch.request import BatchRequest
-from tallystick.domain.books.frozen_books import ColumnsOfToken, FrozenBooks, KeptBooks
 from tallystick.domain.books.reading import BooksReading
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
 from tallystick.domain.events import (
@@ -39,15 +38,14 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
-from tallystick.domain.token.account_names import AccountNames
+from tallystick.domain.memory.account_names import AccountNames
+from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
 from tallystick.domain.token.holds import Holds
-from tallystick.domain.token.name_table import NameTable
 from tallystick.domain.token.registration import registered_token
 from tallystick.domain.token.special_handles import SpecialHandles
 from tallystick.domain.token.token_state import Distribution, TokenState
 from tallystick.domain.value_object.burnt import Burnt
 from tallystick.domain.value_object.carrying import carry, carry_move
-from tallystick.domain.value_object.fragment_table import FragmentTable
 from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.hold import Hold
@@ -131,21 +129,19 @@ class Books(BooksReading):
             self._holds.freeze(),
         )
 
-    def restore(self, kept: KeptBooks, columns: dict[str, Any]) -> None:
-        """Takes over what was frozen, and takes it out of `columns`; nothing was applied since the last `reset`.
+    def restore(self, kept: KeptBooks) -> None:
+        """Takes over what was frozen; nothing was applied since the last `reset`.
 
         Where the books have former names, what was frozen must be of these books, for there its handles stand for the same.
         """
-        for number, token in enumerate(kept.tokens):
-            taken = ColumnsOfToken(columns, number)
+        for token in kept.tokens:
             code = token.registered.token
             if code not in self._former_names:
-                self._former_names[code] = AccountNames(NameTable(taken.names(token.seed)))
+                self._former_names[code] = AccountNames(token.names)
             self._registered(token.registered, 0)
-            cells = (taken.numbers("available"), taken.numbers("held") if token.anybody_holds else None)
-            self._tokens[code].restore(token.reserve, token.distributions, *cells, taken.column("numbered"))
-            if token.registered.unit is not None:
-                self._fragments[code].restore(FragmentTable(taken.fragments()), token.reserved_fragments())
+            self._tokens[code].restore(token.reserve, token.distributions, token.available, token.held, token.numbered)
+            if token.fragments is not None:
+                self._fragments[code].restore(token.fragments, token.reserved)
         self._special.clear()
         self._special.update(dict.fromkeys(kept.special))
         self.contracts.registered.update(kept.contracts)

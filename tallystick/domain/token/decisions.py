@@ -21,9 +21,10 @@ from tallystick.domain.errors import (
     SupplyExhausted,
     TokenAlreadyRegistered,
 )
-from tallystick.domain.events import Burned, DomainEvent, Minted, Moved, Released, Reserved, Settled, TokenRegistered
+from tallystick.domain.events import Burned, DomainEvent, Minted, Moved, Released, Reserved, Settled
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, RegisterToken, Release, Reserve, Settle, Transfer
+from tallystick.domain.token.registration import registration_of
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
@@ -41,20 +42,7 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
     _check_name(view, token)
     if token.owner is not None:
         check_owner(view, token.owner)
-    curve, parameters = (token.curve.name, tuple(token.curve.parameters)) if token.curve else (None, ())
-    return (
-        TokenRegistered(
-            token.code,
-            token.decimals,
-            token.max_supply,
-            token.unit,
-            token.role,
-            curve,
-            parameters,
-            token.owner,
-            token.accepts,
-        ),
-    )
+    return (registration_of(token),)
 
 
 def _check_name(view: View, token: Token) -> None:

@@ -1,4 +1,4 @@
-"""A token as the event says that registered it."""
+"""A token and the event that registers it: each says the same as the other."""
 
 from collections.abc import Mapping
 
@@ -19,4 +19,20 @@ def registered_token(event: TokenRegistered, curves: Mapping[str, CurveMaker]) -
         curve,
         event.owner,
         event.accepts,
+    )
+
+
+def registration_of(token: Token) -> TokenRegistered:
+    """The event that registers the token as it is now."""
+    curve = token.curve
+    return TokenRegistered(
+        token.code,
+        token.decimals,
+        token.max_supply,
+        token.unit,
+        token.role,
+        None if curve is None else curve.name,
+        () if curve is None else tuple(curve.parameters),
+        token.owner,
+        token.accepts,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from tallystick.domain.arithmetic.columns import Column
 from tallystick.domain.cells import SPECIAL_ACCOUNTS, is_crossing
-from tallystick.domain.token.name_table import NameTable
+from tallystick.domain.memory.tables import NameTable
 from tallystick.domain.token.token_state import TokenState
 
 

@@ -31,8 +31,9 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
-from tallystick.domain.token.account_names import AccountNames, FrozenNames
-from tallystick.domain.token.batch_numbers import NumberedNames, Numbering, Places
+from tallystick.domain.memory.account_names import AccountNames
+from tallystick.domain.memory.frozen_books import FrozenTokenState
+from tallystick.domain.memory.numbering import NumberedNames, Numbering, Places
 from tallystick.domain.token.registration import registered_token
 from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.token import Token
@@ -59,21 +60,6 @@ class Distribution(NamedTuple):
 
     holders: Any
     shares: Any
-
-
-class FrozenTokenState(NamedTuple):
-    """The cells of one token at one time, by handle. `held` is None where nobody holds anything.
-
-    `numbered`: the handles that have numbers, in the order of those.
-    """
-
-    token: Token
-    reserve: int
-    distributions: int
-    names: FrozenNames
-    available: Numbers
-    held: Numbers | None
-    numbered: Places
 
 
 class TokenState:

@@ -9,13 +9,14 @@ so that a commit which fails can be taken back.
 
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 from tallystick.domain.events import FragmentEvent, FragmentsBurned, FragmentsMinted, FragmentsReleased, FragmentsReserved
-from tallystick.domain.token.account_names import AccountNames
+from tallystick.domain.memory.account_names import AccountNames
+from tallystick.domain.memory.frozen_books import FrozenFragments
+from tallystick.domain.memory.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK, Holding, PlainFragment, packed
+from tallystick.domain.memory.tables import FragmentTable
 from tallystick.domain.value_object.burnt import Burnt
-from tallystick.domain.value_object.fragment_table import FragmentTable, FrozenTable
-from tallystick.domain.value_object.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK, Holding
 from tallystick.domain.value_object.value_object import FragmentState, ValueObject
 
 SPARE_FRAGMENTS = 1000
@@ -31,14 +32,6 @@ class Owners(Protocol):
     def handle_of(self, account: str) -> int | None: ...
 
 
-class FrozenFragments(NamedTuple):
-    """The fragments of one token at one time: those in memory, those left in a table, and those reserved, by hold."""
-
-    live: list[int]
-    table: FrozenTable | None
-    reserved: list[tuple[str, list[int]]]
-
-
 class ValueObjects:
     """The fragments of one token: which are live and whose, which are reserved and under what hold; burned ones are gone."""
 
@@ -50,6 +43,7 @@ class ValueObjects:
         self._names = cast(list[str], owners.names.listed)  # an owner who has a holding is none that is missing there
         self._burnt = burnt
         self._table: FragmentTable | None = None
+        self._taken = bytearray()  # by handle, a 1 for an owner whose fragments are no longer looked for in the table
         self._live: dict[int, int] = {}
         self._hold_of: dict[int, str] = {}
         self._holdings: dict[str, Holding] = {}
@@ -72,18 +66,20 @@ class ValueObjects:
         """The fragments as they are now."""
         return FrozenFragments(
             list(self._live.values()),
-            None if self._table is None else self._table.freeze(),
             [(hold, list(holding.confirmed.values())) for hold, holding in self._holds.items()],
+            self._table,
+            bytes(self._taken),
         )
 
-    def restore(self, table: FragmentTable, reserved: Iterable[tuple[str, Iterable[int]]]) -> None:
+    def restore(self, table: FragmentTable, reserved: Iterable[tuple[str, Iterable[PlainFragment]]]) -> None:
         """Takes over what was frozen, where nothing is yet."""
-        if len(table.columns.ids):
+        if len(table):
             self._table = table
+            self._taken = bytearray(table.owners)
             self._holdings = _Holdings(self._from_table)
         for hold, fragments in reserved:
             for fragment in fragments:
-                self._join_hold(fragment >> OWNER_BITS & ID_MASK, fragment, hold)
+                self._join_hold(fragment.id, packed(*fragment), hold)
 
     def of(self, account: str, holds: Iterable[str]) -> list[ValueObject]:
         """The account's live fragments and those reserved under `holds`, smallest first."""
@@ -263,11 +259,11 @@ class ValueObjects:
     def _open(self, owner: str) -> Holding:
         """The holding of an owner who has none yet, with what the table has of it."""
         holding = Holding(self._live, self._owners.handle(owner))
-        if self._table is not None and self._table.has(holding.index):
-            fragments = self._table.of(holding.index)
+        if self._table is not None and self._has_in_table(holding.index):
+            live, taken, index = self._live, self._taken, holding.index
+            fragments = [amount << AMOUNT_SHIFT | id << OWNER_BITS | index for amount, id in self._table.of(index)]
             if self._heaped:
                 holding.heap = fragments  # in order, and so a heap
-            live, taken, index = self._live, self._table.taken, holding.index
             loaded = {fragment >> OWNER_BITS & ID_MASK: fragment for fragment in fragments}
             live |= loaded  # no call from here to the end, so an interruption finds all of it done or nothing
             taken[index] = 1
@@ -279,13 +275,18 @@ class ValueObjects:
         if self._table is None:
             return None
         handle = self._owners.handle_of(owner)
-        return self._open(owner) if handle is not None and self._table.has(handle) else None
+        return self._open(owner) if handle is not None and self._has_in_table(handle) else None
+
+    def _has_in_table(self, owner: int) -> bool:
+        """Whether the table has something of the owner with this handle that was not taken out yet."""
+        table, taken = self._table, self._taken
+        return table is not None and owner < len(taken) and not taken[owner] and table.has(owner)
 
     def _take_live(self, id: int) -> int:
         fragment = self._live.pop(id, None)
         if fragment is None and self._table is not None:
             owner = self._table.owner_of(id)
-            if owner is not None:
+            if owner is not None and not self._taken[owner]:
                 self._open(self._owners.names[owner])
                 return self._live.pop(id)
         if fragment is None:

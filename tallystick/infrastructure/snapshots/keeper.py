@@ -66,7 +66,7 @@ class SnapshotKeeper:
             except (OSError, LookupError, ValueError):
                 continue
             try:
-                books.restore(read.books, read.columns)
+                books.restore(read.books)
             except (ArithmeticError, LookupError, ValueError):  # undamaged, and yet no books
                 books.reset()
                 return None

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from tallystick.domain.books.frozen_books import FrozenBooks, KeptBooks
+from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import Head
+from tallystick.infrastructure.snapshots.format import BooksFacts, books_of, columns_of, facts_of
 from tallystick.infrastructure.system.column_file import ColumnDescription, read_columns, write_columns
 
 FORMAT = 1
@@ -93,16 +94,15 @@ class Snapshot(NamedTuple):
     def read(self) -> "ReadSnapshot":
         """All of it. Raises `OSError`, and `LookupError` or `ValueError` where something is not what was written."""
         columns = read_columns(self.folder / _COLUMNS, self.manifest.columns)
-        kept = msgspec.json.decode(columns.pop("books").data, type=KeptBooks)
+        facts = msgspec.json.decode(columns.pop("books").data, type=BooksFacts)
         versions = msgspec.json.decode(columns.pop("versions").data, type=dict[str, int])
-        return ReadSnapshot(kept, columns, versions)
+        return ReadSnapshot(books_of(facts, columns), versions)
 
 
 class ReadSnapshot(NamedTuple):
     """What `Books.restore` takes, and the last version of each stream."""
 
     books: KeptBooks
-    columns: dict[str, Any]
     versions: dict[str, int]
 
 
@@ -182,8 +182,8 @@ def _locked(folder: Path, *, wait: bool = False) -> Generator[None]:
 
 def _write(folder: Path, state: FrozenState) -> Manifest:
     seed = secrets.randbits(64)
-    facts = [("books", _as_column(state.books.kept(seed))), ("versions", _as_column(state.versions))]
-    columns = write_columns(folder / _COLUMNS, chain(facts, state.books.columns(seed)))
+    facts = [("books", _as_column(facts_of(state.books, seed))), ("versions", _as_column(state.versions))]
+    columns = write_columns(folder / _COLUMNS, chain(facts, columns_of(state.books, seed)))
     parts = {name: _save_part(folder / name, part) for name, part in state.parts.items()}
     head = state.head
     manifest = Manifest(FORMAT, secrets.token_hex(16), head.position, head.digest.hex(), head.recorded_at, parts, columns)

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from tallystick import FragmentState, IllegalTransition, InvalidAmount, Refused, ValueObject
-from tallystick.domain.arithmetic.columns import pack
 from tallystick.domain.batch.batch import fragments_of
+from tallystick.domain.batch.columns import pack
 from tallystick.domain.events import (
     FragmentEvent,
     FragmentsBurned,

@@ -1,4 +1,4 @@
-"""A table of names by number that stands on columns: nothing of it is made until a name is asked for.
+"""Names in a snapshot: a table by number, found by hash, that stands on columns; nothing is made until a name is asked for.
 
 Names lie one after another as UTF-8, each filled up with zeros to whole words of 32 bits. A name is found by its hash: slots,
 twice as many as names, hold numbers, each in the first free slot from the one that the hash of its name says. The hash is a
@@ -36,7 +36,7 @@ class NameColumns(msgspec.Struct, frozen=True, eq=False):
     seed: int
 
 
-class NameTable:
+class HashedNames:
     """Names by number, from 0 on, and numbers by name."""
 
     def __init__(self, columns: NameColumns) -> None:
@@ -82,7 +82,7 @@ class NameTable:
         return sorted(found)
 
 
-def columns_of_names(names: Sequence[str | None], count: int, table: NameTable | None, seed: int) -> NameColumns:
+def columns_of_names(names: Sequence[str | None], count: int, table: HashedNames | None, seed: int) -> NameColumns:
     """The columns of the first `count` names, of which the first are those of `table`.
 
     `ValueError` where a name cannot stand in a column: a NUL, a line's end or half a surrogate pair is in it.

@@ -8,7 +8,8 @@ both, so that asking again costs no more than it does for others.
 from collections.abc import Iterator, Sequence
 from typing import cast, overload
 
-from tallystick.domain.token.name_table import NameColumns, NameTable, columns_of_names
+from tallystick.domain.memory.frozen_books import FrozenNames
+from tallystick.domain.memory.tables import NameTable
 
 
 class AccountNames(Sequence[str]):
@@ -55,7 +56,7 @@ class AccountNames(Sequence[str]):
         """The table of the names with the lowest handles, if they came in one."""
         return self._table
 
-    def freeze(self) -> "FrozenNames":
+    def freeze(self) -> FrozenNames:
         """The names as they are now, whatever is added afterwards; nothing is copied."""
         return FrozenNames(self.listed, self.next_handle(), self._table)
 
@@ -86,19 +87,6 @@ class AccountNames(Sequence[str]):
         if table is None:
             return iter(cast(list[str], self.listed))
         return (table.name(handle) if name is None else name for handle, name in enumerate(self.listed))
-
-
-class FrozenNames:
-    """Names at one time, which others may read on while more are added."""
-
-    def __init__(self, listed: list[str | None], count: int, table: NameTable | None) -> None:
-        self._listed = listed
-        self._table = table
-        self.count = count
-
-    def columns(self, seed: int) -> NameColumns:
-        """The names as columns; `ValueError` where one cannot stand in them."""
-        return columns_of_names(self._listed, self.count, self._table, seed)
 
 
 class _Handles(dict[str, int]):

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.domain.token.name_table import NameTable, columns_of_names
+from tallystick.infrastructure.snapshots.hashed_names import HashedNames, columns_of_names
 from tests.support.strategies import account_names, seeds
 
 
-def table_of(names: Sequence[str], seed: int = 1, table: NameTable | None = None) -> NameTable:
-    return NameTable(columns_of_names(names, len(names), table, seed))
+def table_of(names: Sequence[str], seed: int = 1, table: HashedNames | None = None) -> HashedNames:
+    return HashedNames(columns_of_names(names, len(names), table, seed))
 
 
 @given(
