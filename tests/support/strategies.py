@@ -218,6 +218,13 @@ account_names = st.one_of(
 
 seeds = st.integers(0, 2**64 - 1)
 
+plain_fragments = st.lists(
+    st.tuples(st.one_of(st.integers(0, 99), st.integers(0, 2**64 - 1)), st.one_of(ordinary, boundaries), st.integers(0, 9)),
+    unique_by=lambda fragment: fragment[0],
+    max_size=20,
+)
+"""Fragments: ids, each of which stands once, amounts and the handles of owners."""
+
 # Streams of applications.
 
 words = st.text(st.sampled_from(" /%aA0\x1f\u00a0é-"), max_size=4)

@@ -1,7 +1,7 @@
 """The ids that callers give to the rows of a batch: 128-bit numbers, each used once in a journal.
 
-A column of them is one of pairs of machine integers, the lower half first. Their bytes are how it stands in a batch's event,
-and so a part of the journal's format. Ids that were made in the order of time, as most are, need no search: they are free where
+A column of them is one of pairs of machine integers, the lower half first. Its bytes are how it stands in a batch's event, and
+so a part of the journal's format. Ids that were made in the order of time, as most are, need no search: they are free where
 each is above the one before it, and the first above all that were ever used.
 """
 

@@ -41,13 +41,13 @@ from tallystick.domain.events import (
     TokenRegistered,
 )
 from tallystick.domain.memory.account_names import AccountNames
+from tallystick.domain.memory.burnt import Burnt
 from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
 from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.holds import Holds
 from tallystick.domain.token.registration import registered_token
 from tallystick.domain.token.special_handles import SpecialHandles
 from tallystick.domain.token.token_state import Distribution, TokenState
-from tallystick.domain.value_object.burnt import Burnt
 from tallystick.domain.value_object.carrying import carry, carry_move
 from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.values.curve import CURVES, CurveMaker
