@@ -34,7 +34,8 @@ class Group:
         self.events: list[DomainEvent] = []
         self.row: JournalRow | None = None
         self.entries: Sequence[StreamEntry] = ()
-        self.is_with_the_store = False
+        self.sent: JournalRow | None = None
+        """The row, once the store may have it."""
         self.decided: Sequence[Member] | None = None
 
     def begin(self) -> None:

@@ -1,7 +1,7 @@
 """Committing a group: take the journal's lock, catch up, execute each member on the newest state, append one row.
 
-What fails before the row is with the store is taken back, or dropped and read again from the journal. Once the store has it
-and cannot say whether it stands, the store is asked to find out, and nobody is told or shown anything before it has.
+What fails is taken back, or dropped and read again from the journal. While it is not known whether a row stands nobody is told
+or shown anything.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.group import Group
 from tallystick.infrastructure.commit.member import Member, MemberQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
-from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, UnclearOutcome
+from tallystick.infrastructure.journal.appending import append, find_out
+from tallystick.infrastructure.journal.format import JournalRow
+from tallystick.infrastructure.journal.port import Head, Journal, Overtaken
 
 ATTEMPTS_MAX = 8
 """So often a member is executed while others append without waiting for their turn."""
@@ -55,7 +57,7 @@ class GroupCommit:
         if group.row is None:
             group.decided = group.members
         else:
-            self._append(group, queue)
+            self._append(group, group.row, queue)
 
     def _execute(self, group: Group, queue: MemberQueue, head: Head) -> Sequence[Member]:
         """Changes the books, and gives all who were taken."""
@@ -78,24 +80,24 @@ class GroupCommit:
                 keeper.keys.forget_answers()
         return members
 
-    def _append(self, group: Group, queue: MemberQueue) -> None:
+    def _append(self, group: Group, row: JournalRow, queue: MemberQueue) -> None:
         """Makes a group durable."""
-        assert group.row is not None
-        group.is_with_the_store = True
+        group.sent = row
         try:
-            self._journal.append(group.row, group.entries)
+            append(self._journal, row, group.entries)
         except Overtaken:
             self._take_back(group)
             error = Conflict(subject="the journal's end", told="the last", now=f"another, {ATTEMPTS_MAX} times")
             self._try_again(group, queue, group.members, error)
-        except (UnclearOutcome, OutcomeUnknown) as error:
-            self._find_out(group, error)
-        except LedgerError as error:
+        except OutcomeUnknown as error:
+            self._keeper.drop()
+            group.fail(error)
+        except Exception as error:
             self._take_back(group)
             group.fail(error)
         else:
             with self._keeper.lock:
-                self._keeper.advance(group.row, group.events, group.keys, group.entries)
+                self._keeper.advance(row, group.events, group.keys, group.entries)
                 self._keeper.end_pending()
                 group.note_recorded()
                 self._keeper.snapshot_if_due()
@@ -116,31 +118,21 @@ class GroupCommit:
         queue.put_back(again)
         group.fail(error)
 
-    def _find_out(self, group: Group, error: BaseException) -> None:
+    def _find_out(self, group: Group, row: JournalRow, error: BaseException) -> None:
         """Has the store say whether the group stands. The books are read again by whoever looks at them next."""
-        assert group.row is not None
-        stands, cause = False, repr(error)
-        try:
-            stands = self._journal.has_recorded(group.row, group.entries)
-        except Exception as unreachable:
-            cause += f", and then: {unreachable!r}"
-            position = group.row.first_position
-            error = OutcomeUnknown(f"the commit at position {position} may or may not stand: {cause}")
-        else:
-            if isinstance(error, (UnclearOutcome, OutcomeUnknown)) or not isinstance(error, Exception):
-                error = StorageUnavailable(f"nothing was recorded: {cause}")
+        told = find_out(self._journal, row, group.entries, error)
         self._keeper.drop()  # before anything is decided, for who is interrupted here begins again
-        if stands:
+        if told is None:
             group.note_recorded()
         else:
-            group.fail(error)
+            group.fail(told)
 
     def _recover(self, group: Group, queue: MemberQueue, error: BaseException) -> None:
         """Something was raised that nobody foresaw, or this thread was interrupted."""
         if group.decided is not None:
             return
-        if group.is_with_the_store:
-            self._find_out(group, error)
+        if group.sent is not None:
+            self._find_out(group, group.sent, error)
             return
         if group.members:
             self._keeper.drop()

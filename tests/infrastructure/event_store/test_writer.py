@@ -138,7 +138,7 @@ def test_a_group_is_not_larger_than_a_row_should_be(savers: Savers, monkeypatch:
         ((None,), [[1], [1, 1, 1]], None, None),
         ((StorageFull("full"),), [[1]], OperationalError, StorageFull),
         ((Lost(stands=True),), [[1], [1, 1, 1]], None, None),
-        ((Lost(stands=False),), [[1]], OperationalError, Lost),
+        ((Lost(stands=False),), [[1]], OperationalError, StorageUnavailable),
         ((Lost(stands=True, reachable=False),), [[1], [1, 1, 1]], OperationalError, OutcomeUnknown),
         ((Overtaken(), None), [[1], [1, 1, 1]], None, None),
         ((Overtaken(), Overtaken()), [[1]], OperationalError, Overtaken),

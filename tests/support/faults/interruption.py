@@ -28,6 +28,7 @@ MODULES = (
     "infrastructure/event_store/log/writer.py",
     "infrastructure/event_store/recorders/aggregate_recorder.py",
     "infrastructure/event_store/recorders/subscription.py",
+    "infrastructure/journal/appending.py",
     "infrastructure/journal/chain.py",
     "infrastructure/journal/stream_versions.py",
     "infrastructure/ledger/ledger.py",

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from eventsourcing.persistence import DataError, IntegrityError, OperationalError, ProgrammingError, StoredEvent
 
-from tallystick.domain.errors import CommitTooLarge, OutcomeUnknown, StorageError
+from tallystick.domain.errors import CommitTooLarge, LedgerError, OutcomeUnknown
 from tallystick.infrastructure.event_store.log.last_versions import OF_LEDGER, LastVersions
 from tallystick.infrastructure.event_store.log.reader import EventReader
+from tallystick.infrastructure.journal.appending import append, find_out
 from tallystick.infrastructure.journal.format import Foreign, JournalRow, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
 from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry, head_after
@@ -179,11 +180,10 @@ class EventWriter:
             if attempt is None:
                 return
             self._attempt = attempt
-            self._journal.append(attempt.row, attempt.entries)
-            row = attempt.row
-            self._versions.advance(attempt.entries, head_after(row))
-        attempt.succeed()
-        self._attempt = None
+            append(self._journal, attempt.row, attempt.entries)
+            attempt.succeed()
+            self._attempt = None
+            self._versions.advance(attempt.entries, head_after(attempt.row))
 
     def _plan(self, group: Sequence[Insertion], head: Head) -> Attempt | None:
         """The row of all those whom nothing refuses, if there are any."""
@@ -228,24 +228,17 @@ class EventWriter:
         return None
 
     def _resolve(self, attempt: Attempt, error: Exception | None) -> None:
-        """Finds out whether a row stands that was with the store, and tells everybody."""
-        if isinstance(error, StorageError) and not isinstance(error, OutcomeUnknown):
-            attempt.fails(error)
-            return
+        """Tells everybody what became of a row that was with the store; those wait again whom nobody can tell anything yet."""
         self._versions.forget()
-        position = attempt.row.first_position
-        try:
-            stands = self._journal.has_recorded(attempt.row, attempt.entries)
-        except Exception as unreachable:
-            told = OutcomeUnknown(
-                f"the commit at position {position} may or may not stand: {error!r}, and then {unreachable!r}"
-            )
-            told.__cause__ = unreachable
-            attempt.fails(told)
-            return
-        if stands:
-            attempt.succeed()
-        elif error is not None:
+        if error is None:
+            found = find_out(self._journal, attempt.row, attempt.entries, KeyboardInterrupt())
+            if found is None:
+                attempt.succeed()
+            elif isinstance(found, OutcomeUnknown):
+                attempt.fails(found)
+        elif isinstance(error, (LedgerError, OperationalError)):
+            attempt.fails(error)
+        else:
             told = OperationalError(f"nothing was recorded: {error!r}")
             told.__cause__ = error
             attempt.fails(told)

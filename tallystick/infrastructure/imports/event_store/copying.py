@@ -7,8 +7,9 @@ it ended, one that is complete changes nothing, and going through both once more
 from collections.abc import Callable, Iterator, Sequence
 
 from tallystick.domain.batch.batch import numbered
-from tallystick.domain.errors import OutcomeUnknown, PositionTaken, StorageError, StorageUnavailable
+from tallystick.domain.errors import PositionTaken, StorageUnavailable
 from tallystick.infrastructure.imports.event_store.items import EventsourcingItems
+from tallystick.infrastructure.journal.appending import append
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import (
     Foreign,
@@ -19,7 +20,7 @@ from tallystick.infrastructure.journal.format import (
     make_row,
     stream_of,
 )
-from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry, UnclearOutcome, head_after
+from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry, head_after
 
 ROW_EVENTS = 1000
 ROW_BYTES = 2 * 2**20
@@ -103,7 +104,10 @@ class EventsourcingCopy:
             return
         recorded_at = max(clock(), head.recorded_at)
         row = make_row(head.digest, head.position + 1, recorded_at, (), (len(events),), encode_events(events))
-        _append(self._journal, row, _entries(events, row.first_position))
+        try:
+            append(self._journal, row, _entries(events, row.first_position))
+        except Overtaken as error:
+            raise StorageUnavailable(f"nothing was recorded: {error}") from error
         self._head = head_after(row)
 
     def _take_row(self, position: int) -> list[Foreign]:
@@ -123,21 +127,6 @@ class EventsourcingCopy:
     def _tell(self) -> None:
         if self._progress is not None:
             self._progress(self.done)
-
-
-def _append(journal: Journal, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
-    """Makes the row durable; where the store cannot say whether it is, that is found out."""
-    try:
-        journal.append(row, entries)
-    except Overtaken as error:
-        raise StorageUnavailable(f"nothing was recorded: {error}") from error
-    except UnclearOutcome as error:
-        try:
-            stands = journal.has_recorded(row, entries)
-        except StorageError:
-            raise OutcomeUnknown(f"the commit at position {row.first_position} may or may not stand: {error}") from error
-        if not stands:
-            raise StorageUnavailable(f"nothing was recorded: {error}") from error
 
 
 def _entries(events: Sequence[Foreign], first_position: int) -> list[StreamEntry]:
