@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tallystick import DAO_RESERVED_ACCOUNT, FixedPriceCurve, FragmentState, Ledger, SquareRootCurve, Token, ValueObject
 from tallystick.domain.events import FragmentEvent, FragmentsMinted, Reserved
 from tallystick.infrastructure.ledger.transaction import TransactionContext
+from tests.support.books.behind import journal_of
 from tests.support.books.calls import BACKING, app_call, contract_call, money_call
 from tests.support.books.snapshot_book import drop_books, outcome_of, take_snapshot, transact
 from tests.support.strategies import (
@@ -70,7 +71,7 @@ class PlainFragments:
     def read_on(self, ledger: Ledger) -> None:
         """Follows what the journal has by now."""
         ledger.replay(self)
-        self.read_up_to = ledger._journal.head().position
+        self.read_up_to = journal_of(ledger).head().position
 
     def standing(self) -> dict[tuple[str, str], list[ValueObject]]:
         """By token and account: what the account can spend and what it holds for others, smallest first."""
