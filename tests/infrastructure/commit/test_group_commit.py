@@ -21,7 +21,7 @@ from tallystick import (
     TransactionClosed,
 )
 from tallystick.infrastructure.commit import group, member
-from tallystick.infrastructure.commit.group_commit import ATTEMPTS_MAX
+from tallystick.infrastructure.commit.group import ATTEMPTS_MAX
 from tallystick.infrastructure.journal.port import Overtaken
 from tests.support.books.behind import core_of, ledger_on
 from tests.support.faults.held_journal import Crowd, Lost, result, until

@@ -12,7 +12,7 @@ import pytest
 from tallystick import InsufficientFunds, Ledger, OutcomeUnknown, StorageError, StorageFull
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Transfer
-from tallystick.infrastructure.commit.member import Member
+from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.journal.port import Overtaken
 from tests.support.books.behind import committer_of, ledger_on
 from tests.support.faults.held_journal import Crowd, Lost, result, until
@@ -21,7 +21,7 @@ from tests.support.faults.interruption import Interrupter
 Futures = dict[str, "Future[Any]"]
 
 
-class Delivered(Member):
+class Delivered(TransactionMember):
     """A member that no thread waits for."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 
 from tallystick import LedgerClosed, OutcomeUnknown, StorageFull, StorageUnavailable, Token
-from tallystick.infrastructure.event_store.log import writer as event_writer
+from tallystick.infrastructure.event_store.log import event_group
 from tallystick.infrastructure.journal.format import decode_counts, decode_events
 from tallystick.infrastructure.journal.port import Journal, Overtaken
 from tallystick.infrastructure.recorders import JournalRecorder
@@ -35,8 +35,7 @@ class Savers:
 
     def start(self, events: Sequence[StoredEvent], through: Any = None) -> "Future[Any]":
         """Saves events on a thread of its own; returns once that waits for its turn, or is done."""
-        writer = self.recorder._log._writer
-        waiting = len(writer._waiting) + 1
+        waiting = self.waiting(events) + 1
         future: Future[Any] = Future()
 
         def run() -> None:
@@ -49,8 +48,14 @@ class Savers:
         thread = Thread(target=run, daemon=True)
         self.threads.append(thread)
         thread.start()
-        until(lambda: len(writer._waiting) >= waiting or future.done() or self.journal.is_waited_in)
+        until(lambda: self.waiting(events) >= waiting or future.done() or self.journal.is_waited_in)
         return future
+
+    def waiting(self, events: Sequence[StoredEvent]) -> int:
+        """How many wait to save just these events."""
+        expected = [(f"orders {event.originator_id}", event.originator_version) for event in events]
+        queue = self.recorder._log._writer._queue
+        return sum(expected == [(e.stream, e.version) for e in insertion.events] for insertion in list(queue._waiting))
 
     def check(self, stream: str, told: Any) -> None:
         """What somebody was told is so."""
@@ -123,7 +128,7 @@ def test_where_all_are_refused_nothing_is_recorded(savers: Savers) -> None:
 
 
 def test_a_group_is_not_larger_than_a_row_should_be(savers: Savers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_writer, "GROUP_BYTES", 3_000)
+    monkeypatch.setattr(event_group, "GROUP_BYTES", 3_000)
     held = savers.hold()
     waiting = [savers.save(f"order-{number}", 1, state=bytes(750)) for number in range(6)]
     savers.journal.let_go(None)
