@@ -28,6 +28,7 @@ class LedgerGroup(Group[TransactionMember]):
     def __init__(self, keeper: Bookkeeper) -> None:
         self._keeper = keeper
         self._bytes = 0
+        self._has_asked = False
         self._bodies: list[bytes] = []
         self._counts: list[int] = []
         self._is_closed = False
@@ -42,12 +43,11 @@ class LedgerGroup(Group[TransactionMember]):
             try:
                 members = queue.take()
                 keeper.reach(head)
-                used = (member.request.key for member in members if member.request is not None)
-                keeper.keys.ask(used, overtaken=any(member.attempts for member in members))
+                self._ask(members)
                 self._begin()
                 self._execute(members)
                 if self.row is not None:
-                    keeper.await_answer(self._events)
+                    keeper.pending = self._events
                 return members
             except DamagedRun as error:
                 keeper.distrust_cache()
@@ -58,11 +58,20 @@ class LedgerGroup(Group[TransactionMember]):
                     keeper.drop()  # who knows what was left half done
                 raise
             finally:
-                keeper.keys.forget_answers()
+                if self._has_asked:
+                    keeper.state.keys.forget_answers()
+
+    def _ask(self, members: Sequence[TransactionMember]) -> None:
+        """Asks about the keys of all at once, where that is worth it."""
+        asked = [member.request.key for member in members if member.request is not None]
+        keys = self._keeper.state.keys
+        if len(asked) >= keys.asks_from:
+            self._has_asked = True
+            keys.ask(asked, overtaken=any(member.attempts for member in members))
 
     def _begin(self) -> None:
         """The books stand at the journal's head."""
-        head = self._keeper.head
+        head = self._keeper.state.head
         self._digest = head.digest
         self._first_position = self._position = head.position + 1
         self._now = self._keeper.now()
@@ -78,7 +87,7 @@ class LedgerGroup(Group[TransactionMember]):
         if self._events:
             body = join_bodies(self._bodies)
             row = make_row(self._digest, self._first_position, self._now, self._keys, self._counts, body)
-            self.entries = self._keeper.entries(self._events, row)
+            self.entries = self._keeper.state.versions.entries(self._events, row)
             self.row = row
 
     def _admits(self, member: TransactionMember) -> bool:
@@ -93,8 +102,8 @@ class LedgerGroup(Group[TransactionMember]):
         self._is_closed = member.is_alone
         try:
             if member.request is not None:
-                self._keeper.keys.check_unused(member.request)
-            events = member.execute(self._keeper.books, self._keeper.transfer_ids, self._position, self._now)
+                self._keeper.state.keys.check_unused(member.request)
+            events = member.execute(self._keeper.books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)
             return
@@ -122,8 +131,7 @@ class LedgerGroup(Group[TransactionMember]):
     def succeed(self, row: JournalRow) -> None:
         keeper = self._keeper
         with keeper.lock:
-            keeper.advance(row, self._events, self._keys, self.entries)
-            keeper.end_pending()
+            keeper.record(row, self._events, self._keys, self.entries)
             self.note_recorded()
             keeper.snapshot_if_due()
 

@@ -12,8 +12,8 @@ from tallystick.domain.books.books import Books
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
+from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
-from tallystick.infrastructure.commit.request import Request
 from tallystick.infrastructure.group_commit.member import Member
 from tallystick.infrastructure.journal.format import JournalRow
 
@@ -73,6 +73,7 @@ class BatchMember(TransactionMember):
         self._batch = batch
         self.refused: Sequence[Refusal] = ()
         self.position = 0
+        """Where the journal ended before it."""
 
     def execute(self, books: Books, used: UsedIds, position: int, now: int) -> Sequence[DomainEvent]:
         self.position = position - 1

@@ -8,7 +8,7 @@ import msgspec
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.batch.decisions import RefusedRow
 from tallystick.domain.values.instant import from_microseconds
-from tallystick.infrastructure.commit.committer import CommittedBatch
+from tallystick.infrastructure.commit.member import BatchMember
 
 
 class BatchReceipt(msgspec.Struct, frozen=True):
@@ -25,12 +25,13 @@ class BatchReceipt(msgspec.Struct, frozen=True):
     recorded_at: datetime | None = None
 
 
-def make_batch_receipt(batch: CommittedBatch) -> BatchReceipt:
-    """The receipt of what became of a batch."""
+def make_batch_receipt(batch: BatchMember) -> BatchReceipt:
+    """The receipt of what became of a batch that is done; raises what it was refused for as a whole."""
+    committed = batch.outcome()
     refused = tuple(refusal.refused_row() for refusal in batch.refused)
-    if batch.committed is None:
+    if committed is None:
         return BatchReceipt(batch.position, 0, refused)
-    first_position = batch.committed.first_position
-    rows = positions_of(batch.committed.events[0])  # the batch itself, before the fragments that carried it
+    row, first_position = committed.row, committed.first_position
+    rows = positions_of(committed.events[0])  # the batch itself, before the fragments that carried it
     ids = range(first_position, first_position + rows)
-    return BatchReceipt(batch.position, rows, refused, ids, from_microseconds(batch.committed.row.recorded_at))
+    return BatchReceipt(row.last_position, rows, refused, ids, from_microseconds(row.recorded_at))

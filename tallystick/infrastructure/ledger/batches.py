@@ -14,7 +14,8 @@ from tallystick.domain.batch.transfer_ids import ids_of
 from tallystick.domain.errors import InvalidAccount, InvalidRequest, TokenNotFound
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.memo import check_memo
-from tallystick.infrastructure.commit.request import make_request
+from tallystick.infrastructure.commit.idempotency import make_request
+from tallystick.infrastructure.commit.member import BatchMember
 from tallystick.infrastructure.ledger.arrow_columns import encoded_names, prepared
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt, make_batch_receipt
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -60,7 +61,7 @@ class Batches:
         check_memo(memo)
         request = make_request(idempotency_key, None)
         if request is not None:
-            self._core.committer.check_unused(request)
+            self._core.keeper.check_unused(request)
         state = self._registered(token)
         batch = BatchRequest(
             token,
@@ -71,7 +72,9 @@ class Batches:
             ids_of(rows["ids"]) if "ids" in rows else None,
             on_refusal == "skip",
         )
-        return make_batch_receipt(self._core.committer.commit_batch(batch, request))
+        member = BatchMember(batch, request)
+        self._core.queue.run(member)
+        return make_batch_receipt(member)
 
     def _registered(self, token: str) -> TokenState:
         """The token's cells; where it is not known, others may have registered it a moment ago."""

@@ -1,21 +1,27 @@
-"""The core of a ledger: its journal and its committer, and whether they are open.
+"""The core of a ledger: its journal, the books at its head, and the queue of those who commit; and whether they are open.
 
 A ledger holds it, blocking or awaited, and so does each of its parts that reads or commits. Users hold the ledger.
 """
 
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, TransactionClosed
+from tallystick.domain.operation import Operation
 from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.instant import to_microseconds
-from tallystick.infrastructure.commit.committer import Committer
+from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
+from tallystick.infrastructure.commit.group import LedgerGroup
+from tallystick.infrastructure.commit.idempotency import Request
+from tallystick.infrastructure.commit.member import Committed, TransactionMember
+from tallystick.infrastructure.group_commit.leader import Leader
+from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
@@ -23,19 +29,20 @@ from tallystick.infrastructure.system.forked_children import close_in_children
 
 
 class LedgerCore:
-    """The journal and the committer of one ledger. `books` are the committer's: whoever looks at them enters `locked`."""
+    """What one ledger is made of. Whoever looks at the `books` enters `locked`."""
 
     def __init__(
         self,
         journal: Journal,
-        clock: Callable[[], int],
+        clock: Callable[[], int] | None,
         new_hold_id: Callable[[], str],
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         curves: Mapping[str, CurveMaker] | None = None,
     ) -> None:
         self.journal = journal
-        self.committer = Committer(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
-        self.books = self.committer.books
+        self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
+        self.queue = CommitQueue[TransactionMember](Leader(journal, partial(LedgerGroup, self.keeper)))
+        self.books = self.keeper.books
         self.is_closed = self._is_journal_closed = False
         close_in_children(self)
 
@@ -47,7 +54,8 @@ class LedgerCore:
         was_closed, self.is_closed = self.is_closed, True
         if not self._is_journal_closed:
             try:
-                self.committer.close()
+                self.queue.close()
+                self.keeper.close()
             except TransactionClosed:
                 self.is_closed = was_closed
                 raise
@@ -66,17 +74,28 @@ class LedgerCore:
 
     def locked(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
-        return self.committer.locked()
+        return self.keeper.lock
 
     def reach_head(self) -> None:
         """Brings the books, which are still, up to date, with all in them durable."""
         self.check_open()
-        self.committer.reach_head()
+        self.keeper.reach_head()
 
     def reach_head_or_pending(self) -> Pending | None:
         """The same, without waiting for a commit under way that changes cells alone: it gives what that has changed."""
         self.check_open()
-        return self.committer.reach_head_or_pending()
+        return self.keeper.reach_head_or_pending()
+
+    def commit(self, operations: Sequence[Operation], request: Request | None = None) -> Committed | None:
+        """Executes `operations` as one transaction on the newest state and returns when it is durable.
+
+        None where they record nothing. Raises what the operations are refused for, `DuplicateIdempotencyKey`,
+        `IdempotencyMismatch`, `CommitTooLarge`, `Conflict` and the errors of storage; but for `OutcomeUnknown`, nothing is
+        changed then.
+        """
+        member = TransactionMember(operations, request)
+        self.queue.run(member)
+        return member.outcome()
 
 
 def open_core(
@@ -95,23 +114,19 @@ def open_core(
     journal = open_journal(url, create=create)
     core = LedgerCore(
         journal,
-        _microseconds_now if clock is None else lambda: to_microseconds(clock()),
+        None if clock is None else lambda: to_microseconds(clock()),
         _random_id if ids is None else ids,
         contracts_in_memory,
         curves,
     )
     try:
-        core.committer.catch_up()
+        core.keeper.catch_up()
     except CorruptJournal:
         pass
     except BaseException:
         journal.close()
         raise
     return core
-
-
-def _microseconds_now() -> int:
-    return time.time_ns() // 1000
 
 
 def _random_id() -> str:

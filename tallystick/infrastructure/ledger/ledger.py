@@ -19,7 +19,7 @@ from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.commit.request import make_request
+from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.batches import Batches, OnRefusal
 from tallystick.infrastructure.ledger.contract_view import ContractView
@@ -42,7 +42,7 @@ class Ledger:
 
     def __init__(self, core: LedgerCore) -> None:
         self._core = core
-        self._blocks = Blocks(core.check_open)
+        self._blocks = Blocks()
         self._registrations = Registrations(core)
         self._batches = Batches(core)
         self._reads = Reads(core)
@@ -115,7 +115,7 @@ class Ledger:
         the first receipt, or `IdempotencyMismatch` if `request` (anything that JSON can write) is not the first one's.
         """
         self._core.check_open()
-        return TransactionContext(self._blocks, self._core.committer, make_request(idempotency_key, request))
+        return TransactionContext(self._core, self._blocks, make_request(idempotency_key, request))
 
     def run(
         self, function: Callable[[TransactionContext], Result], idempotency_key: str | None = None, attempts: int = 8
@@ -288,7 +288,7 @@ class Ledger:
         time and nothing else. A ledger in memory has none. Raises `CorruptJournal`, `StorageFull`, `StorageUnavailable`.
         """
         self._core.check_open()
-        self._core.committer.snapshot()
+        self._core.keeper.snapshot()
 
 
 def check_attempts(attempts: object) -> None:

@@ -10,7 +10,7 @@ from tallystick.domain.token.operations import RegisterToken
 from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.commit.request import make_request
+from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.ledger.core import LedgerCore
 
 
@@ -23,7 +23,7 @@ class Registrations:
     def register_token(self, token: Token) -> None:
         """Registers a token; one that is identical already is left as it is."""
         self._core.check_open()
-        self._core.committer.commit([RegisterToken(_check_token(token))])
+        self._core.commit([RegisterToken(_check_token(token))])
 
     def update_app(self, code: str, accepts: Sequence[str] | None = None, owner: str | None = None) -> None:
         """Changes which tokens an app accepts, and whose it is; None leaves it."""
@@ -31,7 +31,7 @@ class Registrations:
             raise InvalidToken(f"what app {code!r} accepts is a sequence of codes, not {accepts!r}")
         self._core.check_open()
         codes = None if accepts is None else tuple(check_account(token) for token in accepts)
-        self._core.committer.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
+        self._core.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
 
     def take_over(
         self, tokens: Sequence[Token], cells: Sequence[tuple[str, str, int]], idempotency_key: str | None = None
@@ -45,8 +45,8 @@ class Registrations:
         self._core.check_open()
         request = make_request(idempotency_key, None)
         if request is not None:
-            self._core.committer.check_unused(request)
-        self._core.committer.commit(operations, request)
+            self._core.keeper.check_unused(request)
+        self._core.commit(operations, request)
 
 
 def _check_token(token: object) -> Token:

@@ -38,7 +38,8 @@ class Restored(NamedTuple):
 class SnapshotKeeper:
     """The snapshots of one journal, for one ledger. Where the journal has no folder for a cache there are none.
 
-    `restore`, `grew`, `is_due` and `begin` are called by whoever holds the lock of the state.
+    `grown_bytes` are of the rows that were read or committed since the last one; from `due_bytes` on `is_due` is worth asking.
+    All but `finish` is called by whoever holds the lock of the state.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -46,8 +47,8 @@ class SnapshotKeeper:
         self._snapshots = None if folder is None else Snapshots(folder / "snapshots", journal.row_at)
         self._writer: ThreadPoolExecutor | None = None
         self._writing: Future[Exception | None] | None = None
-        self._grown = 0
-        self._size = 0
+        self.grown_bytes = 0
+        self.due_bytes = GROWTH_BYTES_MIN
         self._position = 0
         self._known: set[str] = set()
         self._restored: Snapshot | None = None
@@ -70,7 +71,7 @@ class SnapshotKeeper:
             except (ArithmeticError, LookupError, ValueError):  # undamaged, and yet no books
                 books.reset()
                 return None
-            self._grown = 0
+            self.grown_bytes = 0
             self._note(snapshot)
             self._known.add(snapshot.manifest.id)
             self._restored = snapshot
@@ -82,13 +83,9 @@ class SnapshotKeeper:
         if self._snapshots is not None and self._restored is not None:
             self._snapshots.discard(self._restored)
 
-    def grew(self, body: bytes) -> None:
-        """A row with this body was read or committed."""
-        self._grown += len(body)
-
     def is_due(self) -> bool:
         """Whether it is time for a snapshot, and none is being written."""
-        if self._grown < max(GROWTH_BYTES_MIN, self._size) or self._snapshots is None:
+        if self.grown_bytes < self.due_bytes or self._snapshots is None:
             return False
         if self._writing is not None and not self._writing.done():
             return False
@@ -97,7 +94,7 @@ class SnapshotKeeper:
         except LedgerError:
             return False
         if newest is not None and newest.manifest.position > self._position:  # another process took it
-            self._grown = 0
+            self.grown_bytes = 0
             self._note(newest)
             return False
         return True
@@ -106,7 +103,7 @@ class SnapshotKeeper:
         """Freezes the state and has it written in the background, after what is being written. Gives what `finish` takes."""
         if self._snapshots is None:
             return None
-        self._grown = 0  # whatever comes of it: one that failed is not tried again at once
+        self.grown_bytes = 0  # whatever comes of it: one that failed is not tried again at once
         state = freeze()
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "books-snapshots")
@@ -140,4 +137,4 @@ class SnapshotKeeper:
         return None
 
     def _note(self, snapshot: Snapshot) -> None:
-        self._size, self._position = snapshot.bytes, snapshot.manifest.position
+        self.due_bytes, self._position = max(GROWTH_BYTES_MIN, snapshot.bytes), snapshot.manifest.position

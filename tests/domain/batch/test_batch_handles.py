@@ -16,7 +16,7 @@ from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tests.support.books.batch_book import CODES, columns_of, differences, open_funded
-from tests.support.books.behind import committer_of, core_of, core_on
+from tests.support.books.behind import core_of, core_on, keeper_of
 from tests.support.strategies import ACCOUNTS, CROWD, transfer_rows
 
 NAMES = [*CROWD, *(f"account-{k}" for k in range(40))]
@@ -141,6 +141,7 @@ def test_they_stay_when_the_books_are_read_again(failing: FailingJournal, code: 
             failing.stands = stands
             with suppress(StorageUnavailable):
                 ledger.transfer_many(code, alice, bob, [7])
+            keeper_of(ledger).drop()
             assert ledger.balance(code, "bob").available == (expected if stands else 0)
             assert ledger.accounts(code, ["never", "bob", "alice"]).tolist() == handles[code].tolist()
         ledger.transfer_many(code, alice, bob, [5])
@@ -156,6 +157,7 @@ def test_they_stay_when_reading_again_is_interrupted(failing: FailingJournal, co
         failing.stands = False
         with pytest.raises(StorageUnavailable):
             ledger.transfer_many(code, alice, bob, [7])
+        keeper_of(ledger).drop()
         failing.interrupted = True
         with pytest.raises(KeyboardInterrupt):
             ledger.balance(code, "alice")
@@ -203,6 +205,6 @@ def test_a_handle_that_was_half_given(ledger: Ledger) -> None:
     assert ledger.balances("PLN") == {}
     assert ledger.accounts("PLN", ["dave", "carol"]).tolist() == [2, 3]
     ledger.mint_many("PLN", ["dave", "carol", "eve"], [1, 2, 3])
-    committer_of(ledger)._keeper.drop()
+    keeper_of(ledger).drop()
     assert ledger.accounts("PLN", ["alice", "bob", "dave", "carol", "eve"]).tolist() == [*before.tolist(), 2, 3, 4]
     assert {name: balance.total for name, balance in ledger.balances("PLN").items()} == {"dave": 1, "carol": 2, "eve": 3}

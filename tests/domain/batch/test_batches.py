@@ -35,7 +35,7 @@ from tests.support.books.batch_book import (
     open_funded,
     verdicts_of,
 )
-from tests.support.books.behind import committer_of
+from tests.support.books.behind import queue_of
 from tests.support.strategies import ACCOUNTS, CROWD, supply_rows, transfer_rows
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -261,7 +261,7 @@ def test_ids_of_fragments_stay_below_the_next_position(monkeypatch: pytest.Monke
 def test_the_ledger_is_closed_to_who_was_late(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "books.db")
     ledger.register_token(Token("USD"))
-    committer_of(ledger).close()  # as another thread sees it in the middle of closing
+    queue_of(ledger).close()  # as another thread sees it in the middle of closing
     with pytest.raises(LedgerClosed):
         ledger.mint_many("USD", ["alice"], [1], ids=[1])
     ledger.close()

@@ -25,7 +25,7 @@ from tallystick.domain.books.books import Books
 from tallystick.infrastructure.journal.port import UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.snapshots.contract_shelf import SNAPSHOT_EVENTS
-from tests.support.books.behind import committer_of
+from tests.support.books.behind import core_of
 from tests.support.books.contract_book import in_another_thread
 
 
@@ -191,7 +191,7 @@ def test_a_refused_commit_does_not_keep_contracts_in_memory(path: Path) -> None:
                 before.contract("c1").balance_down(1)
         for number in range(50):
             ledger.contract(f"c{number}")
-        assert len(list(committer_of(ledger).books.contracts.in_memory())) == 1
+        assert len(list(core_of(ledger).books.contracts.in_memory())) == 1
 
 
 def test_what_only_the_books_forbid_is_decided_at_the_head(two: tuple[Ledger, Ledger]) -> None:

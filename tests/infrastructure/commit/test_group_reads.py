@@ -13,7 +13,7 @@ from tallystick import (
     Ledger,
     StorageFull,
 )
-from tests.support.books.behind import committer_of
+from tests.support.books.behind import keeper_of
 from tests.support.faults.held_journal import Crowd, Lost, result, until
 
 
@@ -108,7 +108,7 @@ def test_other_reads_wait_and_are_never_answered_out_of_books_that_were_dropped(
     change = crowd.start(change_much, crowd.ledger)
     crowd.journal.wait_for_append()
     readers = [crowd.start(read, crowd.ledger) for _ in range(3)]
-    until(lambda: len(committer_of(crowd.ledger)._keeper._decided._waiters) == 3)
+    until(lambda: len(keeper_of(crowd.ledger)._decided._waiters) == 3)
     crowd.journal.let_go(outcome)
     assert (result(change) is None) is stands
     assert [result(reader) for reader in readers] == [after if stands else before] * 3
@@ -144,7 +144,7 @@ def test_nobody_is_refused_for_money_that_a_commit_under_way_has_only_begun_to_t
     change = crowd.start(crowd.transfer, "alice", "carol", 60)
     crowd.journal.wait_for_append()
     spender = crowd.start(crowd.transfer, "alice", "dave", 100)
-    until(lambda: committer_of(crowd.ledger)._keeper._decided._waiters)
+    until(lambda: keeper_of(crowd.ledger)._decided._waiters)
     crowd.journal.let_go(outcome)
     result(change)
     assert type(result(spender)) is verdict if verdict else result(spender).receipt is not None

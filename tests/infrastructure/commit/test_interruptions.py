@@ -14,7 +14,7 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Transfer
 from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.journal.port import Overtaken
-from tests.support.books.behind import committer_of, ledger_on
+from tests.support.books.behind import keeper_of, ledger_on, queue_of
 from tests.support.faults.held_journal import Crowd, Lost, result, until
 from tests.support.faults.interruption import Interrupter
 
@@ -39,7 +39,7 @@ class Delivered(TransactionMember):
 
 def deliver(crowd: Crowd, receiver: str) -> "Future[Any]":
     member = Delivered([Transfer("USD", "alice", receiver, 1, "")])
-    committer_of(crowd.ledger).submit(member)
+    queue_of(crowd.ledger).submit(member)
     return member.future
 
 
@@ -107,7 +107,7 @@ def test_a_thread_interrupted_at_any_point(
         crowd = Crowd()
         futures = scene(crowd, interrupter)
         crowd.journal.let_go(*outcomes)
-        committer_of(crowd.ledger).start()
+        queue_of(crowd.ledger).start()
         for name, future in futures.items():
             check(crowd, name, future)
         crowd.journal.outcomes.clear()
@@ -141,7 +141,7 @@ def test_a_reader_interrupted_at_any_point(is_dropped: bool) -> None:
         point += 1
         interrupter = Interrupter(point)
         if is_dropped:
-            committer_of(crowd.ledger)._keeper.drop()
+            keeper_of(crowd.ledger).drop()
         told = result(crowd.start(interrupter, read_all, crowd.ledger))
         assert isinstance(told, KeyboardInterrupt) if interrupter.happened else told == expected
         assert result(crowd.start(read_all, crowd.ledger)) == expected

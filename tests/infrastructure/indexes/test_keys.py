@@ -19,7 +19,7 @@ from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.format import Key
 from tests.support.books.batch_book import open_funded
-from tests.support.books.behind import committer_of
+from tests.support.books.behind import keeper_of
 from tests.support.books.key_book import finds, use, wait_for
 from tests.support.faults.run_files import flip, runs_in, until
 from tests.support.faults.small_disk import run_on_a_small_disk
@@ -138,7 +138,7 @@ def test_no_key_and_no_id_is_used_twice_whatever_was_done_to_the_files(tmp_path:
 
 def is_quiet(ledger: Ledger) -> bool:
     """Whether the background has made all runs that it was going to make."""
-    indexes = (committer_of(ledger)._keeper.keys.index._runs, committer_of(ledger)._keeper.transfer_ids._runs)
+    indexes = (keeper_of(ledger).state.keys.index._runs, keeper_of(ledger).state.transfer_ids._runs)
     for index in indexes:
         index.take_over()
     return not any(index.is_busy() for index in indexes)

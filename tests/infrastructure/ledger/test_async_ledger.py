@@ -26,7 +26,7 @@ from tallystick import (
 from tallystick.infrastructure.journal.port import Overtaken
 from tallystick.infrastructure.ledger.asyncio.ledger import Opening
 from tallystick.infrastructure.ledger.core import LedgerCore
-from tests.support.books.behind import committer_of, core_on, ledger_on
+from tests.support.books.behind import core_on, keeper_of, ledger_on, queue_of
 from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost
 from tests.support.suites.ledger_cases import LedgerCases
 
@@ -161,7 +161,7 @@ def test_a_loop_that_ends_before_its_commits_neither_loses_them_nor_hangs_the_en
     ledger = loop.run_until_complete(opened())
 
     def stop_when_queued() -> None:
-        loop.stop() if committer_of(ledger)._queue._waiting else loop.call_soon(stop_when_queued)
+        loop.stop() if queue_of(ledger)._waiting else loop.call_soon(stop_when_queued)
 
     task = loop.create_task(transfer(ledger, "bob"))
     loop.call_soon(stop_when_queued)
@@ -236,7 +236,7 @@ def test_cancelled_in_the_queue_the_transaction_is_done_all_the_same() -> None:
                     contexts.append(tx)
 
             tasks = [asyncio.create_task(queue())]
-            while not committer_of(ledger)._queue._waiting:
+            while not queue_of(ledger)._waiting:
                 await asyncio.sleep(0)
             tasks[0].cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -258,7 +258,7 @@ def test_a_task_cancelled_while_it_enters_can_open_a_block_again() -> None:
         async with opening as ledger:
 
             async def enter_twice() -> None:
-                committer_of(ledger)._keeper.drop()  # so that entering has to read, and be awaited
+                keeper_of(ledger).drop()  # so that entering has to read, and be awaited
                 with pytest.raises(asyncio.CancelledError):
                     async with ledger.atomic("key"):
                         raise AssertionError("it was entered")
@@ -406,7 +406,7 @@ def test_where_no_thread_is_to_be_had_tasks_are_told() -> None:
         _, opening = held()
         async with opening as ledger:
             await transfer(ledger, "one")
-            threads = committer_of(ledger)._queue._threads
+            threads = queue_of(ledger)._threads
             threads.shutdown()
             with pytest.raises(StorageUnavailable):
                 await transfer(ledger, "two")

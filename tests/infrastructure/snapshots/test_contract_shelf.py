@@ -15,7 +15,7 @@ from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import VERSION_MAX, StreamEntry
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.snapshots.contract_shelf import SNAPSHOT_EVENTS
-from tests.support.books.behind import committer_of, ledger_on
+from tests.support.books.behind import core_of, ledger_on
 from tests.support.books.contract_book import SAT
 
 
@@ -158,7 +158,7 @@ def test_the_steps_that_a_contract_remembers_are_bounded(tmp_path: Path) -> None
                 for _ in range(50):
                     tx.contract("pool").shadow_up_all(1)
                     tx.contract("pool").shadow_down_all(1)
-        values = committer_of(ledger).books.contract("pool").values
+        values = core_of(ledger).books.contract("pool").values
         assert values.steps_kept < 2 * STEPS_KEPT < 4_000
         assert ledger.audit().ok
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from tallystick import Ledger, Token
-from tallystick.infrastructure.commit.request import Request, make_request
-from tallystick.infrastructure.commit.used_keys import UsedKeys
+from tallystick.infrastructure.commit.idempotency import Request, UsedKeys, make_request
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry
-from tests.support.books.behind import committer_of, journal_of
+from tests.support.books.behind import journal_of, keeper_of
 from tests.support.books.snapshot_book import everything
 
 
@@ -45,7 +44,7 @@ def test_books_are_not_dropped_under_a_commit(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(UsedKeys, "check_unused", find_damage)
         request = make_request("key", None)
         assert request is not None
-        checking = threading.Thread(target=committer_of(ledger).check_unused, args=(request,))
+        checking = threading.Thread(target=keeper_of(ledger).check_unused, args=(request,))
         checking.start()
         checking.join(1)  # it waits for the commit; it would be done by now if it did not
         may_go_on.set()

@@ -367,7 +367,7 @@ FULL_DISK = """
     import shutil, sys
     from pathlib import Path
     from tallystick import Ledger, StorageFull, Token
-    from tests.support.books.snapshot_book import keeper_of
+    from tests.support.books.snapshot_book import snapshot_keeper_of
 
     folder = Path(sys.argv[1])
     names = [f"account-{k}" for k in range(20_000)]
@@ -385,7 +385,7 @@ FULL_DISK = """
         (folder / "filler").unlink()
         ledger.snapshot()
     with Ledger.open(folder / "books.db") as ledger:
-        print(keeper_of(ledger)._position, ledger.balance("USD", "account-2").total)
+        print(snapshot_keeper_of(ledger)._position, ledger.balance("USD", "account-2").total)
 """
 
 

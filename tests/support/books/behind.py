@@ -6,7 +6,9 @@ from tallystick import AsyncLedger, Ledger
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.plan.draft import Draft
 from tallystick.domain.plan.plan import Plan
-from tallystick.infrastructure.commit.committer import Committer
+from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
+from tallystick.infrastructure.commit.member import TransactionMember
+from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.core import LedgerCore
 
@@ -32,13 +34,18 @@ def ledger_on(
 
 
 def core_of(ledger: Ledger | AsyncLedger) -> LedgerCore:
-    """Its journal, its committer, its books."""
+    """Its journal, the keeper of its books, its queue."""
     return ledger._core
 
 
-def committer_of(ledger: Ledger | AsyncLedger) -> Committer:
-    """What commits for it."""
-    return core_of(ledger).committer
+def keeper_of(ledger: Ledger | AsyncLedger) -> Bookkeeper:
+    """What has its books stand at the journal's head."""
+    return core_of(ledger).keeper
+
+
+def queue_of(ledger: Ledger | AsyncLedger) -> CommitQueue[TransactionMember]:
+    """Where those wait who commit."""
+    return core_of(ledger).queue
 
 
 def draft_of(tx: Plan) -> Draft:

@@ -8,7 +8,7 @@ from tallystick import Ledger, LedgerError
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.snapshots.keeper import SnapshotKeeper
 from tallystick.infrastructure.snapshots.snapshots import Part
-from tests.support.books.behind import committer_of, journal_of
+from tests.support.books.behind import journal_of, keeper_of
 
 
 def take_snapshot(ledger: Ledger) -> None:
@@ -18,19 +18,19 @@ def take_snapshot(ledger: Ledger) -> None:
 
 def take_snapshot_with(ledger: Ledger, parts: dict[str, Part]) -> None:
     """Takes one in which others keep something."""
-    frozen = committer_of(ledger)._keeper._freeze()
+    frozen = keeper_of(ledger).state.freeze()
     frozen = frozen._replace(parts={**frozen.parts, **parts})
-    keeper_of(ledger).finish(keeper_of(ledger).begin(lambda: frozen))
+    snapshot_keeper_of(ledger).finish(snapshot_keeper_of(ledger).begin(lambda: frozen))
 
 
-def keeper_of(ledger: Ledger) -> SnapshotKeeper:
+def snapshot_keeper_of(ledger: Ledger) -> SnapshotKeeper:
     """What keeps a ledger's snapshots."""
-    return committer_of(ledger)._keeper._snapshots
+    return keeper_of(ledger).state.snapshots
 
 
 def drop_books(ledger: Ledger) -> None:
     """Has the ledger read the books again, as it does when nobody knows whether a commit stands."""
-    committer_of(ledger)._keeper.drop()
+    keeper_of(ledger).drop()
 
 
 def snapshots_of(path: Path) -> list[Path]:
@@ -49,7 +49,7 @@ def damage(file: Path, place: int, change: int = 1) -> None:
 def goes_on_from(url: str | Path) -> int:
     """The position of the snapshot that a ledger opened now goes on from, 0 where it reads the journal from its beginning."""
     with Ledger.open(url) as ledger:
-        return keeper_of(ledger)._position
+        return snapshot_keeper_of(ledger)._position
 
 
 def head_of(ledger: Ledger) -> Any:

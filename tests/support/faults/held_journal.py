@@ -11,7 +11,7 @@ from tallystick import StorageUnavailable, Token
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
-from tests.support.books.behind import committer_of, ledger_on
+from tests.support.books.behind import ledger_on, queue_of
 
 PATIENCE_SECONDS = 20
 """After so long a test takes it that something hangs."""
@@ -140,7 +140,7 @@ class Crowd:
 
     @property
     def _waiting(self) -> Sequence[Any]:
-        return committer_of(self.ledger)._queue._waiting
+        return queue_of(self.ledger)._waiting
 
 
 def until(condition: Callable[[], object]) -> None:

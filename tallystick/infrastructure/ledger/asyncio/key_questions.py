@@ -4,22 +4,22 @@ A question is a round trip to the store, and a thousand tasks that begin togethe
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 from concurrent.futures import Executor
 
-from tallystick.infrastructure.commit.committer import Committer
-from tallystick.infrastructure.commit.request import Request
+from tallystick.infrastructure.commit.idempotency import Request
+from tallystick.infrastructure.ledger.core import LedgerCore
 
 
 class KeyQuestions:
     """The questions of one event loop, to a store that keeps keys."""
 
-    def __init__(self, committer: Committer, loop: asyncio.AbstractEventLoop, executor: Executor) -> None:
-        self._committer = committer
+    def __init__(self, core: LedgerCore, loop: asyncio.AbstractEventLoop, executor: Executor) -> None:
+        self._core = core
         self._loop = loop
         self._executor = executor
         self._keys: list[str] = []
-        self._answer: asyncio.Future[Collection[str]] | None = None
+        self._answer: asyncio.Future[Mapping[str, int]] | None = None
 
     async def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used, and the errors of the store."""
@@ -29,13 +29,13 @@ class KeyQuestions:
         self._keys.append(request.key)
         used = await asyncio.shield(self._answer)  # which others await too
         if request.key in used:
-            await self._loop.run_in_executor(self._executor, self._committer.check_unused, request)
+            await self._loop.run_in_executor(self._executor, self._core.keeper.check_unused, request)
 
-    def _ask(self, answer: asyncio.Future[Collection[str]]) -> None:
+    def _ask(self, answer: asyncio.Future[Mapping[str, int]]) -> None:
         keys = self._keys
         self._keys, self._answer = [], None
 
-        def pass_on(asked: asyncio.Future[Collection[str]]) -> None:
+        def pass_on(asked: asyncio.Future[Mapping[str, int]]) -> None:
             if asked.cancelled():
                 answer.cancel()
             elif (error := asked.exception()) is not None:
@@ -44,7 +44,7 @@ class KeyQuestions:
                 answer.set_result(asked.result())
 
         try:
-            self._loop.run_in_executor(self._executor, self._committer.used_among, keys).add_done_callback(pass_on)
+            self._loop.run_in_executor(self._executor, self._core.journal.key_positions, keys).add_done_callback(pass_on)
         except BaseException as error:  # no thread is to be had
             answer.set_exception(error)
             if not isinstance(error, Exception):

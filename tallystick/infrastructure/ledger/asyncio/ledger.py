@@ -1,4 +1,4 @@
-"""The ledger for asyncio: the same books, the same planner and the same committer, without making the event loop wait.
+"""The ledger for asyncio: the same books, the same planner and the same queue, without making the event loop wait.
 
 What may take long is awaited: reads and maintenance run on a few threads, and the transactions of all tasks are committed in
 groups on another. Inside a block nothing is awaited but `tx.contract`, which may have to load it. A task that is cancelled
@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, LedgerClosed
 from tallystick.domain.values.curve import CurveMaker
-from tallystick.infrastructure.commit.request import make_request
+from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.contract_view import ContractView
@@ -37,7 +37,7 @@ class AsyncLedger:
         self._core = core
         self._blocking = Ledger(core)
         self._threads = threads
-        self._commits = AsyncCommits(core.committer, threads, core.check_open)
+        self._commits = AsyncCommits(core, threads)
         self._closed = False
 
     @classmethod

@@ -1,6 +1,6 @@
 """The block of one transaction for asyncio: the same plan, whose end is awaited and not waited for.
 
-Tasks of one event loop queue their transactions, and when the loop has come round the committer's thread is set to work on all
+Tasks of one event loop queue their transactions, and when the loop has come round the queue's thread is set to work on all
 of them. What becomes of them comes back to the loop once for each group and not for each transaction.
 """
 
@@ -16,32 +16,31 @@ from tallystick.domain.errors import InvalidRequest, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.plan import Plan
 from tallystick.domain.plan.recording import Recording
-from tallystick.infrastructure.commit.committer import Committer
+from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.commit.request import Request
 from tallystick.infrastructure.ledger.asyncio.key_questions import KeyQuestions
+from tallystick.infrastructure.ledger.core import LedgerCore
 
 Result = TypeVar("Result")
 
 
 class AsyncCommits:
-    """The way from one event loop to the committer and back."""
+    """The way from one event loop to the queue of those who commit, and back."""
 
-    def __init__(self, committer: Committer, executor: Executor, check_open: Callable[[], None]) -> None:
-        self.committer = committer
+    def __init__(self, core: LedgerCore, executor: Executor) -> None:
+        self.core = core
         self._executor = executor
-        self.check_open = check_open
         self.tasks: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
-        self.questions = KeyQuestions(committer, self.loop, executor)
+        self.questions = KeyQuestions(core, self.loop, executor)
         self._is_starting = False
         self._done: deque[AwaitedMember] = deque()
         self._is_waking = False
 
     def check_usable(self) -> None:
         """`LedgerClosed`, or `InvalidRequest` on another event loop than the one in which the ledger was opened."""
-        self.check_open()
+        self.core.check_open()
         if asyncio.get_running_loop() is not self.loop:
             raise InvalidRequest("an AsyncLedger belongs to the event loop in which it was opened, and this is another")
 
@@ -54,10 +53,10 @@ class AsyncCommits:
         if not self._is_starting:
             self.loop.call_soon(self._start)
             self._is_starting = True
-        self.committer.submit(member)
+        self.core.queue.submit(member)
 
     def deliver(self, member: "AwaitedMember") -> None:
-        """Called on the committer's thread: the member is done."""
+        """Called on the queue's thread: the member is done."""
         self._done.append(member)
         if not self._is_waking:
             self._is_waking = True
@@ -71,7 +70,7 @@ class AsyncCommits:
 
     def _start(self) -> None:
         self._is_starting = False
-        self.committer.start()
+        self.core.queue.start()
 
     def _wake(self) -> None:
         self._is_waking = False
@@ -98,7 +97,7 @@ class AsyncTransactionContext(Plan):
     """What the `atomic()` of an `AsyncLedger` gives: a plan, and once the block has ended its receipt."""
 
     def __init__(self, commits: AsyncCommits, request: Request | None) -> None:
-        super().__init__(Recording(commits.committer.books, commits.committer))
+        super().__init__(Recording(commits.core.books, commits.core.keeper))
         self._commits = commits
         self._request = request
         self._member: AwaitedMember | None = None
@@ -127,8 +126,9 @@ class AsyncTransactionContext(Plan):
             raise InvalidRequest("a block of an AsyncLedger is entered by a task, and none is running")
         if task in commits.tasks:
             raise TransactionClosed("a transaction is open in this task: blocks of one ledger do not nest")
-        if commits.committer.is_behind:
-            await commits.on_a_thread(commits.committer.catch_up)
+        keeper = commits.core.keeper
+        if keeper.is_behind:
+            await commits.on_a_thread(keeper.catch_up)
         if self._request is not None:
             await self._check_unused(self._request)
         commits.tasks.add(task)
@@ -150,8 +150,8 @@ class AsyncTransactionContext(Plan):
                 self._member.outcome()
 
     async def _check_unused(self, request: Request) -> None:
-        committer = self._commits.committer
-        if committer.asks_the_store:
+        core = self._commits.core
+        if core.journal.keeps_keys:
             await self._commits.questions.check_unused(request)
-        elif not committer.check_unused_at_once(request):
-            await self._commits.on_a_thread(lambda: committer.check_unused(request))
+        elif not core.keeper.check_unused_at_once(request):
+            await self._commits.on_a_thread(lambda: core.keeper.check_unused(request))

@@ -1,19 +1,48 @@
-"""Which idempotency keys were used: the store says so where it keeps an index of them, and else one of our own does.
+"""Idempotency keys: what makes a transaction the same one when it is sent again, and which were used.
 
-An index says where a key may have been used; whether it was, only the commit there can say.
+The store says which where it keeps an index of them, and else one of our own does. An index says where a key may have been
+used; whether it was, only the commit there can say.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from tallystick.domain.errors import DuplicateIdempotencyKey, IdempotencyMismatch
+import msgspec
+
+from tallystick.domain.errors import DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
 from tallystick.infrastructure.commit.receipt import receipt_from
-from tallystick.infrastructure.commit.request import Request
 from tallystick.infrastructure.indexes.keys import KeyIndex
 from tallystick.infrastructure.journal.format import Key, decode_keys
 from tallystick.infrastructure.journal.port import Journal
 
+KEY_LENGTH_MAX = 256
 MANY = 16
 """So many keys or more are looked up together in an index of our own: with fewer, preparing costs more than is saved."""
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """An idempotency key and the SHA-256, in hex, of the request that goes with it, if one does."""
+
+    key: str
+    digest: str | None
+
+
+def make_request(key: str | None, request: Any) -> Request | None:
+    """The idempotency key and its request's digest; `InvalidRequest` where they cannot be that."""
+    if key is None:
+        if request is not None:
+            raise InvalidRequest("a request is compared under an idempotency key, and none was given")
+        return None
+    if type(key) is not str or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
+        raise InvalidRequest(f"an idempotency key is a str of 1 to {KEY_LENGTH_MAX} printable characters, not {key!r}")
+    if request is None:
+        return Request(key, None)
+    try:
+        content = msgspec.json.encode(request, order="deterministic")
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
+    return Request(key, hashlib.sha256(content).hexdigest())
 
 
 class UsedKeys:
@@ -25,25 +54,27 @@ class UsedKeys:
         """The index of our own, None where the store has one."""
         if index is None and not journal.keeps_keys:
             self.index = KeyIndex(journal.cache_folder)
+        self.asks_from = 1 if self.index is None else MANY
+        """With so many keys or more, `ask` prepares something."""
         self._asked: Mapping[str, Sequence[int]] = {}
 
     def add(self, keys: Sequence[Key], first_position: int) -> None:
         """Notes the keys of a commit."""
-        if self.index is not None and keys:
+        if self.index is not None:
             self.index.add(keys, first_position)
 
-    def ask(self, keys: Iterable[str], *, overtaken: bool) -> None:
+    def ask(self, keys: Collection[str], *, overtaken: bool) -> None:
         """Asks about many keys at once, which costs less each; the answers are used until `forget_answers`, before an append
         makes them old. Raises `DamagedRun`.
 
         A store that keeps keys refuses a row that uses one again, as if the row was `overtaken`. So it is asked about them
         when that has happened, and not before: each caller asked when it began, and nearly all are still unused.
         """
-        asked = list(keys)
         if self.index is None:
-            found: Mapping[str, int] = self._journal.key_positions(asked) if asked and overtaken else {}
-            self._asked = {key: (found[key],) if key in found else () for key in asked}
-        elif len(asked) >= MANY:
+            found: Mapping[str, int] = self._journal.key_positions(keys) if overtaken else {}
+            self._asked = {key: (found[key],) if key in found else () for key in keys}
+        else:
+            asked = list(keys)
             candidates = self.index.find_many(asked)
             self._asked = {key: candidates.get(row, ()) for row, key in enumerate(asked)}
 
