@@ -6,6 +6,7 @@ is durable.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import NamedTuple
 
 from tallystick.domain.batch.decisions import Refusal
@@ -15,10 +16,11 @@ from tallystick.domain.books.pending import Pending
 from tallystick.domain.operation import Operation
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
-from tallystick.infrastructure.commit.group_commit import GroupCommit
-from tallystick.infrastructure.commit.member import BatchMember, Committed, Member
-from tallystick.infrastructure.commit.queue import CommitQueue
+from tallystick.infrastructure.commit.group import LedgerGroup
+from tallystick.infrastructure.commit.member import BatchMember, Committed, TransactionMember
 from tallystick.infrastructure.commit.request import Request
+from tallystick.infrastructure.group_commit.group_commit import GroupCommit
+from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.port import Journal
 
 
@@ -44,7 +46,7 @@ class Committer:
         curves: Mapping[str, CurveMaker],
     ) -> None:
         self._keeper = Bookkeeper(journal, clock, contracts_in_memory, curves)
-        self._queue = CommitQueue(GroupCommit(journal, self._keeper))
+        self._queue = CommitQueue(GroupCommit(journal, partial(LedgerGroup, self._keeper)))
         self.books: Books = self._keeper.books
         self.new_hold_id = new_hold_id
 
@@ -113,7 +115,7 @@ class Committer:
         `IdempotencyMismatch`, `CommitTooLarge`, `Conflict` and the errors of storage; but for `OutcomeUnknown`, nothing is
         changed then.
         """
-        member = Member(operations, request)
+        member = TransactionMember(operations, request)
         self._queue.run(member)
         return member.outcome()
 
@@ -125,7 +127,7 @@ class Committer:
         position = member.position if committed is None else committed.row.last_position
         return CommittedBatch(committed, member.refused, position)
 
-    def submit(self, member: Member) -> None:
+    def submit(self, member: TransactionMember) -> None:
         """Queues a member that is to be delivered, on some thread, when it is done. `start` has the queue looked at."""
         self._queue.submit(member)
 

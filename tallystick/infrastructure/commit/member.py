@@ -1,10 +1,6 @@
-"""A member of a group commit: what one caller wants done, and what became of it."""
+"""What one caller wants done to the books, as a member of a group commit, and what became of it."""
 
-import contextlib
-import threading
 from collections.abc import Sequence
-from copy import copy
-from typing import Protocol
 
 import msgspec
 
@@ -13,12 +9,12 @@ from tallystick.domain.batch.decisions import Refusal
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.batch.transfer_ids import UsedIds
 from tallystick.domain.books.books import Books
-from tallystick.domain.errors import LedgerError
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.request import Request
+from tallystick.infrastructure.group_commit.member import Member
 from tallystick.infrastructure.journal.format import JournalRow
 
 
@@ -36,21 +32,13 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
         return make_receipt(self.row, self.first_position, self.events)
 
 
-class Member:
+class TransactionMember(Member):
     """Operations to be executed as one transaction."""
 
     is_alone = False
     """Whether it wants a commit of its own."""
 
-    is_done = False
     committed: Committed | None = None
-    error: BaseException | None = None
-    attempts = 0
-    thread: int | None = None
-    """The thread that waits for it, if one does."""
-
-    turn: "threading.Lock | None" = None
-    """What that thread waits on, where it does not lead at once."""
 
     def __init__(self, operations: Sequence[Operation], request: Request | None) -> None:
         self.operations = operations
@@ -65,19 +53,8 @@ class Member:
         return len(events)
 
     def fail(self, error: BaseException) -> None:
-        """It will be told this; an error that several share is copied, for each raises its own."""
-        self.error = copy(error) if isinstance(error, LedgerError) else error
-
-    def finish(self) -> None:
-        """It is done, and whoever waits for it is told so; also if that was interrupted before and is done again."""
-        self.is_done = True
-        self.wake()
-
-    def wake(self) -> None:
-        """Has the thread that waits for it, if one does, look again what it is to do."""
-        if self.turn is not None:
-            with contextlib.suppress(RuntimeError):  # it is about to look anyway
-                self.turn.release()
+        self.committed = None
+        super().fail(error)
 
     def outcome(self) -> Committed | None:
         """What stands of it, None where there was nothing to record; or raises what it was refused for."""
@@ -86,33 +63,7 @@ class Member:
         return self.committed
 
 
-class MemberQueue(Protocol):
-    """What a group is taken from."""
-
-    @property
-    def leader(self) -> Member | None:
-        """The member whose thread commits, if one does."""
-        ...
-
-    @property
-    def taken(self) -> Sequence[Member]:
-        """Those who were taken, and neither told what became of them nor put back."""
-        ...
-
-    def take(self) -> Sequence[Member]:
-        """All who wait."""
-        ...
-
-    def put_back(self, members: Sequence[Member]) -> None:
-        """These were not done after all, and are first in the queue again."""
-        ...
-
-    def tell(self, members: Sequence[Member]) -> None:
-        """These are done, and it is known what became of them."""
-        ...
-
-
-class BatchMember(Member):
+class BatchMember(TransactionMember):
     """The rows of a batch, which are a commit of their own, for they are checked against the ids that commits before hold."""
 
     is_alone = True

@@ -12,7 +12,7 @@ import pytest
 from tallystick import InsufficientFunds, Ledger, OutcomeUnknown, StorageError, StorageFull
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Transfer
-from tallystick.infrastructure.commit.member import Member
+from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.journal.port import Overtaken
 from tests.support.faults.held_journal import Crowd, Lost, result, until
 from tests.support.faults.interruption import Interrupter
@@ -20,7 +20,7 @@ from tests.support.faults.interruption import Interrupter
 Futures = dict[str, "Future[Any]"]
 
 
-class Delivered(Member):
+class Delivered(TransactionMember):
     """A member that no thread waits for."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
@@ -91,6 +91,7 @@ def check(crowd: Crowd, name: str, future: "Future[Any]") -> None:
         (who_leads_a_group, []),
         (who_leads_a_group, [None, StorageFull("full")]),
         (who_leads_a_group, [None, Lost(stands=True)]),
+        (who_leads_a_group, [None, Lost(stands=False)]),
         (who_leads_a_group, [None, Overtaken()]),
         (who_is_in_a_group, []),
     ],

@@ -49,7 +49,7 @@ def test_changes_of_a_closed_journal_are_an_interface_error(tmp_path: Path) -> N
 
 def test_a_forked_child_is_told_that_it_is_closed(tmp_path: Path) -> None:
     recorder = JournalRecorder(SQLiteJournal(tmp_path / "books.db"), "text")
-    held = [recorder._log._writer._turn, recorder._log._grown]
+    held = [recorder._log._writer._queue._mutex, recorder._log._grown]
     ready, go = Event(), Event()
 
     def hold() -> None:

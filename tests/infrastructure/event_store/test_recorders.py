@@ -12,8 +12,7 @@ from eventsourcing.persistence import (
 )
 
 from tallystick import CommitTooLarge, Ledger, Token
-from tallystick.infrastructure.event_store.log import decoded_commits
-from tallystick.infrastructure.event_store.log import writer as event_writer
+from tallystick.infrastructure.event_store.log import decoded_commits, insertion
 from tallystick.infrastructure.journal.format import Foreign, encode_events, make_row
 from tallystick.infrastructure.journal.port import SMALL_BYTES, Journal, StreamEntry
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
@@ -77,7 +76,7 @@ def test_what_cannot_be_stored_is_refused(journal: Journal, recorder: JournalRec
 
 
 def test_a_commit_is_not_too_large(journal: Journal, recorder: JournalRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_writer, "COMMIT_BYTES_MAX", 1000)
+    monkeypatch.setattr(insertion, "COMMIT_BYTES_MAX", 1000)
     with pytest.raises(DataError) as caught:
         recorder.insert_events(stored("order", 1, state=bytes(1000)))
     assert isinstance(caught.value.__cause__, CommitTooLarge)

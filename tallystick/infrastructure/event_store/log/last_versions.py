@@ -4,7 +4,7 @@ They hold while nobody else appends: at another head nothing is known any more. 
 events nobody else may add, that is looked up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from tallystick.infrastructure.event_store.log.reader import EventReader
@@ -31,13 +31,9 @@ class LastVersions:
     def __init__(self, journal: Journal, reader: EventReader) -> None:
         self._journal = journal
         self._reader = reader
-        self._versions: dict[str, int] = {}
-        self._head: Head | None = None
-
-    @property
-    def known(self) -> Mapping[str, int]:
+        self.known: dict[str, int] = {}
         """The last versions by stream; -1 for one that has no events, since streams may begin at 0."""
-        return self._versions
+        self._head: Head | None = None
 
     def forget(self) -> None:
         """Nothing is known any more."""
@@ -45,24 +41,25 @@ class LastVersions:
 
     def look_up(self, insertions: Iterable[HasEvents], head: Head, *, all_versions: bool) -> None:
         """Has the last versions at `head` of the streams of these events: of all, or of those that may be the ledger's."""
-        if head != self._head or len(self._versions) > VERSIONS_KEPT:
-            self._versions = {}
+        if head != self._head or len(self.known) > VERSIONS_KEPT:
+            self.known = {}
             self._head = head
-        known = self._versions
-        unknown = {
-            event.stream
-            for insertion in insertions
-            for event in insertion.events
-            if event.stream not in known and (all_versions or " " not in event.stream)
-        }
+        known = self.known
+        unknown: set[str] = set()
+        for insertion in insertions:
+            for event in insertion.events:
+                stream = event.stream
+                if stream not in known and (all_versions or " " not in stream):
+                    unknown.add(stream)
         if unknown:
             found = {stream: self._last_version(entry) for stream, entry in self._journal.last_entries(unknown).items()}
             known.update({**dict.fromkeys(unknown, -1), **found})
 
     def advance(self, entries: Sequence[StreamEntry], head: Head) -> None:
         """These entries were appended at the head that was known, and `head` is where the journal ends now."""
-        versions, self._head = self._versions, None
-        versions.update({entry[0]: entry[2] for entry in entries})
+        known, self._head = self.known, None
+        for entry in entries:
+            known[entry[0]] = entry[2]
         self._head = head
 
     def _last_version(self, entry: StreamEntry) -> int:

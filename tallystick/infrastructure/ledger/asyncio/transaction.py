@@ -16,7 +16,7 @@ from tallystick.domain.errors import InvalidRequest, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.plan import Plan
 from tallystick.infrastructure.commit.committer import Committer
-from tallystick.infrastructure.commit.member import Member
+from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.commit.request import Request
 from tallystick.infrastructure.ledger.asyncio.key_questions import KeyQuestions
@@ -80,7 +80,7 @@ class AsyncCommits:
                 future.set_result(None)
 
 
-class AwaitedMember(Member):
+class AwaitedMember(TransactionMember):
     """A member that a task awaits."""
 
     def __init__(self, operations: Sequence[Operation], request: Request | None, commits: AsyncCommits) -> None:

@@ -12,23 +12,27 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 from tallystick.domain.errors import LedgerClosed, OutcomeUnknown, StorageUnavailable, TransactionClosed
-from tallystick.infrastructure.commit.member import Member, MemberQueue
+from tallystick.infrastructure.group_commit.member import Member
+
+MemberType = TypeVar("MemberType", bound=Member)
 
 
-class CommitQueue:
+class CommitQueue(Generic[MemberType]):
     """Members in the order in which they came. `commit_group` takes some, and has them told or put back."""
 
-    def __init__(self, commit_group: Callable[[MemberQueue], None]) -> None:
+    def __init__(self, commit_group: Callable[["CommitQueue[MemberType]"], None]) -> None:
         self._commit_group = commit_group
         self._mutex = threading.Lock()
         self._is_idle = threading.Condition(self._mutex)
-        self._waiting: deque[Member] = deque()
-        self._taken: Sequence[Member] = ()
-        self._told: Sequence[Member] = ()
+        self._waiting: deque[MemberType] = deque()
+        self._taken: Sequence[MemberType] = ()
+        self._told: Sequence[MemberType] = ()
         self._leader: Member | None = None
-        self._own = Member((), None)
+        self._own = Member()
+        self._inside: set[int] = set()
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
 
@@ -38,17 +42,83 @@ class CommitQueue:
         return None if self._leader is self._own else self._leader
 
     @property
-    def taken(self) -> Sequence[Member]:
+    def taken(self) -> Sequence[MemberType]:
         """Those who were taken, and neither told what became of them nor put back."""
         return self._taken
 
-    def run(self, member: Member) -> None:
-        """Returns when the member is done. Interrupted before it was taken, it is withdrawn."""
-        self._check_not_leading()
+    def run(self, member: MemberType) -> None:
+        """Returns when the member is done. Interrupted before it was taken, it is withdrawn.
+
+        Raises `TransactionClosed` on a thread that is in here already, and `LedgerClosed`.
+        """
+        thread = threading.get_ident()
+        if thread in self._inside:
+            raise _is_inside()
+        try:
+            self._inside.add(thread)
+            self._run(member)
+        finally:
+            self._inside.discard(thread)
+
+    def submit(self, member: MemberType) -> None:
+        """Adds a member, which will be delivered when it is done; nothing withdraws it."""
+        with self._mutex:
+            self._add(member)
+
+    def start(self) -> None:
+        """Has the members led that were submitted."""
+        with self._mutex:
+            if self._leader is None:
+                self._appoint()
+
+    def take(self) -> Sequence[MemberType]:
+        """All who wait, for the leader to commit, tell or put back."""
+        with self._mutex:
+            if self._taken:
+                self._tell_what_is_known()
+            self._taken = tuple(self._waiting)
+            self._waiting.clear()
+        return self._taken
+
+    def put_back(self, members: Sequence[MemberType]) -> None:
+        """These were not done after all, and are first in the queue again."""
+        with self._mutex:
+            back = set(members)
+            others = tuple(member for member in self._taken if member not in back)
+            first = list(reversed(members))
+            self._taken = others
+            self._waiting.extendleft(first)
+
+    def tell(self, members: Sequence[MemberType]) -> None:
+        """These are done, and it is known what became of them."""
+        self._told = members
+        for member in members:
+            member.finish()
+        self._taken = () if len(members) == len(self._taken) else [each for each in self._taken if not each.is_done]
+        self._told = ()
+
+    def close(self) -> None:
+        """Lets nobody in any more, and returns when all are done who were."""
+        if threading.get_ident() in self._inside:
+            raise _is_inside()
+        with self._mutex:
+            self._closed = True
+            if self._leader is None:
+                self._appoint()
+            while self._waiting or self._leader is not None:
+                self._is_idle.wait()
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    def _add(self, member: MemberType) -> None:
+        if self._closed:
+            raise LedgerClosed("the ledger was closed")
+        self._waiting.append(member)
+
+    def _run(self, member: MemberType) -> None:
         try:
             with self._mutex:
                 self._add(member)
-                member.thread = threading.get_ident()
                 if self._leader is None:
                     self._leader = member
                 else:
@@ -73,88 +143,28 @@ class CommitQueue:
             if interruption is not None:
                 raise interruption
 
-    def submit(self, member: Member) -> None:
-        """Adds a member, which will be delivered when it is done; nothing withdraws it."""
-        with self._mutex:
-            self._add(member)
-
-    def start(self) -> None:
-        """Has the members led that were submitted."""
-        with self._mutex:
-            if self._leader is None:
-                self._appoint()
-
-    def take(self) -> Sequence[Member]:
-        """All who wait, for the leader to commit, tell or put back."""
-        with self._mutex:
-            if self._taken:
-                self._tell_what_is_known()
-            self._taken = tuple(self._waiting)
-            self._waiting.clear()
-        return self._taken
-
-    def put_back(self, members: Sequence[Member]) -> None:
-        """These were not done after all, and are first in the queue again."""
-        if members:
-            with self._mutex:
-                back = set(members)
-                others = tuple(member for member in self._taken if member not in back)
-                first = list(reversed(members))
-                self._taken = others
-                self._waiting.extendleft(first)
-
-    def tell(self, members: Sequence[Member]) -> None:
-        """These are done, and it is known what became of them."""
-        self._told = members
-        for member in members:
-            member.finish()
-        self._taken = tuple(member for member in self._taken if not member.is_done)
-        self._told = ()
-
-    def close(self) -> None:
-        """Lets nobody in any more, and returns when all are done who were."""
-        self._check_not_leading()
-        with self._mutex:
-            self._closed = True
-            if self._leader is None:
-                self._appoint()
-            while self._waiting or self._leader is not None:
-                self._is_idle.wait()
-        if self._threads is not None:
-            self._threads.shutdown()
-
-    def _check_not_leading(self) -> None:
-        """What is asked for in the midst of a commit, by a clock or a signal's handler, would wait for itself."""
-        leader = self._leader
-        if leader is not None and leader.thread == threading.get_ident():
-            raise TransactionClosed("this thread is committing, and cannot wait for another commit or for the end meanwhile")
-
-    def _add(self, member: Member) -> None:
-        if self._closed:
-            raise LedgerClosed("the ledger was closed")
-        self._waiting.append(member)
-
-    def _leave(self, member: Member, again: bool) -> None:
+    def _leave(self, member: MemberType, again: bool) -> None:
         """The member's thread goes. Where it was interrupted in this, the new leader may not have been woken yet."""
         if not member.is_done and member in self._waiting:
             self._waiting.remove(member)
         if self._leader is member:
             self._leader = None
-        if self._leader is None:
+        if self._leader is not None:
+            if again:
+                self._wake(self._leader)
+        elif self._waiting or self._taken or self._told or self._closed:
             self._appoint()
-        elif again:
-            self._wake_leader()
 
     def _appoint(self) -> None:
         """Somebody who waits leads from here on, if anybody does."""
         if self._told or self._taken:
             self._tell_what_is_known()
-        if not self._waiting:
+        if self._waiting:
+            first = self._waiting[0]
+            self._leader = leader = self._own if first.turn is None else first
+            self._wake(leader)
+        elif self._closed:
             self._is_idle.notify_all()
-            return
-        first = self._waiting[0]
-        self._leader = self._own if first.turn is None else first
-        self._wake_leader()
 
     def _tell_what_is_known(self) -> None:
         """To those whom an interrupted leader did not tell any more."""
@@ -166,10 +176,9 @@ class CommitQueue:
                 member.finish()
         self._told = self._taken = ()
 
-    def _wake_leader(self) -> None:
-        if self._leader is not self._own:
-            assert self._leader is not None
-            self._leader.wake()
+    def _wake(self, leader: Member) -> None:
+        if leader is not self._own:
+            leader.wake()
             return
         try:
             if self._threads is None:
@@ -190,7 +199,7 @@ class CommitQueue:
 
     def _lead(self) -> None:
         """Commits until nobody is first who has no thread of its own."""
-        self._own.thread = threading.get_ident()
+        self._inside.add(threading.get_ident())
         try:
             while self._is_led_here():
                 self._commit_group(self)
@@ -199,8 +208,14 @@ class CommitQueue:
                 self._turn_away(error)  # or it would be met again and again, with nobody to see it
         finally:
             with self._mutex:
-                self._leave(self._own, False)
+                self._leader = None
+                self._appoint()
 
     def _is_led_here(self) -> bool:
         with self._mutex:
             return self._leader is self._own and bool(self._waiting) and self._waiting[0].turn is None
+
+
+def _is_inside() -> TransactionClosed:
+    """What is asked for in the midst of a commit, by a clock or a signal's handler, would wait for itself."""
+    return TransactionClosed("this thread is committing, and cannot wait for another commit or for the end meanwhile")
