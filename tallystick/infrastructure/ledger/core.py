@@ -20,7 +20,7 @@ from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.group import LedgerGroup
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
-from tallystick.infrastructure.group_commit.leader import Leader
+from tallystick.infrastructure.group_commit.group_commit import GroupCommit
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import Journal
@@ -41,7 +41,7 @@ class LedgerCore:
     ) -> None:
         self.journal = journal
         self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
-        self.queue = CommitQueue[TransactionMember](Leader(journal, partial(LedgerGroup, self.keeper)))
+        self.queue = CommitQueue[TransactionMember](GroupCommit(journal, partial(LedgerGroup, self.keeper)))
         self.books = self.keeper.books
         self.is_closed = self._is_journal_closed = False
         close_in_children(self)

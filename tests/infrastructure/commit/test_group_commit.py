@@ -146,6 +146,27 @@ def test_an_append_that_raises_after_all_although_the_row_stands_is_no_failure(c
     assert crowd.ledger.audit().ok
 
 
+@pytest.mark.parametrize("stands", [False, True])
+def test_an_interruption_while_the_store_has_a_group_is_nothing_to_the_others(crowd: Crowd, stands: bool) -> None:
+    """Where it did not stand they are committed by the next, and what rests on the leader's transaction is seen anew."""
+    crowd.hold()
+    leader = crowd.queued(crowd.transfer, "alice", "leader", 60)
+    rests_on_it = crowd.queued(crowd.transfer, "alice", "carol", 60, "key")
+    other = crowd.queued(crowd.transfer, "bob", "dave", 60)
+    crowd.journal.stands_anyway = stands
+    crowd.journal.let_go(None, KeyboardInterrupt())
+    assert isinstance(result(leader), KeyboardInterrupt)
+    assert result(other).receipt is not None
+    if stands:
+        assert isinstance(result(rests_on_it), InsufficientFunds)
+    else:
+        assert result(rests_on_it).receipt is not None
+    expected = [40, 60, 0, 60] if stands else [40, 0, 60, 60]
+    assert [available(crowd.ledger, name) for name in ("alice", "leader", "carol", "dave")] == expected
+    assert crowd.rows == 2
+    assert crowd.ledger.audit().ok
+
+
 @pytest.mark.parametrize(("times", "verdict"), [(ATTEMPTS_MAX - 1, None), (ATTEMPTS_MAX, Conflict)])
 def test_a_group_that_others_overtake_again_and_again(crowd: Crowd, times: int, verdict: type[Exception] | None) -> None:
     crowd.hold()

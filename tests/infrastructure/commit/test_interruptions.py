@@ -92,6 +92,7 @@ def check(crowd: Crowd, name: str, future: "Future[Any]") -> None:
         (who_leads_a_group, []),
         (who_leads_a_group, [None, StorageFull("full")]),
         (who_leads_a_group, [None, Lost(stands=True)]),
+        (who_leads_a_group, [None, Lost(stands=False)]),
         (who_leads_a_group, [None, Overtaken()]),
         (who_is_in_a_group, []),
     ],

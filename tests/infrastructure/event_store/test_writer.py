@@ -1,18 +1,20 @@
 """Threads that save events at the same moment: one row for all, each refused alone, and everybody told the truth."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from threading import Thread
+from contextlib import contextmanager
+from threading import Thread, get_ident
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
+from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError, StoredEvent
 
 from tallystick import LedgerClosed, OutcomeUnknown, StorageFull, StorageUnavailable, Token
 from tallystick.infrastructure.event_store.log import event_group
 from tallystick.infrastructure.journal.format import decode_counts, decode_events
-from tallystick.infrastructure.journal.port import Journal, Overtaken
+from tallystick.infrastructure.journal.port import Head, Journal, Overtaken
 from tallystick.infrastructure.recorders import JournalRecorder
 from tests.support.books.recorder_book import make_ledger
 from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost, result, until
@@ -246,6 +248,50 @@ def test_a_stream_that_could_not_be_looked_up_is_looked_up_again(journal: Journa
             recorder.insert_events([StoredEvent("USD", 5, "topic", b"")])
     with pytest.raises(IntegrityError, match="USD is a token"):
         recorder.insert_events([StoredEvent("USD", 5, "topic", b"")])
+
+
+def test_a_signal_handler_that_saves_while_its_thread_waits_to_save(savers: Savers) -> None:
+    told: list[BaseException] = []
+
+    def handle(number: int, frame: object) -> None:
+        with pytest.raises(ProgrammingError) as caught:
+            savers.recorder.insert_events([StoredEvent("within", 1, "topic", b"")])
+        told.append(caught.value)
+
+    held = savers.hold()
+    events = [StoredEvent("order", 1, "topic", b"")]
+    me = get_ident()
+
+    def interrupt() -> None:
+        until(lambda: savers.waiting(events))
+        signal.pthread_kill(me, signal.SIGUSR1)
+        until(lambda: told)
+        savers.journal.let_go(None)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        savers.threads.append(Thread(target=interrupt, daemon=True))
+        savers.threads[-1].start()
+        assert savers.recorder.insert_events(events) == [2]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert result(held) == [1]
+    assert savers.rows == [[1], [1]]
+
+
+def test_an_end_of_writing_that_fails_does_not_undo_what_was_recorded(savers: Savers) -> None:
+    """Told otherwise, a caller would save it twice."""
+    writing = savers.journal.writing
+
+    @contextmanager
+    def failing() -> Iterator[Head]:
+        with writing() as head:
+            yield head
+        raise StorageUnavailable("the lock cannot be given up")
+
+    with patch.object(savers.journal, "writing", failing):
+        assert savers.recorder.insert_events([StoredEvent("order", 1, "topic", b"")]) == [1]
+    assert savers.rows == [[1]]
 
 
 def test_versions_that_somebody_else_recorded_are_noticed(savers: Savers) -> None:

@@ -29,7 +29,7 @@ MODULES = (
     "infrastructure/event_store/recorders/aggregate_recorder.py",
     "infrastructure/event_store/recorders/subscription.py",
     "infrastructure/group_commit/group.py",
-    "infrastructure/group_commit/leader.py",
+    "infrastructure/group_commit/group_commit.py",
     "infrastructure/group_commit/member.py",
     "infrastructure/group_commit/queue.py",
     "infrastructure/journal/appending.py",

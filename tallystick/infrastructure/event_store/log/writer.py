@@ -10,7 +10,7 @@ from tallystick.infrastructure.event_store.log.event_group import EventGroup
 from tallystick.infrastructure.event_store.log.insertion import Insertion
 from tallystick.infrastructure.event_store.log.last_versions import LastVersions
 from tallystick.infrastructure.event_store.log.reader import EventReader
-from tallystick.infrastructure.group_commit.leader import Leader
+from tallystick.infrastructure.group_commit.group_commit import GroupCommit
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.format import Foreign
 from tallystick.infrastructure.journal.port import Journal
@@ -26,8 +26,8 @@ class EventWriter:
     """Appends events to a journal. May be used from several threads; `clock` gives microseconds since 1970 in UTC."""
 
     def __init__(self, journal: Journal, reader: EventReader, clock: Callable[[], int]) -> None:
-        self._leader = Leader(journal, partial(EventGroup, LastVersions(journal, reader), clock))
-        self._queue = CommitQueue(self._leader)
+        self._commit_group = GroupCommit(journal, partial(EventGroup, LastVersions(journal, reader), clock))
+        self._queue = CommitQueue(self._commit_group)
         close_in_children(self)
 
     def insert(self, events: Sequence[Foreign]) -> int:
@@ -46,7 +46,7 @@ class EventWriter:
 
     def close_in_child(self) -> None:
         """Those who commit or wait are the parent's threads."""
-        self._queue = CommitQueue(self._leader)
+        self._queue = CommitQueue(self._commit_group)
 
 
 def foreign(stream: str, event: StoredEvent) -> Foreign:

@@ -15,7 +15,7 @@ from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import Head, Journal, Overtaken
 
 
-class Leader(Generic[MemberType]):
+class GroupCommit(Generic[MemberType]):
     """Commits the members at the front of a queue, on whatever thread leads it."""
 
     def __init__(self, journal: Journal, new_group: Callable[[], Group[MemberType]]) -> None:
