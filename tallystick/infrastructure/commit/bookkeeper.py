@@ -18,8 +18,8 @@ from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.ledger_state import LedgerState
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
-from tallystick.infrastructure.journal.format import JournalRow, Key, decode_events
-from tallystick.infrastructure.journal.port import EMPTY, Head, Journal, StreamEntry, head_after
+from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, Key, decode_events
+from tallystick.infrastructure.journal.port import Journal, StreamEntry
 
 AT_ONCE_SECONDS = 0.005
 """So long a lock is waited for where nothing is to be waited for."""
@@ -80,6 +80,7 @@ class Bookkeeper:
         """The row of what was pending stands. `lock` is held."""
         self.state.note(row, events, keys, entries)
         self.end_pending()
+        self.snapshot_if_due()
 
     def end_pending(self) -> None:
         """Nothing is pending any more."""
@@ -183,7 +184,7 @@ class Bookkeeper:
     def _leads_through(self, head: Head) -> bool:
         """Whether the journal ended with `head` once."""
         row = self._journal.row_at(head.position)
-        return head == EMPTY or (row is not None and head_after(row) == head)
+        return head == EMPTY or (row is not None and row.head() == head)
 
     def _read_on(self) -> None:
         state = self.state

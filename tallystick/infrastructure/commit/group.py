@@ -13,9 +13,9 @@ from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
-from tallystick.infrastructure.journal.format import JournalRow, Key, encode_events, join_bodies, make_row
+from tallystick.infrastructure.journal.format import Head, JournalRow, Key, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
-from tallystick.infrastructure.journal.port import Head, Overtaken
+from tallystick.infrastructure.journal.port import Overtaken
 
 ATTEMPTS_MAX = 8
 
@@ -43,6 +43,7 @@ class LedgerGroup(Group[TransactionMember]):
             try:
                 members = queue.take()
                 keeper.reach(head)
+                self._now = keeper.now()
                 self._ask(members)
                 self._begin()
                 self._execute(members)
@@ -74,7 +75,6 @@ class LedgerGroup(Group[TransactionMember]):
         head = self._keeper.state.head
         self._digest = head.digest
         self._first_position = self._position = head.position + 1
-        self._now = self._keeper.now()
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
         admitted: list[TransactionMember] = []
@@ -103,14 +103,14 @@ class LedgerGroup(Group[TransactionMember]):
         try:
             if member.request is not None:
                 self._keeper.state.keys.check_unused(member.request)
-            events = member.execute(self._keeper.books, self._keeper.state.transfer_ids, self._position, self._now)
+            events, count = member.execute(self._keeper.books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)
             return
         if events:
-            self._record(member, events)
+            self._record(member, events, count)
 
-    def _record(self, member: TransactionMember, events: Sequence[DomainEvent]) -> None:
+    def _record(self, member: TransactionMember, events: Sequence[DomainEvent], count: int) -> None:
         body = encode_events(events)
         if len(body) > COMMIT_BYTES_MAX:
             self._keeper.books.revert(events)
@@ -120,7 +120,6 @@ class LedgerGroup(Group[TransactionMember]):
             self._keys.append(Key(member.request.key, member.request.digest, len(self._counts)))
             self._key_names.add(member.request.key)
         self._events += events
-        count = member.count(events)
         self._recorded.append((member, self._position, events))
         self._bodies.append(body)
         self._counts.append(count)
@@ -133,7 +132,6 @@ class LedgerGroup(Group[TransactionMember]):
         with keeper.lock:
             keeper.record(row, self._events, self._keys, self.entries)
             self.note_recorded()
-            keeper.snapshot_if_due()
 
     def take_back(self) -> None:
         with self._keeper.lock:

@@ -13,7 +13,7 @@ import msgspec
 from tallystick.domain.errors import DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
 from tallystick.infrastructure.commit.receipt import receipt_from
 from tallystick.infrastructure.indexes.keys import KeyIndex
-from tallystick.infrastructure.journal.format import Key, decode_keys
+from tallystick.infrastructure.journal.format import decode_keys
 from tallystick.infrastructure.journal.port import Journal
 
 KEY_LENGTH_MAX = 256
@@ -57,11 +57,6 @@ class UsedKeys:
         self.asks_from = 1 if self.index is None else MANY
         """With so many keys or more, `ask` prepares something."""
         self._asked: Mapping[str, Sequence[int]] = {}
-
-    def add(self, keys: Sequence[Key], first_position: int) -> None:
-        """Notes the keys of a commit."""
-        if self.index is not None:
-            self.index.add(keys, first_position)
 
     def ask(self, keys: Collection[str], *, overtaken: bool) -> None:
         """Asks about many keys at once, which costs less each; the answers are used until `forget_answers`, before an append

@@ -17,6 +17,7 @@ from tallystick.infrastructure.indexes.keys import KeyIndex
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.format import (
+    EMPTY,
     Foreign,
     JournalEvent,
     JournalRow,
@@ -25,7 +26,7 @@ from tallystick.infrastructure.journal.format import (
     may_hold_batches,
     may_hold_foreign,
 )
-from tallystick.infrastructure.journal.port import EMPTY, Journal, StreamEntry, head_after
+from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.infrastructure.journal.stream_versions import StreamVersions
 from tallystick.infrastructure.snapshots.contract_shelf import ContractShelf
 from tallystick.infrastructure.snapshots.contract_snapshots import Anchor
@@ -74,10 +75,11 @@ class LedgerState:
         self, row: JournalRow, events: Sequence[JournalEvent], keys: Sequence[Key], entries: Sequence[StreamEntry]
     ) -> None:
         """The row stands, and the books have its changes."""
-        if keys:
-            self.keys.add(keys, row.first_position)
-        self.head = head_after(row)
+        index = self.keys.index
+        if keys and index is not None:
+            index.add(keys, row.first_position)
         self.versions.advance(entries)
+        self.head = row.head()
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
         self.books.forget()

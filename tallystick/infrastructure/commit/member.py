@@ -44,13 +44,13 @@ class TransactionMember(Member):
         self.operations = operations
         self.request = request
 
-    def execute(self, books: Books, used: UsedIds, position: int, now: int) -> Sequence[DomainEvent]:
-        """Changes the books and gives the events, the first at `position`; raises and changes nothing where it is refused."""
-        return execute(books, self.operations, position, now)
+    def execute(self, books: Books, used: UsedIds, position: int, now: int) -> tuple[Sequence[DomainEvent], int]:
+        """Changes the books and gives the events, the first at `position`, and how many positions they take.
 
-    def count(self, events: Sequence[DomainEvent]) -> int:
-        """How many positions the events take that it recorded."""
-        return len(events)
+        Raises and changes nothing where it is refused.
+        """
+        events = execute(books, self.operations, position, now)
+        return events, len(events)
 
     def fail(self, error: BaseException) -> None:
         self.committed = None
@@ -75,10 +75,7 @@ class BatchMember(TransactionMember):
         self.position = 0
         """Where the journal ended before it."""
 
-    def execute(self, books: Books, used: UsedIds, position: int, now: int) -> Sequence[DomainEvent]:
+    def execute(self, books: Books, used: UsedIds, position: int, now: int) -> tuple[Sequence[DomainEvent], int]:
         self.position = position - 1
         events, self.refused = execute_batch(books, self._batch, used, position)
-        return events
-
-    def count(self, events: Sequence[DomainEvent]) -> int:
-        return sum(map(positions_of, events))
+        return events, sum(map(positions_of, events))

@@ -10,8 +10,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from tallystick.infrastructure.group_commit.member import Member
 from tallystick.infrastructure.group_commit.queue import CommitQueue
-from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import Head, Overtaken, StreamEntry
+from tallystick.infrastructure.journal.format import Head, JournalRow
+from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
 
 MemberType = TypeVar("MemberType", bound=Member)
 

@@ -11,8 +11,8 @@ from tallystick.domain.errors import OutcomeUnknown, StorageUnavailable
 from tallystick.infrastructure.group_commit.group import Group, MemberType, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.appending import append, find_out
-from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import Head, Journal, Overtaken
+from tallystick.infrastructure.journal.format import Head, JournalRow
+from tallystick.infrastructure.journal.port import Journal, Overtaken
 
 
 class GroupCommit(Generic[MemberType]):

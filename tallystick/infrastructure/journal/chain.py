@@ -7,8 +7,8 @@ what is there already. So what one of them finds corrupt all of them do. What th
 from collections.abc import Iterator
 
 from tallystick.domain.errors import CorruptJournal
-from tallystick.infrastructure.journal.format import JournalRow, digest_of
-from tallystick.infrastructure.journal.port import Head, Journal
+from tallystick.infrastructure.journal.format import Head, JournalRow, digest_of
+from tallystick.infrastructure.journal.port import Journal
 
 
 def rows_after(journal: Journal, head: Head) -> Iterator[JournalRow]:

@@ -41,6 +41,17 @@ class Key(msgspec.Struct, frozen=True, array_like=True, gc=False):
     index: int
 
 
+class Head(NamedTuple):
+    """Where a journal ends: the last position, that row's digest and its time."""
+
+    position: int
+    digest: bytes
+    recorded_at: int
+
+
+EMPTY = Head(0, GENESIS_DIGEST, 0)
+
+
 class JournalRow(NamedTuple):
     """One commit. `recorded_at` is in microseconds in UTC; the other columns are the bytes that are stored."""
 
@@ -51,6 +62,10 @@ class JournalRow(NamedTuple):
     transactions: bytes
     body: bytes
     digest: bytes
+
+    def head(self) -> Head:
+        """Where a journal ends whose last row is this one."""
+        return Head(self.last_position, self.digest, self.recorded_at)
 
 
 class Body(NamedTuple):

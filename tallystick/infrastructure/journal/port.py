@@ -10,18 +10,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from tallystick.infrastructure.journal.format import GENESIS_DIGEST, Body, JournalRow
+from tallystick.infrastructure.journal.format import Body, Head, JournalRow
 
-
-class Head(NamedTuple):
-    """Where a journal ends: the last position, that row's digest and its time."""
-
-    position: int
-    digest: bytes
-    recorded_at: int
-
-
-EMPTY = Head(0, GENESIS_DIGEST, 0)
 VERSION_MAX = 2**63 - 1
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
@@ -64,11 +54,6 @@ class Overtaken(Exception):
 
 ReadEntries = Callable[[int, int, int], Sequence[StreamEntry]]
 """Gives up to so many (the last) entries of a stream that reach into the versions above the first and up to the second."""
-
-
-def head_after(row: JournalRow) -> Head:
-    """Where a journal ends whose last row is this one."""
-    return Head(row.last_position, row.digest, row.recorded_at)
 
 
 def entries_in_pages(read: ReadEntries, gt: int, lte: int, *, descending: bool) -> Iterator[StreamEntry]:

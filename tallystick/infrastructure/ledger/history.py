@@ -7,8 +7,7 @@ from tallystick.domain.errors import CorruptJournal, InvalidPosition, Transactio
 from tallystick.domain.events import BATCHES
 from tallystick.domain.values.account import check_account
 from tallystick.infrastructure.journal.chain import rows_after
-from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_events, may_hold_batches
-from tallystick.infrastructure.journal.port import EMPTY, head_after
+from tallystick.infrastructure.journal.format import EMPTY, JournalEvent, JournalRow, decode_events, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.replaying import Follower, commit_of
@@ -93,7 +92,7 @@ class History:
             if first is None:
                 raise CorruptJournal("no row holds it, and the journal goes on behind it", position=after)
             yield commit_of(first)
-            head = head_after(first)
+            head = first.head()
         for row in rows_after(self._journal, head):
             if upto is not None and row.first_position > upto:
                 return

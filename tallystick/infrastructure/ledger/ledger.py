@@ -114,8 +114,10 @@ class Ledger:
         Under an `idempotency_key` it is executed once: again, entering the block raises `DuplicateIdempotencyKey` with
         the first receipt, or `IdempotencyMismatch` if `request` (anything that JSON can write) is not the first one's.
         """
-        self._core.check_open()
-        return TransactionContext(self._core, self._blocks, make_request(idempotency_key, request))
+        core = self._core
+        if core.is_closed:
+            core.check_open()
+        return TransactionContext(core, self._blocks, make_request(idempotency_key, request))
 
     def run(
         self, function: Callable[[TransactionContext], Result], idempotency_key: str | None = None, attempts: int = 8

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Generic
 
 from tallystick.infrastructure.journal.chain import rows_after
-from tallystick.infrastructure.journal.format import JournalRow, decode_events, may_hold_batches
-from tallystick.infrastructure.journal.port import EMPTY, Journal, head_after
+from tallystick.infrastructure.journal.format import EMPTY, JournalRow, decode_events, may_hold_batches
+from tallystick.infrastructure.journal.port import Journal
 from tallystick.projections.projection import Commit, ProjectionType, Replay
 
 
@@ -33,7 +33,7 @@ class Follower(Generic[ProjectionType]):
     def _read_on(self) -> None:
         for row in rows_after(self._journal, self._head):
             self._replay.add(commit_of(row))
-            self._head = head_after(row)
+            self._head = row.head()
 
 
 def commit_of(row: JournalRow) -> Commit:

@@ -20,6 +20,7 @@ from tallystick.domain.events import BATCHES, BatchEvent, DomainEvent
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import (
+    EMPTY,
     Foreign,
     JournalEvent,
     JournalRow,
@@ -28,7 +29,7 @@ from tallystick.infrastructure.journal.format import (
     decode_keys,
     stream_of,
 )
-from tallystick.infrastructure.journal.port import EMPTY, Journal, StreamEntry, head_after
+from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.invariants.invariants import Finding, Invariants
@@ -60,7 +61,7 @@ class _Reader:
         try:
             for row in rows_after(self._journal, self.head):
                 yield row, _decoded(row)
-                self.head = head_after(row)
+                self.head = row.head()
         except CorruptJournal as error:
             self.findings.append(Finding(error.position, str(error)))
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.errors import LedgerError, StorageFull, StorageUnavailable
-from tallystick.infrastructure.journal.port import Head, Journal
+from tallystick.infrastructure.journal.format import Head
+from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.snapshots.snapshots import FrozenState, Snapshot, Snapshots
 
 GROWTH_BYTES_MIN = 8 * 2**20

@@ -22,8 +22,7 @@ import msgspec
 import numpy as np
 
 from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
-from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import Head, head_after
+from tallystick.infrastructure.journal.format import Head, JournalRow
 from tallystick.infrastructure.snapshots.format import BooksFacts, books_of, columns_of, facts_of
 from tallystick.infrastructure.system.column_file import ColumnDescription, read_columns, write_columns
 from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, flock
@@ -89,7 +88,7 @@ class Snapshot(NamedTuple):
     def fits(self, row_at: FindRow) -> bool:
         """Whether the journal has the commit at which it was taken."""
         row = row_at(self.manifest.position)
-        return row is not None and head_after(row) == self.head
+        return row is not None and row.head() == self.head
 
     def read(self) -> "ReadSnapshot":
         """All of it. Raises `OSError`, and `LookupError` or `ValueError` where something is not what was written."""

@@ -13,8 +13,8 @@ from eventsourcing.persistence import IntegrityError, OperationalError, Programm
 
 from tallystick import LedgerClosed, OutcomeUnknown, StorageFull, StorageUnavailable, Token
 from tallystick.infrastructure.event_store.log import event_group
-from tallystick.infrastructure.journal.format import decode_counts, decode_events
-from tallystick.infrastructure.journal.port import Head, Journal, Overtaken
+from tallystick.infrastructure.journal.format import Head, decode_counts, decode_events
+from tallystick.infrastructure.journal.port import Journal, Overtaken
 from tallystick.infrastructure.recorders import JournalRecorder
 from tests.support.books.recorder_book import make_ledger
 from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost, result, until

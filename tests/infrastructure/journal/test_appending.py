@@ -12,8 +12,8 @@ from tallystick.infrastructure.event_store.stream_names import EVENTS, StreamSpa
 from tallystick.infrastructure.imports.event_store.copying import EventsourcingCopy
 from tallystick.infrastructure.imports.event_store.items import Item
 from tallystick.infrastructure.journal.appending import append, find_out
-from tallystick.infrastructure.journal.format import Foreign, JournalRow, decode_events, encode_events, make_row
-from tallystick.infrastructure.journal.port import EMPTY, Overtaken, StreamEntry
+from tallystick.infrastructure.journal.format import EMPTY, Foreign, JournalRow, decode_events, encode_events, make_row
+from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
 from tallystick.infrastructure.recorders import JournalRecorder
 from tests.support.faults.held_journal import HeldJournal, Lost
 from tests.support.suites.outcome_cases import Appender, OutcomeCases

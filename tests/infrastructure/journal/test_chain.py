@@ -10,8 +10,7 @@ from tallystick import CorruptJournal, Ledger, Token
 from tallystick.infrastructure.imports.event_store.copying import EventsourcingCopy
 from tallystick.infrastructure.imports.event_store.items import Item
 from tallystick.infrastructure.journal.chain import rows_after
-from tallystick.infrastructure.journal.format import Foreign, JournalRow, digest_of
-from tallystick.infrastructure.journal.port import EMPTY, Head, head_after
+from tallystick.infrastructure.journal.format import EMPTY, Foreign, Head, JournalRow, digest_of
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.ledger.replaying import Follower
 from tallystick.infrastructure.proof.audit import audit, verify
@@ -96,7 +95,7 @@ def put(journal: MemoryJournal, rows: Sequence[JournalRow]) -> None:
 @pytest.mark.parametrize("index", range(7))
 def test_reading_goes_on_from_any_head(journal: MemoryJournal, index: int) -> None:
     rows = list(journal.rows())
-    head = head_after(rows[index - 1]) if index else EMPTY
+    head = rows[index - 1].head() if index else EMPTY
     assert list(rows_after(journal, head)) == rows[index:]
 
 

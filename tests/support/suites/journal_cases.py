@@ -6,8 +6,8 @@ from threading import Event, Thread
 import pytest
 
 from tallystick.domain.events import Minted
-from tallystick.infrastructure.journal.format import Body, JournalRow, encode_events, make_row
-from tallystick.infrastructure.journal.port import EMPTY, SMALL, VERSION_MAX, Head, Journal, Overtaken, StreamEntry, StreamPart
+from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow, encode_events, make_row
+from tallystick.infrastructure.journal.port import SMALL, VERSION_MAX, Journal, Overtaken, StreamEntry, StreamPart
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite

@@ -13,9 +13,9 @@ from tallystick.infrastructure.event_store.log.insertion import Insertion
 from tallystick.infrastructure.event_store.log.last_versions import OF_LEDGER, LastVersions
 from tallystick.infrastructure.group_commit.group import Group
 from tallystick.infrastructure.group_commit.queue import CommitQueue
-from tallystick.infrastructure.journal.format import JournalRow, join_bodies, make_row
+from tallystick.infrastructure.journal.format import Head, JournalRow, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import GROUP_BYTES
-from tallystick.infrastructure.journal.port import Head, Overtaken, StreamEntry, head_after
+from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
 
 
 class EventGroup(Group[Insertion]):
@@ -72,7 +72,7 @@ class EventGroup(Group[Insertion]):
         return None
 
     def succeed(self, row: JournalRow) -> None:
-        self._versions.advance(self.entries, head_after(row))
+        self._versions.advance(self.entries, row.head())
         self.note_recorded()
 
     def take_back(self) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from tallystick.infrastructure.event_store.log.reader import EventReader
-from tallystick.infrastructure.journal.format import Foreign
-from tallystick.infrastructure.journal.port import VERSION_MAX, Head, Journal, StreamEntry
+from tallystick.infrastructure.journal.format import Foreign, Head
+from tallystick.infrastructure.journal.port import VERSION_MAX, Journal, StreamEntry
 
 OF_LEDGER = VERSION_MAX
 """Stands for the last version of a stream that only the ledger may add to."""

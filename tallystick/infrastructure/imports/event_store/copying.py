@@ -13,6 +13,7 @@ from tallystick.infrastructure.journal.appending import append
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import (
     Foreign,
+    Head,
     JournalEvent,
     JournalRow,
     decode_events,
@@ -20,7 +21,7 @@ from tallystick.infrastructure.journal.format import (
     make_row,
     stream_of,
 )
-from tallystick.infrastructure.journal.port import Head, Journal, Overtaken, StreamEntry, head_after
+from tallystick.infrastructure.journal.port import Journal, Overtaken, StreamEntry
 
 ROW_EVENTS = 1000
 ROW_BYTES = 2 * 2**20
@@ -78,7 +79,7 @@ class EventsourcingCopy:
         while self._next is not None and (row := next(rows, None)) is not None:
             for position, event in numbered(decode_events(row), row.first_position):
                 self._compare(position, event)
-            self._head = head_after(row)
+            self._head = row.head()
             yield row
 
     def _compare(self, position: int, event: JournalEvent) -> None:
@@ -108,7 +109,7 @@ class EventsourcingCopy:
             append(self._journal, row, _entries(events, row.first_position))
         except Overtaken as error:
             raise StorageUnavailable(f"nothing was recorded: {error}") from error
-        self._head = head_after(row)
+        self._head = row.head()
 
     def _take_row(self, position: int) -> list[Foreign]:
         """The next items, as many as go into a row that begins at `position`."""

@@ -20,7 +20,8 @@ from tallystick.infrastructure.imports.event_store.items import EventsourcingIte
 from tallystick.infrastructure.imports.event_store.port import EventsourcingStore
 from tallystick.infrastructure.imports.event_store.survey import survey
 from tallystick.infrastructure.imports.report import Progress
-from tallystick.infrastructure.journal.port import EMPTY, Head, Journal, head_after
+from tallystick.infrastructure.journal.format import EMPTY, Head
+from tallystick.infrastructure.journal.port import Journal
 
 
 class EventsourcingReport(msgspec.Struct, frozen=True):
@@ -89,7 +90,7 @@ def _begin(journal: Journal, items: EventsourcingItems) -> Head:
         begin = journal.head()
     else:
         before = journal.row_at(entry.first_position - 1)
-        begin = EMPTY if before is None else head_after(before)
+        begin = EMPTY if before is None else before.head()
     for other in journal.streams():
         if other.first_position <= begin.position and items.are_in(other.stream):
             reason = f"{other.stream!r} is there, and an application is imported where it has no events yet"

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from itertools import islice
 from operator import attrgetter
 
-from tallystick.infrastructure.journal.format import Body, JournalRow
-from tallystick.infrastructure.journal.port import EMPTY, SMALL, VERSION_MAX, Head, Journal, Overtaken, StreamEntry, StreamPart
+from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
+from tallystick.infrastructure.journal.port import SMALL, VERSION_MAX, Journal, Overtaken, StreamEntry, StreamPart
 
 
 class MemoryJournal(Journal):

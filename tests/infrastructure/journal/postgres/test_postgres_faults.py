@@ -13,8 +13,8 @@ from psycopg_pool import ConnectionPool
 
 from tallystick import CorruptJournal, Ledger, OutcomeUnknown, StorageUnavailable, Token
 from tallystick.domain.events import Minted
-from tallystick.infrastructure.journal.format import JournalRow, encode_events, make_row
-from tallystick.infrastructure.journal.port import EMPTY, Head, StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, encode_events, make_row
+from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.postgres import connection as postgres_connection
 from tallystick.infrastructure.journal.stores.postgres import pool as postgres_pool
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress

@@ -12,7 +12,8 @@ from threading import Event, Thread
 import pytest
 
 from tallystick import CorruptJournal, Ledger, NotALedger, StorageUnavailable, Token
-from tallystick.infrastructure.journal.port import EMPTY, UnclearOutcome
+from tallystick.infrastructure.journal.format import EMPTY
+from tallystick.infrastructure.journal.port import UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite import file as sqlite_file
 from tallystick.infrastructure.journal.stores.sqlite import shared_file
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal

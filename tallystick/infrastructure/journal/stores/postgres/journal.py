@@ -17,15 +17,13 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from tallystick.domain.errors import StorageError, StorageUnavailable
-from tallystick.infrastructure.journal.format import Body, JournalRow, decode_keys, digest_of
+from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow, decode_keys, digest_of
 from tallystick.infrastructure.journal.port import (
-    EMPTY,
     PAGE_BYTES,
     PAGE_ROWS,
     SMALL,
     SMALL_BYTES,
     VERSION_MAX,
-    Head,
     Journal,
     Overtaken,
     StreamEntry,

@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed
 
 from tallystick.domain.errors import CorruptJournal, LedgerClosed, LedgerError, StorageUnavailable
-from tallystick.infrastructure.journal.port import EMPTY, Head
+from tallystick.infrastructure.journal.format import EMPTY, Head
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.connection import (
     Backend,

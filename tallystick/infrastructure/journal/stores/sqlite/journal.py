@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tallystick.domain.errors import StorageUnavailable
-from tallystick.infrastructure.journal.format import Body, JournalRow
+from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
 from tallystick.infrastructure.journal.port import (
-    EMPTY,
     PAGE_BYTES,
     PAGE_ROWS,
     SMALL,
     VERSION_MAX,
-    Head,
     Journal,
     Overtaken,
     StreamEntry,
