@@ -237,7 +237,7 @@ class Bookkeeper:
     ) -> None:
         """The row stands, and the books have its changes."""
         self.keys.add(keys, row.first_position)
-        self.head = head_after(row)
+        self.head = Head(row.last_position, row.digest, row.recorded_at)
         self._versions.advance(entries)
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
