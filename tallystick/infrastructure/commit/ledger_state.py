@@ -19,6 +19,7 @@ from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.format import (
     EMPTY,
     Foreign,
+    Head,
     JournalEvent,
     JournalRow,
     Key,
@@ -79,7 +80,7 @@ class LedgerState:
         if keys and index is not None:
             index.add(keys, row.first_position)
         self.versions.advance(entries)
-        self.head = row.head()
+        self.head = Head(row.last_position, row.digest, row.recorded_at)  # a call is measurable when reading on
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
         self.books.forget()

@@ -17,13 +17,14 @@ def rows_after(journal: Journal, head: Head) -> Iterator[JournalRow]:
     Raises `CorruptJournal` at the first that does not begin at the next position, whose digest is not that of its bytes and
     the digest before, or that was recorded before the row before it.
     """
-    position, digest, recorded_at = head
+    position, digest, time = head
     for row in journal.rows(after=position):
-        if row.first_position != position + 1:
-            raise CorruptJournal(f"the next row begins at position {row.first_position}", position=position + 1)
-        if digest_of(digest, row) != row.digest:
-            raise CorruptJournal("its digest does not fit", position=row.first_position)
-        if row.recorded_at < recorded_at:
-            raise CorruptJournal("it was recorded before the row before it", position=row.first_position)
+        first_position, last_position, recorded_at, _, _, _, stored = row
+        if first_position != position + 1:
+            raise CorruptJournal(f"the next row begins at position {first_position}", position=position + 1)
+        if digest_of(digest, row) != stored:
+            raise CorruptJournal("its digest does not fit", position=first_position)
+        if recorded_at < time:
+            raise CorruptJournal("it was recorded before the row before it", position=first_position)
         yield row
-        position, digest, recorded_at = row.last_position, row.digest, row.recorded_at
+        position, digest, time = last_position, stored, recorded_at

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from eventsourcing.persistence import OperationalError, StoredEvent
 
-from tallystick import Conflict, Ledger, LedgerClosed, OutcomeUnknown, StorageUnavailable, Token
+from tallystick import Conflict, LedgerClosed, OutcomeUnknown, StorageUnavailable, Token
 from tallystick.infrastructure.event_store.stream_names import EVENTS, StreamSpace
 from tallystick.infrastructure.imports.event_store.copying import EventsourcingCopy
 from tallystick.infrastructure.imports.event_store.items import Item
@@ -15,6 +15,7 @@ from tallystick.infrastructure.journal.appending import append, find_out
 from tallystick.infrastructure.journal.format import EMPTY, Foreign, JournalRow, decode_events, encode_events, make_row
 from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
 from tallystick.infrastructure.recorders import JournalRecorder
+from tests.support.books.behind import ledger_on
 from tests.support.faults.held_journal import HeldJournal, Lost
 from tests.support.suites.outcome_cases import Appender, OutcomeCases
 
@@ -41,7 +42,7 @@ class OfLedger(Appender):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger(self.journal, lambda: 1, lambda: "hold")
+        self.ledger = ledger_on(self.journal)
         self.ledger.register_token(Token("USD"))
         self.rows_before = 1
 

@@ -20,10 +20,11 @@ Break = Callable[[list[JournalRow]], list[JournalRow]]
 
 BROKEN = 3
 """The row behind which nothing is to be read: the fourth."""
+from tests.support.books.behind import core_on
 
 
 def ledger_on(journal: MemoryJournal) -> Ledger:
-    return Ledger(journal, iter(range(10, 10**6)).__next__, iter(f"hold-{k}" for k in range(10**6)).__next__)
+    return Ledger(core_on(journal, iter(range(10, 10**6)).__next__, iter(f"hold-{k}" for k in range(10**6)).__next__))
 
 
 @pytest.fixture
