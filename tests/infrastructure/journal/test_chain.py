@@ -15,12 +15,12 @@ from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.ledger.replaying import Follower
 from tallystick.infrastructure.proof.audit import audit, verify
 from tallystick.projections.balances import Balances
+from tests.support.books.behind import core_on
 
 Break = Callable[[list[JournalRow]], list[JournalRow]]
 
 BROKEN = 3
 """The row behind which nothing is to be read: the fourth."""
-from tests.support.books.behind import core_on
 
 
 def ledger_on(journal: MemoryJournal) -> Ledger:
