@@ -14,6 +14,9 @@ same two with silence in place of a cut; or the connection is cut and the server
 READY = b"Z\0\0\0\x05"
 """How a PostgreSQL server's answer ends, but for the byte that says whether a transaction is open."""
 
+WHOLE = (b"S\0\0\0\x04", b"S\0\0\0\x04H\0\0\0\x04")
+"""How a request ends that the client has sent whole: it waits for the answer, and may ask to have it at once."""
+
 
 class Proxy:
     """Listens on a `port` of the loopback. Connections go through to the server on `server_port` until a fault is armed."""
@@ -113,7 +116,7 @@ class _Passage:
             if self._fault == "request lost":
                 _cut(self._client, self._server)
             elif self._fault == "request late":
-                while not data.endswith(b"S\0\0\0\x04") and (more := _received(self._client)):
+                while not data.endswith(WHOLE) and (more := _received(self._client)):
                     data += more
                 _cut(self._client)
                 self._proxy.wait_for_delivery()
