@@ -53,7 +53,7 @@ class Surroundings(Protocol):
         ...
 
     def reach_head(self) -> None:
-        """Brings the books, which are still, to the journal's head, with all in them durable."""
+        """Brings the books, which nobody else changes meanwhile, to the journal's head, with all in them durable."""
         ...
 
     def reach_head_or_pending(self) -> Pending | None:
@@ -150,13 +150,13 @@ class Recording:
         return events
 
     def propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
-        """The same for what depends on the time and on the order of holds, which must stand still meanwhile."""
+        """The same for what depends on the time and on the order of holds, which must not change meanwhile."""
         with self.surroundings.locked():
             self._now = self.surroundings.now()
             return self.propose(operation)
 
     def propose_locked(self, operation: Operation) -> Sequence[DomainEvent]:
-        """The same for whose decision the books must stand still."""
+        """The same for whose decision the books must not change."""
         self.check_open()
         with self.surroundings.locked():
             return self.propose(operation)

@@ -77,7 +77,7 @@ class LedgerCore:
         return self.keeper.lock
 
     def reach_head(self) -> None:
-        """Brings the books, which are still, up to date, with all in them durable."""
+        """Brings the books, which nobody else changes meanwhile, up to date, with all in them durable."""
         self.check_open()
         self.keeper.reach_head()
 

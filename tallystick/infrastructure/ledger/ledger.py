@@ -28,7 +28,7 @@ from tallystick.infrastructure.ledger.history import History
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.state_view import StateView
-from tallystick.infrastructure.ledger.transaction import Blocks, TransactionContext
+from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.projection import ProjectionType
 from tallystick.projections.shadow_spaces import Allocations
@@ -42,7 +42,7 @@ class Ledger:
 
     def __init__(self, core: LedgerCore) -> None:
         self._core = core
-        self._blocks = Blocks()
+        self._blocks = OpenBlocks()
         self._registrations = Registrations(core)
         self._batches = Batches(core)
         self._reads = Reads(core)

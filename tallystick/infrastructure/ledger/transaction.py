@@ -14,8 +14,8 @@ from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.core import LedgerCore
 
 
-class Blocks(threading.local):
-    """Whether this thread is in a block of a ledger. Blocks of one ledger do not nest."""
+class OpenBlocks(threading.local):
+    """Whether this thread is in a block of a ledger. OpenBlocks of one ledger do not nest."""
 
     is_in_one = False
 
@@ -23,7 +23,7 @@ class Blocks(threading.local):
 class TransactionContext(Plan):
     """What `ledger.atomic()` gives: a plan, and once the block has ended its receipt."""
 
-    def __init__(self, core: LedgerCore, blocks: Blocks, request: Request | None) -> None:
+    def __init__(self, core: LedgerCore, blocks: OpenBlocks, request: Request | None) -> None:
         super().__init__(Recording(core.books, core.keeper))
         self._core = core
         self._blocks = blocks

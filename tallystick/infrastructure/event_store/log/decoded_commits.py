@@ -31,7 +31,7 @@ KEPT_BYTES = 16 * 2**20
 FEW = 8
 """A stream with so many versions in a larger commit is looked for in its body; for more the commit is decoded."""
 
-Numbered = tuple[int, JournalEvent]
+Versioned = tuple[int, JournalEvent]
 
 
 class DecodedCommit:
@@ -57,9 +57,9 @@ class DecodedCommit:
         return found
 
 
-def numbered(stream: str, events: Iterable[JournalEvent], first_version: int) -> list[Numbered]:
+def versioned(stream: str, events: Iterable[JournalEvent], first_version: int) -> list[Versioned]:
     """Those that are of a stream, with their versions, of which the ledger's are counted, and the first is `first_version`."""
-    found: list[Numbered] = []
+    found: list[Versioned] = []
     version = first_version - 1
     for event in events:
         if isinstance(event, Foreign):

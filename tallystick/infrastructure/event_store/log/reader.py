@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
-from tallystick.infrastructure.event_store.log.decoded_commits import DecodedCommits, Numbered, numbered
+from tallystick.infrastructure.event_store.log.decoded_commits import DecodedCommits, Versioned, versioned
 from tallystick.infrastructure.event_store.log.stream_counts import StreamCounts
 from tallystick.infrastructure.journal.format import Foreign, JournalEvent
 from tallystick.infrastructure.journal.port import PAGE_BYTES, PAGE_ROWS, SMALL, Journal, StreamPart
@@ -29,10 +29,10 @@ class EventReader:
 
     # One stream.
 
-    def stream(self, stream: str, gt: int, lte: int, *, descending: bool = False, limit: int | None = None) -> list[Numbered]:
+    def stream(self, stream: str, gt: int, lte: int, *, descending: bool = False, limit: int | None = None) -> list[Versioned]:
         """The events with versions above `gt` up to `lte`, the newest first if `descending`, up to `limit`."""
         self._look_whose_it_is()
-        found: list[Numbered] = []
+        found: list[Versioned] = []
         wanted = limit
         while wanted is None or wanted > 0:
             size = PAGE_ROWS if wanted is None else min(wanted, PAGE_ROWS)
@@ -51,13 +51,13 @@ class EventReader:
 
     def _events_in(
         self, stream: str, parts: Sequence[StreamPart], gt: int, lte: int, *, descending: bool
-    ) -> Sequence[Numbered]:
+    ) -> Sequence[Versioned]:
         parts = parts[::-1] if descending else parts
         if None not in [part.body for part in parts]:
-            found = numbered(stream, self._commits.events_of(parts), parts[0].first_version)
+            found = versioned(stream, self._commits.events_of(parts), parts[0].first_version)
         else:
             found = [
-                event for part in parts for event in numbered(stream, self._commits.of_stream(stream, part), part.first_version)
+                event for part in parts for event in versioned(stream, self._commits.of_stream(stream, part), part.first_version)
             ]
         if found and not (gt < found[0][0] and found[-1][0] <= lte):
             found = [(version, event) for version, event in found if gt < version <= lte]

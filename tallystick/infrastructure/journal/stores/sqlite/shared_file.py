@@ -52,7 +52,7 @@ class SharedFile:
         self._create = create
         self._durable = durable
         self._connections: Connections | None = None
-        self._unsettled = False
+        self._outcome_is_unclear = False
         self._log_is_inherited = True
         self._closed = False
         try:
@@ -96,10 +96,10 @@ class SharedFile:
         """The connection to write with, in a transaction that nobody else can be in."""
         if self.is_stale() or self.read_only:
             self.reopen()
-        if self._unsettled:
+        if self._outcome_is_unclear:
             self.reopen()
             write_over_refused(self._to_write())
-            self._unsettled = False
+            self._outcome_is_unclear = False
         connection = self._to_write()
         if self._log_is_inherited:
             begin_log_anew(connection, READERS_PATIENCE_MS)
@@ -119,12 +119,12 @@ class SharedFile:
         `UnclearOutcome`: then `reopen` and `resolve`.
         """
         connection = self.begun()
-        self._unsettled = True
+        self._outcome_is_unclear = True
         try:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if did_nothing(error):
-                self._unsettled = False
+                self._outcome_is_unclear = False
                 raise translated(self.path, error, NOTHING_RECORDED) from error
             raise UnclearOutcome(f"{self.path}: {error}") from error
         try:
@@ -133,7 +133,7 @@ class SharedFile:
             raise UnclearOutcome(str(error)) from error
         if replaced:
             raise UnclearOutcome(f"{self.path}: another file was put there while the commit was written")
-        self._unsettled = False
+        self._outcome_is_unclear = False
 
     def roll_back(self) -> None:
         """Ends the transaction that `begin` began, where it was not committed."""
@@ -155,7 +155,7 @@ class SharedFile:
                 found = is_recorded()
                 if found:
                     self._make_durable(connection)
-                self._unsettled = False
+                self._outcome_is_unclear = False
                 return found
             except sqlite3.Error as error:
                 raise translated(self.path, error) from error
