@@ -57,7 +57,9 @@ class EventReader:
             found = versioned(stream, self._commits.events_of(parts), parts[0].first_version)
         else:
             found = [
-                event for part in parts for event in versioned(stream, self._commits.of_stream(stream, part), part.first_version)
+                event
+                for part in parts
+                for event in versioned(stream, self._commits.of_stream(stream, part), part.first_version)
             ]
         if found and not (gt < found[0][0] and found[-1][0] <= lte):
             found = [(version, event) for version, event in found if gt < version <= lte]
