@@ -15,6 +15,7 @@ from tallystick.domain.events import (
     AllShadowsRaised,
     BalanceLowered,
     BalanceRaised,
+    ContractEvent,
     ContractRegistered,
     Deallocated,
     ShadowLowered,
@@ -106,9 +107,8 @@ class ShadowSpaces:
         if kind is ContractRegistered:
             self.spaces[event.contract] = ShadowSpace(event.backed_by)
             return
-        rule = self._rules.get(kind)
-        if rule is not None:
-            rule(self.spaces[event.contract], event)
+        if isinstance(event, ContractEvent):
+            self._rules[kind](self.spaces[event.contract], event)
 
     def apply_columns(self, position: int, recorded_at: int, batch: object, /) -> None:
         """Adds nothing: batches move tokens, and no contract's balance."""

@@ -68,9 +68,13 @@ class ContractInvariants:
         if contract is None:
             self._find(position, f"contract {event.contract!r} is not registered")
             return
+        rule = self._rules.get(event.__class__)
+        if rule is None:
+            self._find(position, f"{event.__class__.__name__} is an event that this audit does not know")
+            return
         if getattr(event, "amount", 1) <= 0:
             self._find(position, f"an amount is {event.amount}")
-        self._rules[event.__class__](position, contract, event)
+        rule(position, contract, event)
         contract.position = position
         if not 0 <= contract.allocs_sum <= contract.balance:
             figures = f"{contract.allocs_sum} allocated of a balance of {contract.balance}"
