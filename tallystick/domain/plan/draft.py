@@ -12,7 +12,7 @@ import msgspec
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.contract.contract import Contract
-from tallystick.domain.effects import RESERVE, effects
+from tallystick.domain.effects import EFFECTS, RESERVE
 from tallystick.domain.events import (
     BATCHES,
     CONTRACT_EVENTS,
@@ -157,7 +157,7 @@ class Draft:
     def change(self, event: MoneyEvent, sign: int) -> None:
         """Adds the event's effects to the cells."""
         state = self.token_state(event.token)
-        for cell, available, held in effects(event):
+        for cell, available, held in EFFECTS[type(event)](event):
             if cell == RESERVE:
                 state.minted -= sign * available
             elif available:

@@ -139,12 +139,13 @@ class Recording:
 
     def propose(self, operation: Operation) -> Sequence[DomainEvent]:
         """Decides an operation against the draft and records it. What is refused is decided again at the journal's head."""
+        draft = self.draft
         try:
-            events = decide(self.draft, operation, self._now)
+            events = decide(draft, operation, self._now)
         except (Refused, NotFound, InvalidRequest):
             events = self._decide_at_head(operation)
         for event in events:
-            self.draft.apply(event)
+            draft.apply(event)
         self._operations.append(operation)
         self._log += events
         return events

@@ -13,7 +13,7 @@ import msgspec
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, total
 from tallystick.domain.arithmetic.shares import pro_rata
 from tallystick.domain.dispatch import Rules
-from tallystick.domain.effects import RESERVE, effects
+from tallystick.domain.effects import EFFECTS, RESERVE
 from tallystick.domain.events import (
     AppEvent,
     AppUpdated,
@@ -116,7 +116,7 @@ class TokenState(CellColumns):
 
     def change(self, event: MoneyEvent, sign: int = 1) -> None:
         """Adds the event's effects to the cells; with `sign` -1 takes them back."""
-        for cell, available, held in effects(event):
+        for cell, available, held in EFFECTS[type(event)](event):
             if cell == RESERVE:
                 self.reserve += sign * available
                 self._widen_if_needed()
