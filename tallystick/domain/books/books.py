@@ -257,21 +257,21 @@ class Books(BooksReading):
         self._distributions.append(state.distribute(event, position))
 
     def _changed(self, event: Minted | Burned | Moved, position: int) -> None:
-        self._tokens[event.token].apply(event)
+        self._tokens[event.token].change(event)
 
     def _moved_many(self, event: BatchEvent, position: int) -> None:
         apply_batch(self._tokens[event.token], event)
 
     def _reserved(self, event: Reserved, position: int) -> None:
-        self._tokens[event.token].apply(event)
+        self._tokens[event.token].change(event)
         self._holds.open(Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position))
 
     def _settled(self, event: Settled, position: int) -> None:
-        self._tokens[event.token].apply(event)
+        self._tokens[event.token].change(event)
         self._holds.draw(event.hold, event.amount)
 
     def _released(self, event: Released, position: int) -> None:
-        self._tokens[event.token].apply(event)
+        self._tokens[event.token].change(event)
         self._holds.draw(event.hold, event.amount)
 
     def _fragments_changed(self, event: FragmentEvent, position: int) -> None:

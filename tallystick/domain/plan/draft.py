@@ -161,9 +161,9 @@ class Draft:
             if cell == RESERVE:
                 state.minted -= sign * available
             elif available:
-                state.add(cell, sign * available)
+                state.available[cell] = state.available.get(cell, 0) + sign * available
             else:
-                state.add_held(cell, sign * held)
+                state.held[cell] = state.held.get(cell, 0) + sign * held
 
     def reserve(self, event: Reserved, sign: int) -> None:
         """Opens a hold too."""

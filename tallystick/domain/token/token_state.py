@@ -123,7 +123,10 @@ class TokenState(CellColumns):
             elif available:
                 self._available[self.handle(cell)] += sign * available
             else:
-                self._hold(self.handle(cell), sign * held)
+                holder = self.handle(cell)
+                if holder >= len(self._held):
+                    self._held.extend([0] * (len(self._available) - len(self._held)))
+                self._held[holder] += sign * held
 
     def transfer(self, sender: str, receiver: str, amount: int) -> None:
         """From what `sender` can spend to what `receiver` can."""
@@ -134,11 +137,6 @@ class TokenState(CellColumns):
         available = self._available
         available[giver] -= amount
         available[taker] += amount
-
-    def _hold(self, holder: int, amount: int) -> None:
-        if holder >= len(self._held):
-            self._held.extend([0] * (len(self._available) - len(self._held)))
-        self._held[holder] += amount
 
     def move_many(self, givers: Column | None, takers: Column | None, amounts: Numbers) -> None:
         """`amounts[row]` from the handle `givers[row]` to `takers[row]`; None stands for the supply reserve."""
