@@ -68,10 +68,6 @@ class DraftedToken:
         """`amount` more, or less, for the account to spend."""
         self.available[account] = self.available.get(account, 0) + amount
 
-    def add_held(self, account: str, amount: int) -> None:
-        """`amount` more, or less, that the account holds for others."""
-        self.held[account] = self.held.get(account, 0) + amount
-
     def claim(self, account: str, amount: int) -> None:
         """`amount` more, or less, of the account's that is taken in hand."""
         self.claimed[account] = self.claimed.get(account, 0) + amount
