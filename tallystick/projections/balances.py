@@ -86,9 +86,9 @@ class Balances:
             amount = event.amount
             available[event.sender] -= amount
             available[event.receiver] += amount
-        elif kind is TokenRegistered:
+        elif isinstance(event, TokenRegistered):
             self._cells[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
-        elif kind is Distributed:
+        elif isinstance(event, Distributed):
             check_rounding(event, position)
             self._add_up(event.token)
             available = self._cells[event.token]["available"]

@@ -22,7 +22,10 @@ from tallystick.domain.events import BATCHES, FragmentsMintedMany
 
 
 class Projection(Protocol):
-    """What `replay` needs. `recorded_at` is in microseconds in UTC; events of types it does not know it passes over."""
+    """What `replay` needs. `recorded_at` is in microseconds in UTC.
+
+    An event of a type that it does not know it passes over, or raises `KeyError`.
+    """
 
     name: str
     version: int

@@ -22,7 +22,7 @@ class SupplyReserves:
         kind = event.__class__
         if kind is Moved:  # as most are: from account to account
             return
-        for cell, available, _ in shared(event, ()) if kind is Distributed else EFFECTS[kind](event):
+        for cell, available, _ in shared(event, ()) if isinstance(event, Distributed) else EFFECTS[kind](event):
             if cell == RESERVE:
                 self.state[event.token] = self.state.get(event.token, 0) + available
 

@@ -52,6 +52,7 @@ from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.value_object.carrying import CARRYING
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import make_receipt
+from tallystick.infrastructure.event_store.mapper import typed_event
 from tallystick.infrastructure.journal.format import encode_events, make_row
 from tallystick.projections.invariants.invariants import Invariants
 from tallystick.projections.projection import Commit, replay
@@ -225,6 +226,7 @@ def test_a_draft_applies_it_and_takes_it_out(kind: type) -> None:
     assert cells() == expected(SINGLE[kind])
     draft.apply(SINGLE[kind], -1)
     assert cells() == (CELLS, LEFT)
+    assert draft.hold("held") == books_before().hold("held")
     assert draft.hold("new") is None
 
 
@@ -353,6 +355,34 @@ def test_a_distribution_is_its_shares(giver: str) -> None:
     assert (drafted.available_of("alice"), drafted.reserve) == (CELLS["alice"][0], LEFT)
 
 
+def test_a_batch_before_a_distribution_is_shared_in_it() -> None:
+    """What a batch brought is added up before anybody's share is worked out."""
+    minted = MintedMany(CODE, 2, ["alice", "carol"], column(0, 1), column(500, 1_000))
+    cells = added(CELLS, rows_of(minted))
+    event = Distributed(CODE, None, 100, 0)
+    shares = list(shares_among({name: cell[0] for name, cell in cells.items()}, 100, (), 0))
+    after = added(cells, shared(event, shares))
+    commits = [Commit(position, 0, [known]) for position, known in enumerate(BEFORE, 1)]
+    balances = replay(Balances(), [*commits, Commit(5, 0, [minted]), Commit(7, 0, [event])])
+    available = balances.state[CODE]["available"]
+    assert {name: available[name] for name in after if after[name][0]} == {
+        name: cell[0] for name, cell in after.items() if cell[0]
+    }
+
+
+def test_a_distribution_that_widens_the_token() -> None:
+    """More than a machine integer holds comes into circulation out of the reserve, and is taken back."""
+    books = Books()
+    for position, known in enumerate((TokenRegistered("WIDE", 0, 2**80, None, "app"), Minted("WIDE", "alice", 2**62)), 1):
+        books.apply(known, position)
+    event = Distributed("WIDE", None, 2**63, 0)
+    books.apply(event, 3)
+    state = books.token_state("WIDE")
+    assert (state.available_of("alice"), state.reserve) == (2**62 + 2**63, 2**80 - 2**62 - 2**63)
+    books.revert([event])
+    assert (state.available_of("alice"), state.reserve) == (2**62, 2**80 - 2**62)
+
+
 # An event that nobody knows is passed over by nobody.
 
 
@@ -404,3 +434,10 @@ def test_a_subclass_has_the_rule_of_its_base() -> None:
 
     assert effects(Typed(CODE, "alice", 7)) == effects(Minted(CODE, "alice", 7))
     assert isinstance(EFFECTS, Rules)
+
+
+@pytest.mark.parametrize("event", [*SINGLE.values(), *DISTRIBUTED.values()], ids=lambda event: type(event).__name__)
+def test_projections_take_the_event_store_s_typed_events(event: DomainEvent) -> None:
+    plain: list[DomainEvent] = [*BEFORE, event]
+    typed = [typed_event(known, position) for position, known in enumerate(plain, 1)]
+    assert projected(typed) == projected(plain)

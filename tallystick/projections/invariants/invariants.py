@@ -3,7 +3,7 @@
 This projection keeps its own plain sums and trusts nothing: that a token is registered once and before it moves, that no
 account and no supply reserve goes below zero, that holds are drawn by those who have them and not beyond what they hold,
 that after every transaction the live fragments of each account touched sum to its balance, and those of each hold to the
-hold, and what `contract_invariants` says of contracts. Its state is a list of findings, each with the first position at
+hold, and what `ContractInvariants` says of contracts. Its state is a list of findings, each with the first position at
 which something was wrong.
 """
 
@@ -33,6 +33,7 @@ from tallystick.domain.events import (
     TokenRegistered,
 )
 from tallystick.domain.rounding import is_known_rounding
+from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.projections.invariants.contracts import ContractInvariants
 
 MOVEMENTS = (*RECORDED, Distributed)
@@ -192,6 +193,7 @@ class Invariants:
         if event.hold in self._holds:
             self._find(position, f"hold {event.hold!r} is opened a second time")
         self._pay(position, event.token, event.payer, -event.amount)
+        self._check_account(position, event.token, event.authority)
         self._held[event.token, event.authority] += event.amount
         self._holds[event.hold] = [event.token, event.authority, event.payer, event.amount]
         self._touched_holds.add(event.hold)
@@ -220,7 +222,12 @@ class Invariants:
         if amount <= 0:
             self._find(position, f"an amount is {amount}")
 
+    def _check_account(self, position: int, token: str, account: str) -> None:
+        if account == TOTAL_SUPPLY_RESERVE:
+            self._find(position, f"the supply reserve of {token} is named as an account")
+
     def _pay(self, position: int, token: str, account: str, amount: int) -> None:
+        self._check_account(position, token, account)
         cell = (token, account)
         cells = self._cells[token]
         cells[account] += amount

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from tallystick import AuditReport, CorruptJournal, Ledger, NotALedger, SchemaTooNew, StorageUnavailable, Token
+from tallystick import (
+    TOTAL_SUPPLY_RESERVE,
+    AuditReport,
+    CorruptJournal,
+    Ledger,
+    NotALedger,
+    SchemaTooNew,
+    StorageUnavailable,
+    Token,
+)
 from tallystick.domain.errors import InvalidURL
 from tallystick.domain.events import (
     Allocated,
@@ -212,6 +221,13 @@ STAKED = [
         ([*APP[:1], Distributed("A", None, 5, 0)], 2),
         ([*APP, AppUpdated("A", "owner", ())], None),
         ([REGISTERED, AppUpdated("T", "owner", ())], 2),
+        ([REGISTERED, Minted("T", TOTAL_SUPPLY_RESERVE, 5)], 2),
+        ([REGISTERED, Minted("T", "a", 5), Moved("T", "a", TOTAL_SUPPLY_RESERVE, 5)], 3),
+        ([REGISTERED, Minted("T", "a", 5), Reserved("T", "a", TOTAL_SUPPLY_RESERVE, 5, "h")], 3),
+        (
+            [REGISTERED, Minted("T", "a", 5), Reserved("T", "a", "k", 5, "h"), Settled("T", "k", TOTAL_SUPPLY_RESERVE, 5, "h")],
+            4,
+        ),
         ([*STAKED, AllShadowsRaised("p", 1, 3), AllShadowsLowered("p", 3, 4), Deallocated("p", "a", 66_666_667, 0)], None),
         ([*STAKED, ShadowRaised("p", "a", 8)], 7),
         ([*STAKED, AllShadowsRaised("p", 8, 3)], 7),
