@@ -80,7 +80,6 @@ class Bookkeeper:
         """The row of what was pending stands. `lock` is held."""
         self.state.note(row, events, keys, entries)
         self.end_pending()
-        self.snapshot_if_due()
 
     def end_pending(self) -> None:
         """Nothing is pending any more."""

@@ -132,6 +132,7 @@ class LedgerGroup(Group[TransactionMember]):
         with keeper.lock:
             keeper.record(row, self._events, self._keys, self.entries)
             self.note_recorded()
+            keeper.snapshot_if_due()  # last: whatever comes of it, the members are told that they stand
 
     def take_back(self) -> None:
         with self._keeper.lock:

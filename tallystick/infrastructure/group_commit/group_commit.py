@@ -94,8 +94,10 @@ class GroupCommit(Generic[MemberType]):
         self, group: Group[MemberType], row: JournalRow, queue: CommitQueue[MemberType], error: BaseException
     ) -> None:
         """Has the store say whether the group stands. Where it does not, the interruption is nothing to the others."""
-        told = find_out(self._journal, row, group.entries, error)
-        group.drop()  # before anything is decided, for who is interrupted here begins again
+        try:
+            told = find_out(self._journal, row, group.entries, error)
+        finally:  # before anything is decided, and where this is interrupted too
+            group.drop()
         if told is None:
             group.note_recorded()
         elif _is_interruption(error, queue) and not isinstance(told, OutcomeUnknown):

@@ -199,7 +199,8 @@ class CommitQueue(Generic[MemberType]):
 
     def _lead(self) -> None:
         """Commits until nobody is first who has no thread of its own."""
-        self._inside.add(threading.get_ident())
+        thread = threading.get_ident()
+        self._inside.add(thread)
         try:
             while self._is_led_here():
                 self._commit_group(self)
@@ -207,6 +208,7 @@ class CommitQueue(Generic[MemberType]):
             with self._mutex:
                 self._turn_away(error)  # or it would be met again and again, with nobody to see it
         finally:
+            self._inside.discard(thread)  # another thread, of a forked child too, may get its number
             with self._mutex:
                 self._leader = None
                 self._appoint()

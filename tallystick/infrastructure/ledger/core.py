@@ -41,10 +41,13 @@ class LedgerCore:
     ) -> None:
         self.journal = journal
         self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
-        self.queue = CommitQueue[TransactionMember](GroupCommit(journal, partial(LedgerGroup, self.keeper)))
+        self.queue = self._new_queue()
         self.books = self.keeper.books
         self.is_closed = self._is_journal_closed = False
         close_in_children(self)
+
+    def _new_queue(self) -> CommitQueue[TransactionMember]:
+        return CommitQueue(GroupCommit(self.journal, partial(LedgerGroup, self.keeper)))
 
     def close(self) -> None:
         """Closes the journal once all who commit are done. Interrupted, close it again.
@@ -63,8 +66,10 @@ class LedgerCore:
             self._is_journal_closed = True
 
     def close_in_child(self) -> None:
-        """A forked child opens a ledger of its own; one in memory is a copy, and the child's."""
-        if not isinstance(self.journal, MemoryJournal):
+        """A forked child opens a ledger of its own; one in memory is a copy, and the child's, but for who committed in it."""
+        if isinstance(self.journal, MemoryJournal):
+            self.queue = self._new_queue()
+        else:
             self.is_closed = self._is_journal_closed = True
 
     def check_open(self) -> None:

@@ -101,14 +101,21 @@ class SnapshotKeeper:
         return True
 
     def begin(self, freeze: Freeze) -> "Future[Exception | None] | None":
-        """Freezes the state and has it written in the background, after what is being written. Gives what `finish` takes."""
+        """Freezes the state and has it written in the background, after what is being written. Gives what `finish` takes.
+
+        Raises what `freeze` does; that no thread is to be had, `finish` tells.
+        """
         if self._snapshots is None:
             return None
         self.grown_bytes = 0  # whatever comes of it: one that failed is not tried again at once
         state = freeze()
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "books-snapshots")
-        self._writing = self._writer.submit(self._write, self._snapshots, state)
+        try:
+            self._writing = self._writer.submit(self._write, self._snapshots, state)
+        except RuntimeError as error:  # as where the interpreter is about to end
+            self._writing = Future()
+            self._writing.set_result(error)
         return self._writing
 
     @staticmethod

@@ -26,7 +26,7 @@ from tallystick import (
 from tallystick.infrastructure.journal.port import Overtaken
 from tallystick.infrastructure.ledger.asyncio.ledger import Opening
 from tallystick.infrastructure.ledger.core import LedgerCore
-from tests.support.books.behind import core_on, keeper_of, ledger_on, queue_of
+from tests.support.books.behind import core_of, core_on, keeper_of, ledger_on, queue_of
 from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost
 from tests.support.suites.ledger_cases import LedgerCases
 
@@ -413,6 +413,25 @@ def test_where_no_thread_is_to_be_had_tasks_are_told() -> None:
             with ledger.blocking.atomic() as tx:
                 tx.transfer("USD", "alice", "three", 1)
             assert sorted(await ledger.balances("USD")) == ["alice", "one", "three"]
+
+    within_patience(main)
+
+
+def test_a_ledger_is_closed_though_the_task_that_closes_it_is_cancelled() -> None:
+    async def main() -> None:
+        ledger = await AsyncLedger.open("memory:")
+        busy = threading.Event()
+        waiting = [asyncio.get_running_loop().run_in_executor(ledger._threads, busy.wait) for _ in range(8)]
+        closing = asyncio.create_task(ledger.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        busy.set()
+        await asyncio.gather(*waiting)
+        await ledger.close()
+        assert core_of(ledger).is_closed
+        await ledger.close()
 
     within_patience(main)
 

@@ -23,6 +23,7 @@ from tallystick.infrastructure.snapshots.keeper import SnapshotKeeper
 from tallystick.infrastructure.snapshots.snapshots import KEPT
 from tallystick.infrastructure.system import column_file
 from tests.support.books.batch_book import open_funded
+from tests.support.books.behind import core_of
 from tests.support.books.snapshot_book import (
     damage,
     drop_books,
@@ -253,6 +254,27 @@ def test_what_cannot_be_written_is_said_to_who_asks_and_stops_nobody_else(path: 
         with ledger.atomic() as tx:
             tx.mint("PLN", "alice", 1)
         assert ledger.balance("PLN", "alice").total == 25_001
+
+
+def test_where_no_thread_is_to_be_had_commits_go_on_and_who_asks_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the interpreter is about to end: a commit is told that it stands, and the books are not read again."""
+
+    def no_thread(*arguments: object) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr(snapshot_keeper, "GROWTH_BYTES_MIN", 1)
+    with Ledger.open(path) as ledger:
+        ledger.balance("PLN", "alice")
+        generation = core_of(ledger).books.generation
+        monkeypatch.setattr(snapshot_keeper.ThreadPoolExecutor, "submit", no_thread)
+        for _ in range(3):
+            with ledger.atomic() as tx:
+                tx.mint("PLN", "alice", 1)
+            assert tx.receipt is not None
+        assert ledger.balance("PLN", "alice").total == 25_003
+        assert core_of(ledger).books.generation == generation
+        with pytest.raises(StorageUnavailable, match="no snapshot was taken"):
+            take_snapshot(ledger)
 
 
 def test_handles_stay_when_the_books_are_dropped_and_others_took_the_newest_snapshot(path: Path) -> None:

@@ -1,12 +1,15 @@
 """What a forked child can do with a ledger that its parent has open."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from tallystick import Ledger, Token
+from tallystick import AsyncLedger, Ledger, Token
 from tallystick.infrastructure.recorders import JournalRecorder
 from tests.support.books.behind import journal_of
 from tests.support.programs.processes import run_in_processes
@@ -86,3 +89,28 @@ def test_a_ledger_in_memory_is_copied() -> None:
 
         assert in_a_child(work) == 105
         assert ledger.balance("USD", "alice").total == 100
+
+
+def test_a_childs_threads_commit_in_its_copy_of_a_ledger_in_memory() -> None:
+    """Its threads may get the number of the one that committed for the parent's tasks."""
+
+    def commit_in_threads() -> list[str]:
+        told: list[str] = []
+        threads = [Thread(target=lambda: told.append(error_of(lambda: commit_in(blocking)))) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [*told, str(blocking.balance("USD", "alice").total)]
+
+    async def commit_as_a_task() -> Ledger:
+        ledger = await AsyncLedger.open("memory:")
+        await ledger.register_token(Token("USD"))
+        async with ledger.atomic() as tx:
+            tx.mint("USD", "alice", 5)
+        return ledger.blocking
+
+    with closing(asyncio.new_event_loop()) as loop:
+        blocking = loop.run_until_complete(commit_as_a_task())
+    with blocking:
+        assert in_a_child(commit_in_threads) == [*["none"] * 12, "65"]

@@ -38,7 +38,7 @@ class AsyncLedger:
         self._blocking = Ledger(core)
         self._threads = threads
         self._commits = AsyncCommits(core, threads)
-        self._closed = False
+        self._closing: asyncio.Future[None] | None = None
 
     @classmethod
     def open(
@@ -55,13 +55,20 @@ class AsyncLedger:
         return Opening(lambda: open_core(url, create, curves, contracts_in_memory, clock, ids))
 
     async def close(self) -> None:
-        """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`."""
-        if not self._closed:
-            self._closed = True
-            try:
-                await asyncio.get_running_loop().run_in_executor(self._threads, self._core.close)
-            finally:
-                self._threads.shutdown(wait=False)
+        """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`.
+
+        It is closed though the task that waits for it is cancelled. Where it fails, close it again.
+        """
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().run_in_executor(self._threads, self._core.close)
+            self._closing.add_done_callback(self._closed)
+        await asyncio.shield(self._closing)
+
+    def _closed(self, closing: "asyncio.Future[None]") -> None:
+        if closing.cancelled() or closing.exception() is not None:
+            self._closing = None
+        else:
+            self._threads.shutdown(wait=False)
 
     @property
     def blocking(self) -> Ledger:
@@ -112,7 +119,7 @@ class AsyncLedger:
         return awaited
 
     async def _on_a_thread(self, call: Callable[[], Result]) -> Result:
-        if self._closed:
+        if self._closing is not None:
             raise LedgerClosed("the ledger was closed")
         self._commits.check_usable()
         return await self._commits.on_a_thread(call)

@@ -291,6 +291,11 @@ class WriteTransaction(Generic[Answer]):
             raise translated(self._file.path, error, NOTHING_RECORDED) from error
 
     def _leave(self) -> None:
-        self._file.roll_back()
-        self._file.file_lock.release()
-        self._file.writing_lock.release()
+        """Each is given up whatever interrupts giving up the one before."""
+        try:
+            self._file.roll_back()
+        finally:
+            try:
+                self._file.file_lock.release()
+            finally:
+                self._file.writing_lock.release()
