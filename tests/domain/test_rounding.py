@@ -59,7 +59,9 @@ def events_of(kind: type, rounding: int) -> list[Any]:
 
 def test_every_event_that_has_a_rounding_is_in_the_table() -> None:
     rounded = {kind for kind in EVENT_TYPES if "rounding" in (field.name for field in msgspec.structs.fields(kind))}
-    assert rounded == set(ROUNDINGS) == set(AFTER)
+    assert (
+        rounded == {kind for kind in ROUNDINGS if kind in EVENT_TYPES} == set(AFTER)
+    )  # subclasses that were met are there too
 
 
 def books(events: list[Any]) -> None:
