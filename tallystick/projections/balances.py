@@ -5,7 +5,7 @@ two are added up when the state is asked for, or when the column might no longer
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, listed, total
 from tallystick.domain.arithmetic.shares import shares_among
 from tallystick.domain.batch.batch import Batch
-from tallystick.domain.effects import EFFECTS, RESERVE, Effects, shared
-from tallystick.domain.events import Distributed, Moved, TokenRegistered
+from tallystick.domain.dispatch import Rules
+from tallystick.domain.effects import EFFECTS, RESERVE, shared
+from tallystick.domain.events import EVENT_TYPES, Distributed, Moved, TokenRegistered
 from tallystick.domain.rounding import check_rounding
 
 Cells = dict[str, defaultdict[str, int]]
@@ -29,6 +30,10 @@ class Balances:
     def __init__(self) -> None:
         self._cells: dict[str, Cells] = {}
         self._columns: dict[str, _Changes] = {}
+        # What is more than adding effects; all other types have None.
+        self._rules: Rules[Callable[[int, Any], None] | None] = Rules(
+            {**dict.fromkeys(EVENT_TYPES), TokenRegistered: self._register, Distributed: self._distribute}
+        )
 
     @property
     def state(self) -> dict[str, Cells]:
@@ -86,23 +91,28 @@ class Balances:
             amount = event.amount
             available[event.sender] -= amount
             available[event.receiver] += amount
-        elif isinstance(event, TokenRegistered):
-            self._cells[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
-        elif isinstance(event, Distributed):
-            check_rounding(event, position)
-            self._add_up(event.token)
-            available = self._cells[event.token]["available"]
-            self._add(event.token, shared(event, list(shares_among(available, event.amount, event.excluded, event.turn))))
-        elif changed := EFFECTS[kind](event):
-            self._add(event.token, changed)
-
-    def _add(self, token: str, changed: Effects) -> None:
-        cells = self._cells[token]
-        for account, available, held in changed:
+            return
+        rule = self._rules[kind]
+        if rule is not None:
+            rule(position, event)
+            return
+        for account, available, held in EFFECTS[kind](event):
             if held:
-                cells["reserved"][account] += held
+                self._cells[event.token]["reserved"][account] += held
             elif account != RESERVE:
-                cells["available"][account] += available
+                self._cells[event.token]["available"][account] += available
+
+    def _register(self, position: int, event: TokenRegistered) -> None:
+        self._cells[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
+
+    def _distribute(self, position: int, event: Distributed) -> None:
+        check_rounding(event, position)
+        self._add_up(event.token)
+        available = self._cells[event.token]["available"]
+        shares = list(shares_among(available, event.amount, event.excluded, event.turn))
+        for account, share, _ in shared(event, shares):
+            if account != RESERVE:
+                available[account] += share
 
 
 class _Changes:
