@@ -46,9 +46,9 @@ class FileLock:
         """Lets the next one have it; where it is not held, nothing."""
         if self._depth == 0:
             return
-        if self._depth == 1 and self._file is not None:
-            flock(self._file, UNLOCK)  # first: who is interrupted before it counts down can release it again
-        self._depth -= 1
+        self._depth -= 1  # first: who is interrupted after unlocking must not find it held by count alone
+        if self._depth == 0 and self._file is not None:
+            flock(self._file, UNLOCK)
 
     def close(self) -> None:
         """Closes the files, and with them lets go of the lock."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tallystick.infrastructure.system import file_lock
 from tallystick.infrastructure.system.file_lock import FileLock
 
 
@@ -172,3 +173,23 @@ def test_without_posix_locks_there_are_ledgers_in_memory_and_none_in_files(path:
     refusal = f"{path} cannot be locked: ledgers in files need POSIX locks, which this platform does not have"
     assert done.stdout.splitlines() == ["5", refusal]
     assert list(ledger.parent.iterdir()) == []
+
+
+def test_whoever_is_interrupted_while_unlocking_has_to_lock_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(file: int, operation: int) -> None:
+        fcntl.flock(file, operation)
+        if operation == fcntl.LOCK_UN and file == lock._file:
+            raise KeyboardInterrupt
+
+    with closing(FileLock(path)) as lock:
+        lock.acquire()
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(file_lock, "flock", interrupted)
+            lock.release()
+        lock.acquire()
+        file = os.open(path, os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.release()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(file)
