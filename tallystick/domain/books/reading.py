@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
+from tallystick.domain.books.reversals import Reversals
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.contract.contracts import Contracts
 from tallystick.domain.errors import TokenNotFound
@@ -20,6 +21,7 @@ class BooksReading(ABC):
     """The answers. Whoever keeps the books says what is in them."""
 
     contracts: Contracts
+    reversals: Reversals
     _tokens: dict[str, TokenState]
     _settlement: str | None
     _special: dict[str, None]

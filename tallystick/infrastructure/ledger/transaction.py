@@ -8,6 +8,7 @@ from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import TransactionClosed
 from tallystick.domain.plan.plan import Plan
 from tallystick.domain.plan.recording import Recording
+from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -23,11 +24,12 @@ class OpenBlocks(threading.local):
 class TransactionContext(Plan):
     """What `ledger.atomic()` gives: a plan, and once the block has ended its receipt."""
 
-    def __init__(self, core: LedgerCore, blocks: OpenBlocks, request: Request | None) -> None:
+    def __init__(self, core: LedgerCore, blocks: OpenBlocks, request: Request | None, details: EntryDetails | None) -> None:
         super().__init__(Recording(core.books, core.keeper))
         self._core = core
         self._blocks = blocks
         self._request = request
+        self._details = details
         self._committed: Committed | None = None
         self._receipt: Receipt | None = None
 
@@ -62,6 +64,6 @@ class TransactionContext(Plan):
                 core = self._core
                 if core.is_closed:  # a child that was forked in the block would commit it once more
                     core.check_open()
-                member = TransactionMember(operations, self._request)
+                member = TransactionMember(operations, self._request, self._details)
                 core.queue.run(member)
                 self._committed = member.outcome()
