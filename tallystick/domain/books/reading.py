@@ -79,6 +79,15 @@ class BooksReading(ABC):
         """Up to `limit` holds that are due at `now`."""
         return self._holds.due(now, limit)
 
+    def reversed_amount(self, id: int) -> int:
+        """How much of the movement with this id was taken back."""
+        return self.reversals.amount_of(id)
+
+    def is_app(self, code: str) -> bool:
+        """Whether the code is an app's."""
+        state = self._tokens.get(code)
+        return state is not None and state.token.role == "app"
+
     def contract(self, id: object) -> Contract:
         """The contract's aggregate; `ContractNotFound` where none is registered under the id."""
         return self.contracts.get(id)

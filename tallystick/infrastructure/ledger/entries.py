@@ -1,8 +1,7 @@
 """Reads entries: what a ledger answers about what its blocks recorded, by id, by idempotency key and by reference."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from tallystick.domain.batch.batch import expanded
 from tallystick.domain.errors import CorruptJournal, EntryNotFound
@@ -11,34 +10,11 @@ from tallystick.domain.values.instant import from_microseconds
 from tallystick.infrastructure.commit.idempotency import check_key
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.commit.row_details import metadata_digest
-from tallystick.infrastructure.journal.details import Details, decode_details, first_positions
-from tallystick.infrastructure.journal.format import JournalRow, decode_events, decode_keys, may_hold_batches
+from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, place_in
+from tallystick.infrastructure.journal.format import decode_events, decode_keys, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.entry import Entry
 from tallystick.projections.transactions import Transaction, transaction_of
-
-NO_DETAILS = Details()
-
-
-class Place(NamedTuple):
-    """Where an entry lies: its row, its number among the row's entries, and its positions."""
-
-    row: JournalRow
-    number: int
-    positions: range
-
-    @property
-    def details(self) -> Details:
-        """The details of the entry."""
-        return decode_details(self.row).get(self.number, NO_DETAILS)
-
-
-def place_in(row: JournalRow, position: int) -> Place:
-    """Where the entry lies to which a position of the row belongs."""
-    firsts = first_positions(row)
-    number = bisect_right(firsts, position) - 1
-    end = firsts[number + 1] if number + 1 < len(firsts) else row.last_position + 1
-    return Place(row, number, range(firsts[number], end))
 
 
 class Entries:
