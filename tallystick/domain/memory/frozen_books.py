@@ -12,6 +12,7 @@ from tallystick.domain.events import TokenRegistered
 from tallystick.domain.memory.holding import FragmentRows, PlainFragment, rows_of, unpacked
 from tallystick.domain.memory.numbering import Places
 from tallystick.domain.memory.tables import FragmentTable, NameTable
+from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 
@@ -67,6 +68,7 @@ class FrozenBooks(NamedTuple):
     special: list[str]
     contracts: dict[str, str | None]
     holds: list[Hold]
+    freezes: list[Freeze]
 
 
 class KeptToken(NamedTuple):
@@ -93,3 +95,4 @@ class KeptBooks(NamedTuple):
     special: Iterable[str]
     contracts: Mapping[str, str | None]
     holds: Iterable[Hold]
+    freezes: Iterable[Freeze]

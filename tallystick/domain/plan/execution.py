@@ -15,9 +15,10 @@ from tallystick.domain.contract.decisions import CONTRACT_RULES
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.decisions import TOKEN_RULES
+from tallystick.domain.token.freezing import FREEZE_RULES
 from tallystick.domain.view import View
 
-_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES}
+_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES, **FREEZE_RULES}
 
 
 def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:

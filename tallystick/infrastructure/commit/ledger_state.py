@@ -83,7 +83,7 @@ class LedgerState:
         self.head = Head(row.last_position, row.digest, row.recorded_at)  # a call is measurable when reading on
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
-        self.books.forget()
+        self.books.forget(row.recorded_at)
         self.snapshots.grown_bytes += len(row.body)
 
     def apply(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:

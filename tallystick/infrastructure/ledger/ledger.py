@@ -17,6 +17,7 @@ from tallystick.domain.errors import Conflict, InvalidRequest
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.curve import CurveMaker
+from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.idempotency import make_request
@@ -229,6 +230,10 @@ class Ledger:
     def holds(self, token: str, authority: str) -> list[Hold]:
         """The open holds that `authority` keeps in a token, oldest first."""
         return self._reads.holds(token, authority)
+
+    def frozen(self) -> list[FrozenAccount]:
+        """The accounts that are frozen, one freeze after another, the oldest first; see `tx.freeze`."""
+        return self._reads.frozen()
 
     def contract(self, id: str) -> ContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""

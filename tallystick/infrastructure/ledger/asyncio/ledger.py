@@ -140,6 +140,7 @@ class AsyncLedger:
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)
     holds = _awaited(Ledger.holds)
+    frozen = _awaited(Ledger.frozen)
     is_contract = _awaited(Ledger.is_contract)
     contract_ids = _awaited(Ledger.contract_ids)
     allocation = _awaited(Ledger.allocation)
