@@ -12,7 +12,7 @@
         UnknownCurve  ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
-        IllegalTransition  AlreadyReversed  NotReversible
+        IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible
         CommitTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk or the database failed
@@ -429,6 +429,20 @@ class IllegalTransition(Refused):
     state: str
     change: str
     rule = "fragment {fragment} of {token} is {state} and cannot be {change}"
+
+
+class AccountIsFrozen(Refused):
+    """The account is frozen in this `direction`, "debits" or "credits", in `token`, or in all tokens where that is None."""
+
+    account: str
+    token: str | None
+    direction: str
+
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        """What is closed, and why where a reason was given."""
+        what = "nothing" if fields["token"] is None else f"no {fields['token']}"
+        goes = "leaves it" if fields["direction"] == "debits" else "comes to it"
+        return f"{fields['account']} is frozen: {what} {goes}" + (f" ({reason})" if reason else "")
 
 
 class CommitTooLarge(Refused):

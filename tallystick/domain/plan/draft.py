@@ -17,11 +17,15 @@ from tallystick.domain.events import (
     BATCHES,
     CONTRACT_EVENTS,
     FRAGMENT_EVENTS,
+    AccountFrozen,
+    AccountUnfrozen,
     AppUpdated,
     Burned,
     ContractChange,
     Distributed,
     DomainEvent,
+    FreezeEvent,
+    MetadataErased,
     Minted,
     MoneyEvent,
     Moved,
@@ -31,7 +35,9 @@ from tallystick.domain.events import (
     TokenRegistered,
 )
 from tallystick.domain.plan.drafted_contracts import DraftedContracts
+from tallystick.domain.plan.drafted_freezes import DraftedFreezes
 from tallystick.domain.plan.drafted_token import DraftedToken
+from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
@@ -40,7 +46,7 @@ from tallystick.domain.values.token import Token
 class Draft:
     """A `View` of the books with a plan's events added."""
 
-    __slots__ = ("_books", "_drafts", "_drawn", "_generation", "_opened", "_reversed", "_token_states")
+    __slots__ = ("_books", "_drafts", "_drawn", "_freezes", "_generation", "_opened", "_reversed", "_token_states")
 
     def __init__(self, books: Books) -> None:
         self._books = books
@@ -50,6 +56,7 @@ class Draft:
         self._drawn: dict[str, int] = {}
         self._reversed: dict[int, int] = {}
         self._drafts: DraftedContracts | None = None
+        self._freezes: DraftedFreezes | None = None
 
     def token_state(self, code: str) -> DraftedToken:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
@@ -94,6 +101,22 @@ class Draft:
     def is_special(self, name: str, /) -> bool:
         """Whether the name is an app's or a contract's, in the books or in the plan."""
         return (self._books.is_special if self._drafts is None else self._drafts.is_special)(name)
+
+    def is_watched(self, first: str, second: str, /) -> bool:
+        """Whether either name is an app's, a contract's or of a frozen account, in the books or in the plan."""
+        if self._books.is_watched(first, second):
+            return True
+        if self._freezes is not None and (self._freezes.touches(first) or self._freezes.touches(second)):
+            return True
+        return self._drafts is not None and (self._drafts.is_special(first) or self._drafts.is_special(second))
+
+    def freeze_of(self, account: str, token: str | None) -> Freeze | None:
+        """The account's freeze in this token, or the one in all tokens for None, as drafted."""
+        return (self._books.freeze_of if self._freezes is None else self._freezes.get)(account, token)
+
+    def is_frozen(self, account: str) -> bool:
+        """Whether the account would have a freeze."""
+        return (self._books.is_frozen if self._freezes is None else self._freezes.is_frozen)(account)
 
     def special_names(self) -> Iterable[str]:
         """The apps and contracts, whose accounts are their own."""
@@ -193,6 +216,12 @@ class Draft:
         """Changes the drafted contract."""
         self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
 
+    def change_freeze(self, event: FreezeEvent, sign: int) -> None:
+        """Freezes or unfreezes an account."""
+        if self._freezes is None:
+            self._freezes = DraftedFreezes(self._books)
+        self._freezes.apply(event) if sign > 0 else self._freezes.revert()
+
     def _open(self, event: Reserved, sign: int) -> None:
         if sign < 0:
             del self._opened[event.hold]
@@ -208,6 +237,7 @@ _RULES: dict[type, Callable[[Draft, Any, int], None] | None] = {
     **dict.fromkeys((Settled, Released), Draft.draw),
     Distributed: Draft.distribute,
     **dict.fromkeys(CONTRACT_EVENTS, Draft.change_contract),
+    **dict.fromkeys((AccountFrozen, AccountUnfrozen), Draft.change_freeze),
     # A block plans none of these: tokens and batches are recorded beside plans, and fragments carry what is executed.
-    **dict.fromkeys((TokenRegistered, AppUpdated, *BATCHES, *FRAGMENT_EVENTS), None),
+    **dict.fromkeys((TokenRegistered, AppUpdated, MetadataErased, *BATCHES, *FRAGMENT_EVENTS), None),
 }

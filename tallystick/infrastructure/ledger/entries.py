@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tallystick.domain.batch.batch import expanded
-from tallystick.domain.errors import CorruptJournal, EntryNotFound
+from tallystick.domain.entry.erasing import EraseMetadata
+from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
 from tallystick.domain.values.entry_details import check_reference, metadata_of
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.memo import check_memo
 from tallystick.infrastructure.commit.idempotency import check_key
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.commit.row_details import metadata_digest
@@ -50,6 +52,17 @@ class Entries:
                 if row is not None and (limit is None or len(found) < limit):
                     found.append(self._read(place_in(row, first_positions(row)[number])))
         return found
+
+    def erase(self, entry: int, reason: str) -> None:
+        """Erases the metadata of the entry, and records that; as `Ledger.erase`."""
+        check_memo(reason)
+        self._core.check_open()
+        place = self.place_of(entry)
+        if place.details.meta is None:
+            raise InvalidRequest(f"entry {entry} was recorded without metadata")
+        if not self._journal.metadata([entry]):
+            raise InvalidRequest(f"the metadata of entry {entry} was erased before")
+        self._core.commit([EraseMetadata(entry, reason)])
 
     def place_of(self, id: int) -> Place:
         """Where the entry lies that begins at this position; else `EntryNotFound`."""
