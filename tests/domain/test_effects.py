@@ -274,7 +274,7 @@ def test_a_transaction_has_its_parties(kind: type) -> None:
 @pytest.mark.parametrize("kind", RECORDED)
 def test_a_receipt_names_it(kind: type) -> None:
     row = make_row(bytes(32), 5, 0, (), [1], encode_events([SINGLE[kind]]))
-    receipt = make_receipt(row, 5, [SINGLE[kind]])
+    receipt = make_receipt(row, 5, [SINGLE[kind]], None, lambda code: False)
     assert receipt.transaction_ids == (5,)
     assert receipt.hold_ids == (("new",) if kind is Reserved else ())
 

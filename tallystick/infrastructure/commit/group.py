@@ -163,8 +163,9 @@ class LedgerGroup(Group[TransactionMember]):
 
     def note_recorded(self) -> None:
         if self.row is not None:
+            is_app = self._keeper.books.is_app
             for member, position, events in self._recorded:
-                member.committed = Committed(self.row, position, events, member.details)
+                member.committed = Committed(self.row, position, events, member.details, is_app)
         self.decided = self.members
 
     def given_up(self, overtaken: Overtaken) -> Exception:

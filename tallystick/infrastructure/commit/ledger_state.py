@@ -48,7 +48,7 @@ class LedgerState:
         self._shelf = ContractShelf(journal, self._anchor)
         self.books = Books(self._shelf, contracts_in_memory, curves)
         self.snapshots = SnapshotKeeper(journal)
-        self.keys = UsedKeys(journal)
+        self.keys = UsedKeys(journal, self.books.is_app)
         self.transfer_ids = TransferIdIndex()
         self.references = ReferenceIndex()
         self.reset()
@@ -60,7 +60,7 @@ class LedgerState:
         self._shelf.forget()
         self.head = EMPTY
         self.keys.close()
-        self.keys = UsedKeys(self._journal)
+        self.keys = UsedKeys(self._journal, self.books.is_app)
         self.transfer_ids.close()
         self.transfer_ids = TransferIdIndex(self._journal.cache_folder)
         self.references.close()
@@ -153,7 +153,7 @@ class LedgerState:
         if self.keys.index is not None:
             index = KeyIndex.load(folder / _KEYS, parts[_KEYS], cache)
             self.keys.close()
-            self.keys = UsedKeys(self._journal, index)
+            self.keys = UsedKeys(self._journal, self.books.is_app, index)
         ids = TransferIdIndex.load(folder / _IDS, parts[_IDS], cache)
         self.transfer_ids.close()
         self.transfer_ids = ids

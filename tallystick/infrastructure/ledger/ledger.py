@@ -188,7 +188,7 @@ class Ledger:
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise
-            return error.receipt
+            return error.receipt.again()
 
     def erase(self, entry: int, reason: str) -> None:
         """Erases the metadata of the entry for ever, and records that it was, with the `reason`.

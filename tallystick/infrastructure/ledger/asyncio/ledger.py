@@ -149,7 +149,7 @@ class AsyncLedger:
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise
-            return error.receipt
+            return error.receipt.again()
 
     @staticmethod
     def _awaited(
