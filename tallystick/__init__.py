@@ -7,11 +7,13 @@ from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
+    AccountIsFrozen,
     AccountNotAllocated,
     AllocationBelowZero,
     AllocationNotZero,
     AllocationsExceedBalance,
     AllocationsSumBelowZero,
+    AlreadyReversed,
     BalanceBelowAllocations,
     BalanceBelowZero,
     CommitTooLarge,
@@ -51,6 +53,7 @@ from tallystick.domain.errors import (
     NotAnEventStore,
     NotFound,
     NothingAllocated,
+    NotReversible,
     OutcomeUnknown,
     PositionTaken,
     Refused,
@@ -82,6 +85,7 @@ from tallystick.domain.values.account import (
     address,
 )
 from tallystick.domain.values.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
+from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -105,6 +109,7 @@ __all__ = [
     "SEAT_DISTRIBUTION_POOL",
     "TOTAL_SUPPLY_RESERVE",
     "AccountAlreadyAllocated",
+    "AccountIsFrozen",
     "AccountNotAllocated",
     "Allocation",
     "AllocationBelowZero",
@@ -112,6 +117,7 @@ __all__ = [
     "Allocations",
     "AllocationsExceedBalance",
     "AllocationsSumBelowZero",
+    "AlreadyReversed",
     "AsyncLedger",
     "AuditReport",
     "Balance",
@@ -134,6 +140,7 @@ __all__ = [
     "FixedPriceCurve",
     "FragmentState",
     "Fragments",
+    "FrozenAccount",
     "Hold",
     "HoldExpired",
     "HoldNotFound",
@@ -165,6 +172,7 @@ __all__ = [
     "NotAnApp",
     "NotAnEventStore",
     "NotFound",
+    "NotReversible",
     "NothingAllocated",
     "OutcomeUnknown",
     "PlannedApp",

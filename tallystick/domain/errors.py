@@ -12,7 +12,7 @@
         UnknownCurve  ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
-        IllegalTransition
+        IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible
         CommitTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk or the database failed
@@ -236,7 +236,7 @@ class NameInUse(Refused):
 
 
 class DuplicateIdempotencyKey(Refused):
-    """The key was used; `receipt` is what the first use was given. `same`: with the same request; None where either had none."""
+    """The key was used; `receipt` is what the first use was given. `same`: with the same request; None where one had none."""
 
     key: str
     receipt: Any
@@ -257,6 +257,22 @@ class DuplicateTransferId(Refused):
 
     id: int
     rule = "the id {id} was used before"
+
+
+class AlreadyReversed(Refused):
+    """More of a movement would be taken back than is left of it: `left`, in the token's unit."""
+
+    id: int
+    amount: int
+    left: int
+    rule = "{amount} of transaction {id} cannot be taken back: {left} is left to be"
+
+
+class NotReversible(Refused):
+    """What the entry or the transaction with this id did cannot be taken back."""
+
+    id: int
+    rule = "{id} cannot be reversed: {reason}"
 
 
 class InvalidAuthority(Refused):
@@ -413,6 +429,20 @@ class IllegalTransition(Refused):
     state: str
     change: str
     rule = "fragment {fragment} of {token} is {state} and cannot be {change}"
+
+
+class AccountIsFrozen(Refused):
+    """The account is frozen in this `direction`, "debits" or "credits", in `token`, or in all tokens where that is None."""
+
+    account: str
+    token: str | None
+    direction: str
+
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        """What is closed, and why where a reason was given."""
+        what = "nothing" if fields["token"] is None else f"no {fields['token']}"
+        goes = "leaves it" if fields["direction"] == "debits" else "comes to it"
+        return f"{fields['account']} is frozen: {what} {goes}" + (f" ({reason})" if reason else "")
 
 
 class CommitTooLarge(Refused):

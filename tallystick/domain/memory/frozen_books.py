@@ -12,6 +12,7 @@ from tallystick.domain.events import TokenRegistered
 from tallystick.domain.memory.holding import FragmentRows, PlainFragment, rows_of, unpacked
 from tallystick.domain.memory.numbering import Places
 from tallystick.domain.memory.tables import FragmentTable, NameTable
+from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
@@ -69,6 +70,7 @@ class FrozenBooks(NamedTuple):
     contracts: dict[str, str | None]
     holds: list[Hold]
     reversals: Sequence[Reversal]
+    freezes: list[Freeze]
 
 
 class KeptToken(NamedTuple):
@@ -96,3 +98,4 @@ class KeptBooks(NamedTuple):
     contracts: Mapping[str, str | None]
     holds: Iterable[Hold]
     reversals: Iterable[Reversal]
+    freezes: Iterable[Freeze]

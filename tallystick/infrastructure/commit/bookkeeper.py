@@ -13,11 +13,13 @@ from typing import TypeVar
 
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.errors import CorruptJournal, LedgerError, SchemaTooOld, StorageUnavailable
-from tallystick.domain.events import DomainEvent
+from tallystick.domain.events import DomainEvent, Settled
+from tallystick.domain.reversal.original import RecordedEntry
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.ledger_state import LedgerState
 from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payer_of
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, Key, decode_events
@@ -269,6 +271,22 @@ class Bookkeeper:
         with self.lock:
             self.reach_head()
             return self._ask_index(lambda: self.state.keys.receipt_of(key))
+
+    def recorded(self, position: int) -> RecordedEntry | None:
+        """The entry to which a position belongs, read from the journal and checked; None beyond its end."""
+        row = checked_row(self._journal, position)
+        if row is None:
+            return None
+        with self.lock:
+            self.reach_head()  # names that batches gave up to there are known
+        id, events = entry_events(row, position)
+        return RecordedEntry(id, events, self.books.is_app, self.books.names_of, self._payer_of)
+
+    def _payer_of(self, position: int, settled: Settled) -> str:
+        with self.lock:
+            self.reach_head()
+            hold = self.books.hold(settled.hold)
+        return payer_of(self._journal, position, settled) if hold is None else hold.payer
 
     def positions_of_reference(self, reference: str) -> Sequence[int]:
         """The first positions of the commits that may have an entry with the reference, ascending.

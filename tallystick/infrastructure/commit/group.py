@@ -11,7 +11,7 @@ from tallystick.domain.events import DomainEvent
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
-from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details, may_need_details
+from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details, needs_details
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
@@ -135,7 +135,7 @@ class LedgerGroup(Group[TransactionMember]):
             size += bytes_of_details(member.details, reversals)
         if size > COMMIT_BYTES_MAX:
             raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
-        if member.details is not None or reversals or may_need_details(events):
+        if member.details is not None or reversals or needs_details(events):
             self._keeper.check_takes_details()
             self._details.add(len(self._counts), self._position, member.details, events, reversals)
         if member.request is not None:

@@ -91,7 +91,7 @@ class LedgerState:
             self.transfer_ids.note(events)
         if row.details is not None:
             self._note_references(row)
-        self.books.forget()
+        self.books.forget(row.recorded_at)
         self.snapshots.grown_bytes += len(row.body)
 
     def apply(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:

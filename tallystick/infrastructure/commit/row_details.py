@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 
-from tallystick.domain.events import DomainEvent
+from tallystick.domain.events import FORMAT_2_EVENTS, DomainEvent, MetadataErased, Moved
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.journal.details import NO_DETAILS, Details, encode_details
@@ -17,6 +17,7 @@ from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, 
 SALT_BYTES = 16
 DETAILS_BYTES, REVERSAL_BYTES = 128, 32
 """About what the details of an entry take beside its texts, and what each movement takes that it takes back."""
+_FORMAT_2: frozenset[type] = frozenset(FORMAT_2_EVENTS)
 
 
 class RowDetails:
@@ -36,7 +37,7 @@ class RowDetails:
         events: Sequence[DomainEvent],
         reversals: Sequence[Reversal],
     ) -> None:
-        """Adds the entry number `number` of the row, which begins at `first_position`."""
+        """Adds the entry number `number` of the row, which begins at `first_position` and has something of format 2."""
         at = ref = meta = None
         if given is not None:
             at, ref = given.occurred_at, given.reference
@@ -47,7 +48,8 @@ class RowDetails:
         reverses = tuple((reversal.position - first_position, reversal.reverses) for reversal in reversals)
         if given is not None or reverses:
             self._details.append((number, Details(at, ref, meta, reverses)))
-        self._is_needed |= bool(self._details) or any(map(needs_details, events))
+        self._erased += [event.entry for event in events if isinstance(event, MetadataErased)]
+        self._is_needed = True
 
     def encoded(self) -> bytes | None:
         """The row's details; None where it has nothing of format 2."""
@@ -73,11 +75,8 @@ def metadata_digest(salt: bytes, content: str) -> str:
     return hashlib.sha256(salt + content.encode()).hexdigest()
 
 
-def needs_details(event: DomainEvent) -> bool:
-    """Whether the event is of format 2."""
-    return False
-
-
-def may_need_details(events: Sequence[DomainEvent]) -> bool:
-    """A cheap question before that: false where none of the events is."""
-    return False
+def needs_details(events: Sequence[DomainEvent]) -> bool:
+    """Whether one of the events is of format 2. Most transactions are one movement, and that is told at once."""
+    if len(events) == 1 and type(events[0]) is Moved:
+        return False
+    return not _FORMAT_2.isdisjoint(map(type, events))

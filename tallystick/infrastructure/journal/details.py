@@ -5,8 +5,10 @@ reference, the digest of its metadata, and which movements before it takes back.
 and a row in which nothing is of format 2 has no details at all. A name that is not known was written by a newer version.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,6 +34,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     seal: tuple[int, str] | None = None
 
 
+_NOTHING = Details()
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[tuple[int | None, Details]]).decode
 
@@ -69,6 +72,27 @@ def reversals_of(row: JournalRow, events: Sequence[JournalEvent]) -> Iterator[Re
             if not 0 < id < row.first_position or n < 0 or not amount:
                 raise CorruptJournal("its details take back what is no movement before it", position=row.first_position)
             yield Reversal(firsts[number] + n, id, amount)
+
+
+class Place(NamedTuple):
+    """Where an entry lies: its row, its number among the row's entries, and its positions."""
+
+    row: JournalRow
+    number: int
+    positions: range
+
+    @property
+    def details(self) -> Details:
+        """The details of the entry."""
+        return decode_details(self.row).get(self.number, _NOTHING)
+
+
+def place_in(row: JournalRow, position: int) -> Place:
+    """Where the entry lies to which a position of the row belongs."""
+    firsts = first_positions(row)
+    number = bisect_right(firsts, position) - 1
+    end = firsts[number + 1] if number + 1 < len(firsts) else row.last_position + 1
+    return Place(row, number, range(firsts[number], end))
 
 
 def first_positions(row: JournalRow) -> Sequence[int]:

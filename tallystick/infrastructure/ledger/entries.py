@@ -1,45 +1,23 @@
 """Reads entries: what a ledger answers about what its blocks recorded, by id, by idempotency key and by reference."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from tallystick.domain.batch.batch import expanded
+from tallystick.domain.entry.erasing import EraseMetadata
 from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
 from tallystick.domain.values.entry_details import check_reference, metadata_of
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.memo import check_memo
 from tallystick.infrastructure.commit.idempotency import check_key
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.commit.row_details import metadata_digest
-from tallystick.infrastructure.journal.details import Details, decode_details, first_positions
-from tallystick.infrastructure.journal.format import JournalRow, decode_events, decode_keys, may_hold_batches
+from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, place_in
+from tallystick.infrastructure.journal.format import decode_events, decode_keys, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.entry import Entry
 from tallystick.projections.transactions import Transaction, transaction_of
-
-NO_DETAILS = Details()
-
-
-class Place(NamedTuple):
-    """Where an entry lies: its row, its number among the row's entries, and its positions."""
-
-    row: JournalRow
-    number: int
-    positions: range
-
-    @property
-    def details(self) -> Details:
-        """The details of the entry."""
-        return decode_details(self.row).get(self.number, NO_DETAILS)
-
-
-def place_in(row: JournalRow, position: int) -> Place:
-    """Where the entry lies to which a position of the row belongs."""
-    firsts = first_positions(row)
-    number = bisect_right(firsts, position) - 1
-    end = firsts[number + 1] if number + 1 < len(firsts) else row.last_position + 1
-    return Place(row, number, range(firsts[number], end))
 
 
 class Entries:
@@ -80,6 +58,17 @@ class Entries:
             numbers = [number for number, each in decode_details(row).items() if each.ref == reference]
             for number in reversed(numbers):
                 yield place_in(row, first_positions(row)[number])
+
+    def erase(self, entry: int, reason: str) -> None:
+        """Erases the metadata of the entry, and records that; as `Ledger.erase`."""
+        check_memo(reason)
+        self._core.check_open()
+        place = self.place_of(entry)
+        if place.details.meta is None:
+            raise InvalidRequest(f"entry {entry} was recorded without metadata")
+        if not self._journal.metadata([entry]):
+            raise InvalidRequest(f"the metadata of entry {entry} was erased before")
+        self._core.commit([EraseMetadata(entry, reason)])
 
     def place_of(self, id: int) -> Place:
         """Where the entry lies that begins at this position; else `EntryNotFound`."""

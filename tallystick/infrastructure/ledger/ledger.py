@@ -18,6 +18,7 @@ from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
+from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
@@ -189,6 +190,14 @@ class Ledger:
                 raise
             return error.receipt
 
+    def erase(self, entry: int, reason: str) -> None:
+        """Erases the metadata of the entry for ever, and records that it was, with the `reason`.
+
+        The digest stays, so the journal is whole. Raises `EntryNotFound`, `InvalidRequest` where it has no metadata, or has
+        none any more, and the errors of a commit.
+        """
+        self._entries.erase(entry, reason)
+
     # Batches.
 
     def accounts(self, token: str, names: Any) -> Column:
@@ -285,6 +294,10 @@ class Ledger:
     def holds(self, token: str, authority: str) -> list[Hold]:
         """The open holds that `authority` keeps in a token, oldest first."""
         return self._reads.holds(token, authority)
+
+    def frozen(self) -> list[FrozenAccount]:
+        """The accounts that are frozen, one freeze after another, the oldest first; see `tx.freeze`."""
+        return self._reads.frozen()
 
     def contract(self, id: str) -> ContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""

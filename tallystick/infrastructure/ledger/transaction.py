@@ -44,6 +44,23 @@ class TransactionContext(Plan):
         """The contract, to change its balance and its shadow space; `ContractNotFound`."""
         return self._planned_contract(id)
 
+    def reverse(
+        self,
+        id: None = None,
+        *,
+        entry: int | None = None,
+        transaction: int | None = None,
+        amount: int | None = None,
+        memo: str = "",
+    ) -> None:
+        """Takes back all that is left of each movement of an `entry`, or of one `transaction`, or `amount` of that.
+
+        By the rules of today: what was transferred, settled, minted or burned goes the other way; of what was reserved, that
+        which is still held is released. Raises `EntryNotFound`, `TransactionNotFound`, `NotReversible`, `AlreadyReversed` where
+        less is left, and what the movement back is refused for.
+        """
+        self._reverse(self._originals(id, entry, transaction, amount), amount, memo)
+
     def __enter__(self) -> Self:
         core = self._core
         if core.is_closed:

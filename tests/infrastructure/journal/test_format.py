@@ -20,6 +20,8 @@ from tallystick import CorruptJournal, Ledger, Token
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.events import (
     EVENT_TYPES,
+    AccountFrozen,
+    AccountUnfrozen,
     Allocated,
     AllShadowsLowered,
     AllShadowsRaised,
@@ -36,6 +38,7 @@ from tallystick.domain.events import (
     FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
+    MetadataErased,
     Minted,
     MintedMany,
     Moved,
@@ -111,6 +114,10 @@ GOLDEN: list[tuple[JournalEvent, str]] = [
     (ShadowLowered("pool", "alice", 5, "unstake"), '["ShadowLowered","pool","alice",5,"unstake"]'),
     (AllShadowsRaised("pool", 5, 50, 1, "yield"), '["AllShadowsRaised","pool",5,50,1,"yield"]'),
     (AllShadowsLowered("pool", 5, 50, 1, "loss"), '["AllShadowsLowered","pool",5,50,1,"loss"]'),
+    (AccountFrozen("alice", "USD", True, False, "court"), '["AccountFrozen","alice","USD",true,false,"court"]'),
+    (AccountFrozen("alice", None, False, True), '["AccountFrozen","alice",null,false,true,""]'),
+    (AccountUnfrozen("alice", None), '["AccountUnfrozen","alice",null]'),
+    (MetadataErased(7, "asked for"), '["MetadataErased",7,"asked for"]'),
     (Foreign("order-1", 0, "shop:Order.Paid", b"\x00\xff{}"), '["Foreign","order-1",0,"shop:Order.Paid","AP97fQ=="]'),
 ]
 
@@ -146,6 +153,7 @@ OLD: list[tuple[str, JournalEvent]] = [
     ('["MovedMany","USD",1,[],"AA==","AQ==","BQ=="]', MovedMany("USD", 1, [], b"\x00", b"\x01", b"\x05", "", b"")),
     ('["MintedMany","USD",1,[],"AA==","BQ=="]', MintedMany("USD", 1, [], b"\x00", b"\x05", "", b"")),
     ('["BurnedMany","USD",1,[],"AA==","BQ=="]', BurnedMany("USD", 1, [], b"\x00", b"\x05", "", b"")),
+    ('["AccountFrozen","alice",null,true,false]', AccountFrozen("alice", None, True, False, "")),
     ('["BalanceRaised","pool",5]', BalanceRaised("pool", 5, "")),
     ('["BalanceLowered","pool",5]', BalanceLowered("pool", 5, "")),
     ('["Allocated","pool","alice"]', Allocated("pool", "alice", "")),
@@ -188,7 +196,7 @@ def test_amounts_are_exact(amount: int) -> None:
 
 
 def test_streams() -> None:
-    assert {stream_of(event) for event, _ in GOLDEN} == {"USD", "TeaParty", "pool", "order-1"}
+    assert {stream_of(event) for event, _ in GOLDEN} == {"USD", "TeaParty", "pool", "order-1", " accounts"}
 
 
 # Rows.

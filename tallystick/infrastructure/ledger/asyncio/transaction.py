@@ -126,6 +126,19 @@ class AsyncTransactionContext(Plan):
         """The contract, to change its balance and its shadow space; `ContractNotFound`. It may have to be loaded."""
         return await self._commits.on_a_thread(lambda: self._planned_contract(id))
 
+    async def reverse(
+        self,
+        id: None = None,
+        *,
+        entry: int | None = None,
+        transaction: int | None = None,
+        amount: int | None = None,
+        memo: str = "",
+    ) -> None:
+        """As `TransactionContext.reverse`: what is to be taken back is read from the journal."""
+        originals = await self._commits.on_a_thread(lambda: self._originals(id, entry, transaction, amount))
+        self._reverse(originals, amount, memo)
+
     async def __aenter__(self) -> Self:
         commits = self._commits
         commits.check_usable()
