@@ -11,7 +11,7 @@ from tallystick.domain.events import DomainEvent
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
-from tallystick.infrastructure.commit.row_details import RowDetails, needs_details
+from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details, needs_details
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
@@ -130,8 +130,11 @@ class LedgerGroup(Group[TransactionMember]):
     ) -> None:
         """Adds what the member did to the row; `CommitTooLarge` or `SchemaTooOld` where it cannot be."""
         body = encode_events(events)
-        if len(body) > COMMIT_BYTES_MAX:
-            raise CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX)
+        size = len(body)
+        if member.details is not None or reversals:
+            size += bytes_of_details(member.details, reversals)
+        if size > COMMIT_BYTES_MAX:
+            raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
         if member.details is not None or reversals or needs_details(events):
             self._keeper.check_takes_details()
             self._details.add(len(self._counts), self._position, member.details, events, reversals)
@@ -143,7 +146,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._bodies.append(body)
         self._counts.append(count)
         self._position += count
-        self._bytes += len(body)
+        self._bytes += size
         self._is_closed |= self._bytes >= GROUP_BYTES
 
     def succeed(self, row: JournalRow) -> None:

@@ -100,14 +100,15 @@ class LedgerState:
         Raises `LookupError`, `ArithmeticError`, `ValueError` or `CorruptJournal` where they cannot have happened, or are not
         understood; what was begun is not undone then.
         """
+        own = events
         if may_hold_foreign(row.body):
-            events = self._apply_own(events, row.first_position)
+            own = self._apply_own(events, row.first_position)
         else:
             self.books.apply_commit(cast(Sequence[DomainEvent], events), row.first_position)
         if row.details is not None:
             for reversal in reversals_of(row, events):
                 self.books.reversals.add(reversal)
-        self.note(row, events, decode_keys(row), self.versions.entries(events, row))
+        self.note(row, own, decode_keys(row), self.versions.entries(own, row))
 
     def _note_references(self, row: JournalRow) -> None:
         references = [details.ref for details in decode_details(row).values() if details.ref is not None]

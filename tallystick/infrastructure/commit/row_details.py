@@ -15,6 +15,8 @@ from tallystick.infrastructure.journal.details import NO_DETAILS, Details, encod
 from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, MetadataRow
 
 SALT_BYTES = 16
+DETAILS_BYTES, REVERSAL_BYTES = 128, 32
+"""About what the details of an entry take beside its texts, and what each movement takes that it takes back."""
 _FORMAT_2: frozenset[type] = frozenset(FORMAT_2_EVENTS)
 
 
@@ -58,6 +60,14 @@ class RowDetails:
     def metadata(self) -> MetadataChange:
         """The change of the metadata that the row makes."""
         return MetadataChange(self._added, self._erased) if self._added or self._erased else NO_METADATA
+
+
+def bytes_of_details(given: EntryDetails | None, reversals: Sequence[Reversal]) -> int:
+    """About how many bytes an entry's details and metadata take."""
+    size = REVERSAL_BYTES * len(reversals)
+    if given is not None:
+        size += DETAILS_BYTES + len(given.reference or "") + len(given.metadata or "")
+    return size
 
 
 def metadata_digest(salt: bytes, content: str) -> str:

@@ -1,6 +1,7 @@
 """Reads entries: what a ledger answers about what its blocks recorded, by id, by idempotency key and by reference."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from tallystick.domain.batch.batch import expanded
@@ -41,17 +42,22 @@ class Entries:
     def find(self, reference: str, limit: int | None = None) -> list[Entry]:
         """The entries with this reference, newest first: all of them, or the newest `limit`."""
         check_reference(reference)
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise InvalidRequest(f"a limit is a number of entries, not {limit!r}")
         with self._core.locked():
             self._core.reach_head()
             positions = self._core.keeper.positions_of_reference(reference)
-        found: list[Entry] = []
+        return [self._read(place) for place in islice(self._places_of(reference, positions), limit)]
+
+    def _places_of(self, reference: str, positions: Sequence[int]) -> Iterator[Place]:
+        """Where the entries with the reference lie, newest first, of the commits that may have some."""
         for position in reversed(positions):
             row = self._journal.row_at(position)
-            numbers = [] if row is None else [n for n, each in decode_details(row).items() if each.ref == reference]
+            if row is None:
+                continue
+            numbers = [number for number, each in decode_details(row).items() if each.ref == reference]
             for number in reversed(numbers):
-                if row is not None and (limit is None or len(found) < limit):
-                    found.append(self._read(place_in(row, first_positions(row)[number])))
-        return found
+                yield place_in(row, first_positions(row)[number])
 
     def erase(self, entry: int, reason: str) -> None:
         """Erases the metadata of the entry, and records that; as `Ledger.erase`."""

@@ -215,7 +215,7 @@ class PostgresJournal(Journal):
         is_detailed = self._schema >= DETAILED
         parameters = _parameters(row if is_detailed else row[:-1], row, entries, self.channel)
         try:
-            with connection.pipeline() if len(row.body) <= PIPELINED_BYTES else nullcontext():
+            with connection.pipeline() if _bytes_of(row, metadata) <= PIPELINED_BYTES else nullcontext():
                 connection.execute(statements.APPEND if is_detailed else statements.APPEND_1, parameters)
                 if metadata is not NO_METADATA:
                     _change_metadata(connection, metadata)
@@ -287,13 +287,18 @@ class _Writing:
         self._journal.end()
 
 
+def _bytes_of(row: JournalRow, metadata: MetadataChange) -> int:
+    """About how much an append sends."""
+    return len(row.body) + len(row.details or b"") + sum([len(added.content) for added in metadata.added])
+
+
 def _change_metadata(connection: Connection, metadata: MetadataChange) -> None:
-    """In the transaction of the row that says so, and after it, as the triggers want."""
+    """In the transaction of the row that says so, and after it, as the triggers want. Never prepared, like COMMIT."""
     if metadata.added:
         entries, salts, contents = zip(*metadata.added, strict=True)
-        connection.execute(statements.ADD_METADATA, (list(entries), list(salts), list(contents)))
+        connection.execute(statements.ADD_METADATA, (list(entries), list(salts), list(contents)), prepare=False)
     if metadata.erased:
-        connection.execute(statements.ERASE_METADATA, (list(metadata.erased),))
+        connection.execute(statements.ERASE_METADATA, (list(metadata.erased),), prepare=False)
 
 
 def _parameters(columns: Sequence[Any], row: JournalRow, entries: Sequence[StreamEntry], channel: str) -> tuple[Any, ...]:

@@ -25,13 +25,14 @@ _ROW = "SELECT first_position, last_position, recorded_at, keys, transactions, b
 _ROW_1 = """
 SELECT first_position, last_position, recorded_at, keys, transactions, body, digest, (SELECT schema_version FROM ledger) FROM
 """
-_PAGE = """ (
+_PAGE_1 = """ (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY first_position) - octet_length(body) AS bytes_before
     FROM commits WHERE first_position > %s ORDER BY first_position LIMIT %s
 ) AS page WHERE bytes_before < %s ORDER BY first_position
 """
+_PAGE = _PAGE_1.replace("octet_length(body)", "(octet_length(body) + coalesce(octet_length(details), 0))")
 _AT = " commits WHERE first_position <= %s ORDER BY first_position DESC LIMIT 1"
-ROWS_1, ROWS = _ROW_1 + _PAGE, _ROW + _PAGE
+ROWS_1, ROWS = _ROW_1 + _PAGE_1, _ROW + _PAGE
 ROW_AT_1, ROW_AT = _ROW_1 + _AT, _ROW + _AT
 # The last condition repeats what `first_version <= lte` says in words of the primary key.
 STREAM = """

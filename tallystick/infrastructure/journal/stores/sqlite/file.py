@@ -29,8 +29,8 @@ CREATE TABLE metadata (
     content TEXT NOT NULL
 ) STRICT;
 CREATE TRIGGER metadata_is_of_the_newest_commit BEFORE INSERT ON metadata
-WHEN NEW.entry NOT BETWEEN (SELECT first_position FROM commits ORDER BY first_position DESC LIMIT 1)
-    AND (SELECT last_position FROM commits ORDER BY first_position DESC LIMIT 1)
+WHEN (NEW.entry BETWEEN (SELECT first_position FROM commits ORDER BY first_position DESC LIMIT 1)
+    AND (SELECT last_position FROM commits ORDER BY first_position DESC LIMIT 1)) IS NOT TRUE
     OR EXISTS (SELECT 1 FROM metadata WHERE entry = NEW.entry)
 BEGIN SELECT RAISE(ABORT, 'metadata is of the newest commit'); END;
 CREATE TRIGGER metadata_is_not_updated BEFORE UPDATE ON metadata

@@ -109,8 +109,11 @@ class SQLiteJournal(Journal):
             size = 0
             with self._reading_rows() as select, contextlib.closing(select(_ROWS_AFTER, (after,))) as cursor:
                 for columns in cursor:
-                    page.append(JournalRow(*columns))
-                    size += len(columns[5])
+                    row = JournalRow(*columns)
+                    page.append(row)
+                    size += len(row.body)
+                    if row.details is not None:
+                        size += len(row.details)
                     if size >= PAGE_BYTES:
                         break
             if not page:
@@ -175,8 +178,8 @@ class SQLiteJournal(Journal):
             if self._file.schema >= DETAILED:
                 yield lambda rest, parameters: connection.execute(f"SELECT {_COLUMNS} {rest}", parameters)
                 return
-            connection.execute("BEGIN")
             try:
+                connection.execute("BEGIN")
                 self._file.schema = schema_of(connection)
                 columns = _COLUMNS if self._file.schema >= DETAILED else _COLUMNS_1
                 yield lambda rest, parameters: connection.execute(f"SELECT {columns} {rest}", parameters)
