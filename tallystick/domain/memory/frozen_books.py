@@ -12,7 +12,7 @@ from tallystick.domain.events import TokenRegistered
 from tallystick.domain.memory.holding import FragmentRows, PlainFragment, rows_of, unpacked
 from tallystick.domain.memory.numbering import Places
 from tallystick.domain.memory.tables import FragmentTable, NameTable
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.token import Token
 
 
@@ -66,7 +66,7 @@ class FrozenBooks(NamedTuple):
     tokens: list[tuple[FrozenTokenState, FrozenFragments | None]]
     special: list[str]
     contracts: dict[str, str | None]
-    holds: list[Hold]
+    holds: list[OpenHold]
 
 
 class KeptToken(NamedTuple):
@@ -92,4 +92,4 @@ class KeptBooks(NamedTuple):
     tokens: Iterable[KeptToken]
     special: Iterable[str]
     contracts: Mapping[str, str | None]
-    holds: Iterable[Hold]
+    holds: Iterable[OpenHold]

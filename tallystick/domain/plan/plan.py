@@ -5,7 +5,7 @@ data, which the ledger executes once, later, on whatever the newest state is by 
 books (a balance, a count) is recorded too, and if it no longer holds at execution the plan is in conflict.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
@@ -15,6 +15,7 @@ from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
 from tallystick.domain.errors import Conflict, InvalidRequest, NotFound
+from tallystick.domain.plan.due_date import due_date
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
 from tallystick.domain.plan.recording import Recording
@@ -22,7 +23,6 @@ from tallystick.domain.plan.savepoint import Savepoint
 from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, Release, Reserve, Settle, Transfer
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.amount import check_amount
-from tallystick.domain.values.instant import to_microseconds
 from tallystick.domain.values.memo import check_memo
 
 
@@ -98,21 +98,26 @@ class Plan:
     def reserve(
         self,
         token: str,
-        owner: str,
+        payer: str,
         authority: str,
         amount: int,
         expires_at: datetime | None = None,
         *,
+        expires_in: timedelta | None = None,
         memo: str = "",
     ) -> str:
-        """Puts `amount` of `owner`'s into `authority`'s keeping, due at `expires_at` (aware), and gives the hold's id."""
+        """Puts `amount` of `payer`'s into `authority`'s keeping, and gives the hold's id; `InsufficientFunds`.
+
+        It falls due at `expires_at`, an aware datetime ahead of the ledger's time, or `expires_in`, a timedelta, after it; with
+        neither, never. From then on it can only be released. `InvalidRequest` where both are given.
+        """
         recording = self._recording
         state = recording.token_state(token)
-        state.check_holder(owner)
+        state.check_holder(payer)
         state.check_holder(authority)
-        due = None if expires_at is None else to_microseconds(expires_at)
+        due = due_date(recording.surroundings, expires_at, expires_in)
         hold = recording.surroundings.new_hold_id()
-        recording.propose(Reserve(token, owner, authority, check_amount(amount), hold, due, check_memo(memo)))
+        recording.propose(Reserve(token, payer, authority, check_amount(amount), hold, due, check_memo(memo)))
         return hold
 
     def settle(

@@ -6,7 +6,7 @@ A ledger holds it, blocking or awaited, and so does each of its parts that reads
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.group_commit.group_commit import GroupCommit
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.address import open_journal
-from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.system.forked_children import close_in_children
 
@@ -110,13 +110,18 @@ def open_core(
     contracts_in_memory: int,
     clock: Callable[[], datetime] | None,
     ids: Callable[[], str] | None,
+    max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
 ) -> LedgerCore:
     """The core of the ledger at `url`, as `Ledger.open` describes."""
     if type(contracts_in_memory) is not int or contracts_in_memory < 1:
         raise InvalidRequest(f"contracts_in_memory is an int, 1 or more, not {contracts_in_memory!r}")
     if curves is not None and not isinstance(curves, Mapping):
         raise InvalidRequest(f"curves map names to what makes them, not {curves!r}")
+    if max_clock_leap is not None and not (isinstance(max_clock_leap, timedelta) and max_clock_leap > timedelta()):
+        raise InvalidRequest(f"max_clock_leap is a timedelta above 0, or None, not {max_clock_leap!r}")
     journal = open_journal(url, create=create)
+    if max_clock_leap is not MAX_CLOCK_LEAP:  # else what the address says goes
+        journal.max_clock_leap = None if max_clock_leap is None else max_clock_leap // timedelta(microseconds=1)
     core = LedgerCore(
         journal,
         None if clock is None else lambda: to_microseconds(clock()),

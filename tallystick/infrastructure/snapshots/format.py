@@ -16,7 +16,7 @@ from tallystick.domain.events import TokenRegistered
 from tallystick.domain.memory.frozen_books import FrozenBooks, FrozenFragments, FrozenTokenState, KeptBooks, KeptToken
 from tallystick.domain.memory.holding import PlainFragment
 from tallystick.domain.token.registration import registration_of
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.infrastructure.snapshots.hashed_names import HashedNames, NameColumns, columns_of_names
 from tallystick.infrastructure.snapshots.sorted_fragments import FragmentColumns, SortedFragments, columns_of_fragments
 from tallystick.infrastructure.snapshots.wide_numbers import pack_wide, unpack_wide
@@ -47,7 +47,7 @@ class BooksFacts(msgspec.Struct, frozen=True):
     tokens: list[TokenFacts]
     special: list[str]
     contracts: dict[str, str | None]
-    holds: list[Hold]
+    holds: list[OpenHold]
 
 
 # Writing.

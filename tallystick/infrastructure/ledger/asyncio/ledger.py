@@ -8,7 +8,7 @@ while its transaction is in the queue does not withdraw it.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from inspect import isawaitable
 from pathlib import Path
@@ -19,6 +19,7 @@ from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, LedgerClosed
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import make_request
+from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.contract_view import ContractView
@@ -50,9 +51,10 @@ class AsyncLedger:
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
+        max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
     ) -> "Opening":
         """As `Ledger.open`: `async with AsyncLedger.open(url) as ledger`, or `ledger = await AsyncLedger.open(url)`."""
-        return Opening(lambda: open_core(url, create, curves, contracts_in_memory, clock, ids))
+        return Opening(lambda: open_core(url, create, curves, contracts_in_memory, clock, ids, max_clock_leap))
 
     async def close(self) -> None:
         """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`.

@@ -5,7 +5,8 @@ Where all of a page is within the limit, as most are, no running sum is made.
 """
 
 HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
-BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD
+_SERVER_TIME = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD.replace(" FROM", f", {_SERVER_TIME} FROM")
 APPEND = """
 WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s)),
     entered AS (INSERT INTO streams SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])),
