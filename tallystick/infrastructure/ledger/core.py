@@ -13,7 +13,9 @@ from pathlib import Path
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, TransactionClosed
+from tallystick.domain.events import Released
 from tallystick.domain.operation import Operation
+from tallystick.domain.token.operations import Expire
 from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
@@ -25,6 +27,7 @@ from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
+from tallystick.infrastructure.ledger.expiry import Expiry
 from tallystick.infrastructure.system.forked_children import close_in_children
 
 
@@ -43,6 +46,7 @@ class LedgerCore:
         self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
         self.queue = self._new_queue()
         self.books = self.keeper.books
+        self.expiry = Expiry(self.expire_due)
         self.is_closed = self._is_journal_closed = False
         close_in_children(self)
 
@@ -58,6 +62,7 @@ class LedgerCore:
         if not self._is_journal_closed:
             try:
                 self.queue.close()
+                self.expiry.stop()
                 self.keeper.close()
             except TransactionClosed:
                 self.is_closed = was_closed
@@ -67,6 +72,7 @@ class LedgerCore:
 
     def close_in_child(self) -> None:
         """A forked child opens a ledger of its own; one in memory is a copy, and the child's, but for who committed in it."""
+        self.expiry = Expiry(self.expire_due)
         if isinstance(self.journal, MemoryJournal):
             self.queue = self._new_queue()
         else:
@@ -101,6 +107,19 @@ class LedgerCore:
         member = TransactionMember(operations, request)
         self.queue.run(member)
         return member.outcome()
+
+    def expire_due(self, limit: int) -> int:
+        """Releases up to `limit` holds that are due, as one transaction, and says how many. Where none is, nothing is written.
+
+        Raises the errors of a commit.
+        """
+        with self.locked():
+            self.reach_head()
+            due_at = self.keeper.now()
+            if not self.books.due(due_at, 1):
+                return 0
+        committed = self.commit((Expire(limit, due_at, None),))
+        return 0 if committed is None else sum(isinstance(event, Released) for event in committed.events)
 
 
 def open_core(

@@ -7,6 +7,7 @@ ends, as one commit or not at all. A ledger may be used from several threads, an
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -24,6 +25,7 @@ from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.batches import Batches, OnRefusal
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
+from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.history import History
 from tallystick.infrastructure.ledger.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reads import Reads
@@ -137,6 +139,19 @@ class Ledger:
             except Conflict:
                 if not attempts:
                     raise
+
+    def expire_every(self, seconds: float | None) -> Thread | None:
+        """Gives back what is due now and every so many seconds, on a daemon thread, until the ledger is closed.
+
+        Again, it replaces the one before; None ends it. What fails is logged by "tallystick.expiry" and tried again the next
+        time. `InvalidRequest` where it is no number above 0. A forked child's ledger has none.
+        """
+        self._core.check_open()
+        if seconds is None:
+            self._core.expiry.stop()
+            return None
+        check_seconds(seconds)
+        return self._core.expiry.start(seconds)
 
     # Batches.
 

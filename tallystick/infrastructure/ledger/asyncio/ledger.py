@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import wraps
 from inspect import isawaitable
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
@@ -24,6 +25,7 @@ from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, A
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
+from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.ledger import Ledger, check_attempts
 
 Result = TypeVar("Result")
@@ -40,6 +42,7 @@ class AsyncLedger:
         self._threads = threads
         self._commits = AsyncCommits(core, threads)
         self._closing: asyncio.Future[None] | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     @classmethod
     def open(
@@ -61,6 +64,8 @@ class AsyncLedger:
 
         It is closed though the task that waits for it is cancelled. Where it fails, close it again.
         """
+        if self._expiring is not None:
+            self._expiring.cancel()
         if self._closing is None:
             self._closing = asyncio.get_running_loop().run_in_executor(self._threads, self._core.close)
             self._closing.add_done_callback(self._closed)
@@ -107,6 +112,31 @@ class AsyncLedger:
             except Conflict:
                 if not attempts:
                     raise
+
+    def expire_every(self, seconds: float | None) -> "asyncio.Task[None] | None":
+        """As `Ledger.expire_every`, in a task, which nobody needs to await: it ends when it is cancelled or replaced, or the
+        ledger is closed.
+        """
+        self._commits.check_usable()
+        if seconds is not None:
+            check_seconds(seconds)
+        if self._expiring is not None:
+            self._expiring.cancel()
+        stopped = self._core.expiry.begin()
+        if seconds is None:
+            stopped.set()
+            self._expiring = None
+        else:
+            self._expiring = asyncio.create_task(self._expire(seconds, stopped))
+        return self._expiring
+
+    async def _expire(self, seconds: float, stopped: Event) -> None:
+        try:
+            while not stopped.is_set():
+                await self._commits.on_a_thread(lambda: self._core.expiry.round(stopped))
+                await asyncio.sleep(seconds)
+        finally:
+            stopped.set()
 
     @staticmethod
     def _awaited(
