@@ -16,6 +16,7 @@ from tallystick.domain.errors import (
     AlreadyReversed,
     BalanceBelowAllocations,
     BalanceBelowZero,
+    ClockLeap,
     CommitTooLarge,
     Conflict,
     ContractAlreadyRegistered,
@@ -86,7 +87,6 @@ from tallystick.domain.values.account import (
 )
 from tallystick.domain.values.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.values.freeze import FrozenAccount
-from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
@@ -96,6 +96,7 @@ from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
+from tallystick.projections.holds import Hold, Leg
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transaction, Transactions
@@ -125,6 +126,7 @@ __all__ = [
     "BalanceBelowZero",
     "Balances",
     "BatchReceipt",
+    "ClockLeap",
     "CommitTooLarge",
     "Conflict",
     "ContractAlreadyRegistered",
@@ -160,6 +162,7 @@ __all__ = [
     "Ledger",
     "LedgerClosed",
     "LedgerError",
+    "Leg",
     "LinearCurve",
     "MalformedEvent",
     "MalformedRow",

@@ -37,6 +37,8 @@ class Model:
         self.reserve = {token.code: token.max_supply for token in TOKENS}
         self.available: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.holds: dict[str, list[Any]] = {}
+        self.told: dict[str, tuple[int, list[Any]]] = {}
+        """Of every hold, open or closed, what was reserved and how it left."""
         self.hour = 0
 
     def resolve(self, token: str, step: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -62,10 +64,11 @@ class Model:
         self.check(self.available[token, account] >= amount)
         self.available[token, account] -= amount
 
-    def draw(self, id: str, amount: int, receiver: str) -> None:
+    def draw(self, id: str, amount: int, receiver: str, kind: str) -> None:
         hold = self.holds[id]
         self.check(hold[3] >= amount)
         hold[3] -= amount
+        self.told[id][1].append((kind, receiver, amount))
         self.available[hold[0], receiver] += amount
         if not hold[3]:
             del self.holds[id]
@@ -94,29 +97,31 @@ class Model:
             self.available[token, receiver] += share
 
     def do_reserve(self, token: str, payer: str, keeper: str, amount: int, hours: int | None, id: str) -> None:
+        self.check(hours is None or hours > 0)
         self.take(token, payer, amount)
+        self.told[id] = (amount, [])
         self.holds[id] = [token, keeper, payer, amount, None if hours is None else self.hour + hours]
 
     def do_settle(self, token: str, keeper: str, receiver: str, amount: int) -> None:
         for id, hold in list(self.holds.items()):
             if hold[:2] == [token, keeper] and not self.due(hold) and amount:
                 drawn = min(amount, hold[3])
-                self.draw(id, drawn, receiver)
+                self.draw(id, drawn, receiver, "settle")
                 amount -= drawn
         self.check(not amount)
 
     def do_settle_hold(self, token: str, id: str, receiver: str, amount: int) -> None:
         self.check(id in self.holds and self.holds[id][0] == token and not self.due(self.holds[id]))
-        self.draw(id, amount, receiver)
+        self.draw(id, amount, receiver, "settle")
 
     def do_release(self, token: str, id: str, amount: int | None) -> None:
         self.check(id in self.holds)
-        self.draw(id, self.holds[id][3] if amount is None else amount, self.holds[id][2])
+        self.draw(id, self.holds[id][3] if amount is None else amount, self.holds[id][2], "release")
 
     def do_expire(self, token: str, limit: int) -> None:
         due = sorted((hold[4], place, id) for place, (id, hold) in enumerate(self.holds.items()) if self.due(hold))
         for _, _, id in due[:limit]:
-            self.draw(id, self.holds[id][3], self.holds[id][2])
+            self.draw(id, self.holds[id][3], self.holds[id][2], "expire")
 
     def do_balance(self, token: str, account: str, told: Balance | str) -> None:
         if isinstance(told, Balance):
@@ -192,6 +197,21 @@ class LedgerMachine(TransactingMachine):
                 return
             for token in TOKENS:
                 self.compare(ledger, token)
+            self.compare_holds(ledger)
+
+    def compare_holds(self, ledger: Ledger) -> None:
+        """What is found by each filter, and how every hold was drawn from."""
+        for found, named in (
+            (ledger.holds(), lambda hold: True),
+            (ledger.holds(authority="keeper"), lambda hold: hold[1] == "keeper"),
+            (ledger.holds(payer="alice"), lambda hold: hold[2] == "alice"),
+            (ledger.holds("CENT", payer="bob"), lambda hold: (hold[0], hold[2]) == ("CENT", "bob")),
+            (ledger.holds(due_before=START + (self.model.hour + 1) * HOUR), lambda hold: (hold[4] or 99) <= self.model.hour),
+        ):
+            assert [hold.id for hold in found] == [id for id, hold in self.model.holds.items() if named(hold)]
+            for hold in found:
+                legs = [(leg.kind, leg.receiver, leg.amount) for leg in hold.legs]
+                assert (hold.amount, legs) == self.model.told[hold.id]
 
     def compare(self, ledger: Ledger, token: Token) -> None:
         code = token.code
@@ -204,7 +224,7 @@ class LedgerMachine(TransactingMachine):
             )
             total += balance.total
             holds = ledger.holds(code, account)
-            assert [(hold.id, hold.payer, hold.amount) for hold in holds] == [
+            assert [(hold.id, hold.payer, hold.remaining) for hold in holds] == [
                 (id, hold[2], hold[3]) for id, hold in self.model.holds.items() if hold[:2] == [code, account]
             ]
             if token.unit is not None:
@@ -213,12 +233,15 @@ class LedgerMachine(TransactingMachine):
                 assert sum(live) == balance.available
                 assert all(live)
                 for hold in holds:
-                    assert sum(fragment.amount for fragment in fragments if fragment.hold == hold.id) == hold.amount
+                    assert sum(fragment.amount for fragment in fragments if fragment.hold == hold.id) == hold.remaining
                 assert len({fragment.id for fragment in fragments}) == len(fragments)
         assert ledger.supply(code).reserve == self.model.reserve[code] == token.max_supply - total
 
     def replay(self) -> None:
         ledger = self.ledgers[0]
+        for id, told in self.model.told.items():
+            hold = ledger.hold(id)
+            assert (hold.amount, [(leg.kind, leg.receiver, leg.amount) for leg in hold.legs]) == told
         balances = ledger.replay(Balances()).state
         reserves = ledger.replay(SupplyReserves()).state
         fragments = ledger.replay(Fragments()).state

@@ -14,8 +14,8 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve rollback savepoint
 seats settle topup transfer unfreeze withdraw"""
 BOOKS = """accounts allocation allocations allocations_of atomic audit balance balances burn_many close contract contract_ids
-contracts fragments frozen history hold holds is_contract mint_many open register_token replay run snapshot state supply
-take_over token tokens transaction transfer_many update_app verify"""
+contracts expire_every fragments frozen history hold holds is_contract mint_many open register_token replay run
+snapshot state supply take_over token tokens transaction transfer_many update_app verify"""
 HELD = {
     "ledger": BOOKS,
     "ledger for asyncio": f"{BOOKS} blocking",
@@ -42,7 +42,8 @@ HELD = {
     "supply": "circulating max reserve",
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
     "frozen account": "account credits debits position reason recorded_at token",
-    "hold": "amount authority expires_at id is_due payer position token",
+    "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
+    "leg": "amount kind receiver recorded_at transaction_id",
     "allocation": "sati sats",
     "transaction": "burned_amount hold id memo minted_amount position receiver recorded_at sender token",
     "audit's report": "digest findings ok position",
@@ -63,6 +64,7 @@ def held_in_a_block(tx: Any) -> dict[str, Any]:
     tx.freeze("carol")
     part.transfer_to("bob")
     money.reserve("keeper")
+    tx.settle("USD", "keeper", "bob", 1)
     return held
 
 
@@ -87,6 +89,7 @@ def held() -> dict[str, Any]:
         "fragment": ledger.fragments("USD", "alice")[0],
         "hold": hold,
         "frozen account": ledger.frozen()[0],
+        "leg": ledger.hold(hold.id).legs[0],
         "allocation": ledger.allocation("pool", "alice"),
         "transaction": ledger.history("USD", "alice")[0],
         "audit's report": ledger.audit(),

@@ -57,7 +57,7 @@ from tallystick.domain.token.token_state import Distribution, TokenState
 from tallystick.domain.value_object.carrying import carry, carry_move
 from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.values.curve import CURVES, CurveMaker
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.token import Token
 
 
@@ -291,7 +291,9 @@ class Books(BooksReading):
 
     def _reserved(self, event: Reserved, position: int) -> None:
         self._tokens[event.token].change(event)
-        self._holds.open(Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position))
+        self._holds.open(
+            OpenHold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position)
+        )
 
     def _settled(self, event: Settled, position: int) -> None:
         self._tokens[event.token].change(event)

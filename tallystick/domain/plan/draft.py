@@ -38,7 +38,7 @@ from tallystick.domain.plan.drafted_contracts import DraftedContracts
 from tallystick.domain.plan.drafted_freezes import DraftedFreezes
 from tallystick.domain.plan.drafted_token import DraftedToken
 from tallystick.domain.values.freeze import Freeze
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 
@@ -52,7 +52,7 @@ class Draft:
         self._books = books
         self._generation = books.generation
         self._token_states: dict[str, DraftedToken] = {}
-        self._opened: dict[str, Hold] = {}
+        self._opened: dict[str, OpenHold] = {}
         self._drawn: dict[str, int] = {}
         self._reversed: dict[int, int] = {}
         self._drafts: DraftedContracts | None = None
@@ -140,12 +140,12 @@ class Draft:
         """The contract as drafted; `ContractNotFound` where none is registered under the id."""
         return self._contracts.get(id)
 
-    def hold(self, id: str) -> Hold | None:
+    def hold(self, id: str) -> OpenHold | None:
         """The hold with what would be left in it, while anything would."""
         hold = self._opened.get(id) or self._books.hold(id)
         return self._left(hold) if hold else None
 
-    def holds(self, code: str, authority: str) -> Iterator[Hold]:
+    def holds(self, code: str, authority: str) -> Iterator[OpenHold]:
         """The authority's holds in which anything would be left, oldest first."""
         for hold in (*self._books.holds(code, authority), *self._opened.values()):
             if (hold.token, hold.authority) == (code, authority):
@@ -153,7 +153,7 @@ class Draft:
                 if left is not None:
                     yield left
 
-    def due(self, now: int, limit: int) -> list[Hold]:
+    def due(self, now: int, limit: int) -> list[OpenHold]:
         """Up to `limit` holds that are due at `now` and in which anything would be left."""
         known = self._books.due(now, limit + len(self._drawn))
         opened = [hold for hold in self._opened.values() if hold.is_due(now)]
@@ -161,7 +161,7 @@ class Draft:
         left = (self._left(hold) for hold in sorted((*known, *opened), key=lambda hold: hold.expires_at or 0))
         return [hold for hold in left if hold is not None][:limit]
 
-    def _left(self, hold: Hold) -> Hold | None:
+    def _left(self, hold: OpenHold) -> OpenHold | None:
         drawn = self._drawn.get(hold.id, 0)
         if not drawn:
             return hold
@@ -226,7 +226,7 @@ class Draft:
         if sign < 0:
             del self._opened[event.hold]
             return
-        self._opened[event.hold] = Hold(
+        self._opened[event.hold] = OpenHold(
             event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, 0
         )
 

@@ -25,7 +25,8 @@ from tallystick.domain.events import Burned, DomainEvent, Minted, Moved, Release
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, RegisterToken, Release, Reserve, Settle, Transfer
 from tallystick.domain.token.registration import registration_of
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
+from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
@@ -114,7 +115,7 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
         check_credits(view, operation.token, operation.receiver)
     wanted = operation.amount
     if operation.hold is not None:
-        holds: Iterable[Hold] = (_settleable(view, operation, operation.hold, now),)
+        holds: Iterable[OpenHold] = (_settleable(view, operation, operation.hold, now),)
     else:
         view.token_state(operation.token)
         holds = (hold for hold in view.holds(operation.token, operation.authority) if not hold.is_due(now))
@@ -133,14 +134,14 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
     )
 
 
-def _settleable(view: View, operation: Settle, id: str, now: int) -> Hold:
+def _settleable(view: View, operation: Settle, id: str, now: int) -> OpenHold:
     hold = _open_hold(view, id)
     if (hold.token, hold.authority) != (operation.token, operation.authority):
         raise InvalidAuthority(
             f"{hold.authority} in {hold.token}", hold=id, token=operation.token, authority=operation.authority
         )
-    if hold.is_due(now):
-        raise HoldExpired(hold=id, expires_at=hold.expires_at)
+    if hold.expires_at is not None and hold.is_due(now):
+        raise HoldExpired(hold=id, expires_at=from_microseconds(hold.expires_at), now=from_microseconds(now))
     return hold
 
 
@@ -152,7 +153,7 @@ def _release(view: View, operation: Release, now: int) -> Sequence[DomainEvent]:
     return (_released(hold, amount, expired=False, memo=operation.memo),)
 
 
-def _open_hold(view: View, id: str) -> Hold:
+def _open_hold(view: View, id: str) -> OpenHold:
     hold = view.hold(id)
     if hold is None:
         raise HoldNotFound(hold=id)
@@ -166,7 +167,7 @@ def _expire(view: View, operation: Expire, now: int) -> Sequence[DomainEvent]:
     return [_released(hold, hold.amount, expired=True, memo="") for hold in due]
 
 
-def _released(hold: Hold, amount: int, *, expired: bool, memo: str) -> Released:
+def _released(hold: OpenHold, amount: int, *, expired: bool, memo: str) -> Released:
     return Released(hold.token, hold.authority, hold.payer, amount, hold.id, expired, memo)
 
 

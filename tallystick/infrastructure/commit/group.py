@@ -46,7 +46,7 @@ class LedgerGroup(Group[TransactionMember]):
             try:
                 members = queue.take()
                 keeper.reach(head)
-                self._now = keeper.now()
+                self._now = keeper.time_of_commit()
                 self._ask(members)
                 self._begin()
                 self._execute(members)

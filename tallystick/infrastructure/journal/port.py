@@ -7,11 +7,13 @@ the head as it stands, and until it is left nobody else can append. `append` ret
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from tallystick.infrastructure.journal.format import Body, Head, JournalRow
 
+MAX_CLOCK_LEAP = timedelta(days=400)
 VERSION_MAX = 2**63 - 1
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
@@ -96,6 +98,11 @@ class Journal(ABC):
     """Whether `key_positions` answers out of an index that the store keeps; `append` is then `Overtaken` by a row that used
     one of its keys.
     """
+
+    max_clock_leap: int | None = MAX_CLOCK_LEAP // timedelta(microseconds=1)
+    """A clock that stands so many microseconds after the newest commit is not believed; None where every clock is."""
+    server_time: int | None = None
+    """Where the store has a clock of its own: what that said when `writing` was entered, in microseconds since 1970 in UTC."""
 
     @property
     def cache_folder(self) -> Path | None:

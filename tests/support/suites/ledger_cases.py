@@ -279,9 +279,11 @@ class LedgerCases:
         async with ledger.atomic() as tx:
             assert tx.expire() == 1
             tx.settle("USD", "keeper", "bob", 20, kept)
-        assert (await ledger.hold(kept)).amount == 30
+        assert (await ledger.hold(kept)).remaining == 30
+        assert [(leg.kind, leg.receiver, leg.amount) for leg in (await ledger.hold(due)).legs] == [("expire", "alice", 100)]
+        assert [hold.id for hold in await ledger.holds(payer="alice")] == [kept]
         with pytest.raises(HoldNotFound):
-            await ledger.hold(due)
+            await ledger.hold("unknown")
         assert sum(fragment.amount for fragment in await ledger.fragments("USD", "alice")) == 450
 
     @played

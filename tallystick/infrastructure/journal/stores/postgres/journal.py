@@ -193,7 +193,10 @@ class PostgresJournal(Journal):
                     if attempt == BEGIN_ATTEMPTS or not is_lost(error):
                         raise translated(self.address, error) from error
                     continue
-                return self._saw(EMPTY if columns is None else Head(*columns), before)
+                if columns is None:
+                    return self._saw(EMPTY, before)
+                *head, self.server_time = columns
+                return self._saw(Head(*head), before)
             raise AssertionError("the last attempt returns or raises")
         except BaseException:
             self.end()
