@@ -5,7 +5,7 @@ account that has all that the batch as a whole takes from it cannot come short a
 might, and only the rows that touch those, or whose id stands in the batch twice, are walked through in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ from tallystick.domain.checks import check_is_no_app
 from tallystick.domain.errors import DuplicateTransferId, InsufficientFunds, LedgerError, Refused, SupplyExhausted
 from tallystick.domain.token.special_handles import SpecialHandles
 from tallystick.domain.token.token_state import TokenState
+from tallystick.domain.values.result import Result
 from tallystick.domain.view import View
 
 _RESERVE = -1
@@ -31,11 +32,15 @@ class BatchView(View, Protocol):
     def special_handles(self, code: str) -> SpecialHandles: ...
 
 
-class RefusedRow(NamedTuple):
+class RefusedRow(Result, frozen=True):
     """A row that was not done: its index, from 0, and the error that says why."""
 
-    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    index: int
     reason: Refused
+
+    def __iter__(self) -> Iterator[Any]:
+        """`index, reason = row`."""
+        return iter((self.index, self.reason))
 
 
 class Refusal(NamedTuple):

@@ -1,9 +1,9 @@
 """A hold: money in escrow, as a value."""
 
-import msgspec
+from tallystick.domain.values.result import Amount, Result
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(Result, frozen=True):
     """An open hold: money of `payer` in the keeping of `authority`, under an `id` that no other hold ever has.
 
     `amount`: what is still held, in the smallest unit of `token`. `expires_at`: microseconds in UTC, or None. `position` is
@@ -14,7 +14,7 @@ class Hold(msgspec.Struct, frozen=True):
     token: str
     payer: str
     authority: str
-    amount: int
+    amount: Amount
     expires_at: int | None
     position: int
 

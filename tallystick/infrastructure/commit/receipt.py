@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.events import BATCHES, RECORDED, Reserved
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.result import Result
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decode_events
 
 _RECORDED = frozenset(RECORDED)
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(Result, frozen=True):
     """Where a transaction stands: the last `position` of its commit, the `transaction_ids` of the movements it recorded and
     the `hold_ids` of the holds it opened, in the order of its calls, and when: `recorded_at`.
     """
