@@ -1,5 +1,6 @@
 """An event-sourced ledger on an append-only journal."""
 
+from tallystick import events
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
 from tallystick.domain.batch.decisions import RefusedRow
@@ -84,12 +85,15 @@ from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
+from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactionContext
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
+from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transaction, Transactions
@@ -111,6 +115,7 @@ __all__ = [
     "AllocationsExceedBalance",
     "AllocationsSumBelowZero",
     "AsyncLedger",
+    "AsyncTransactionContext",
     "AuditReport",
     "Balance",
     "BalanceBelowAllocations",
@@ -168,6 +173,7 @@ __all__ = [
     "PlannedContract",
     "PlannedSeats",
     "PositionTaken",
+    "Projection",
     "Receipt",
     "Refused",
     "RefusedRow",
@@ -187,6 +193,7 @@ __all__ = [
     "TooManyGaps",
     "Transaction",
     "TransactionClosed",
+    "TransactionContext",
     "TransactionNotFound",
     "Transactions",
     "UnconsumedSlice",
@@ -194,4 +201,5 @@ __all__ = [
     "UnslicedMoney",
     "ValueObject",
     "address",
+    "events",
 ]

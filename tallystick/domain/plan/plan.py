@@ -98,21 +98,21 @@ class Plan:
     def reserve(
         self,
         token: str,
-        owner: str,
+        payer: str,
         authority: str,
         amount: int,
         expires_at: datetime | None = None,
         *,
         memo: str = "",
     ) -> str:
-        """Puts `amount` of `owner`'s into `authority`'s keeping, due at `expires_at` (aware), and gives the hold's id."""
+        """Puts `amount` of `payer`'s into `authority`'s keeping, due at `expires_at` (aware), and gives the hold's id."""
         recording = self._recording
         state = recording.token_state(token)
-        state.check_holder(owner)
+        state.check_holder(payer)
         state.check_holder(authority)
         due = None if expires_at is None else to_microseconds(expires_at)
         hold = recording.surroundings.new_hold_id()
-        recording.propose(Reserve(token, owner, authority, check_amount(amount), hold, due, check_memo(memo)))
+        recording.propose(Reserve(token, payer, authority, check_amount(amount), hold, due, check_memo(memo)))
         return hold
 
     def settle(

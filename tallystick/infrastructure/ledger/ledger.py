@@ -135,12 +135,12 @@ class Ledger:
 
     # Batches.
 
-    def accounts(self, token: str, names: Any) -> Column:
+    def handles(self, token: str, names: Any) -> Column:
         """The handles of accounts in a token: numbers that batches of it take instead of names, as long as this ledger is open.
 
         Raises `TokenNotFound`, and `InvalidAccount` or `MeaninglessCell`, which name the row.
         """
-        return self._batches.accounts(token, names)
+        return self._batches.handles(token, names)
 
     def transfer_many(
         self,

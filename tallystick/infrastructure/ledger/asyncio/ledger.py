@@ -127,7 +127,7 @@ class AsyncLedger:
     register_token = _awaited(Ledger.register_token)
     update_app = _awaited(Ledger.update_app)
     take_over = _awaited(Ledger.take_over)
-    accounts = _awaited(Ledger.accounts)
+    handles = _awaited(Ledger.handles)
     transfer_many = _awaited(Ledger.transfer_many)
     mint_many = _awaited(Ledger.mint_many)
     burn_many = _awaited(Ledger.burn_many)
