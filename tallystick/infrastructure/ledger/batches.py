@@ -55,7 +55,7 @@ class Batches:
         """Does the rows of `columns`: "amounts", and the accounts under the names `givers` and `takers`, which errors say."""
         given = columns if ids is None else {**columns, "ids": ids}
         rows = check_rows({name: prepared(column) for name, column in given.items()})
-        self._core.check_open()
+        self._core.check_writable()
         if not isinstance(on_refusal, str) or on_refusal not in ("abort", "skip"):
             raise InvalidRequest(f"on a refusal a batch is to abort or skip, not {on_refusal!r}")
         check_memo(memo)

@@ -54,19 +54,23 @@ class Ledger:
         url: str | Path,
         *,
         create: bool = True,
+        read_only: bool = False,
         curves: Mapping[str, CurveMaker] | None = None,
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
     ) -> Self:
-        """The ledger at `url`: "sqlite:///books.db", a `Path`, or "memory:". A missing file is made if `create`.
+        """The ledger at `url`: a path, "memory:", "postgresql://user@host/db". A missing one is made if `create`.
+
+        `read_only`: it is opened for reading alone. No file is made, here or beside it, commits of others are seen, and what
+        would change it is `LedgerReadOnly`. Of a missing file that is `StorageUnavailable`.
 
         `curves` makes curves of your own again, by name from the integers that the journal keeps. Up to
         `contracts_in_memory` contracts stay loaded. `clock` gives the time as an aware datetime, `ids` an id for
         each new hold. Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`, `StorageFull`. A corrupt
         journal opens, so that `verify` and `audit` can say what is wrong with it; all else then raises `CorruptJournal`.
         """
-        return cls(open_core(url, create, curves, contracts_in_memory, clock, ids))
+        return cls(open_core(url, create, read_only, curves, contracts_in_memory, clock, ids))
 
     def close(self) -> None:
         """Closes the journal once all who commit are done; every later call is `LedgerClosed`. Interrupted, close it again.
@@ -115,8 +119,8 @@ class Ledger:
         the first receipt, or `IdempotencyMismatch` if `request` (anything that JSON can write) is not the first one's.
         """
         core = self._core
-        if core.is_closed:
-            core.check_open()
+        if core.is_closed or core.read_only:
+            core.check_writable()
         return TransactionContext(core, self._blocks, make_request(idempotency_key, request))
 
     def run(
@@ -289,7 +293,7 @@ class Ledger:
         Snapshots are taken in the background as the journal grows; this one is there when the call returns. Deleting them costs
         time and nothing else. A ledger in memory has none. Raises `CorruptJournal`, `StorageFull`, `StorageUnavailable`.
         """
-        self._core.check_open()
+        self._core.check_writable()
         self._core.keeper.snapshot()
 
 

@@ -46,13 +46,14 @@ class AsyncLedger:
         url: str | Path,
         *,
         create: bool = True,
+        read_only: bool = False,
         curves: Mapping[str, CurveMaker] | None = None,
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
     ) -> "Opening":
         """As `Ledger.open`: `async with AsyncLedger.open(url) as ledger`, or `ledger = await AsyncLedger.open(url)`."""
-        return Opening(lambda: open_core(url, create, curves, contracts_in_memory, clock, ids))
+        return Opening(lambda: open_core(url, create, read_only, curves, contracts_in_memory, clock, ids))
 
     async def close(self) -> None:
         """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`.
@@ -85,7 +86,7 @@ class AsyncLedger:
 
     def atomic(self, idempotency_key: str | None = None, request: Any = None) -> AsyncTransactionContext:
         """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
-        self._core.check_open()
+        self._core.check_writable()
         return AsyncTransactionContext(self._commits, make_request(idempotency_key, request))
 
     async def run(
