@@ -90,6 +90,7 @@ from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactio
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.ledger.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
@@ -182,6 +183,7 @@ __all__ = [
     "SchemaTooNew",
     "ShadowSpaces",
     "SquareRootCurve",
+    "Status",
     "StorageError",
     "StorageFull",
     "StorageUnavailable",

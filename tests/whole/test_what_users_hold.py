@@ -14,7 +14,7 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire mint money move receipt register_contract release reserve rollback savepoint seats
 settle topup transfer withdraw"""
 BOOKS = """allocation allocations allocations_of atomic audit balance balances burn_many close contract contract_ids
-contracts fragments handles history hold holds is_contract mint_many open register_token replay run snapshot state supply
+contracts fragments handles history hold holds is_contract mint_many open register_token replay run snapshot state status supply
 take_over token tokens transaction transfer_many update_app verify"""
 HELD = {
     "ledger": BOOKS,
@@ -45,6 +45,10 @@ HELD = {
     "allocation": "sati sats",
     "transaction": "burned_amount hold id memo minted_amount position receiver recorded_at sender token",
     "audit's report": "digest findings ok position",
+    "status": "head index lag queue snapshots",
+    "status of the head": "digest position recorded_at",
+    "status of the index": "folder position",
+    "status of the snapshots": "folder is_being_written position",
     "token": "accepts code curve decimals format is_same max_supply owner parse role unit",
 }
 """What is held, and its public names."""
@@ -60,6 +64,10 @@ RESULTS = (
     "allocation",
     "transaction",
     "audit's report",
+    "status",
+    "status of the head",
+    "status of the index",
+    "status of the snapshots",
     "token",
 )
 """What is plain, and shows `keys` and `to_dict` too."""
@@ -102,6 +110,10 @@ def held() -> dict[str, Any]:
         "allocation": ledger.allocation("pool", "alice"),
         "transaction": ledger.history("USD", "alice")[0],
         "audit's report": ledger.audit(),
+        "status": ledger.status(),
+        "status of the head": ledger.status().head,
+        "status of the index": ledger.status().index,
+        "status of the snapshots": ledger.status().snapshots,
         "token": ledger.token("USD"),
     }
 

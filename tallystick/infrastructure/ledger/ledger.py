@@ -28,6 +28,7 @@ from tallystick.infrastructure.ledger.history import History
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.state_view import StateView
+from tallystick.infrastructure.ledger.status import Status, status_of
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.projection import ProjectionType
@@ -278,6 +279,13 @@ class Ledger:
         Raises `InvalidPosition` where `upto` is beyond the journal's head, and `CorruptJournal`.
         """
         return self._history.replay(projection, upto)
+
+    def status(self) -> Status:
+        """Where the journal ends, how far the books are behind it, who waits, and what is kept beside it; it waits for nobody.
+
+        Raises `StorageUnavailable`.
+        """
+        return status_of(self._core)
 
     def verify(self) -> AuditReport:
         """Checks every stored byte against the chain of digests, and positions and times for gaps."""

@@ -84,6 +84,19 @@ class SnapshotKeeper:
             return Restored(snapshot.head, read.versions, snapshot.manifest.parts, snapshot.folder)
         return None
 
+    def newest_position(self) -> int | None:
+        """The position of the newest one that the journal bears out, whoever took it; None where there is none."""
+        try:
+            newest = None if self._snapshots is None else next(self._snapshots.usable(), None)
+        except LedgerError:
+            return None
+        return None if newest is None else newest.manifest.position
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this ledger is writing one."""
+        return self._writing is not None and not self._writing.done()
+
     def discard(self) -> None:
         """Removes the snapshot that the books last went on from, or passes it over, for a part of it was found damaged."""
         if self._snapshots is not None and self._restored is not None:
@@ -96,7 +109,7 @@ class SnapshotKeeper:
         """Whether it is time for a snapshot, and none is being written."""
         if self.grown_bytes < self.due_bytes or self._snapshots is None or not self._may_write:
             return False
-        if self._writing is not None and not self._writing.done():
+        if self.is_writing:
             return False
         try:
             newest = next(self._snapshots.usable(), None)

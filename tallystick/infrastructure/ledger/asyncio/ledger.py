@@ -149,6 +149,7 @@ class AsyncLedger:
     transaction = _awaited(Ledger.transaction)
     history = _awaited(Ledger.history)
     replay = _awaited(Ledger.replay)
+    status = _awaited(Ledger.status)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
     snapshot = _awaited(Ledger.snapshot)
