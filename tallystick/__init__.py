@@ -1,5 +1,6 @@
 """An event-sourced ledger on an append-only journal."""
 
+from tallystick import events
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
 from tallystick.domain.batch.decisions import RefusedRow
@@ -44,6 +45,7 @@ from tallystick.domain.errors import (
     InvalidURL,
     LedgerClosed,
     LedgerError,
+    LedgerReadOnly,
     MalformedEvent,
     MalformedRow,
     MeaninglessCell,
@@ -90,13 +92,17 @@ from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
+from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactionContext
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.ledger.status import Status
+from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
+from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transaction, Transactions
@@ -120,6 +126,7 @@ __all__ = [
     "AllocationsSumBelowZero",
     "AlreadyReversed",
     "AsyncLedger",
+    "AsyncTransactionContext",
     "AuditReport",
     "Balance",
     "BalanceBelowAllocations",
@@ -162,6 +169,7 @@ __all__ = [
     "Ledger",
     "LedgerClosed",
     "LedgerError",
+    "LedgerReadOnly",
     "Leg",
     "LinearCurve",
     "MalformedEvent",
@@ -182,6 +190,7 @@ __all__ = [
     "PlannedContract",
     "PlannedSeats",
     "PositionTaken",
+    "Projection",
     "Receipt",
     "Refused",
     "RefusedRow",
@@ -189,6 +198,7 @@ __all__ = [
     "SchemaTooOld",
     "ShadowSpaces",
     "SquareRootCurve",
+    "Status",
     "StorageError",
     "StorageFull",
     "StorageUnavailable",
@@ -202,6 +212,7 @@ __all__ = [
     "TooManyGaps",
     "Transaction",
     "TransactionClosed",
+    "TransactionContext",
     "TransactionNotFound",
     "Transactions",
     "UnconsumedSlice",
@@ -209,4 +220,5 @@ __all__ = [
     "UnslicedMoney",
     "ValueObject",
     "address",
+    "events",
 ]

@@ -4,6 +4,7 @@
       InvalidRequest (ValueError)     the request is wrong whatever the books say
         InvalidAmount  InvalidAccount  InvalidToken  InvalidCurve  InvalidPosition  InvalidURL  MalformedRow
         MalformedEvent  MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
+        LedgerReadOnly
       NotFound (LookupError)          it names something the books do not know
         TokenNotFound  ContractNotFound  HoldNotFound  EntryNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
@@ -167,6 +168,10 @@ class TransactionClosed(InvalidRequest):
 
 class LedgerClosed(InvalidRequest):
     """The ledger was closed."""
+
+
+class LedgerReadOnly(InvalidRequest):
+    """The ledger was opened for reading alone, with `read_only=True`; nothing was recorded."""
 
 
 class TokenNotFound(NotFound):

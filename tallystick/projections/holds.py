@@ -7,13 +7,12 @@ books; one that they do not have open was drawn to nothing.
 from datetime import datetime
 from typing import Any, Literal
 
-import msgspec
-
 from tallystick.domain.events import Released, Reserved, Settled
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.result import Amount, Result
 
 
-class Leg(msgspec.Struct, frozen=True):
+class Leg(Result, frozen=True):
     """What left a hold at once: `amount`, in the token's smallest unit, to `receiver`.
 
     `kind`: "settle" where the authority paid it, "release" where it went back to the payer, "expire" where it did because the
@@ -22,12 +21,12 @@ class Leg(msgspec.Struct, frozen=True):
 
     kind: Literal["settle", "release", "expire"]
     receiver: str
-    amount: int
+    amount: Amount
     transaction_id: int
     recorded_at: datetime
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(Result, frozen=True):
     """Money of `payer` in the keeping of `authority`, under an `id` that no other hold has.
 
     `amount` was reserved, and `remaining` of it is still held, in the smallest unit of `token`; the rest left by its `legs`,
@@ -39,8 +38,8 @@ class Hold(msgspec.Struct, frozen=True):
     token: str
     payer: str
     authority: str
-    amount: int
-    remaining: int
+    amount: Amount
+    remaining: Amount
     expires_at: datetime | None
     reserved_at: datetime
     memo: str

@@ -106,7 +106,7 @@ class BatchMachine(RuleBasedStateMachine):
 
     def handles_of(self, which: int, token: str, names: list[str]) -> Any:
         """The handles of accounts in one of the ledgers, which are what they were when last asked for."""
-        handles = self.ledgers[which].accounts(token, names)
+        handles = self.ledgers[which].handles(token, names)
         for name, handle in zip(names, handles.tolist(), strict=True):
             assert self.handles[which].setdefault((token, name), handle) == handle
         return handles

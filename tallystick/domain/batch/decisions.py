@@ -6,7 +6,7 @@ cannot come short at any row; so columns find the accounts that might, and only 
 refuses, or whose id stands in the batch twice, are walked through in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -28,6 +28,7 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.token.special_handles import SPECIAL, Marked, SpecialHandles
 from tallystick.domain.token.token_state import TokenState
+from tallystick.domain.values.result import Result
 from tallystick.domain.view import View
 
 _RESERVE = -1
@@ -40,11 +41,15 @@ class BatchView(View, Protocol):
     def special_handles(self, code: str) -> SpecialHandles: ...
 
 
-class RefusedRow(NamedTuple):
+class RefusedRow(Result, frozen=True):
     """A row that was not done: its index, from 0, and the error that says why."""
 
-    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    index: int
     reason: Refused
+
+    def __iter__(self) -> Iterator[Any]:
+        """`index, reason = row`."""
+        return iter((self.index, self.reason))
 
 
 class Refusal(NamedTuple):

@@ -10,13 +10,14 @@ from tallystick.domain.entry.kinds import IsApp, movements
 from tallystick.domain.entry.trades import Trade, trades
 from tallystick.domain.events import BATCHES, RECORDED, Burned, Minted, Reserved
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.result import Result
 from tallystick.infrastructure.journal.details import decode_details, first_positions
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decode_events
 
 _RECORDED = frozenset(RECORDED)
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(Result, frozen=True):
     """Where a transaction stands: `entry_id`, the position of its first event, and `position`, the last one of its commit.
 
     `transaction_ids` are those of the movements that it recorded and `hold_ids` of the holds that it opened, in the order of

@@ -115,6 +115,11 @@ class Journal(ABC):
         return True
 
     @property
+    def kept_cache_folder(self) -> Path | None:
+        """Where such a cache may be read, though this process may not write there; None where that is nowhere."""
+        return self.cache_folder
+
+    @property
     def generation(self) -> int:
         """Another number once another journal may have been put in this one's place."""
         return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
-from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, TransactionClosed
+from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, LedgerReadOnly, TransactionClosed
 from tallystick.domain.events import Released
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Expire
@@ -42,8 +42,11 @@ class LedgerCore:
         new_hold_id: Callable[[], str],
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         curves: Mapping[str, CurveMaker] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self.journal = journal
+        self.read_only = read_only
         self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
         self.queue = self._new_queue()
         self.books = self.keeper.books
@@ -52,6 +55,8 @@ class LedgerCore:
         close_in_children(self)
 
     def _new_queue(self) -> CommitQueue[TransactionMember]:
+        if self.read_only:
+            return CommitQueue(_refuse)
         return CommitQueue(GroupCommit(self.journal, partial(LedgerGroup, self.keeper)))
 
     def close(self) -> None:
@@ -83,6 +88,12 @@ class LedgerCore:
         """Raises `LedgerClosed` where it is closed."""
         if self.is_closed:
             raise LedgerClosed("the ledger was closed, or another process opened it from which this one was forked")
+
+    def check_writable(self) -> None:
+        """Raises `LedgerClosed` where it is closed, and `LedgerReadOnly` where it was opened for reading alone."""
+        self.check_open()
+        if self.read_only:
+            raise _is_read_only()
 
     def locked(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
@@ -128,6 +139,7 @@ class LedgerCore:
 def open_core(
     url: str | Path,
     create: bool,
+    read_only: bool,
     curves: Mapping[str, CurveMaker] | None,
     contracts_in_memory: int,
     clock: Callable[[], datetime] | None,
@@ -141,7 +153,7 @@ def open_core(
         raise InvalidRequest(f"curves map names to what makes them, not {curves!r}")
     if max_clock_leap is not None and not (isinstance(max_clock_leap, timedelta) and max_clock_leap > timedelta()):
         raise InvalidRequest(f"max_clock_leap is a timedelta above 0, or None, not {max_clock_leap!r}")
-    journal = open_journal(url, create=create)
+    journal = open_journal(url, create=create, read_only=read_only)
     if max_clock_leap is not MAX_CLOCK_LEAP:  # else what the address says goes
         journal.max_clock_leap = None if max_clock_leap is None else max_clock_leap // timedelta(microseconds=1)
     core = LedgerCore(
@@ -150,6 +162,7 @@ def open_core(
         _random_id if ids is None else ids,
         contracts_in_memory,
         curves,
+        read_only=read_only,
     )
     try:
         core.keeper.catch_up()
@@ -159,6 +172,18 @@ def open_core(
         journal.close()
         raise
     return core
+
+
+def _refuse(queue: CommitQueue[TransactionMember]) -> None:
+    """What the queue of a ledger that only reads does with whoever came to it all the same."""
+    members = queue.take()
+    for member in members:
+        member.fail(_is_read_only())
+    queue.tell(members)
+
+
+def _is_read_only() -> LedgerReadOnly:
+    return LedgerReadOnly("the ledger was opened with read_only=True and takes no commits; nothing was recorded")
 
 
 def _random_id() -> str:

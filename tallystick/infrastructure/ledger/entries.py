@@ -62,7 +62,7 @@ class Entries:
     def erase(self, entry: int, reason: str) -> None:
         """Erases the metadata of the entry, and records that; as `Ledger.erase`."""
         check_memo(reason)
-        self._core.check_open()
+        self._core.check_writable()
         place = self.place_of(entry)
         if place.details.meta is None:
             raise InvalidRequest(f"entry {entry} was recorded without metadata")

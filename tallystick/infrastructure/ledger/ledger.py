@@ -36,6 +36,7 @@ from tallystick.infrastructure.ledger.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.state_view import StateView
+from tallystick.infrastructure.ledger.status import Status, status_of
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.holds import Hold
@@ -65,13 +66,17 @@ class Ledger:
         url: str | Path,
         *,
         create: bool = True,
+        read_only: bool = False,
         curves: Mapping[str, CurveMaker] | None = None,
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
         max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
     ) -> Self:
-        """The ledger at `url`: "sqlite:///books.db", a `Path`, or "memory:". A missing file is made if `create`.
+        """The ledger at `url`: a path, "memory:", "postgresql://user@host/db". A missing one is made if `create`.
+
+        `read_only`: it is opened for reading alone. No file is made, here or beside it, commits of others are seen, and what
+        would change it is `LedgerReadOnly`. Of a missing file that is `StorageUnavailable`.
 
         `curves` makes curves of your own again, by name from the integers that the journal keeps. Up to
         `contracts_in_memory` contracts stay loaded. `clock` gives the time as an aware datetime, `ids` an id for
@@ -79,7 +84,7 @@ class Ledger:
         believes every clock. Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`, `StorageFull`. A corrupt
         journal opens, so that `verify` and `audit` can say what is wrong with it; all else then raises `CorruptJournal`.
         """
-        return cls(open_core(url, create, curves, contracts_in_memory, clock, ids, max_clock_leap))
+        return cls(open_core(url, create, read_only, curves, contracts_in_memory, clock, ids, max_clock_leap))
 
     def close(self) -> None:
         """Closes the journal once all who commit are done; every later call is `LedgerClosed`. Interrupted, close it again.
@@ -139,8 +144,8 @@ class Ledger:
         be erased. Raises `InvalidRequest`.
         """
         core = self._core
-        if core.is_closed:
-            core.check_open()
+        if core.is_closed or core.read_only:
+            core.check_writable()
         details = details_of(occurred_at, reference, metadata)
         return TransactionContext(core, self._blocks, make_request(idempotency_key, request), details)
 
@@ -220,12 +225,12 @@ class Ledger:
 
     # Batches.
 
-    def accounts(self, token: str, names: Any) -> Column:
+    def handles(self, token: str, names: Any) -> Column:
         """The handles of accounts in a token: numbers that batches of it take instead of names, as long as this ledger is open.
 
         Raises `TokenNotFound`, and `InvalidAccount` or `MeaninglessCell`, which name the row.
         """
-        return self._batches.accounts(token, names)
+        return self._batches.handles(token, names)
 
     def transfer_many(
         self,
@@ -389,6 +394,13 @@ class Ledger:
         """
         return self._history.replay(projection, upto)
 
+    def status(self) -> Status:
+        """Where the journal ends, how far the books are behind it, who waits, and what is kept beside it; it waits for nobody.
+
+        Raises `StorageUnavailable`.
+        """
+        return status_of(self._core)
+
     def verify(self) -> AuditReport:
         """Checks every stored byte against the chain of digests, and positions and times for gaps."""
         return self._history.verify()
@@ -403,7 +415,7 @@ class Ledger:
         Snapshots are taken in the background as the journal grows; this one is there when the call returns. Deleting them costs
         time and nothing else. A ledger in memory has none. Raises `CorruptJournal`, `StorageFull`, `StorageUnavailable`.
         """
-        self._core.check_open()
+        self._core.check_writable()
         self._core.keeper.snapshot()
 
 

@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from tallystick.domain.batch.batch import numbered, positions_of
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import BATCHES, BatchEvent, DomainEvent
+from tallystick.domain.values.result import Result
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import (
@@ -37,7 +36,7 @@ from tallystick.projections.projection import Commit, Replay
 from tallystick.projections.supply import SupplyReserves
 
 
-class AuditReport(msgspec.Struct, frozen=True):
+class AuditReport(Result, frozen=True):
     """`ok` where nothing was found; else the `findings`. `position` and `digest` (hex) are of the last row that was read.
 
     A journal cannot prove that nothing was cut off its end: keep the position and digest elsewhere and compare.

@@ -349,7 +349,7 @@ class LedgerCases:
         assert receipt.accepted == 2
         with pytest.raises(DuplicateIdempotencyKey):
             await ledger.mint_many("PLN", ["alice", "bob"], [10, 20], idempotency_key="key")
-        handles = await ledger.accounts("PLN", ["alice", "bob"])
+        handles = await ledger.handles("PLN", ["alice", "bob"])
         receipt = await ledger.transfer_many("PLN", handles, handles[::-1], [11, 5], on_refusal="skip")
         assert [(row.index, type(row.reason)) for row in receipt.refused] == [(0, InsufficientFunds)]
         with pytest.raises(InsufficientFunds):

@@ -52,6 +52,7 @@ class AsyncLedger:
         url: str | Path,
         *,
         create: bool = True,
+        read_only: bool = False,
         curves: Mapping[str, CurveMaker] | None = None,
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
@@ -59,7 +60,7 @@ class AsyncLedger:
         max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
     ) -> "Opening":
         """As `Ledger.open`: `async with AsyncLedger.open(url) as ledger`, or `ledger = await AsyncLedger.open(url)`."""
-        return Opening(lambda: open_core(url, create, curves, contracts_in_memory, clock, ids, max_clock_leap))
+        return Opening(lambda: open_core(url, create, read_only, curves, contracts_in_memory, clock, ids, max_clock_leap))
 
     async def close(self) -> None:
         """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`.
@@ -102,7 +103,7 @@ class AsyncLedger:
         metadata: Mapping[str, Any] | None = None,
     ) -> AsyncTransactionContext:
         """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
-        self._core.check_open()
+        self._core.check_writable()
         details = details_of(occurred_at, reference, metadata)
         return AsyncTransactionContext(self._commits, make_request(idempotency_key, request), details)
 
@@ -204,7 +205,7 @@ class AsyncLedger:
     register_token = _awaited(Ledger.register_token)
     update_app = _awaited(Ledger.update_app)
     take_over = _awaited(Ledger.take_over)
-    accounts = _awaited(Ledger.accounts)
+    handles = _awaited(Ledger.handles)
     transfer_many = _awaited(Ledger.transfer_many)
     mint_many = _awaited(Ledger.mint_many)
     burn_many = _awaited(Ledger.burn_many)
@@ -230,6 +231,7 @@ class AsyncLedger:
     transaction = _awaited(Ledger.transaction)
     history = _awaited(Ledger.history)
     replay = _awaited(Ledger.replay)
+    status = _awaited(Ledger.status)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
     snapshot = _awaited(Ledger.snapshot)
