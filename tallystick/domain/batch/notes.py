@@ -14,7 +14,7 @@ from tallystick.domain.batch.texts import TextColumn
 from tallystick.domain.batch.times import pack_times, unpack_times
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.events import NOTED_BATCHES, BatchEvent, RowNotes
-from tallystick.domain.values.instant import AHEAD_MAX, check_occurred_at
+from tallystick.domain.values.instant import DAY, check_occurred_at
 
 
 class Notes(msgspec.Struct, frozen=True, eq=False):
@@ -58,8 +58,8 @@ class Notes(msgspec.Struct, frozen=True, eq=False):
 
     def check(self, now: int) -> None:
         """`InvalidRequest` with the first row that would have occurred more than a day after `now`, in microseconds."""
-        if self.times is not None and len(self.times) and int(self.times.max()) > now + AHEAD_MAX:
-            row = int(np.argmax(self.times > now + AHEAD_MAX))
+        if self.times is not None and len(self.times) and int(self.times.max()) > now + DAY:
+            row = int(np.argmax(self.times > now + DAY))
             try:
                 check_occurred_at(int(self.times[row]), now)
             except InvalidRequest as error:

@@ -13,8 +13,9 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import Column, listed
 from tallystick.domain.batch.columns import pack, unpack_places
 from tallystick.domain.errors import InvalidRequest
+from tallystick.domain.values.entry_details import REFERENCE_LENGTH_MAX, check_reference
 from tallystick.domain.values.memo import MEMO_LENGTH_MAX, check_memo
-from tallystick.domain.values.reference import REFERENCE_LENGTH_MAX, check_reference, check_text_id
+from tallystick.domain.values.text_id import TEXT_ID_LENGTH_MAX, check_text_id
 
 Text = str | None
 
@@ -100,7 +101,7 @@ class TextRule(NamedTuple):
 
 MEMOS = TextRule(check_memo, 0, MEMO_LENGTH_MAX)
 REFERENCES = TextRule(check_reference, 1, REFERENCE_LENGTH_MAX, may_be_none=True)
-TEXT_IDS = TextRule(check_text_id, 1, REFERENCE_LENGTH_MAX)
+TEXT_IDS = TextRule(check_text_id, 1, TEXT_ID_LENGTH_MAX)
 
 
 def texts_of(given: Sequence[Any], rule: TextRule) -> TextColumn:

@@ -15,7 +15,7 @@ from tallystick.domain.arithmetic.columns import Column
 from tallystick.domain.batch.columns import pack, unpack
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.events import RowNotes
-from tallystick.domain.values.instant import INSTANT_MAX, to_occurred_at
+from tallystick.domain.values.instant import INSTANT_MAX, check_year, to_microseconds
 
 UNITS = (1_000, 1_000_000, 86_400_000_000)
 """Milliseconds, seconds and days, each so many microseconds."""
@@ -43,7 +43,7 @@ def time_of(given: object) -> int:
             return int(_times_of_array(cast(Any, np.array([cast(Any, given)])))[0])
         except InvalidRequest as error:
             raise InvalidRequest(error.fields["reason"]) from None
-    return to_occurred_at(cast(datetime, given))
+    return check_year(to_microseconds(cast(datetime, given)))
 
 
 def _times_of_array(given: Any) -> Column:
@@ -55,7 +55,7 @@ def _times_of_array(given: Any) -> Column:
     wrong = np.flatnonzero(wrong)
     if len(wrong):
         row = int(wrong[0])
-        raise InvalidRequest(f"what is recorded occurred from 1970 to 9999 in UTC, and not at {given[row]}", row=row)
+        raise InvalidRequest(f"a time at which something happened lies between 1970 and 9999, not at {given[row]}", row=row)
     return given.astype(_microseconds).astype(np.int64)
 
 

@@ -12,6 +12,7 @@ from tallystick.domain.batch.application import apply_batch, mint_fragments, rec
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.books.reading import BooksReading
+from tallystick.domain.books.reversals import Reversals
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
 from tallystick.domain.events import (
     BATCHES,
@@ -94,6 +95,7 @@ class Books(BooksReading):
         self._fragments = {}
         self._burnt_fragments = Burnt()
         self._holds = Holds()
+        self.reversals = Reversals()
         self._rules: dict[type, Callable[[Any, int], None]] = {
             TokenRegistered: self._registered,
             AppUpdated: self._updated,
@@ -143,6 +145,7 @@ class Books(BooksReading):
             list(self._special),
             dict(self.contracts.registered),
             self._holds.freeze(),
+            self.reversals.freeze(),
         )
 
     def restore(self, kept: KeptBooks) -> None:
@@ -163,6 +166,7 @@ class Books(BooksReading):
         self.contracts.registered.update(kept.contracts)
         for hold in kept.holds:
             self._holds.open(hold)
+        self.reversals = Reversals(kept.reversals)
 
     # Changing.
 
@@ -207,13 +211,17 @@ class Books(BooksReading):
                 shift += positions_of(event) - 1
 
     def revert(self, events: Sequence[DomainEvent]) -> None:
-        """Takes back `events`, which must be the newest applied, none of them before the last `forget`."""
+        """Takes back `events`, which must be the newest applied, none of them before the last `forget`.
+
+        Which movements they took back is undone by `reversals.go_back`.
+        """
         for event in reversed(events):
             self._reverting[type(event)](event)
 
     def abandon(self, events: Sequence[DomainEvent]) -> None:
         """Takes back the newest events after somebody may have seen what they did."""
         self.revert(events)
+        self.reversals.go_back(0)
         self.abandoned += 1
 
     def forget(self) -> None:
@@ -225,6 +233,8 @@ class Books(BooksReading):
             self._burnt_fragments.forget()
         if self.contracts.changed:
             self.contracts.forget()
+        if self.reversals.recent:
+            self.reversals.forget()
         self._former_apps.clear()
         self._distributions.clear()
 

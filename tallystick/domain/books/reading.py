@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
+from tallystick.domain.books.reversals import Reversals
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.contract.contracts import Contracts
 from tallystick.domain.errors import TokenNotFound
@@ -20,6 +21,7 @@ class BooksReading(ABC):
     """The answers. Whoever keeps the books says what is in them."""
 
     contracts: Contracts
+    reversals: Reversals
     _tokens: dict[str, TokenState]
     _settlement: str | None
     _special: dict[str, None]
@@ -76,6 +78,15 @@ class BooksReading(ABC):
     def due(self, now: int, limit: int) -> list[Hold]:
         """Up to `limit` holds that are due at `now`."""
         return self._holds.due(now, limit)
+
+    def reversed_amount(self, id: int) -> int:
+        """How much of the movement with this id was taken back."""
+        return self.reversals.amount_of(id)
+
+    def is_app(self, code: str) -> bool:
+        """Whether the code is an app's."""
+        state = self._tokens.get(code)
+        return state is not None and state.token.role == "app"
 
     def contract(self, id: object) -> Contract:
         """The contract's aggregate; `ContractNotFound` where none is registered under the id."""

@@ -33,13 +33,14 @@ from tallystick.domain.events import (
 from tallystick.domain.plan.drafted_contracts import DraftedContracts
 from tallystick.domain.plan.drafted_token import DraftedToken
 from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 
 
 class Draft:
     """A `View` of the books with a plan's events added."""
 
-    __slots__ = ("_books", "_drafts", "_drawn", "_generation", "_opened", "_token_states")
+    __slots__ = ("_books", "_drafts", "_drawn", "_generation", "_opened", "_reversed", "_token_states")
 
     def __init__(self, books: Books) -> None:
         self._books = books
@@ -47,6 +48,7 @@ class Draft:
         self._token_states: dict[str, DraftedToken] = {}
         self._opened: dict[str, Hold] = {}
         self._drawn: dict[str, int] = {}
+        self._reversed: dict[int, int] = {}
         self._drafts: DraftedContracts | None = None
 
     def token_state(self, code: str) -> DraftedToken:
@@ -141,6 +143,14 @@ class Draft:
         if not drawn:
             return hold
         return msgspec.structs.replace(hold, amount=hold.amount - drawn) if drawn < hold.amount else None
+
+    def reversed_amount(self, id: int) -> int:
+        """How much of the movement with this id would be taken back."""
+        return self._books.reversed_amount(id) + self._reversed.get(id, 0)
+
+    def reverse(self, reversal: Reversal, sign: int = 1) -> None:
+        """Notes that a movement takes another back; with `sign` -1, takes the note out again."""
+        self._reversed[reversal.reverses] = self._reversed.get(reversal.reverses, 0) + sign * reversal.amount
 
     def apply(self, event: DomainEvent, sign: int = 1) -> None:
         """Adds the event to the draft; with `sign` -1, takes it out again."""

@@ -5,7 +5,9 @@ data, which the ledger executes once, later, on whatever the newest state is by 
 books (a balance, a count) is recorded too, and if it no longer holds at execution the plan is in conflict.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
@@ -14,11 +16,13 @@ from tallystick.domain.checks import app_of
 from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
-from tallystick.domain.errors import Conflict, InvalidRequest, NotFound
+from tallystick.domain.errors import AlreadyReversed, Conflict, EntryNotFound, InvalidRequest, NotFound, TransactionNotFound
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.plan.savepoint import Savepoint
+from tallystick.domain.reversal.operations import Reverse
+from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
 from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, Release, Reserve, Settle, Transfer
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.amount import check_amount
@@ -149,6 +153,46 @@ class Plan:
             events = recording.propose_now(Expire(limit, due_at, None))
         recording.put_told(Expire(limit, due_at, len(events)))
         return len(events)
+
+    # Taking back.
+
+    def _originals(self, id: object, entry: object, transaction: object, amount: object) -> list[Original]:
+        """What `reverse` is to take back, newest first, read from the journal."""
+        self._recording.check_open()
+        if id is not None or (entry is None) == (transaction is None):
+            raise InvalidRequest("what is to be reversed is named: reverse(entry=id) or reverse(transaction=id)")
+        if transaction is not None:
+            if amount is not None:
+                check_amount(amount)
+            recorded = self._recorded(transaction)
+            if recorded is None:
+                raise TransactionNotFound(id=transaction)
+            return [original_of(recorded, cast(int, transaction))]
+        if amount is not None:
+            raise InvalidRequest("a part is taken back of one movement: reverse(transaction=id, amount=...)")
+        recorded = self._recorded(entry)
+        if recorded is None:
+            raise EntryNotFound(id=entry)
+        if recorded.id != entry:
+            raise EntryNotFound(f": that is within entry {recorded.id}", id=entry)
+        return originals_of(recorded)
+
+    def _recorded(self, id: object) -> RecordedEntry | None:
+        return self._recording.surroundings.recorded(id) if type(id) is int and 0 < id < 2**63 else None
+
+    def _reverse(self, originals: Sequence[Original], amount: int | None, memo: str) -> None:
+        """Takes back all that is left of the originals, or this amount of the only one."""
+        check_memo(memo)
+        recording = self._recording
+        with Savepoint(recording):
+            some = False
+            for original in originals:
+                try:
+                    recording.propose_reversal(Reverse(original, amount, memo))
+                    some = True
+                except AlreadyReversed:
+                    if amount is not None or (original is originals[-1] and not some):
+                        raise
 
     # The double map.
 

@@ -29,12 +29,16 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
 from tallystick.domain.plan.purse import Purse
+from tallystick.domain.reversal.decisions import reversal_by
+from tallystick.domain.reversal.operations import Reverse
+from tallystick.domain.reversal.original import RecordedEntry
+from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
 Told = TypeVar("Told", bound=Operation)
-Entry = DomainEvent | tuple[Purse, int | None]
-"""What the log holds: an event of the draft, or a purse with what it had before, None where it is new."""
+Logged = DomainEvent | Reversal | tuple[Purse, int | None]
+"""What the log holds: an event of the draft, what it takes back, or a purse with what it had before, None where it is new."""
 
 
 class Surroundings(Protocol):
@@ -42,6 +46,10 @@ class Surroundings(Protocol):
 
     def now(self) -> int:
         """The time in microseconds in UTC."""
+        ...
+
+    def recorded(self, position: int) -> RecordedEntry | None:
+        """The entry to which a position belongs, read from the journal and checked against its digest; None beyond its end."""
         ...
 
     def new_hold_id(self) -> str:
@@ -64,7 +72,7 @@ class Surroundings(Protocol):
 class Mark(NamedTuple):
     """Where a recording stands: which log it keeps, and how much it has of everything."""
 
-    log: list[Entry]
+    log: list[Logged]
     operations: int
     entries: int
     purses: int
@@ -84,7 +92,7 @@ class Recording:
         self._commits = self._books.commits
         self._now = 0  # what depends on the time asks for it first
         self._operations: list[Operation] = []
-        self._log: list[Entry] = []
+        self._log: list[Logged] = []
         self._purses: list[Purse] = []
 
     # Its course.
@@ -168,6 +176,14 @@ class Recording:
         with self.surroundings.locked():
             self.surroundings.reach_head()
             return self.propose(operation)
+
+    def propose_reversal(self, operation: Reverse) -> None:
+        """The same for what takes a movement back, which must not be taken back too often within the plan either."""
+        self.check_open()
+        with self.surroundings.locked():
+            reversal = reversal_by(operation, self.propose_now(operation), 0)
+            self.draft.reverse(reversal)
+            self._log.append(reversal)
 
     def put_told(self, operation: Operation) -> None:
         """Records the newest operation as this one, which says too what the block was told of its outcome."""
@@ -255,6 +271,8 @@ class Recording:
                 raise Conflict(subject="what was planned before", told="possible", now=f"not: {error}") from error
             for event in events:
                 draft.apply(event)
+            if isinstance(operation, Reverse):
+                draft.reverse(reversal_by(operation, events, 0))
         for purse in self._purses:
             if not purse.is_void:
                 draft.token_state(purse.token.code).claim(purse.owner, purse.remaining)
@@ -264,7 +282,9 @@ class Recording:
         del self._operations[operations:]
         while len(self._log) > entries:
             entry = self._log.pop()
-            if not isinstance(entry, tuple):
+            if isinstance(entry, Reversal):
+                self.draft.reverse(entry, sign=-1)
+            elif not isinstance(entry, tuple):
                 self.draft.apply(entry, sign=-1)
             elif entry[1] is None:
                 entry[0].is_void = True

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent
+from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
+from tallystick.infrastructure.commit.row_details import RowDetails, may_need_details
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
@@ -36,6 +38,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._key_names: set[str] = set()
         self._recorded: list[tuple[TransactionMember, int, Sequence[DomainEvent]]] = []
         self._events: list[DomainEvent] = []
+        self._details = RowDetails()
 
     def execute(self, queue: CommitQueue[TransactionMember], head: Head) -> Sequence[TransactionMember]:
         keeper = self._keeper
@@ -86,8 +89,10 @@ class LedgerGroup(Group[TransactionMember]):
             self._add(member)
         if self._events:
             body = join_bodies(self._bodies)
-            row = make_row(self._digest, self._first_position, self._now, self._keys, self._counts, body)
+            details = self._details.encoded()
+            row = make_row(self._digest, self._first_position, self._now, self._keys, self._counts, body, details)
             self.entries = self._keeper.state.versions.entries(self._events, row)
+            self.metadata = self._details.metadata()
             self.row = row
 
     def _admits(self, member: TransactionMember) -> bool:
@@ -100,22 +105,36 @@ class LedgerGroup(Group[TransactionMember]):
         """Executes the member, or notes what it is refused for."""
         member.error = member.committed = None  # of an attempt before
         self._is_closed = member.is_alone
+        books = self._keeper.books
+        reversals = books.reversals.recent
+        before = len(reversals)
         try:
             if member.request is not None:
                 self._keeper.state.keys.check_unused(member.request)
-            events, count = member.execute(self._keeper.books, self._keeper.state.transfer_ids, self._position, self._now)
+            if member.details is not None:
+                member.details.check(self._now)
+            events, count = member.execute(books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)
             return
         if events:
-            self._record(member, events, count)
+            try:
+                self._record(member, events, count, reversals[before:] if len(reversals) > before else ())
+            except LedgerError as error:
+                books.revert(events)
+                books.reversals.go_back(before)
+                member.fail(error)
 
-    def _record(self, member: TransactionMember, events: Sequence[DomainEvent], count: int) -> None:
+    def _record(
+        self, member: TransactionMember, events: Sequence[DomainEvent], count: int, reversals: Sequence[Reversal]
+    ) -> None:
+        """Adds what the member did to the row; `CommitTooLarge` or `SchemaTooOld` where it cannot be."""
         body = encode_events(events)
         if len(body) > COMMIT_BYTES_MAX:
-            self._keeper.books.revert(events)
-            member.fail(CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX))
-            return
+            raise CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX)
+        if member.details is not None or reversals or may_need_details(events):
+            self._keeper.check_takes_details()
+            self._details.add(len(self._counts), self._position, member.details, events, reversals)
         if member.request is not None:
             self._keys.append(Key(member.request.key, member.request.digest, len(self._counts)))
             self._key_names.add(member.request.key)
@@ -145,7 +164,7 @@ class LedgerGroup(Group[TransactionMember]):
     def note_recorded(self) -> None:
         if self.row is not None:
             for member, position, events in self._recorded:
-                member.committed = Committed(self.row, position, events)
+                member.committed = Committed(self.row, position, events, member.details)
         self.decided = self.members
 
     def given_up(self, overtaken: Overtaken) -> Exception:

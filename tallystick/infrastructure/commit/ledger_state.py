@@ -2,7 +2,7 @@
 
 It is made of rows, one after another: of a row that was just committed the books have the changes already and the rest is
 noted, and a row that was read is applied first. What is derived beside the books are the idempotency keys, the ids of
-transfers, how far each stream has come, and how much the journal has grown since the last snapshot.
+transfers, the references of entries, how far each stream has come, and how much the journal has grown since the last snapshot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,14 @@ from typing import cast
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.books.books import Books
-from tallystick.domain.events import DomainEvent
+from tallystick.domain.events import NOTED_BATCHES, DomainEvent
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import UsedKeys
 from tallystick.infrastructure.indexes.keys import KeyIndex
+from tallystick.infrastructure.indexes.references import ReferenceIndex
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
+from tallystick.infrastructure.journal.details import decode_details, reversals_of
 from tallystick.infrastructure.journal.format import (
     EMPTY,
     Foreign,
@@ -34,7 +36,7 @@ from tallystick.infrastructure.snapshots.contract_snapshots import Anchor
 from tallystick.infrastructure.snapshots.keeper import Restored, SnapshotKeeper
 from tallystick.infrastructure.snapshots.snapshots import FrozenState, Part
 
-_KEYS, _IDS = "keys", "transfer_ids"
+_KEYS, _IDS, _REFERENCES = "keys", "transfer_ids", "references"
 """What is kept in a snapshot beside the books."""
 
 
@@ -48,6 +50,7 @@ class LedgerState:
         self.snapshots = SnapshotKeeper(journal)
         self.keys = UsedKeys(journal)
         self.transfer_ids = TransferIdIndex()
+        self.references = ReferenceIndex()
         self.reset()
 
     def reset(self) -> None:
@@ -60,6 +63,8 @@ class LedgerState:
         self.keys = UsedKeys(self._journal)
         self.transfer_ids.close()
         self.transfer_ids = TransferIdIndex(self._journal.cache_folder)
+        self.references.close()
+        self.references = ReferenceIndex(self._journal.cache_folder)
         self.versions = StreamVersions()
         self.is_void = False
 
@@ -69,6 +74,7 @@ class LedgerState:
         self._shelf.close(self.books.contracts.in_memory())
         self.keys.close()
         self.transfer_ids.close()
+        self.references.close()
 
     # Row after row.
 
@@ -83,6 +89,8 @@ class LedgerState:
         self.head = Head(row.last_position, row.digest, row.recorded_at)  # a call is measurable when reading on
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
+        if row.details is not None:
+            self._note_references(row, events)
         self.books.forget()
         self.snapshots.grown_bytes += len(row.body)
 
@@ -96,7 +104,19 @@ class LedgerState:
             events = self._apply_own(events, row.first_position)
         else:
             self.books.apply_commit(cast(Sequence[DomainEvent], events), row.first_position)
+        if row.details is not None:
+            for reversal in reversals_of(row, events):
+                self.books.reversals.add(reversal)
         self.note(row, events, decode_keys(row), self.versions.entries(events, row))
+
+    def _note_references(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:
+        references = [details.ref for details in decode_details(row).values() if details.ref is not None]
+        if references:
+            self.references.add(references, row.first_position)
+        for event in events:
+            if isinstance(event, NOTED_BATCHES) and event.notes.refs:
+                of_rows = [reference for reference in event.notes.refs if reference is not None]
+                self.references.add_many(of_rows, row.first_position)
 
     def _apply_own(self, events: Sequence[JournalEvent], position: int) -> list[JournalEvent]:
         """Applies the events that are not somebody else's, and gives those."""
@@ -114,7 +134,7 @@ class LedgerState:
 
     def freeze(self) -> FrozenState:
         """All of it as it is now, copied where it may change. Raises `DamagedRun`."""
-        parts: dict[str, Part] = {_IDS: self.transfer_ids.freeze()}
+        parts: dict[str, Part] = {_IDS: self.transfer_ids.freeze(), _REFERENCES: self.references.freeze()}
         if self.keys.index is not None:
             parts[_KEYS] = self.keys.index.freeze()
         return FrozenState(self.head, self.books.freeze(), self.versions.freeze(), parts)
@@ -141,6 +161,9 @@ class LedgerState:
         ids = TransferIdIndex.load(folder / _IDS, parts[_IDS], cache)
         self.transfer_ids.close()
         self.transfer_ids = ids
+        references = ReferenceIndex.load(folder / _REFERENCES, parts[_REFERENCES], cache)
+        self.references.close()
+        self.references = references
 
     def _anchor(self, contract: str) -> Anchor:
         return Anchor(self.head.position, self.head.digest, self.versions.of(contract))

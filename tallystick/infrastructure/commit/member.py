@@ -12,6 +12,7 @@ from tallystick.domain.books.books import Books
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
+from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.group_commit.member import Member
@@ -26,10 +27,12 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     row: JournalRow
     first_position: int
     events: Sequence[DomainEvent]
+    details: EntryDetails | None
 
     def receipt(self) -> Receipt:
         """What its caller gets."""
-        return make_receipt(self.row, self.first_position, self.events)
+        occurred_at = None if self.details is None else self.details.occurred_at
+        return make_receipt(self.row, self.first_position, self.events, occurred_at)
 
 
 class TransactionMember(Member):
@@ -40,9 +43,10 @@ class TransactionMember(Member):
 
     committed: Committed | None = None
 
-    def __init__(self, operations: Sequence[Operation], request: Request | None) -> None:
+    def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
         self.operations = operations
         self.request = request
+        self.details = details
 
     def execute(self, books: Books, used: UsedIds, position: int, now: int) -> tuple[Sequence[DomainEvent], int]:
         """Changes the books and gives the events, the first at `position`, and how many positions they take.
@@ -68,8 +72,8 @@ class BatchMember(TransactionMember):
 
     is_alone = True
 
-    def __init__(self, batch: BatchRequest, request: Request | None) -> None:
-        super().__init__((), request)
+    def __init__(self, batch: BatchRequest, request: Request | None, details: EntryDetails | None = None) -> None:
+        super().__init__((), request, details)
         self.batch = batch
         self.refused: Sequence[Refusal] = ()
         self.position = 0

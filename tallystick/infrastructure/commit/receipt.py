@@ -8,23 +8,37 @@ import msgspec
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.events import BATCHES, RECORDED, Reserved
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.infrastructure.journal.details import decode_details, first_positions
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decode_events
 
 _RECORDED = frozenset(RECORDED)
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Where a transaction stands: the last `position` of its commit, the `transaction_ids` of the movements it recorded and
-    the `hold_ids` of the holds it opened, in the order of its calls, and when: `recorded_at`.
+    """Where a transaction stands: `entry_id`, the position of its first event, and `position`, the last one of its commit.
+
+    `transaction_ids` are those of the movements that it recorded and `hold_ids` of the holds that it opened, in the order of
+    its calls. It was recorded at `recorded_at` and happened at `occurred_at`. `repeated`: it was recorded before, under the
+    same key.
     """
 
+    entry_id: int
     position: int
     transaction_ids: tuple[int, ...]
     hold_ids: tuple[str, ...]
     recorded_at: datetime
+    occurred_at: datetime
+    repeated: bool = False
+
+    @property
+    def hold_id(self) -> str | None:
+        """The id of the hold that it opened, if it opened one and no more."""
+        return self.hold_ids[0] if len(self.hold_ids) == 1 else None
 
 
-def make_receipt(row: JournalRow, first_position: int, events: Sequence[JournalEvent]) -> Receipt:
+def make_receipt(
+    row: JournalRow, first_position: int, events: Sequence[JournalEvent], occurred_at: int | None, *, repeated: bool = False
+) -> Receipt:
     """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""
     transactions: list[int] = []
     holds: list[str] = []
@@ -35,13 +49,16 @@ def make_receipt(row: JournalRow, first_position: int, events: Sequence[JournalE
                 holds.append(event.hold)
         elif isinstance(event, BATCHES):
             transactions += range(position, position + event.count)
-    return Receipt(row.last_position, tuple(transactions), tuple(holds), from_microseconds(row.recorded_at))
+    recorded_at = from_microseconds(row.recorded_at)
+    happened_at = recorded_at if occurred_at is None else from_microseconds(occurred_at)
+    ids = tuple(transactions)
+    return Receipt(first_position, row.last_position, ids, tuple(holds), recorded_at, happened_at, repeated)
 
 
-def receipt_from(row: JournalRow, index: int) -> Receipt:
+def receipt_from(row: JournalRow, index: int, *, repeated: bool = False) -> Receipt:
     """The receipt of the transaction number `index` of a row."""
-    counts = decode_counts(row)
-    first = row.first_position + sum(counts[:index])
-    positions = range(first, first + counts[index])
+    first = first_positions(row)[index]
+    positions = range(first, first + decode_counts(row)[index])
     events = [event for position, event in numbered(decode_events(row), row.first_position) if position in positions]
-    return make_receipt(row, first, events)
+    details = decode_details(row).get(index)
+    return make_receipt(row, first, events, None if details is None else details.at, repeated=repeated)

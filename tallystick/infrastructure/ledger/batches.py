@@ -67,9 +67,9 @@ class Batches:
             None if takers is None else self._handles(rows[takers], state),
             amounts_of(rows["amounts"]),
             memo,
-            *ids_and_notes(given, rows, memos, on_refusal == "skip"),
+            *ids_and_notes(rows, memos, on_refusal == "skip"),
         )
-        return self._receipt(BatchMember(batch, request))
+        return self._receipt(BatchMember(batch, request, given.details()))
 
     def _receipt(self, member: BatchMember) -> BatchReceipt:
         """Commits the batch, and gives its receipt; errors of ids that were used can say where."""

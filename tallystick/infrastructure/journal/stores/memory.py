@@ -9,7 +9,17 @@ from itertools import islice
 from operator import attrgetter
 
 from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
-from tallystick.infrastructure.journal.port import SMALL, VERSION_MAX, Journal, Overtaken, StreamEntry, StreamPart
+from tallystick.infrastructure.journal.port import (
+    NO_METADATA,
+    SMALL,
+    VERSION_MAX,
+    Journal,
+    MetadataChange,
+    MetadataRow,
+    Overtaken,
+    StreamEntry,
+    StreamPart,
+)
 
 
 class MemoryJournal(Journal):
@@ -20,6 +30,7 @@ class MemoryJournal(Journal):
         self._rows: list[JournalRow] = []
         self._firsts: list[int] = []
         self._streams: defaultdict[str, list[StreamEntry]] = defaultdict(list)
+        self._metadata: dict[int, MetadataRow] = {}
 
     def head(self) -> Head:
         if not self._rows:
@@ -71,12 +82,18 @@ class MemoryJournal(Journal):
     def streams(self) -> Iterator[StreamEntry]:
         return (entry for entries in list(self._streams.values()) for entry in entries)
 
+    def metadata(self, entries: Collection[int]) -> Mapping[int, MetadataRow]:
+        return {entry: self._metadata[entry] for entry in entries if entry in self._metadata}
+
+    def metadata_entries(self) -> Iterator[int]:
+        return iter(list(self._metadata))
+
     @contextmanager
     def writing(self) -> Generator[Head]:
         with self._lock:
             yield self.head()
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         with self._lock:
             last_entries = self.last_entries([entry.stream for entry in entries])
             if row.first_position != self.head().position + 1 or any(
@@ -88,6 +105,10 @@ class MemoryJournal(Journal):
             self._firsts.append(row.first_position)
             for entry in entries:
                 self._streams[entry.stream].append(entry)
+            for added in metadata.added:
+                self._metadata[added.entry] = added
+            for erased in metadata.erased:
+                self._metadata.pop(erased, None)
 
     def reopen(self) -> None:
         """Nothing to do."""

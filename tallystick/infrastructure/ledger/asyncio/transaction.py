@@ -16,6 +16,7 @@ from tallystick.domain.errors import InvalidRequest, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.plan import Plan
 from tallystick.domain.plan.recording import Recording
+from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -83,8 +84,14 @@ class AsyncCommits:
 class AwaitedMember(TransactionMember):
     """A member that a task awaits."""
 
-    def __init__(self, operations: Sequence[Operation], request: Request | None, commits: AsyncCommits) -> None:
-        super().__init__(operations, request)
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        request: Request | None,
+        commits: AsyncCommits,
+        details: EntryDetails | None = None,
+    ) -> None:
+        super().__init__(operations, request, details)
         self._commits = commits
         self.future: asyncio.Future[None] = commits.loop.create_future()
 
@@ -96,10 +103,11 @@ class AwaitedMember(TransactionMember):
 class AsyncTransactionContext(Plan):
     """What the `atomic()` of an `AsyncLedger` gives: a plan, and once the block has ended its receipt."""
 
-    def __init__(self, commits: AsyncCommits, request: Request | None) -> None:
+    def __init__(self, commits: AsyncCommits, request: Request | None, details: EntryDetails | None) -> None:
         super().__init__(Recording(commits.core.books, commits.core.keeper))
         self._commits = commits
         self._request = request
+        self._details = details
         self._member: AwaitedMember | None = None
         self._receipt: Receipt | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -117,6 +125,19 @@ class AsyncTransactionContext(Plan):
     async def contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`. It may have to be loaded."""
         return await self._commits.on_a_thread(lambda: self._planned_contract(id))
+
+    async def reverse(
+        self,
+        id: None = None,
+        *,
+        entry: int | None = None,
+        transaction: int | None = None,
+        amount: int | None = None,
+        memo: str = "",
+    ) -> None:
+        """As `TransactionContext.reverse`: what is to be taken back is read from the journal."""
+        originals = await self._commits.on_a_thread(lambda: self._originals(id, entry, transaction, amount))
+        self._reverse(originals, amount, memo)
 
     async def __aenter__(self) -> Self:
         commits = self._commits
@@ -144,7 +165,7 @@ class AsyncTransactionContext(Plan):
         if kind is None:
             operations = self._recording.finished()
             if operations:
-                self._member = AwaitedMember(operations, self._request, self._commits)
+                self._member = AwaitedMember(operations, self._request, self._commits, self._details)
                 self._commits.submit(self._member)
                 await self._member.future
                 self._member.outcome()

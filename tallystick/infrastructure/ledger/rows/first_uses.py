@@ -12,8 +12,10 @@ from tallystick.domain.batch.batch import Batch, RowEvent, numbered, read_batch
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.errors import DuplicateTransferId
 from tallystick.domain.events import BATCHES, BatchEvent, Burned, Minted, Moved
+from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.member import BatchMember
 from tallystick.infrastructure.journal.chain import rows_after
+from tallystick.infrastructure.journal.details import Details, place_in
 from tallystick.infrastructure.journal.format import EMPTY, decode_events, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
 
@@ -56,6 +58,7 @@ class FirstUses:
 
     def _said(self, row: int) -> Said:
         request, notes = self._request, self._request.notes
+        of_all = self._member.details or EntryDetails()
         with self._core.locked():
             names = self._core.books.token_state(request.token).names
             giver = "" if request.givers is None else names[int(request.givers[row])]
@@ -69,8 +72,8 @@ class FirstUses:
             event = Moved(request.token, giver, taker, amount, memo)
         return (
             event,
-            None if notes.times is None else int(notes.times[row]),
-            None if notes.refs is None else notes.refs[row],
+            of_all.occurred_at if notes.times is None else int(notes.times[row]),
+            of_all.reference if notes.refs is None else notes.refs[row],
             None if notes.id_texts is None else notes.id_texts[row],
         )
 
@@ -93,8 +96,8 @@ class FirstUses:
                 used = TransferIds.of_bytes(event.ids)
                 places = [place for place in np.flatnonzero(np.isin(used.lower, lower)).tolist() if used[place] in missing]
                 if places:
-                    batch = self._read(event)
-                    found |= {used[place]: (position + place, _said_by(batch, place)) for place in places}
+                    batch, of_all = self._read(event), place_in(row, position).details
+                    found |= {used[place]: (position + place, _said_by(batch, place, of_all)) for place in places}
                     missing -= {used[place] for place in places}
             if not missing:
                 break
@@ -106,5 +109,6 @@ class FirstUses:
             return read_batch(event, self._core.books.names_of(event.token))
 
 
-def _said_by(batch: Batch, row: int) -> Said:
-    return batch.event(row), batch.occurred_at(row), batch.reference(row), batch.id_text(row)
+def _said_by(batch: Batch, row: int, of_all: Details) -> Said:
+    occurred_at = of_all.at if batch.times is None else batch.occurred_at(row)
+    return batch.event(row), occurred_at, of_all.ref if batch.refs is None else batch.reference(row), batch.id_text(row)

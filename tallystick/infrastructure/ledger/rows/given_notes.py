@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-import numpy as np
+import msgspec
 
-from tallystick.domain.arithmetic.columns import Column
 from tallystick.domain.batch.notes import Notes
 from tallystick.domain.batch.text_ids import ids_and_texts_of
 from tallystick.domain.batch.texts import MEMOS, REFERENCES, TextColumn, texts_of
 from tallystick.domain.batch.times import time_of, times_of
 from tallystick.domain.batch.transfer_ids import TransferIds
+from tallystick.domain.values.entry_details import EntryDetails, details_of
 from tallystick.domain.values.memo import check_memo
-from tallystick.domain.values.reference import check_reference
 from tallystick.infrastructure.ledger.arrow_columns import prepared_texts, prepared_times
 
 
@@ -23,6 +22,7 @@ class GivenNotes(NamedTuple):
     ids: Any
     occurred_at: Any
     references: Any
+    metadata: Any = None
 
     def columns(self) -> dict[str, Any]:
         """Those that are columns, prepared; `InvalidRequest` where one cannot be one."""
@@ -36,6 +36,14 @@ class GivenNotes(NamedTuple):
         if _is_column(self.references):
             columns["references"] = prepared_texts(self.references)
         return columns
+
+    def details(self) -> EntryDetails | None:
+        """What is one value for all rows, and so the batch's own as an entry."""
+        occurred_at = None if self.occurred_at is None or _is_column(self.occurred_at) else time_of(self.occurred_at)
+        details = details_of(None, None if _is_column(self.references) else self.references, self.metadata)
+        if occurred_at is None:
+            return details
+        return EntryDetails(occurred_at) if details is None else msgspec.structs.replace(details, occurred_at=occurred_at)
 
 
 def _is_column(given: Any) -> bool:
@@ -52,25 +60,11 @@ def memos_of(given: Any, columns: Mapping[str, Any]) -> tuple[str, TextColumn | 
     return "", memos if len(memos) else None
 
 
-def ids_and_notes(
-    given: GivenNotes, columns: Mapping[str, Any], memos: TextColumn | None, skip: bool
-) -> tuple[TransferIds | None, bool, Notes]:
+def ids_and_notes(columns: Mapping[str, Any], memos: TextColumn | None, skip: bool) -> tuple[TransferIds | None, bool, Notes]:
     """The last of a request: the ids of its rows, whether refused ones are passed over, and its notes."""
-    rows = len(columns["amounts"])
     ids, id_texts = ids_and_texts_of(columns["ids"]) if "ids" in columns else (None, None)
-    return ids, skip, Notes(_times(given.occurred_at, columns, rows), memos, _references(given, columns, rows), id_texts)
-
-
-def _times(given: Any, columns: Mapping[str, Any], rows: int) -> Column | None:
-    if given is None:
-        return None
-    return times_of(columns["occurred_at"]) if "occurred_at" in columns else np.full(rows, time_of(given), dtype=np.int64)
-
-
-def _references(given: GivenNotes, columns: Mapping[str, Any], rows: int) -> TextColumn | None:
-    if given.references is None:
-        return None
-    if "references" not in columns:
-        return TextColumn([check_reference(given.references)], None, rows)
-    references = texts_of(columns["references"], REFERENCES)
-    return None if list(references.texts) in ([], [None]) else references
+    times = times_of(columns["occurred_at"]) if "occurred_at" in columns else None
+    references = texts_of(columns["references"], REFERENCES) if "references" in columns else None
+    if references is not None and list(references.texts) in ([], [None]):
+        references = None
+    return ids, skip, Notes(times, memos, references, id_texts)

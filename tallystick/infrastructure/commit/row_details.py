@@ -1,0 +1,74 @@
+"""What the next row says of its entries beside their events, as its members are executed: details, and the table of metadata.
+
+A row that has anything of format 2 has details, if only an empty list. So a process of an older version, which does not know
+the column, finds a digest that does not fit, and never misreads what it does not know.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+from tallystick.domain.events import NOTED_BATCHES, DomainEvent
+from tallystick.domain.values.entry_details import EntryDetails
+from tallystick.domain.values.reversal import Reversal
+from tallystick.infrastructure.journal.details import NO_DETAILS, Details, encode_details
+from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, MetadataRow
+
+SALT_BYTES = 16
+_OF_FORMAT_2: frozenset[type] = frozenset(NOTED_BATCHES)
+
+
+class RowDetails:
+    """The details of the entries added so far, and the change of the metadata that goes with them."""
+
+    def __init__(self) -> None:
+        self._details: list[tuple[int, Details]] = []
+        self._is_needed = False
+        self._added: list[MetadataRow] = []
+        self._erased: list[int] = []
+
+    def add(
+        self,
+        number: int,
+        first_position: int,
+        given: EntryDetails | None,
+        events: Sequence[DomainEvent],
+        reversals: Sequence[Reversal],
+    ) -> None:
+        """Adds the entry number `number` of the row, which begins at `first_position`."""
+        at = ref = meta = None
+        if given is not None:
+            at, ref = given.occurred_at, given.reference
+            if given.metadata is not None:
+                salt = secrets.token_bytes(SALT_BYTES)
+                meta = metadata_digest(salt, given.metadata)
+                self._added.append(MetadataRow(first_position, salt, given.metadata))
+        reverses = tuple((reversal.position - first_position, reversal.reverses) for reversal in reversals)
+        if given is not None or reverses:
+            self._details.append((number, Details(at, ref, meta, reverses)))
+        self._is_needed |= bool(self._details) or any(map(needs_details, events))
+
+    def encoded(self) -> bytes | None:
+        """The row's details; None where it has nothing of format 2."""
+        if not self._is_needed:
+            return None
+        return encode_details(self._details) if self._details else NO_DETAILS
+
+    def metadata(self) -> MetadataChange:
+        """The change of the metadata that the row makes."""
+        return MetadataChange(self._added, self._erased) if self._added or self._erased else NO_METADATA
+
+
+def metadata_digest(salt: bytes, content: str) -> str:
+    """The digest of metadata that stays in the row, in hex: SHA-256 of the salt and the text."""
+    return hashlib.sha256(salt + content.encode()).hexdigest()
+
+
+def needs_details(event: DomainEvent) -> bool:
+    """Whether the event is of format 2."""
+    return type(event) in _OF_FORMAT_2
+
+
+def may_need_details(events: Sequence[DomainEvent]) -> bool:
+    """A cheap question before that: false where none of the events is."""
+    return not _OF_FORMAT_2.isdisjoint(map(type, events))

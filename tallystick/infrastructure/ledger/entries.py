@@ -1,0 +1,129 @@
+"""Reads entries: what a ledger answers about what its blocks recorded, by id, by idempotency key and by reference."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tallystick.domain.batch.batch import expanded, numbered
+from tallystick.domain.errors import CorruptJournal, EntryNotFound
+from tallystick.domain.events import NOTED_BATCHES
+from tallystick.domain.values.entry_details import check_reference, metadata_of
+from tallystick.domain.values.instant import from_microseconds
+from tallystick.infrastructure.commit.idempotency import check_key
+from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.commit.row_details import metadata_digest
+from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, place_in
+from tallystick.infrastructure.journal.format import JournalRow, decode_events, decode_keys, may_hold_batches
+from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.entry import Entry
+from tallystick.projections.transactions import Transaction, transaction_of
+
+
+class Entries:
+    """The answers."""
+
+    def __init__(self, core: LedgerCore) -> None:
+        self._core = core
+        self._journal = core.journal
+        self._books = core.books
+
+    def entry(self, id: int) -> Entry:
+        """The entry that begins at this position; else `EntryNotFound`."""
+        self._core.check_open()
+        return self._read(self.place_of(id))
+
+    def receipt(self, key: str) -> Receipt | None:
+        """The receipt of the entry that used the idempotency key; None where none did."""
+        check_key(key)
+        self._core.check_open()
+        return self._core.keeper.receipt_of(key)
+
+    def find(self, reference: str, limit: int | None = None) -> list[Entry]:
+        """The entries with this reference, or with rows of batches that have it, newest first: all, or the newest `limit`."""
+        check_reference(reference)
+        with self._core.locked():
+            self._core.reach_head()
+            positions = self._core.keeper.positions_of_reference(reference)
+        found: list[Entry] = []
+        for position in reversed(positions):
+            row = self._journal.row_at(position)
+            numbers = [] if row is None else _entries_with(row, reference)
+            for number in reversed(numbers):
+                if row is not None and (limit is None or len(found) < limit):
+                    found.append(self._read(place_in(row, first_positions(row)[number])))
+        return found
+
+    def place_of(self, id: int) -> Place:
+        """Where the entry lies that begins at this position; else `EntryNotFound`."""
+        row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
+        if row is None:
+            raise EntryNotFound(id=id)
+        place = place_in(row, id)
+        if place.positions.start != id:
+            raise EntryNotFound(f": that is within entry {place.positions.start}", id=id)
+        return place
+
+    def _read(self, place: Place) -> Entry:
+        row, positions, details = place.row, place.positions, place.details
+        key = next((key.key for key in decode_keys(row) if key.index == place.number), None)
+        recorded_at = from_microseconds(row.recorded_at)
+        return Entry(
+            positions.start,
+            positions.start,
+            positions.stop - 1,
+            recorded_at,
+            recorded_at if details.at is None else from_microseconds(details.at),
+            key,
+            details.ref,
+            self._metadata(positions.start, details),
+            tuple(sorted(id for _, id in details.reverses)),
+            self._reversed_by(positions),
+            self._transactions(place),
+        )
+
+    def _metadata(self, entry: int, details: Details) -> dict[str, Any] | None:
+        if details.meta is None:
+            return None
+        stored = self._journal.metadata([entry]).get(entry)
+        if stored is None:
+            return None
+        if metadata_digest(stored.salt, stored.content) != details.meta:
+            raise CorruptJournal("the metadata of the entry is not what was recorded", position=entry)
+        return metadata_of(stored.content)
+
+    def _reversed_by(self, positions: range) -> tuple[int, ...]:
+        with self._core.locked():
+            self._core.reach_head()
+            taking = sorted(reversal.position for id in positions for reversal in self._books.reversals.of(id))
+        return tuple(dict.fromkeys(self._entry_of(position) for position in taking))
+
+    def _entry_of(self, position: int) -> int:
+        row = self._journal.row_at(position)
+        return position if row is None else place_in(row, position).positions.start
+
+    def _transactions(self, place: Place) -> tuple[Transaction, ...]:
+        return tuple(
+            transaction
+            for position, event in zip(place.positions, self._events(place), strict=True)
+            if (transaction := transaction_of(position, place.row.recorded_at, event)) is not None
+        )
+
+    def _events(self, place: Place) -> Sequence[object]:
+        """The events at the entry's positions, batches as those of their rows."""
+        row = place.row
+        events: Sequence[object] = decode_events(row)
+        if may_hold_batches(row.body):
+            with self._core.locked():
+                self._core.reach_head()
+                events = expanded(events, self._books.names_of)
+        return events[place.positions.start - row.first_position : place.positions.stop - row.first_position]
+
+
+def _entries_with(row: JournalRow, reference: str) -> list[int]:
+    """The numbers of the row's entries that have the reference, or a row of a batch that has it, in order."""
+    found = {number for number, each in decode_details(row).items() if each.ref == reference}
+    if may_hold_batches(row.body):
+        firsts = first_positions(row)
+        for position, event in numbered(decode_events(row), row.first_position):
+            if isinstance(event, NOTED_BATCHES) and reference in event.notes.refs:
+                found.add(firsts.index(position))  # a batch is its entry's first event
+    return sorted(found)
