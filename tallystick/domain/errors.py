@@ -27,6 +27,7 @@ run in the order in which the call's documentation lists them, and that order is
 """
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -64,6 +65,13 @@ class LedgerError(Exception):
 
 def _rebuild(kind: type[LedgerError], fields: dict[str, Any]) -> LedgerError:
     return kind(**fields)
+
+
+def _rebuild_duplicate(fields: dict[str, Any], first_row: int | None, found: tuple[int | None, bool]) -> "DuplicateTransferId":
+    error = DuplicateTransferId(**fields)
+    error.first_row = first_row
+    error.found_by(lambda: found)
+    return error
 
 
 class InvalidRequest(LedgerError, ValueError):
@@ -264,10 +272,38 @@ class IdempotencyMismatch(Refused):
 
 
 class DuplicateTransferId(Refused):
-    """The caller's id of a row was used for another, in this journal or earlier in this batch."""
+    """The caller's id of a row was used for another, in this journal or earlier in this batch.
 
-    id: int
-    rule = "the id {id} was used before"
+    `first_row` is the row of this batch that it stands in, None where it is the journal that holds it. `position` is where it
+    stands in the journal, the id of that transaction, None where that was not recorded either; `same` is whether both say the
+    same: token, accounts, amount, memo, time and reference. The journal is read for these two when one of them is first asked
+    for, from its beginning and once for all rows of a batch. That raises `CorruptJournal`, `LedgerClosed` and errors of
+    storage.
+    """
+
+    id: int | str
+    rule = "the id {id!r} was used before"
+    first_row: int | None = None
+    _find: Callable[[], tuple[int | None, bool]] = staticmethod(lambda: (None, False))
+
+    def found_by(self, find: Callable[[], tuple[int | None, bool]]) -> None:
+        """Has `find` tell `position` and `same`."""
+        self._find = find
+
+    @property
+    def position(self) -> int | None:
+        return self._find()[0]
+
+    @property
+    def same(self) -> bool:
+        return self._find()[1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            found = self._find()
+        except LedgerError:  # what is sent elsewhere no longer tells
+            found = None, False
+        return _rebuild_duplicate, (self.fields, self.first_row, found)
 
 
 class AlreadyReversed(Refused):

@@ -58,10 +58,19 @@ class Refusal(NamedTuple):
     row: int
     kind: type[Refused]
     fields: dict[str, Any]
+    first_row: int | None = None
+    """Where an id was used earlier in the batch, the row of that."""
+
+    def error(self, **more: Any) -> Refused:
+        """The error, with more fields."""
+        error = self.kind(**self.fields, **more)
+        if isinstance(error, DuplicateTransferId):
+            error.first_row = self.first_row
+        return error
 
     def refused_row(self) -> RefusedRow:
         """The row and its error."""
-        return RefusedRow(self.row, self.kind(**self.fields))
+        return RefusedRow(self.row, self.error())
 
 
 class Decision(NamedTuple):
@@ -90,7 +99,7 @@ def decide_batch(books: BatchView, request: BatchRequest, used: UsedIds) -> Deci
     if not refused:
         return Decision(request, ())
     if not request.skip:
-        raise refused[0].kind(**refused[0].fields, row=refused[0].row)
+        raise refused[0].error(row=refused[0].row)
     done = np.ones(len(request), dtype=np.bool_)
     done[[refusal.row for refusal in refused]] = False
     return Decision(_selected(request, np.flatnonzero(done)), refused)
@@ -121,6 +130,7 @@ def _selected(request: BatchRequest, rows: Column) -> BatchRequest:
         takers=None if takers is None else takers[rows],
         amounts=at(request.amounts, rows),
         ids=None if ids is None else ids.select(rows),
+        notes=request.notes.select(rows),
     )
 
 
@@ -133,7 +143,7 @@ class _Walk:
         self._request = request
         self._ids = request.ids
         self._found: list[Refusal] = []
-        self._seen: set[int] = set()
+        self._seen: dict[int, int] = {}
         self._taken, self._repeated = _rows_of_used(request.ids, used)
 
     def refused(self) -> list[Refusal]:
@@ -176,7 +186,8 @@ class _Walk:
         left[_RESERVE] = self._token_state.reserve
         for row, giver, taker, amount in zip(listed(rows), givers, takers, listed(at(request.amounts, rows)), strict=True):
             if ids is not None and self._is_used(row, ids[row]):
-                self._found.append(Refusal(row, DuplicateTransferId, {"id": ids[row]}))
+                fields = {"id": request.given_id(row)}
+                self._found.append(Refusal(row, DuplicateTransferId, fields, self._seen.get(ids[row])))
             elif row in self._frozen:
                 self._found.append(Refusal(row, AccountIsFrozen, self._frozen[row]))
             elif left[giver] < amount:
@@ -185,7 +196,7 @@ class _Walk:
                 left[giver] -= amount
                 left[taker] += amount
                 if ids is not None:
-                    self._seen.add(ids[row])
+                    self._seen[ids[row]] = row
                 continue
             if not request.skip:
                 return

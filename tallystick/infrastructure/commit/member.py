@@ -76,12 +76,12 @@ class BatchMember(TransactionMember):
 
     def __init__(self, batch: BatchRequest, request: Request | None, details: EntryDetails | None = None) -> None:
         super().__init__((), request, details)
-        self._batch = batch
+        self.batch = batch
         self.refused: Sequence[Refusal] = ()
         self.position = 0
         """Where the journal ended before it."""
 
     def execute(self, books: Books, used: UsedIds, position: int, now: int) -> tuple[Sequence[DomainEvent], int]:
         self.position = position - 1
-        events, self.refused = execute_batch(books, self._batch, used, position)
+        events, self.refused = execute_batch(books, self.batch, used, position, now)
         return events, sum(map(positions_of, events))

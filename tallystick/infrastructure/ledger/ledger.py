@@ -35,6 +35,7 @@ from tallystick.infrastructure.ledger.history import History
 from tallystick.infrastructure.ledger.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.registrations import Registrations
+from tallystick.infrastructure.ledger.rows.given_notes import GivenNotes
 from tallystick.infrastructure.ledger.state_view import StateView
 from tallystick.infrastructure.ledger.status import Status, status_of
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
@@ -238,48 +239,68 @@ class Ledger:
         senders: Any,
         receivers: Any,
         amounts: Any,
-        memo: str = "",
+        memo: Any = "",
         ids: Any = None,
         idempotency_key: str | None = None,
         on_refusal: OnRefusal = "abort",
+        *,
+        occurred_at: Any = None,
+        references: Any = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> BatchReceipt:
         """Transfers `amounts[row]` from `senders[row]` to `receivers[row]`, row after row, in one commit.
 
-        Accounts are names or handles; columns are sequences, numpy arrays or Arrow arrays. `ids` are numbers of 128 bits,
-        each used once in a journal. What is wrong with a row (`InvalidAmount`, `InvalidAccount`) refuses the whole batch.
-        What the books refuse (`InsufficientFunds`, `DuplicateTransferId`) refuses it too, or with `on_refusal` "skip" that
-        row alone. Raises also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
+        Accounts are names or handles; columns are sequences, numpy arrays or Arrow arrays. `memo`, `occurred_at` and
+        `references` are one for all rows or a column: times are aware datetimes, or numpy's or Arrow's, taken as UTC, from
+        1970 to 9999 and at most a day ahead; references are texts of up to 256 characters, or None in a row. `ids` are
+        each used once in a journal: numbers of 128 bits, UUIDs, 16 bytes, or texts of up to 256 characters. `metadata` is
+        that of the batch, as of any block.
+
+        What is wrong with a row (`InvalidAmount`, `InvalidAccount`, `InvalidRequest`) refuses the whole batch. What the books
+        refuse (`InsufficientFunds`, `DuplicateTransferId`) refuses it too, or with `on_refusal` "skip" that row alone. Raises
+        also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
         """
+        notes = GivenNotes(memo, ids, occurred_at, references, metadata)
         columns = {"senders": senders, "receivers": receivers, "amounts": amounts}
-        return self._batches.commit(token, columns, "senders", "receivers", memo, ids, idempotency_key, on_refusal)
+        return self._batches.commit(token, columns, "senders", "receivers", notes, idempotency_key, on_refusal)
 
     def mint_many(
         self,
         token: str,
         accounts: Any,
         amounts: Any,
-        memo: str = "",
+        memo: Any = "",
         ids: Any = None,
         idempotency_key: str | None = None,
         on_refusal: OnRefusal = "abort",
+        *,
+        occurred_at: Any = None,
+        references: Any = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> BatchReceipt:
         """Mints `amounts[row]` to `accounts[row]`; as `transfer_many`, but rows are refused for `SupplyExhausted`."""
+        notes = GivenNotes(memo, ids, occurred_at, references, metadata)
         columns = {"accounts": accounts, "amounts": amounts}
-        return self._batches.commit(token, columns, None, "accounts", memo, ids, idempotency_key, on_refusal)
+        return self._batches.commit(token, columns, None, "accounts", notes, idempotency_key, on_refusal)
 
     def burn_many(
         self,
         token: str,
         accounts: Any,
         amounts: Any,
-        memo: str = "",
+        memo: Any = "",
         ids: Any = None,
         idempotency_key: str | None = None,
         on_refusal: OnRefusal = "abort",
+        *,
+        occurred_at: Any = None,
+        references: Any = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> BatchReceipt:
         """Burns `amounts[row]` of `accounts[row]`; as `transfer_many`."""
+        notes = GivenNotes(memo, ids, occurred_at, references, metadata)
         columns = {"accounts": accounts, "amounts": amounts}
-        return self._batches.commit(token, columns, "accounts", None, memo, ids, idempotency_key, on_refusal)
+        return self._batches.commit(token, columns, "accounts", None, notes, idempotency_key, on_refusal)
 
     # Reading the books. Amounts are in the token's smallest unit.
 

@@ -14,7 +14,7 @@ from tallystick.domain.batch.batch import numbered, positions_of
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import BATCHES, BatchEvent, DomainEvent
+from tallystick.domain.events import BATCHES, NOTED_BATCHES, BatchEvent, DomainEvent
 from tallystick.domain.values.result import Result
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.chain import rows_after
@@ -32,6 +32,7 @@ from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.invariants.invariants import Finding, Invariants
+from tallystick.projections.invariants.notes import impossible_notes
 from tallystick.projections.projection import Commit, Replay
 from tallystick.projections.supply import SupplyReserves
 
@@ -141,6 +142,9 @@ class _Rederived:
         else:
             if isinstance(event, BATCHES):
                 self._check_ids(commit.first_position, event)
+            if isinstance(event, NOTED_BATCHES):
+                notes = impossible_notes(event, commit.recorded_at)
+                self.findings += [Finding(commit.first_position, found) for found in notes]
 
     def _check_ids(self, position: int, event: BatchEvent) -> None:
         if event.ids:
