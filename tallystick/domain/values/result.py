@@ -2,13 +2,12 @@
 
 `dict(result)` has its fields, `to_dict` all of it down to texts, numbers and lists. Which fields count money is said where they
 are declared, by `Amount` or `Sati` as their type, so that these alone are written as text or in a token's decimals. A field
-whose name begins with "_" is nobody's but the result's own.
+whose name begins with "_" is nobody's but the result's own. What writing alone needs is imported where it is written.
 """
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import cache
-from html import escape
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, cast, get_args, get_type_hints
 
 import msgspec
@@ -86,6 +85,8 @@ class Result(msgspec.Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
+        from html import escape
+
         rows = [f"<tr><th>{escape(name)}</th><td>{_cell(self[name])}</td></tr>" for name in self.keys()]
         return f"<table><caption>{escape(type(self).__name__)}</caption><tbody>{''.join(rows)}</tbody></table>"
 
@@ -181,6 +182,8 @@ def _shallow(result: Result) -> dict[str, Any]:
 
 def _cell(value: object) -> str:
     """A value in a table of HTML; a result in it is a table too."""
+    from html import escape
+
     if isinstance(value, Result):
         return value._repr_html_()  # pyright: ignore[reportPrivateUsage]
     text = value if isinstance(value, str) else repr(value)
