@@ -5,7 +5,7 @@ no entry has some whose row does not say so. An audit also checks what details s
 what is taken back is a movement before it, and no more than all of it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tallystick.domain.arithmetic.columns import Numbers
 from tallystick.domain.batch.batch import numbered, positions_of
@@ -23,7 +23,7 @@ from tallystick.infrastructure.journal.details import (
     reversals_of,
 )
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_events
-from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.journal.port import Journal, MetadataRow
 from tallystick.projections.invariants.invariants import Finding
 
 FINDINGS_MAX = 100
@@ -43,8 +43,8 @@ class MetadataCheck:
 
     def add(self, row: JournalRow, events: Sequence[JournalEvent]) -> Iterator[Finding]:
         """What is wrong with the metadata of the next row's entries."""
-        said = dict(_digests(row))
-        found = self._journal.metadata(said) if said else {}
+        said: dict[int, str] = dict(_digests(row))
+        found: Mapping[int, MetadataRow] = self._journal.metadata(said) if said else {}
         for entry, digest in said.items():
             if entry not in found:
                 self._missing.add(entry)
