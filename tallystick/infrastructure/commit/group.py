@@ -11,10 +11,11 @@ from tallystick.domain.events import DomainEvent
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
-from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details, needs_details
+from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
+from tallystick.infrastructure.journal.details import needs_details
 from tallystick.infrastructure.journal.format import Head, JournalRow, Key, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
 from tallystick.infrastructure.journal.port import Overtaken

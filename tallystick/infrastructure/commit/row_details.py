@@ -4,20 +4,18 @@ A row that has anything of format 2 has details, if only an empty list. So a pro
 the column, finds a digest that does not fit, and never misreads what it does not know.
 """
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 
-from tallystick.domain.events import FORMAT_2_EVENTS, DomainEvent, MetadataErased, Moved
+from tallystick.domain.events import DomainEvent, MetadataErased
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.domain.values.reversal import Reversal
-from tallystick.infrastructure.journal.details import NO_DETAILS, Details, encode_details
+from tallystick.infrastructure.journal.details import NO_DETAILS, Details, encode_details, metadata_digest
 from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, MetadataRow
 
 SALT_BYTES = 16
 DETAILS_BYTES, REVERSAL_BYTES = 128, 32
 """About what the details of an entry take beside its texts, and what each movement takes that it takes back."""
-_FORMAT_2: frozenset[type] = frozenset(FORMAT_2_EVENTS)
 
 
 class RowDetails:
@@ -68,15 +66,3 @@ def bytes_of_details(given: EntryDetails | None, reversals: Sequence[Reversal]) 
     if given is not None:
         size += DETAILS_BYTES + len(given.reference or "") + len(given.metadata or "")
     return size
-
-
-def metadata_digest(salt: bytes, content: str) -> str:
-    """The digest of metadata that stays in the row, in hex: SHA-256 of the salt and the text."""
-    return hashlib.sha256(salt + content.encode()).hexdigest()
-
-
-def needs_details(events: Sequence[DomainEvent]) -> bool:
-    """Whether one of the events is of format 2. Most transactions are one movement, and that is told at once."""
-    if len(events) == 1 and type(events[0]) is Moved:
-        return False
-    return not _FORMAT_2.isdisjoint(map(type, events))

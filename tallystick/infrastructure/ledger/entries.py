@@ -13,8 +13,7 @@ from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.memo import check_memo
 from tallystick.infrastructure.commit.idempotency import check_key
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.commit.row_details import metadata_digest
-from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, place_in
+from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, metadata_digest, place_in
 from tallystick.infrastructure.journal.format import JournalRow, decode_events, decode_keys, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.entry import Entry

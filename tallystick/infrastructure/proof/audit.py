@@ -1,8 +1,9 @@
 """Proving a journal: that its bytes are those written, and that what they say can have happened.
 
-`verify` reads every row, checks the chain of digests and that nothing is missing. `audit` does that and derives everything
-again from the first event: the invariants of money, fragments and contracts, the streams' versions, and that the books and the
-projections, which get to their sums on different ways, agree. Both report what they find with its first position, and stop
+`verify` reads every row, checks the chain of digests and that nothing is missing, of the metadata nothing that was
+not erased. `audit` does that and derives everything again from the first event: the invariants of money, fragments and
+contracts, what details say, the streams' versions, and that the books and the projections, which get to their sums on different
+ways, agree. Both report what they find with its first position, and stop
 reading where a row cannot be read.
 """
 
@@ -18,6 +19,7 @@ from tallystick.domain.events import BATCHES, NOTED_BATCHES, BatchEvent, DomainE
 from tallystick.domain.values.result import Result
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.chain import rows_after
+from tallystick.infrastructure.journal.details import read_details
 from tallystick.infrastructure.journal.format import (
     EMPTY,
     Foreign,
@@ -29,6 +31,7 @@ from tallystick.infrastructure.journal.format import (
     stream_of,
 )
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tallystick.infrastructure.proof.details_check import DetailsCheck, MetadataCheck
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.invariants.invariants import Finding, Invariants
@@ -54,15 +57,21 @@ class _Reader:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._metadata = MetadataCheck(journal)
         self.head = EMPTY
         self.findings: list[Finding] = []
+        self.has_stopped = False
 
     def rows(self) -> Iterator[tuple[JournalRow, list[JournalEvent]]]:
         try:
             for row in rows_after(self._journal, self.head):
-                yield row, _decoded(row)
+                events = _decoded(row)
+                self.findings += self._metadata.add(row, events)
+                yield row, events
                 self.head = row.head()
+            self.findings += self._metadata.finish()
         except CorruptJournal as error:
+            self.has_stopped = True
             self.findings.append(Finding(error.position, str(error)))
 
 
@@ -72,6 +81,7 @@ def _decoded(row: JournalRow) -> list[JournalEvent]:
     counts = decode_counts(row)
     if any(not 0 <= key.index < len(counts) for key in decode_keys(row)):
         raise CorruptJournal("a key is of a transaction that it does not have", position=row.first_position)
+    read_details(row)
     return events
 
 
@@ -87,9 +97,12 @@ def audit(journal: Journal) -> AuditReport:
     """Derives everything from the first event, and reports whatever cannot be or does not agree."""
     reader = _Reader(journal)
     rederived = _Rederived()
+    details = DetailsCheck(journal)
+    findings: list[Finding] = []
     for row, events in reader.rows():
         rederived.add(row, events)
-    findings = rederived.finish(journal if not reader.findings else None)
+        findings += details.add(row, events)
+    findings += rederived.finish(None if reader.has_stopped else journal)
     return _report(reader, findings)
 
 

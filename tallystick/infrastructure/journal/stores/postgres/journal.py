@@ -125,7 +125,7 @@ class PostgresJournal(Journal):
         return {entry: MetadataRow(entry, salt, content.decode()) for entry, salt, content in rows}
 
     def metadata_entries(self) -> Iterator[int]:
-        after = -1
+        after = -(2**63)
         while self.takes_details:
             page = [entry for (entry,) in self._pool.read(statements.METADATA_ENTRIES, (after, PAGE_ROWS))]
             if not page:

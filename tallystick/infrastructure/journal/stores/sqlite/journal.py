@@ -203,7 +203,7 @@ class SQLiteJournal(Journal):
         return found
 
     def metadata_entries(self) -> Iterator[int]:
-        after = -1
+        after = -(2**63)
         while True:
             with self._reading as connection:
                 has_some = self._has_metadata(connection)
