@@ -14,7 +14,7 @@ Event = AccountFrozen | AccountUnfrozen
 
 def test_taken_back_it_is_as_it_was() -> None:
     drawn = random.Random(5)
-    freezes, states, events = Freezes(), [], list[Event]()
+    freezes, states, events = Freezes(set()), [], list[Event]()
     for position in range(1, 200):
         states.append(freezes.freeze())
         account, token = drawn.choice("abc"), drawn.choice([None, "USD"])
@@ -30,7 +30,7 @@ def test_taken_back_it_is_as_it_was() -> None:
 
 
 def test_a_freeze_is_dated_once() -> None:
-    freezes = Freezes()
+    freezes = Freezes(set())
     freezes.apply(AccountFrozen("a", None, True, False, "court"), 3)
     freezes.apply(AccountFrozen("b", "USD", True, False), 4)
     freezes.apply(AccountUnfrozen("b", "USD"), 5)
@@ -41,7 +41,7 @@ def test_a_freeze_is_dated_once() -> None:
         Freeze("a", None, True, False, "court", 3, 17),
         Freeze("b", None, True, False, "", 6, 18),
     ]
-    again = Freezes()
+    again = Freezes(set())
     again.restore(freezes.freeze())
     assert again.freeze() == freezes.freeze()
     assert again.changed_since(0) is None
@@ -49,7 +49,7 @@ def test_a_freeze_is_dated_once() -> None:
 
 def test_changes_are_told_of_as_long_as_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHANGES_KEPT", 3)
-    freezes = Freezes()
+    freezes = Freezes(set())
     assert freezes.changed_since(0) == []
     freezes.apply(AccountFrozen("a", None, True, False), 1)
     freezes.apply(AccountUnfrozen("a", None), 2)
