@@ -1,7 +1,5 @@
 """The stream of the events of the book as a whole, as an application of the `eventsourcing` library sees it: they pass by."""
 
-from typing import Any
-
 import pytest
 from eventsourcing.persistence import IntegrityError, JSONTranscoder, StoredEvent
 
