@@ -26,7 +26,7 @@ from tallystick.domain.errors import (
     Refused,
     SupplyExhausted,
 )
-from tallystick.domain.token.special_handles import SPECIAL, Marked, SpecialHandles
+from tallystick.domain.token.special_handles import CREDITS, DEBITS, SPECIAL, Marked, SpecialHandles
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.result import Result
 from tallystick.domain.view import View
@@ -90,10 +90,10 @@ def decide_batch(books: BatchView, request: BatchRequest, used: UsedIds) -> Deci
         check_is_no_app(books, request.token)
     frozen: FrozenRows = {}
     if request.givers is not None:
-        marked = check_cells(books, request.token, request.givers)
+        marked = check_cells(books, request.token, request.givers, frozen=DEBITS)
         frozen = frozen_rows(books, request.token, request.givers, marked, "debits")
     if request.takers is not None:
-        marked = check_cells(books, request.token, request.takers, is_minted=request.givers is None)
+        marked = check_cells(books, request.token, request.takers, is_minted=request.givers is None, frozen=CREDITS)
         frozen = frozen_rows(books, request.token, request.takers, marked, "credits") | frozen
     refused = _Walk(books.token_state(request.token), request, used, frozen).refused()
     if not refused:
@@ -105,13 +105,13 @@ def decide_batch(books: BatchView, request: BatchRequest, used: UsedIds) -> Deci
     return Decision(_selected(request, np.flatnonzero(done)), refused)
 
 
-def check_cells(books: BatchView, token: str, handles: Column, *, is_minted: bool = False) -> Marked:
+def check_cells(books: BatchView, token: str, handles: Column, *, is_minted: bool = False, frozen: int = 0) -> Marked:
     """`InvalidAccount` or `MeaninglessCell` with the first row in which a cell stands that is an operation's to touch; gives
-    the rows in which anything else is to be looked at.
+    these rows and those whose account is marked as `frozen`.
     """
     state = books.token_state(token)
     check = check_receiver_of_mint if is_minted else check_holder
-    marked = books.special_handles(token).marked(handles)
+    marked = books.special_handles(token).marked(handles, frozen)
     for row in listed(marked.having(SPECIAL)):
         name = state.names[int(handles[row])]
         try:

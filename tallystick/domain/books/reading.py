@@ -24,6 +24,7 @@ class BooksReading(ABC):
 
     contracts: Contracts
     reversals: Reversals
+    watched: set[str]
     _tokens: dict[str, TokenState]
     _settlement: str | None
     _special: dict[str, None]
@@ -61,11 +62,6 @@ class BooksReading(ABC):
     def special_names(self) -> Iterable[str]:
         """The apps and contracts, whose accounts are their own."""
         return self._special
-
-    def is_watched(self, first: str, second: str, /) -> bool:
-        """Whether either name is an app's, a contract's or of a frozen account."""
-        special, frozen = self._special, self._freezes.by_account
-        return first in special or second in special or (bool(frozen) and (first in frozen or second in frozen))
 
     def freeze_of(self, account: str, token: str | None) -> Freeze | None:
         """The account's freeze in this token, or the one in all tokens for None."""

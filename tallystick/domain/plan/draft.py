@@ -5,7 +5,7 @@ the newest state at once. Money that was taken with `tx.money` and not yet sent 
 spend it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from tallystick.domain.events import (
     AppUpdated,
     Burned,
     ContractChange,
+    ContractRegistered,
     Distributed,
     DomainEvent,
     FreezeEvent,
@@ -41,12 +42,13 @@ from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
+from tallystick.domain.watched import WatchedToo
 
 
 class Draft:
     """A `View` of the books with a plan's events added."""
 
-    __slots__ = ("_books", "_drafts", "_drawn", "_freezes", "_generation", "_opened", "_reversed", "_token_states")
+    __slots__ = ("_books", "_drafts", "_drawn", "_freezes", "_generation", "_opened", "_reversed", "_token_states", "watched")
 
     def __init__(self, books: Books) -> None:
         self._books = books
@@ -57,6 +59,8 @@ class Draft:
         self._reversed: dict[int, int] = {}
         self._drafts: DraftedContracts | None = None
         self._freezes: DraftedFreezes | None = None
+        self.watched: Container[str] = books.watched
+        """The names of apps, contracts and frozen accounts, in the books or in the plan."""
 
     def token_state(self, code: str) -> DraftedToken:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
@@ -101,14 +105,6 @@ class Draft:
     def is_special(self, name: str, /) -> bool:
         """Whether the name is an app's or a contract's, in the books or in the plan."""
         return (self._books.is_special if self._drafts is None else self._drafts.is_special)(name)
-
-    def is_watched(self, first: str, second: str, /) -> bool:
-        """Whether either name is an app's, a contract's or of a frozen account, in the books or in the plan."""
-        if self._books.is_watched(first, second):
-            return True
-        if self._freezes is not None and (self._freezes.touches(first) or self._freezes.touches(second)):
-            return True
-        return self._drafts is not None and (self._drafts.is_special(first) or self._drafts.is_special(second))
 
     def freeze_of(self, account: str, token: str | None) -> Freeze | None:
         """The account's freeze in this token, or the one in all tokens for None, as drafted."""
@@ -215,12 +211,20 @@ class Draft:
     def change_contract(self, event: ContractChange, sign: int) -> None:
         """Changes the drafted contract."""
         self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
+        if isinstance(event, ContractRegistered):
+            self._watch(event.contract, sign)
 
     def change_freeze(self, event: FreezeEvent, sign: int) -> None:
         """Freezes or unfreezes an account."""
         if self._freezes is None:
             self._freezes = DraftedFreezes(self._books)
         self._freezes.apply(event) if sign > 0 else self._freezes.revert()
+        self._watch(event.account, sign)
+
+    def _watch(self, name: str, sign: int) -> None:
+        if not isinstance(self.watched, WatchedToo):
+            self.watched = WatchedToo(self._books.watched)
+        self.watched.note(name, sign)
 
     def _open(self, event: Reserved, sign: int) -> None:
         if sign < 0:

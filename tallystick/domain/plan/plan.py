@@ -75,7 +75,7 @@ class Plan:
         state = recording.token_state(token)
         state.check_holder(owner)
         check_amount(amount)
-        if state.available_of(owner) < amount or recording.draft.is_watched(owner, owner):
+        if state.available_of(owner) < amount or owner in recording.draft.watched:
             recording.require(token, owner, amount)
         purse = recording.open_purse(state.token, owner, is_slice=False)
         recording.set_remaining(purse, amount)

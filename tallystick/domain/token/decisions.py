@@ -61,7 +61,7 @@ def _check_name(view: View, token: Token) -> None:
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
     reserve = view.token_state(operation.token).reserve
     check_is_no_app(view, operation.token)
-    if view.is_watched(operation.account, operation.account):
+    if operation.account in view.watched:
         check_ordinary(view, operation.token, operation.account)
         check_credits(view, operation.token, operation.account)
     if operation.amount > reserve:
@@ -71,7 +71,7 @@ def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
 
 def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
     check_is_no_app(view, operation.token)
-    if view.is_watched(operation.account, operation.account):
+    if operation.account in view.watched:
         check_ordinary(view, operation.token, operation.account)
         check_debits(view, operation.token, operation.account)
     require(view, operation.token, operation.account, operation.amount)
@@ -79,7 +79,8 @@ def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
 
 
 def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent]:
-    if view.is_watched(operation.receiver, operation.sender):
+    watched = view.watched
+    if operation.receiver in watched or operation.sender in watched:
         check_ordinary(view, operation.token, operation.sender)
         check_ordinary(view, operation.token, operation.receiver)
         check_debits(view, operation.token, operation.sender)
@@ -90,7 +91,8 @@ def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent
 
 
 def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
-    if view.is_watched(operation.payer, operation.authority):
+    watched = view.watched
+    if operation.payer in watched or operation.authority in watched:
         check_ordinary(view, operation.token, operation.payer)
         check_ordinary(view, operation.token, operation.authority)
         check_debits(view, operation.token, operation.payer)
@@ -109,7 +111,8 @@ def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
 
 
 def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
-    if view.is_watched(operation.authority, operation.receiver):
+    watched = view.watched
+    if operation.authority in watched or operation.receiver in watched:
         check_ordinary(view, operation.token, operation.receiver)
         check_debits(view, operation.token, operation.authority)  # what it keeps is not its own, and it is who pays it out
         check_credits(view, operation.token, operation.receiver)

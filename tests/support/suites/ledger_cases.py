@@ -10,6 +10,7 @@ import pytest
 
 from tallystick import (
     TOTAL_SUPPLY_RESERVE,
+    AccountIsFrozen,
     Allocation,
     Balance,
     Balances,
@@ -285,6 +286,26 @@ class LedgerCases:
         with pytest.raises(HoldNotFound):
             await ledger.hold("unknown")
         assert sum(fragment.amount for fragment in await ledger.fragments("USD", "alice")) == 450
+
+    @played
+    async def test_frozen_accounts(self, ledger: Any) -> None:
+        async with ledger.atomic() as tx:
+            tx.mint("USD", "alice", 100)
+            tx.freeze("alice", "USD", reason="court")
+            tx.freeze("bob", debits=False, credits=True)
+            with pytest.raises(AccountIsFrozen, match="alice is frozen: no USD leaves it \\(court\\)"):
+                tx.transfer("USD", "alice", "carol", 1)
+        alice, bob = await ledger.frozen()
+        assert (alice.account, alice.token, alice.debits, alice.credits, alice.reason) == ("alice", "USD", True, False, "court")
+        assert (bob.account, bob.token, bob.debits, bob.credits, bob.reason) == ("bob", None, False, True, "")
+        assert (bob.position, bob.recorded_at) == (tx.receipt.position, tx.receipt.recorded_at)
+        async with ledger.atomic() as tx:
+            tx.unfreeze("alice", "USD")
+            tx.transfer("USD", "alice", "carol", 1)
+            tx.unfreeze("carol")
+            with pytest.raises(AccountIsFrozen):
+                tx.mint("USD", "bob", 1)
+        assert [freeze.account for freeze in await ledger.frozen()] == ["bob"]
 
     @played
     async def test_the_double_map(self, ledger: Any) -> None:
