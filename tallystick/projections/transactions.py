@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tallystick.domain.effects import RESERVE, effects
+from tallystick.domain.entry.kinds import Kind
 from tallystick.domain.events import RECORDED, MoneyEvent
 from tallystick.domain.values.instant import from_microseconds
 
@@ -20,6 +21,8 @@ class Transaction(msgspec.Struct, frozen=True):
 
     `burned_amount` is what the sender gave and `minted_amount` what the receiver got, in the token's smallest unit. `hold`
     names the hold it opened or drew from. Its `id` is its `position` in the journal, which took it at `recorded_at`.
+    `entry_id` is the first position of the atomic block that it belongs to, and `kind` says which operation it was part of;
+    both are None where it is told from its own event alone.
     """
 
     id: int
@@ -32,6 +35,8 @@ class Transaction(msgspec.Struct, frozen=True):
     recorded_at: datetime
     position: int
     hold: str | None = None
+    entry_id: int | None = None
+    kind: Kind | None = None
 
 
 def parties(event: MoneyEvent) -> tuple[str | None, str | None]:
@@ -40,7 +45,9 @@ def parties(event: MoneyEvent) -> tuple[str | None, str | None]:
     return (None if giver == RESERVE else giver), (None if taker == RESERVE else taker)
 
 
-def transaction_of(position: int, recorded_at: int, event: Any) -> Transaction | None:
+def transaction_of(
+    position: int, recorded_at: int, event: Any, entry_id: int | None = None, kind: Kind | None = None
+) -> Transaction | None:
     """The transaction that an event records; None where the event moves no money."""
     if not isinstance(event, RECORDED):
         return None
@@ -56,6 +63,8 @@ def transaction_of(position: int, recorded_at: int, event: Any) -> Transaction |
         recorded_at=from_microseconds(recorded_at),
         position=position,
         hold=getattr(event, "hold", None),
+        entry_id=entry_id,
+        kind=kind,
     )
 
 

@@ -43,7 +43,11 @@ HELD = {
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
     "hold": "amount authority expires_at id is_due payer position token",
     "allocation": "sati sats",
-    "transaction": "burned_amount hold id memo minted_amount position receiver recorded_at sender token",
+    "line": """account available change counterparty entry_id hold kind memo occurred_at position recorded_at reference reserved
+    reserved_change token transaction_id""",
+    "page of lines": "count index next",
+    "next page": "account available keys position reserved token version",
+    "transaction": "burned_amount entry_id hold id kind memo minted_amount position receiver recorded_at sender token",
     "audit's report": "digest findings ok position",
     "token": "accepts code curve decimals format is_same max_supply owner parse role unit",
 }
@@ -85,7 +89,10 @@ def held() -> dict[str, Any]:
         "fragment": ledger.fragments("USD", "alice")[0],
         "hold": hold,
         "allocation": ledger.allocation("pool", "alice"),
-        "transaction": ledger.history("USD", "alice")[0],
+        "transaction": ledger.transaction(tx.receipt.transaction_ids[0]),  # type: ignore[union-attr]
+        "line": ledger.history("USD", "alice")[0],
+        "page of lines": ledger.history("USD", "alice"),
+        "next page": ledger.history("USD", "alice", limit=1).next,
         "audit's report": ledger.audit(),
         "token": ledger.token("USD"),
     }
