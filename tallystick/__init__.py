@@ -5,6 +5,7 @@ from tallystick.domain.app.seats_handle import PlannedSeats
 from tallystick.domain.batch.decisions import RefusedRow
 from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.contract.handle import PlannedContract
+from tallystick.domain.entry.trades import Trade
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
     AccountNotAllocated,
@@ -90,6 +91,7 @@ from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
+from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transaction, Transactions
@@ -150,6 +152,7 @@ __all__ = [
     "Ledger",
     "LedgerClosed",
     "LedgerError",
+    "Line",
     "LinearCurve",
     "MalformedEvent",
     "MalformedRow",
@@ -157,6 +160,7 @@ __all__ = [
     "Money",
     "MoneySlice",
     "NameInUse",
+    "NextPage",
     "NoHolders",
     "NotALedger",
     "NotAnApp",
@@ -164,6 +168,7 @@ __all__ = [
     "NotFound",
     "NothingAllocated",
     "OutcomeUnknown",
+    "Page",
     "PlannedApp",
     "PlannedContract",
     "PlannedSeats",
@@ -185,6 +190,7 @@ __all__ = [
     "TokenNotAccepted",
     "TokenNotFound",
     "TooManyGaps",
+    "Trade",
     "Transaction",
     "TransactionClosed",
     "TransactionNotFound",
