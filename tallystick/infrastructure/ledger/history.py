@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tallystick.domain.batch.batch import positions_of, read_batch
+from tallystick.domain.batch.batch import numbered, positions_of, read_batch
 from tallystick.domain.books.books import Books
 from tallystick.domain.cells import Cell, locate
 from tallystick.domain.entry.kinds import kind_of_row, movements
@@ -105,14 +105,13 @@ class History:
     def _transaction_in(self, row: JournalRow, id: int) -> Transaction | None:
         entry = next(entry for entry in entries_of(row) if id <= entry.last_position)
         apps = Apps(self._core)
-        told = movements(entry.events, entry.first_position, lambda name: apps.was_app(name, entry.first_position))
-        for position, event, kind in told:
-            if not position <= id < position + positions_of(event):
-                continue
+        first = next(at for at, event in numbered(entry.events, entry.first_position) if id < at + positions_of(event))
+        told = movements(entry.events, entry.first_position, lambda name: apps.was_app(name, entry.first_position), {first})
+        for _, event, kind in told:
             if isinstance(event, BATCHES):
                 with self._core.locked():
                     self._core.reach_head()
-                    event = read_batch(event, self._books.names_of(event.token)).event(id - position)
+                    event = read_batch(event, self._books.names_of(event.token)).event(id - first)
                 kind = kind_of_row(event)
             return transaction_of(id, row.recorded_at, event, entry.first_position, kind)
         return None

@@ -144,6 +144,16 @@ def test_kinds_ask_who_was_an_app_when_the_entry_was_made() -> None:
         assert [found.kind for found in movements(told.events, 1, lambda name: False)] == ["mint", "transfer"]
 
 
+def test_some_of_the_movements(book: Ledger) -> None:
+    play(book, ["buy Spread", "fund", "transfer CUP", "income with a spread"])
+    told = newest(book)
+    whole = movements(told.events, told.first_position, apps_of(book))
+    for position in {movement.position for movement in whole}:
+        assert movements(told.events, told.first_position, apps_of(book), {position}) == [
+            movement for movement in whole if movement.position == position
+        ]
+
+
 def test_every_type_of_event_is_known_and_others_are_passed_over() -> None:
     class Unknown(Event, frozen=True):
         pass

@@ -23,7 +23,8 @@ class Apps:
     def _registered_at(self, name: str) -> int | None:
         core = self._core
         with core.locked():
-            core.reach_head()
+            if core.keeper.state.is_void:  # else it has reached a head behind what is read
+                core.reach_head()
             token = core.books.token(name)
         if token is None or token.role != "app":
             return None

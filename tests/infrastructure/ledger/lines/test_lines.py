@@ -232,6 +232,13 @@ def test_entries_of_one_commit_are_told_apart(url: Any) -> None:
             page = await ledger.history("CUP", "bob", limit=1)
             assert [line.change for line in page] == [1, -1]
             assert list(await ledger.history("CUP", "bob", newest_first=True)) == list(lines)[::-1]
+            for newest_first in (False, True):
+                page = await ledger.history("CUP", "bob", limit=3, newest_first=newest_first)
+                turned = [*page]
+                while page.next is not None:
+                    page = await ledger.history("CUP", "bob", limit=3, newest_first=newest_first, **page.next)
+                    turned += page
+                assert turned == list(lines)[:: -1 if newest_first else 1]
 
     asyncio.run(told())
 
