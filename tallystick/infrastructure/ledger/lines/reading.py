@@ -59,7 +59,18 @@ class LinesReader:
                 return Page(lines, start)
             lines += entry.lines
             start = entry.next
+            if request.limit is not None and len(lines) >= request.limit and self._must_go_on(request, start):
+                return Page(lines, start)
         return Page(lines)
+
+    def _must_go_on(self, request: LinesRequest, start: NextPage) -> bool:
+        """Whether there is more behind a page by what the account has there: who has something got it before, and who will
+        have something else changes it. Where that does not tell, the next line is looked for.
+        """
+        subject, there = self._subject, (start.available, start.reserved)
+        if request.newest_first:
+            return not request.after and request.since is None and there != (0, 0)
+        return request.before is None and request.until is None and there != (subject.available, subject.reserved)
 
     # From the oldest on.
 

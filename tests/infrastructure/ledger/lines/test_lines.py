@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick import (
@@ -126,6 +126,7 @@ def test_lines_of_every_call(url: Any, together: bool) -> None:
         check_lines(ledger, PAIRS)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.sampled_from([*CALLS, *BATCHES]), min_size=1, max_size=6), min_size=1, max_size=6))
 def test_lines_of_any_calls(blocks: list[list[str]]) -> None:
     with open_entry_book("memory:", holds=3) as ledger:
