@@ -6,6 +6,7 @@ from tallystick.domain.app.seats_handle import PlannedSeats
 from tallystick.domain.batch.decisions import RefusedRow
 from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.contract.handle import PlannedContract
+from tallystick.domain.entry.trades import Trade
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
     AccountIsFrozen,
@@ -102,6 +103,7 @@ from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
+from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
@@ -171,6 +173,7 @@ __all__ = [
     "LedgerError",
     "LedgerReadOnly",
     "Leg",
+    "Line",
     "LinearCurve",
     "MalformedEvent",
     "MalformedRow",
@@ -178,6 +181,7 @@ __all__ = [
     "Money",
     "MoneySlice",
     "NameInUse",
+    "NextPage",
     "NoHolders",
     "NotALedger",
     "NotAnApp",
@@ -186,6 +190,7 @@ __all__ = [
     "NotReversible",
     "NothingAllocated",
     "OutcomeUnknown",
+    "Page",
     "PlannedApp",
     "PlannedContract",
     "PlannedSeats",
@@ -210,6 +215,7 @@ __all__ = [
     "TokenNotAccepted",
     "TokenNotFound",
     "TooManyGaps",
+    "Trade",
     "Transaction",
     "TransactionClosed",
     "TransactionContext",

@@ -33,6 +33,7 @@ from tallystick.infrastructure.ledger.entry import Entry
 from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.history import History
 from tallystick.infrastructure.ledger.hold_reads import HoldReads
+from tallystick.infrastructure.ledger.lines.request import By, lines_request
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.rows.given_notes import GivenNotes
@@ -41,6 +42,7 @@ from tallystick.infrastructure.ledger.status import Status, status_of
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.holds import Hold
+from tallystick.projections.lines import NextPage, Page
 from tallystick.projections.projection import ProjectionType
 from tallystick.projections.shadow_spaces import Allocations
 from tallystick.projections.transactions import Transaction
@@ -57,9 +59,9 @@ class Ledger:
         self._registrations = Registrations(core)
         self._batches = Batches(core)
         self._reads = Reads(core)
-        self._history = History(core, self._reads)
         self._entries = Entries(core)
         self._hold_reads = HoldReads(core)
+        self._history = History(core)
 
     @classmethod
     def open(
@@ -404,9 +406,31 @@ class Ledger:
         """The recorded transaction of this id; else `TransactionNotFound`."""
         return self._history.transaction(id)
 
-    def history(self, token: str, account: str, after: int = 0, limit: int | None = None) -> list[Transaction]:
-        """The account's transactions in a token, oldest first: up to `limit`, those above position `after`."""
-        return self._history.history(token, account, after, limit)
+    def history(
+        self,
+        token: str,
+        account: str,
+        after: int | NextPage = 0,
+        before: int | NextPage | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By = "recorded_at",
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Page:
+        """The account's lines in a token, in pages: what each movement changed, and what the account had after it.
+
+        Lines are those above position `after` and below `before`, from the time `since` on and before `until` (aware), which
+        `by` "occurred_at" is when they happened and else when they were recorded. A page has whole entries: it ends with
+        the entry that brings it to `limit` lines, so it may have some more. `page.next`, None at the end, is where the next
+        page begins: give it as `after`, of the newest first as `before`, with all else as before.
+
+        It is the history of the cell `state[token][account]`, so an app with the bonding account gives what the app's curve
+        holds, and a user with an app the user's deposit, both in the settlement token. Raises `TokenNotFound`,
+        `InvalidAccount`, `MeaninglessCell`, `InvalidPosition`, `InvalidRequest` and `CorruptJournal`.
+        """
+        request = lines_request(after, before, since, until, by, limit, newest_first)
+        return self._history.history(token, account, request)
 
     def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
         """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
