@@ -6,16 +6,17 @@ row is durable: a refusal too may rest on what a member before it did.
 
 from collections.abc import Sequence
 
-from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
+from tallystick.domain.errors import CommitTooLarge, Conflict, InvalidRequest, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
+from tallystick.infrastructure.commit.saved_events import SavedEvents, SavedStreams, check_apart
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import Head, JournalRow, Key, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
-from tallystick.infrastructure.journal.port import Overtaken
+from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
 
 ATTEMPTS_MAX = 8
 
@@ -24,6 +25,9 @@ class LedgerGroup(Group[TransactionMember]):
     """The transactions executed so far, and the books that they change."""
 
     attempts_max = ATTEMPTS_MAX
+
+    _saved: SavedStreams | None = None
+    """To what its members save beside their money, where one does."""
 
     def __init__(self, keeper: Bookkeeper) -> None:
         self._keeper = keeper
@@ -36,6 +40,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._key_names: set[str] = set()
         self._recorded: list[tuple[TransactionMember, int, Sequence[DomainEvent]]] = []
         self._events: list[DomainEvent] = []
+        self._own_entries: Sequence[StreamEntry] = ()
 
     def execute(self, queue: CommitQueue[TransactionMember], head: Head) -> Sequence[TransactionMember]:
         keeper = self._keeper
@@ -78,16 +83,19 @@ class LedgerGroup(Group[TransactionMember]):
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
         admitted: list[TransactionMember] = []
+        self._taken = members
         self.members = admitted
         for member in members:
             if not self._admits(member):
                 break
             admitted.append(member)
             self._add(member)
-        if self._events:
+        if self._counts:
             body = join_bodies(self._bodies)
             row = make_row(self._digest, self._first_position, self._now, self._keys, self._counts, body)
-            self.entries = self._keeper.state.versions.entries(self._events, row)
+            self.entries = self._own_entries = self._keeper.state.versions.entries(self._events, row)
+            if self._saved is not None:
+                self.entries = [*self._own_entries, *self._saved.entries(self._first_position)]
             self.row = row
 
     def _admits(self, member: TransactionMember) -> bool:
@@ -103,15 +111,37 @@ class LedgerGroup(Group[TransactionMember]):
         try:
             if member.request is not None:
                 self._keeper.state.keys.check_unused(member.request)
+            if member.saved is not None:
+                self._streams_saved().check(member.saved)
             events, count = member.execute(self._keeper.books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)
             return
-        if events:
-            self._record(member, events, count)
+        if member.saved is not None:
+            self._record_saved(member, member.saved, events, count)
+        elif events:
+            self._record(member, events, count, encode_events(events))
 
-    def _record(self, member: TransactionMember, events: Sequence[DomainEvent], count: int) -> None:
-        body = encode_events(events)
+    def _streams_saved(self) -> SavedStreams:
+        """What is known of the streams to which members save; of all of them, at the first who does."""
+        if self._saved is None:
+            self._saved = SavedStreams(self._keeper, [each.saved for each in self._taken if each.saved is not None])
+        return self._saved
+
+    def _record_saved(self, member: TransactionMember, saved: SavedEvents, events: Sequence[DomainEvent], count: int) -> None:
+        """Records the money of the member, if it moves any, and what it saves behind that."""
+        try:
+            check_apart(saved, events)
+        except InvalidRequest as error:
+            self._keeper.books.revert(events)
+            member.fail(error)
+            return
+        saved.first_position = self._position + count
+        self._record(member, events, count + saved.count, saved.body_after(events, encode_events(events)))
+        if member.error is None:
+            self._streams_saved().add(saved)
+
+    def _record(self, member: TransactionMember, events: Sequence[DomainEvent], count: int, body: bytes) -> None:
         if len(body) > COMMIT_BYTES_MAX:
             self._keeper.books.revert(events)
             member.fail(CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX))
@@ -130,7 +160,9 @@ class LedgerGroup(Group[TransactionMember]):
     def succeed(self, row: JournalRow) -> None:
         keeper = self._keeper
         with keeper.lock:
-            keeper.record(row, self._events, self._keys, self.entries)
+            keeper.record(row, self._events, self._keys, self._own_entries)
+            if self._saved is not None:
+                self._saved.note()
             self.note_recorded()
             keeper.snapshot_if_due()  # last: whatever comes of it, the members are told that they stand
 

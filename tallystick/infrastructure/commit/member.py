@@ -14,6 +14,7 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
+from tallystick.infrastructure.commit.saved_events import SavedEvents
 from tallystick.infrastructure.group_commit.member import Member
 from tallystick.infrastructure.journal.format import JournalRow
 
@@ -38,11 +39,19 @@ class TransactionMember(Member):
     is_alone = False
     """Whether it wants a commit of its own."""
 
+    saved: SavedEvents | None = None
+    """What it saves of applications beside its money."""
+
     committed: Committed | None = None
 
     def __init__(self, operations: Sequence[Operation], request: Request | None) -> None:
         self.operations = operations
         self.request = request
+
+    def take_along(self, saved: SavedEvents) -> None:
+        """Has these recorded with it, or neither."""
+        self.saved = saved
+        self.is_alone = bool(saved.without_space)  # in one row with others, one of them might register a token of that name
 
     def execute(self, books: Books, used: UsedIds, position: int, now: int) -> tuple[Sequence[DomainEvent], int]:
         """Changes the books and gives the events, the first at `position`, and how many positions they take.

@@ -1,5 +1,6 @@
 """Where a ledger is: what its URL means, and the journal opened there."""
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -9,22 +10,24 @@ from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres.address import SCHEMES, PostgresAddress
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 
-_FORMS = "'sqlite:///relative.db', 'sqlite:////absolute.db', a pathlib.Path, 'memory:' or 'postgresql://user@host/database'"
+_MEMORY = re.compile("memory:(?://)?([A-Za-z0-9_.-]*)")
+_FORMS = "'sqlite:///relative.db', 'sqlite:////absolute.db', a pathlib.Path, 'memory:', 'memory:NAME' or 'postgresql://user@host/database'"
 
 
 def open_journal(url: str | Path, *, create: bool = True) -> Journal:
     """The journal at `url`; a missing one is made where `create` allows it.
 
     `?durability=normal` lets the store answer before the disk has the commit: a crash of the machine, not of the process, may
-    then lose the newest commits. What else PostgreSQL takes, `PostgresAddress.parse` says.
+    then lose the newest commits. What else PostgreSQL takes, `PostgresAddress.parse` says. "memory:NAME" is one journal for all
+    in this process who open it.
     Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`.
     """
     if isinstance(url, Path):
         return SQLiteJournal(url, create=create)
     if not isinstance(url, str):
         raise InvalidURL(f"a ledger's address is {_FORMS}, not {url!r}")
-    if url in ("memory:", "memory://"):
-        return MemoryJournal()
+    if (memory := _MEMORY.fullmatch(url)) is not None:
+        return MemoryJournal.open_named(memory[1]) if memory[1] else MemoryJournal()
     if url.startswith(SCHEMES):
         return _open_postgres(PostgresAddress.parse(url), create=create)
     parts = urlsplit(url)
