@@ -17,6 +17,7 @@ from tallystick.domain.events import (
     Burned,
     Distributed,
     DomainEvent,
+    ForeignEvent,
     FragmentsBurned,
     FragmentsMinted,
     FragmentsMintedMany,
@@ -75,6 +76,7 @@ EFFECTS: Rules[Callable[[Any], Effects]] = Rules(
             _moves_no_money,
         ),
         **dict.fromkeys(CONTRACT_EVENTS, _moves_no_money),
+        ForeignEvent: _moves_no_money,
     }
 )
 """By type of event. All types are named but those of contracts, whose stream is no token's."""

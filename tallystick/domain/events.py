@@ -27,6 +27,10 @@ class ContractEvent(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=F
     contract: str
 
 
+class ForeignEvent(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The base of what stands in a journal between these events and is none: somebody else's, which moves no money."""
+
+
 class TokenRegistered(Event, frozen=True):
     """A token exists from here on; all of `max_supply` lies in its supply reserve. Fields as in `Token`. Since 1."""
 

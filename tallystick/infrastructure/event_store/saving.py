@@ -33,6 +33,7 @@ class ApplicationSave:
     ) -> None:
         self._application, self._recorder = _checked(application, journal)
         self._pending: list[tuple[list[object], list[object]]] = []
+        self._seen: set[int] = set()
         self._processing = ProcessingEvent[Any]()
         for each in objects:
             self._look_at(each, is_taken)
@@ -58,7 +59,8 @@ class ApplicationSave:
             pending = getattr(each, "pending_events", None)
             if not isinstance(pending, list):
                 raise InvalidRequest(f"an aggregate that is saved in a block has its events in a list pending_events: {each!r}")
-            events = [event for event in cast(list[Any], pending) if not is_taken(event)]
+            events = [event for event in cast(list[Any], pending) if id(event) not in self._seen and not is_taken(event)]
+            self._seen.update(map(id, events))
             self._pending.append((cast(list[object], pending), events))
             self._processing.events += events
         aggregate: Any = each
