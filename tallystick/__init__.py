@@ -7,11 +7,13 @@ from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
+    AccountIsFrozen,
     AccountNotAllocated,
     AllocationBelowZero,
     AllocationNotZero,
     AllocationsExceedBalance,
     AllocationsSumBelowZero,
+    AlreadyReversed,
     BalanceBelowAllocations,
     BalanceBelowZero,
     CommitTooLarge,
@@ -23,6 +25,7 @@ from tallystick.domain.errors import (
     CorruptJournal,
     DuplicateIdempotencyKey,
     DuplicateTransferId,
+    EntryNotFound,
     HoldExpired,
     HoldNotFound,
     IdempotencyMismatch,
@@ -50,10 +53,12 @@ from tallystick.domain.errors import (
     NotAnEventStore,
     NotFound,
     NothingAllocated,
+    NotReversible,
     OutcomeUnknown,
     PositionTaken,
     Refused,
     SchemaTooNew,
+    SchemaTooOld,
     StorageError,
     StorageFull,
     StorageUnavailable,
@@ -80,6 +85,7 @@ from tallystick.domain.values.account import (
     address,
 )
 from tallystick.domain.values.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
+from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -103,6 +109,7 @@ __all__ = [
     "SEAT_DISTRIBUTION_POOL",
     "TOTAL_SUPPLY_RESERVE",
     "AccountAlreadyAllocated",
+    "AccountIsFrozen",
     "AccountNotAllocated",
     "Allocation",
     "AllocationBelowZero",
@@ -110,6 +117,7 @@ __all__ = [
     "Allocations",
     "AllocationsExceedBalance",
     "AllocationsSumBelowZero",
+    "AlreadyReversed",
     "AsyncLedger",
     "AuditReport",
     "Balance",
@@ -128,9 +136,11 @@ __all__ = [
     "Curve",
     "DuplicateIdempotencyKey",
     "DuplicateTransferId",
+    "EntryNotFound",
     "FixedPriceCurve",
     "FragmentState",
     "Fragments",
+    "FrozenAccount",
     "Hold",
     "HoldExpired",
     "HoldNotFound",
@@ -162,6 +172,7 @@ __all__ = [
     "NotAnApp",
     "NotAnEventStore",
     "NotFound",
+    "NotReversible",
     "NothingAllocated",
     "OutcomeUnknown",
     "PlannedApp",
@@ -172,6 +183,7 @@ __all__ = [
     "Refused",
     "RefusedRow",
     "SchemaTooNew",
+    "SchemaTooOld",
     "ShadowSpaces",
     "SquareRootCurve",
     "StorageError",

@@ -60,6 +60,11 @@ def is_crossing(name: str) -> bool:
     return " " in name
 
 
+def is_bonding(name: str) -> bool:
+    """Whether a cell's name is that of what an app's bonding curve holds."""
+    return name.endswith(f" {HIDDEN_BONDING_CURVE_ACCOUNT}")
+
+
 def check_holder(token: Token, account: object) -> str:
     """The account itself, where money and escrow may touch its cell; else `InvalidAccount` or `MeaninglessCell`."""
     holder = check_account(account)

@@ -5,18 +5,18 @@
         InvalidAmount  InvalidAccount  InvalidToken  InvalidCurve  InvalidPosition  InvalidURL  MalformedRow
         MalformedEvent  MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
       NotFound (LookupError)          it names something the books do not know
-        TokenNotFound  ContractNotFound  HoldNotFound  TransactionNotFound
+        TokenNotFound  ContractNotFound  HoldNotFound  EntryNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
         InsufficientFunds  SupplyExhausted  TokenAlreadyRegistered  NameInUse  DuplicateIdempotencyKey
         IdempotencyMismatch  DuplicateTransferId  InvalidAuthority  HoldExpired  NotAnApp  TokenNotAccepted  NoHolders
         UnknownCurve  ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
-        IllegalTransition
+        IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible
         CommitTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk or the database failed
-        StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew  NotAnEventStore
+        StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew  SchemaTooOld  NotAnEventStore
       IntegrityError                  what is stored is not what was written
         CorruptJournal  ImportDiffers
 
@@ -188,6 +188,13 @@ class HoldNotFound(NotFound):
     rule = "hold {hold!r} is not open: it is unknown, or was settled, released or expired in full"
 
 
+class EntryNotFound(NotFound):
+    """No entry begins at this position."""
+
+    id: int
+    rule = "no entry begins at position {id}{reason}"
+
+
 class TransactionNotFound(NotFound):
     """No transaction is recorded under this id."""
 
@@ -229,11 +236,12 @@ class NameInUse(Refused):
 
 
 class DuplicateIdempotencyKey(Refused):
-    """The key was used; `receipt` is what the first use was given."""
+    """The key was used; `receipt` is what the first use was given. `same`: with the same request; None where one had none."""
 
     key: str
     receipt: Any
-    rule = "idempotency key {key!r} was used at position {receipt.position}"
+    same: bool | None
+    rule = "idempotency key {key!r} was used by entry {receipt.entry_id}, at position {receipt.position}"
 
 
 class IdempotencyMismatch(Refused):
@@ -241,7 +249,7 @@ class IdempotencyMismatch(Refused):
 
     key: str
     receipt: Any
-    rule = "idempotency key {key!r} was used at position {receipt.position} with another request"
+    rule = "idempotency key {key!r} was used by entry {receipt.entry_id}, at position {receipt.position}, with another request"
 
 
 class DuplicateTransferId(Refused):
@@ -249,6 +257,22 @@ class DuplicateTransferId(Refused):
 
     id: int
     rule = "the id {id} was used before"
+
+
+class AlreadyReversed(Refused):
+    """More of a movement would be taken back than is left of it: `left`, in the token's unit."""
+
+    id: int
+    amount: int
+    left: int
+    rule = "{amount} of transaction {id} cannot be taken back: {left} is left to be"
+
+
+class NotReversible(Refused):
+    """What the entry or the transaction with this id did cannot be taken back."""
+
+    id: int
+    rule = "{id} cannot be reversed: {reason}"
 
 
 class InvalidAuthority(Refused):
@@ -407,6 +431,20 @@ class IllegalTransition(Refused):
     rule = "fragment {fragment} of {token} is {state} and cannot be {change}"
 
 
+class AccountIsFrozen(Refused):
+    """The account is frozen in this `direction`, "debits" or "credits", in `token`, or in all tokens where that is None."""
+
+    account: str
+    token: str | None
+    direction: str
+
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        """What is closed, and why where a reason was given."""
+        what = "nothing" if fields["token"] is None else f"no {fields['token']}"
+        goes = "leaves it" if fields["direction"] == "debits" else "comes to it"
+        return f"{fields['account']} is frozen: {what} {goes}" + (f" ({reason})" if reason else "")
+
+
 class CommitTooLarge(Refused):
     """One transaction would take more than the journal's largest commit."""
 
@@ -447,6 +485,13 @@ class NotALedger(StorageError):
 
 class SchemaTooNew(StorageError):
     """A newer version of this package wrote the ledger."""
+
+
+class SchemaTooOld(StorageError):
+    """A commit needs a newer schema, which the owner of the database has to make: run `tallystick upgrade`."""
+
+    ledger: str
+    rule = "{ledger} has schema 1 and this commit needs 2, so its owner has to run `tallystick upgrade`; nothing was recorded"
 
 
 class NotAnEventStore(StorageError):

@@ -11,11 +11,11 @@ import tallystick
 from tallystick import AsyncLedger, Ledger, Token
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
-BLOCK = """app balance burn contract expire mint money move receipt register_contract release reserve rollback save savepoint
-seats settle topup transfer withdraw"""
+BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve reverse rollback
+save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """accounts allocation allocations allocations_of atomic audit balance balances burn_many close contract contract_ids
-contracts fragments history hold holds is_contract mint_many open register_token replay run snapshot state supply take_over
-token tokens transaction transfer_many update_app verify"""
+contracts fragments frozen history hold holds is_contract mint_many open register_token replay run snapshot state supply
+take_over token tokens transaction transfer_many update_app verify"""
 HELD = {
     "ledger": BOOKS,
     "ledger for asyncio": f"{BOOKS} blocking",
@@ -41,6 +41,7 @@ HELD = {
     "balance": "available reserved total",
     "supply": "circulating max reserve",
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
+    "frozen account": "account credits debits position reason recorded_at token",
     "hold": "amount authority expires_at id is_due payer position token",
     "allocation": "sati sats",
     "transaction": "burned_amount hold id memo minted_amount position receiver recorded_at sender token",
@@ -59,6 +60,7 @@ def held_in_a_block(tx: Any) -> dict[str, Any]:
     held |= {"contract": tx.register_contract("pool"), "savepoint": tx.savepoint()}
     held["contract"].balance_up(5)
     held["contract"].alloc("alice")
+    tx.freeze("carol")
     part.transfer_to("bob")
     money.reserve("keeper")
     return held
@@ -84,6 +86,7 @@ def held() -> dict[str, Any]:
         "supply": ledger.supply("USD"),
         "fragment": ledger.fragments("USD", "alice")[0],
         "hold": hold,
+        "frozen account": ledger.frozen()[0],
         "allocation": ledger.allocation("pool", "alice"),
         "transaction": ledger.history("USD", "alice")[0],
         "audit's report": ledger.audit(),

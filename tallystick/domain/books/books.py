@@ -12,15 +12,19 @@ from tallystick.domain.batch.application import apply_batch, mint_fragments, rec
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.books.reading import BooksReading
+from tallystick.domain.books.reversals import Reversals
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY, Contracts, Shelf
 from tallystick.domain.events import (
     BATCHES,
     CONTRACT_EVENTS,
     RECORDED,
+    AccountFrozen,
+    AccountUnfrozen,
     AllShadowsLowered,
     AllShadowsRaised,
     AppUpdated,
     BatchEvent,
+    BookEvent,
     Burned,
     ContractChange,
     ContractEvent,
@@ -32,6 +36,7 @@ from tallystick.domain.events import (
     FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
+    MetadataErased,
     Minted,
     MoneyEvent,
     Moved,
@@ -42,6 +47,7 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.burnt import Burnt
+from tallystick.domain.memory.freezes import Freezes
 from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
 from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.holds import Holds
@@ -94,6 +100,8 @@ class Books(BooksReading):
         self._fragments = {}
         self._burnt_fragments = Burnt()
         self._holds = Holds()
+        self.reversals = Reversals()
+        self._freezes = Freezes()
         self._rules: dict[type, Callable[[Any, int], None]] = {
             TokenRegistered: self._registered,
             AppUpdated: self._updated,
@@ -107,6 +115,8 @@ class Books(BooksReading):
             FragmentsMintedMany: self._fragments_minted,
             **dict.fromkeys(CONTRACT_EVENTS, self._contract_changed),
             **dict.fromkeys((AllShadowsRaised, AllShadowsLowered), self._contract_scaled),
+            **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.apply),
+            MetadataErased: self._nothing_changed,
         }
         self._reverting: dict[type, Callable[[Any], None]] = {
             TokenRegistered: self._unregister,
@@ -119,6 +129,8 @@ class Books(BooksReading):
             **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._revert_fragments),
             FragmentsMintedMany: self._remove_fragments,
             **dict.fromkeys(CONTRACT_EVENTS, self.contracts.revert),
+            **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.revert),
+            MetadataErased: self._nothing_changed,
         }
 
     def token_state(self, code: object) -> TokenState:
@@ -143,6 +155,8 @@ class Books(BooksReading):
             list(self._special),
             dict(self.contracts.registered),
             self._holds.freeze(),
+            self.reversals.freeze(),
+            self._freezes.freeze(),
         )
 
     def restore(self, kept: KeptBooks) -> None:
@@ -163,6 +177,8 @@ class Books(BooksReading):
         self.contracts.registered.update(kept.contracts)
         for hold in kept.holds:
             self._holds.open(hold)
+        self.reversals = Reversals(kept.reversals)
+        self._freezes.restore(kept.freezes)
 
     # Changing.
 
@@ -179,6 +195,9 @@ class Books(BooksReading):
                 carry_move(self._fragments[event.token], event, position + 1, events)
         elif isinstance(event, ContractEvent):
             self.contracts.record(event)
+            events.append(event)
+        elif isinstance(event, BookEvent):
+            self._rules[type(event)](event, position)
             events.append(event)
         else:
             self._rules[type(event)](event, position)
@@ -207,31 +226,39 @@ class Books(BooksReading):
                 shift += positions_of(event) - 1
 
     def revert(self, events: Sequence[DomainEvent]) -> None:
-        """Takes back `events`, which must be the newest applied, none of them before the last `forget`."""
+        """Takes back `events`, which must be the newest applied, none of them before the last `forget`.
+
+        Which movements they took back is undone by `reversals.go_back`.
+        """
         for event in reversed(events):
             self._reverting[type(event)](event)
 
     def abandon(self, events: Sequence[DomainEvent]) -> None:
         """Takes back the newest events after somebody may have seen what they did."""
         self.revert(events)
+        self.reversals.go_back(0)
         self.abandoned += 1
 
-    def forget(self) -> None:
-        """What was applied so far is durable and will not be taken back."""
+    def forget(self, recorded_at: int = 0) -> None:
+        """What was applied so far is durable since `recorded_at`, in microseconds in UTC, and will not be taken back."""
         self.commits += 1
         if self._holds.drawn:  # asking costs less than a call, and most commits have nothing of it
             self._holds.forget()
+        if self._freezes.replaced:
+            self._freezes.forget(recorded_at)
         if self._burnt_fragments.fragments:
             self._burnt_fragments.forget()
         if self.contracts.changed:
             self.contracts.forget()
+        if self.reversals.recent:
+            self.reversals.forget()
         self._former_apps.clear()
         self._distributions.clear()
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
         token = registered_token(event, self._curves)
         state = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
-        self._special_handles[token.code] = SpecialHandles(state, self._special)
+        self._special_handles[token.code] = SpecialHandles(state, self._special, self._freezes)
         if token.unit is not None:
             self._fragments[token.code] = ValueObjects(token.code, token.unit, state, self._burnt_fragments)
         if token.role == "settlement":
@@ -286,6 +313,9 @@ class Books(BooksReading):
     def _contract_scaled(self, event: AllShadowsRaised | AllShadowsLowered, position: int) -> None:
         check_rounding(event, position)
         self.contracts.apply(event)
+
+    def _nothing_changed(self, event: DomainEvent, position: int = 0) -> None:
+        """What the event says is of no account here."""
 
     # Taking back.
 

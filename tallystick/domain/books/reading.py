@@ -1,17 +1,20 @@
 """Reading the books: what they answer to a decision, and to whoever asks for balances, holds, contracts and fragments."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
+from tallystick.domain.books.reversals import Reversals
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.contract.contracts import Contracts
 from tallystick.domain.errors import TokenNotFound
+from tallystick.domain.memory.freezes import Freezes
 from tallystick.domain.token.holds import Holds
 from tallystick.domain.token.special_handles import SpecialHandles
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.value_object.value_object import ValueObject
+from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 
@@ -20,10 +23,12 @@ class BooksReading(ABC):
     """The answers. Whoever keeps the books says what is in them."""
 
     contracts: Contracts
+    reversals: Reversals
     _tokens: dict[str, TokenState]
     _settlement: str | None
     _special: dict[str, None]
     _special_handles: dict[str, SpecialHandles]
+    _freezes: Freezes
     _fragments: dict[str, ValueObjects]
     _holds: Holds
 
@@ -57,6 +62,27 @@ class BooksReading(ABC):
         """The apps and contracts, whose accounts are their own."""
         return self._special
 
+    def is_watched(self, first: str, second: str, /) -> bool:
+        """Whether either name is an app's, a contract's or of a frozen account."""
+        special, frozen = self._special, self._freezes.by_account
+        return first in special or second in special or (bool(frozen) and (first in frozen or second in frozen))
+
+    def freeze_of(self, account: str, token: str | None) -> Freeze | None:
+        """The account's freeze in this token, or the one in all tokens for None."""
+        return self._freezes.get(account, token)
+
+    def freezes_of(self, account: str) -> Mapping[str | None, Freeze]:
+        """The account's freezes by token."""
+        return self._freezes.of(account)
+
+    def is_frozen(self, account: str) -> bool:
+        """Whether the account has a freeze."""
+        return account in self._freezes.by_account
+
+    def frozen(self) -> list[Freeze]:
+        """All freezes, the oldest first."""
+        return self._freezes.freeze()
+
     def knows_account(self, account: str) -> bool:
         """Whether the account was ever named in a movement of any token."""
         return any(state.knows(account) for state in self._tokens.values())
@@ -76,6 +102,15 @@ class BooksReading(ABC):
     def due(self, now: int, limit: int) -> list[Hold]:
         """Up to `limit` holds that are due at `now`."""
         return self._holds.due(now, limit)
+
+    def reversed_amount(self, id: int) -> int:
+        """How much of the movement with this id was taken back."""
+        return self.reversals.amount_of(id)
+
+    def is_app(self, code: str) -> bool:
+        """Whether the code is an app's."""
+        state = self._tokens.get(code)
+        return state is not None and state.token.role == "app"
 
     def contract(self, id: object) -> Contract:
         """The contract's aggregate; `ContractNotFound` where none is registered under the id."""

@@ -4,7 +4,7 @@ Freezing copies what may change, in one go, while nobody changes the books. Work
 and may go on while they change again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tallystick.domain.arithmetic.columns import Numbers
@@ -12,7 +12,9 @@ from tallystick.domain.events import TokenRegistered
 from tallystick.domain.memory.holding import FragmentRows, PlainFragment, rows_of, unpacked
 from tallystick.domain.memory.numbering import Places
 from tallystick.domain.memory.tables import FragmentTable, NameTable
+from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 
 
@@ -67,6 +69,8 @@ class FrozenBooks(NamedTuple):
     special: list[str]
     contracts: dict[str, str | None]
     holds: list[Hold]
+    reversals: Sequence[Reversal]
+    freezes: list[Freeze]
 
 
 class KeptToken(NamedTuple):
@@ -93,3 +97,5 @@ class KeptBooks(NamedTuple):
     special: Iterable[str]
     contracts: Mapping[str, str | None]
     holds: Iterable[Hold]
+    reversals: Iterable[Reversal]
+    freezes: Iterable[Freeze]

@@ -17,11 +17,15 @@ from tallystick.domain.events import (
     BATCHES,
     CONTRACT_EVENTS,
     FRAGMENT_EVENTS,
+    AccountFrozen,
+    AccountUnfrozen,
     AppUpdated,
     Burned,
     ContractChange,
     Distributed,
     DomainEvent,
+    FreezeEvent,
+    MetadataErased,
     Minted,
     MoneyEvent,
     Moved,
@@ -31,15 +35,18 @@ from tallystick.domain.events import (
     TokenRegistered,
 )
 from tallystick.domain.plan.drafted_contracts import DraftedContracts
+from tallystick.domain.plan.drafted_freezes import DraftedFreezes
 from tallystick.domain.plan.drafted_token import DraftedToken
+from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 
 
 class Draft:
     """A `View` of the books with a plan's events added."""
 
-    __slots__ = ("_books", "_drafts", "_drawn", "_generation", "_opened", "_token_states")
+    __slots__ = ("_books", "_drafts", "_drawn", "_freezes", "_generation", "_opened", "_reversed", "_token_states")
 
     def __init__(self, books: Books) -> None:
         self._books = books
@@ -47,7 +54,9 @@ class Draft:
         self._token_states: dict[str, DraftedToken] = {}
         self._opened: dict[str, Hold] = {}
         self._drawn: dict[str, int] = {}
+        self._reversed: dict[int, int] = {}
         self._drafts: DraftedContracts | None = None
+        self._freezes: DraftedFreezes | None = None
 
     def token_state(self, code: str) -> DraftedToken:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
@@ -92,6 +101,22 @@ class Draft:
     def is_special(self, name: str, /) -> bool:
         """Whether the name is an app's or a contract's, in the books or in the plan."""
         return (self._books.is_special if self._drafts is None else self._drafts.is_special)(name)
+
+    def is_watched(self, first: str, second: str, /) -> bool:
+        """Whether either name is an app's, a contract's or of a frozen account, in the books or in the plan."""
+        if self._books.is_watched(first, second):
+            return True
+        if self._freezes is not None and (self._freezes.touches(first) or self._freezes.touches(second)):
+            return True
+        return self._drafts is not None and (self._drafts.is_special(first) or self._drafts.is_special(second))
+
+    def freeze_of(self, account: str, token: str | None) -> Freeze | None:
+        """The account's freeze in this token, or the one in all tokens for None, as drafted."""
+        return (self._books.freeze_of if self._freezes is None else self._freezes.get)(account, token)
+
+    def is_frozen(self, account: str) -> bool:
+        """Whether the account would have a freeze."""
+        return (self._books.is_frozen if self._freezes is None else self._freezes.is_frozen)(account)
 
     def special_names(self) -> Iterable[str]:
         """The apps and contracts, whose accounts are their own."""
@@ -142,6 +167,14 @@ class Draft:
             return hold
         return msgspec.structs.replace(hold, amount=hold.amount - drawn) if drawn < hold.amount else None
 
+    def reversed_amount(self, id: int) -> int:
+        """How much of the movement with this id would be taken back."""
+        return self._books.reversed_amount(id) + self._reversed.get(id, 0)
+
+    def reverse(self, reversal: Reversal, sign: int = 1) -> None:
+        """Notes that a movement takes another back; with `sign` -1, takes the note out again."""
+        self._reversed[reversal.reverses] = self._reversed.get(reversal.reverses, 0) + sign * reversal.amount
+
     def apply(self, event: DomainEvent, sign: int = 1) -> None:
         """Adds the event to the draft; with `sign` -1, takes it out again."""
         if type(event) is Moved:
@@ -183,6 +216,12 @@ class Draft:
         """Changes the drafted contract."""
         self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
 
+    def change_freeze(self, event: FreezeEvent, sign: int) -> None:
+        """Freezes or unfreezes an account."""
+        if self._freezes is None:
+            self._freezes = DraftedFreezes(self._books)
+        self._freezes.apply(event) if sign > 0 else self._freezes.revert()
+
     def _open(self, event: Reserved, sign: int) -> None:
         if sign < 0:
             del self._opened[event.hold]
@@ -198,6 +237,7 @@ _RULES: dict[type, Callable[[Draft, Any, int], None] | None] = {
     **dict.fromkeys((Settled, Released), Draft.draw),
     Distributed: Draft.distribute,
     **dict.fromkeys(CONTRACT_EVENTS, Draft.change_contract),
+    **dict.fromkeys((AccountFrozen, AccountUnfrozen), Draft.change_freeze),
     # A block plans none of these: tokens and batches are recorded beside plans, and fragments carry what is executed.
-    **dict.fromkeys((TokenRegistered, AppUpdated, *BATCHES, *FRAGMENT_EVENTS), None),
+    **dict.fromkeys((TokenRegistered, AppUpdated, MetadataErased, *BATCHES, *FRAGMENT_EVENTS), None),
 }

@@ -113,7 +113,7 @@ def _repeated(base: tuple[int, int, int], contract: Contract, events: Sequence[B
 
 
 class _Only:
-    """A view of one contract and nothing else. Whether it is backed does not matter: that was decided for good."""
+    """A view of one contract and nothing else. Whether it is backed does not matter, nor who is frozen: that was decided."""
 
     backed_by = None
 
@@ -122,6 +122,9 @@ class _Only:
 
     def contract(self, id: object) -> "_Only":
         return self
+
+    def is_watched(self, first: str, second: str) -> bool:
+        return False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._contract, name)

@@ -3,7 +3,8 @@
 A plan was decided against a draft before, and each of its operations is decided again on the newest state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tallystick.domain.app.decisions import APP_RULES
 from tallystick.domain.app.seat_decisions import SEAT_RULES
@@ -12,17 +13,25 @@ from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.batch.transfer_ids import UsedIds
 from tallystick.domain.books.books import Books
 from tallystick.domain.contract.decisions import CONTRACT_RULES
+from tallystick.domain.entry.erasing import ERASE_RULES
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
+from tallystick.domain.reversal.decisions import decide_reversal, reversal_by
+from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.token.decisions import TOKEN_RULES
+from tallystick.domain.token.freezing import FREEZE_RULES
 from tallystick.domain.view import View
 
-_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES}
+_TIMED_RULES: dict[type[Operation], Callable[[Any, Any, int], Sequence[DomainEvent]]] = {
+    **TOKEN_RULES,
+    Reverse: decide_reversal,
+}
+_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES, **FREEZE_RULES, **ERASE_RULES}
 
 
 def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:
     """The events that do `operation` at `now` (microseconds in UTC), or a `Refused`, `NotFound` or `Conflict`."""
-    rule = TOKEN_RULES.get(type(operation))
+    rule = _TIMED_RULES.get(type(operation))
     return _TIMELESS_RULES[type(operation)](view, operation) if rule is None else rule(view, operation, now)
 
 
@@ -32,12 +41,17 @@ def execute(books: Books, operations: Sequence[Operation], position: int, now: i
     `now` is in microseconds in UTC. Where one is refused, those before it are taken back and the refusal goes on.
     """
     events: list[DomainEvent] = []
+    reversals = len(books.reversals.recent)
     try:
         for operation in operations:
-            for event in decide(books, operation, now):
+            decided = decide(books, operation, now)
+            if type(operation) is Reverse:
+                books.reversals.add(reversal_by(operation, decided, position + len(events)))
+            for event in decided:
                 books.record(event, position + len(events), events)
     except BaseException:
         books.revert(events)
+        books.reversals.go_back(reversals)
         raise
     return events
 

@@ -13,10 +13,9 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
-from tallystick.domain.checks import require
+from tallystick.domain.checks import check_debits, require
 from tallystick.domain.errors import (
     Conflict,
-    InsufficientFunds,
     InvalidRequest,
     NotFound,
     Refused,
@@ -29,6 +28,10 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
 from tallystick.domain.plan.purse import Purse
+from tallystick.domain.reversal.decisions import reversal_by
+from tallystick.domain.reversal.operations import Reverse
+from tallystick.domain.reversal.original import RecordedEntry
+from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
@@ -41,8 +44,10 @@ class Companion(Protocol):
     is_void: bool
 
 
-Entry = DomainEvent | tuple[Purse, int | None] | tuple[Companion, None]
-"""What the log holds: an event of the draft, a purse with what it had before, None where it is new, or a companion."""
+Logged = DomainEvent | Reversal | tuple[Purse, int | None] | tuple[Companion, None]
+"""What the log holds: an event of the draft, what it takes back, a purse with what it had before, None where it is new, or a
+companion.
+"""
 
 
 class Surroundings(Protocol):
@@ -50,6 +55,10 @@ class Surroundings(Protocol):
 
     def now(self) -> int:
         """The time in microseconds in UTC."""
+        ...
+
+    def recorded(self, position: int) -> RecordedEntry | None:
+        """The entry to which a position belongs, read from the journal and checked against its digest; None beyond its end."""
         ...
 
     def new_hold_id(self) -> str:
@@ -72,7 +81,7 @@ class Surroundings(Protocol):
 class Mark(NamedTuple):
     """Where a recording stands: which log it keeps, and how much it has of everything."""
 
-    log: list[Entry]
+    log: list[Logged]
     operations: int
     entries: int
     purses: int
@@ -94,7 +103,7 @@ class Recording:
         self._commits = self._books.commits
         self._now = 0  # what depends on the time asks for it first
         self._operations: list[Operation] = []
-        self._log: list[Entry] = []
+        self._log: list[Logged] = []
         self._purses: list[Purse] = []
 
     # Its course.
@@ -186,6 +195,14 @@ class Recording:
             self.surroundings.reach_head()
             return self.propose(operation)
 
+    def propose_reversal(self, operation: Reverse) -> None:
+        """The same for what takes a movement back, which must not be taken back too often within the plan either."""
+        self.check_open()
+        with self.surroundings.locked():
+            reversal = reversal_by(operation, self.propose_now(operation), 0)
+            self.draft.reverse(reversal)
+            self._log.append(reversal)
+
     def put_told(self, operation: Operation) -> None:
         """Records the newest operation as this one, which says too what the block was told of its outcome."""
         self._operations[-1] = operation
@@ -206,15 +223,17 @@ class Recording:
     # Purses.
 
     def require(self, token: str, owner: str, amount: int) -> None:
-        """`InsufficientFunds` where the owner has less at the journal's head, in the draft and in one made anew."""
+        """`AccountIsFrozen` or `InsufficientFunds` where the owner cannot give so much at the journal's head, in the draft and
+        in one made anew.
+        """
         with self.surroundings.locked():
             self.surroundings.reach_head()
             try:
-                require(self.draft, token, owner, amount)
-            except InsufficientFunds:
+                _require_to_give(self.draft, token, owner, amount)
+            except Refused:
                 if self._commits == self._books.commits:
                     raise
-                require(self._drafted_anew(), token, owner, amount)
+                _require_to_give(self._drafted_anew(), token, owner, amount)
 
     def open_purse(self, token: Token, owner: str, is_slice: bool) -> Purse:
         """A new purse, with nothing in it yet."""
@@ -272,6 +291,8 @@ class Recording:
                 raise Conflict(subject="what was planned before", told="possible", now=f"not: {error}") from error
             for event in events:
                 draft.apply(event)
+            if isinstance(operation, Reverse):
+                draft.reverse(reversal_by(operation, events, 0))
         for purse in self._purses:
             if not purse.is_void:
                 draft.token_state(purse.token.code).claim(purse.owner, purse.remaining)
@@ -281,7 +302,9 @@ class Recording:
         del self._operations[operations:]
         while len(self._log) > entries:
             entry = self._log.pop()
-            if not isinstance(entry, tuple):
+            if isinstance(entry, Reversal):
+                self.draft.reverse(entry, sign=-1)
+            elif not isinstance(entry, tuple):
                 self.draft.apply(entry, sign=-1)
             elif entry[1] is None:
                 entry[0].is_void = True
@@ -292,3 +315,8 @@ class Recording:
     def _claim(self, purse: Purse, amount: int) -> None:
         self.draft.token_state(purse.token.code).claim(purse.owner, amount - purse.remaining)
         purse.remaining = amount
+
+
+def _require_to_give(view: View, token: str, owner: str, amount: int) -> None:
+    check_debits(view, token, owner)
+    require(view, token, owner, amount)

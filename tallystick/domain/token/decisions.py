@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tallystick.domain.cells import check_ordinary
-from tallystick.domain.checks import check_is_no_app, check_owner, has_deposit, require
+from tallystick.domain.checks import check_credits, check_debits, check_is_no_app, check_owner, has_deposit, require
 from tallystick.domain.errors import (
     Conflict,
     HoldExpired,
@@ -53,12 +53,16 @@ def _check_name(view: View, token: Token) -> None:
         raise NameInUse("it is a contract", name=token.code)
     if token.role != "external" and (view.holder_of_anything(token.code) or view.is_owed(token.code)):
         raise NameInUse(f"it is an account that holds something, and the account of {token.role} begins empty", name=token.code)
+    if token.role != "external" and view.is_frozen(token.code):
+        raise NameInUse("it is an account that is frozen", name=token.code)
 
 
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
     reserve = view.token_state(operation.token).reserve
     check_is_no_app(view, operation.token)
-    check_ordinary(view, operation.token, operation.account)
+    if view.is_watched(operation.account, operation.account):
+        check_ordinary(view, operation.token, operation.account)
+        check_credits(view, operation.token, operation.account)
     if operation.amount > reserve:
         raise SupplyExhausted(token=operation.token, required=operation.amount, reserve=reserve)
     return (Minted(operation.token, operation.account, operation.amount, operation.memo),)
@@ -66,23 +70,29 @@ def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
 
 def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
     check_is_no_app(view, operation.token)
-    check_ordinary(view, operation.token, operation.account)
+    if view.is_watched(operation.account, operation.account):
+        check_ordinary(view, operation.token, operation.account)
+        check_debits(view, operation.token, operation.account)
     require(view, operation.token, operation.account, operation.amount)
     return (Burned(operation.token, operation.account, operation.amount, operation.memo),)
 
 
 def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent]:
-    if view.is_special(operation.receiver) or view.is_special(operation.sender):
+    if view.is_watched(operation.receiver, operation.sender):
         check_ordinary(view, operation.token, operation.sender)
         check_ordinary(view, operation.token, operation.receiver)
+        check_debits(view, operation.token, operation.sender)
+        check_credits(view, operation.token, operation.receiver)
     if view.token_state(operation.token).available_of(operation.sender) < operation.amount:
         require(view, operation.token, operation.sender, operation.amount)
     return (Moved(operation.token, operation.sender, operation.receiver, operation.amount, operation.memo),)
 
 
 def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
-    check_ordinary(view, operation.token, operation.payer)
-    check_ordinary(view, operation.token, operation.authority)
+    if view.is_watched(operation.payer, operation.authority):
+        check_ordinary(view, operation.token, operation.payer)
+        check_ordinary(view, operation.token, operation.authority)
+        check_debits(view, operation.token, operation.payer)
     require(view, operation.token, operation.payer, operation.amount)
     return (
         Reserved(
@@ -98,7 +108,10 @@ def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
 
 
 def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
-    check_ordinary(view, operation.token, operation.receiver)
+    if view.is_watched(operation.authority, operation.receiver):
+        check_ordinary(view, operation.token, operation.receiver)
+        check_debits(view, operation.token, operation.authority)  # what it keeps is not its own, and it is who pays it out
+        check_credits(view, operation.token, operation.receiver)
     wanted = operation.amount
     if operation.hold is not None:
         holds: Iterable[Hold] = (_settleable(view, operation, operation.hold, now),)

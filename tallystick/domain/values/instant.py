@@ -6,6 +6,8 @@ from tallystick.domain.errors import InvalidRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+DAY = 86_400_000_000
+INSTANT_MAX = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def to_microseconds(instant: datetime) -> int:
@@ -18,3 +20,17 @@ def to_microseconds(instant: datetime) -> int:
 def from_microseconds(microseconds: int) -> datetime:
     """The aware datetime, in UTC, of an instant."""
     return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def check_year(instant: int) -> int:
+    """The instant itself, where it lies between 1970 and 9999; else `InvalidRequest`."""
+    if not 0 <= instant <= INSTANT_MAX:
+        raise InvalidRequest("a time at which something happened lies between 1970 and 9999")
+    return instant
+
+
+def check_occurred_at(occurred_at: int, now: int) -> None:
+    """Raises `InvalidRequest` where something happened more than a day after it is recorded."""
+    if occurred_at > now + DAY:
+        happened, recorded = from_microseconds(occurred_at), from_microseconds(now)
+        raise InvalidRequest(f"what is recorded at {recorded} cannot have happened more than a day later, at {happened}")

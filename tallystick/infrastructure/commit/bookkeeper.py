@@ -9,18 +9,23 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from tallystick.domain.books.pending import Pending
-from tallystick.domain.errors import CorruptJournal, LedgerError, StorageUnavailable
-from tallystick.domain.events import DomainEvent
+from tallystick.domain.errors import CorruptJournal, LedgerError, SchemaTooOld, StorageUnavailable
+from tallystick.domain.events import DomainEvent, Settled
+from tallystick.domain.reversal.original import RecordedEntry
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.ledger_state import LedgerState
+from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payer_of
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, Key, decode_events
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 
+Answer = TypeVar("Answer")
 AT_ONCE_SECONDS = 0.005
 """So long a lock is waited for where nothing is to be waited for."""
 
@@ -67,6 +72,11 @@ class Bookkeeper:
     def now(self) -> int:
         """The time in microseconds in UTC, never before the newest commit's."""
         return max(time.time_ns() // 1000 if self._clock is None else self._clock(), self.state.head.recorded_at)
+
+    def check_takes_details(self) -> None:
+        """Raises `SchemaTooOld` where a row may have no details."""
+        if not self._journal.takes_details:
+            raise SchemaTooOld(ledger="the ledger")
 
     def locked(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
@@ -242,13 +252,49 @@ class Bookkeeper:
         return True
 
     def _check_in_index(self, request: Request) -> None:
+        self._ask_index(lambda: self.state.keys.check_unused(request))
+
+    def _ask_index(self, ask: Callable[[], Answer]) -> Answer:
+        """What an index answers; one that is damaged is derived anew and asked again. `lock` is held."""
         try:
-            self.state.keys.check_unused(request)
-            return
+            return ask()
         except DamagedRun:
             self.distrust_cache()
         self.reach_head()
         try:
-            self.state.keys.check_unused(request)
+            return ask()
         except DamagedRun as error:
             raise StorageUnavailable(f"the cache beside the journal is damaged: {error}") from error
+
+    # Looking up.
+
+    def receipt_of(self, key: str) -> Receipt | None:
+        """The receipt of the transaction that used the idempotency key, up to the journal's head; None where none did."""
+        if self._journal.keeps_keys:
+            return self.state.keys.receipt_of(key)
+        with self.lock:
+            self.reach_head()
+            return self._ask_index(lambda: self.state.keys.receipt_of(key))
+
+    def recorded(self, position: int) -> RecordedEntry | None:
+        """The entry to which a position belongs, read from the journal and checked; None beyond its end."""
+        row = checked_row(self._journal, position)
+        if row is None:
+            return None
+        with self.lock:
+            self.reach_head()  # names that batches gave up to there are known
+        id, events = entry_events(row, position)
+        return RecordedEntry(id, events, self.books.is_app, self.books.names_of, self._payer_of)
+
+    def _payer_of(self, position: int, settled: Settled) -> str:
+        with self.lock:
+            self.reach_head()
+            hold = self.books.hold(settled.hold)
+        return payer_of(self._journal, position, settled) if hold is None else hold.payer
+
+    def positions_of_reference(self, reference: str) -> Sequence[int]:
+        """The first positions of the commits that may have an entry with the reference, ascending.
+
+        The books are at the journal's head, and `lock` is held.
+        """
+        return self._ask_index(lambda: self.state.references.find(reference))

@@ -6,11 +6,13 @@ row is durable: a refusal too may rest on what a member before it did.
 
 from collections.abc import Sequence
 
-from tallystick.domain.errors import CommitTooLarge, Conflict, InvalidRequest, LedgerError, StorageUnavailable
+from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent
+from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
-from tallystick.infrastructure.commit.saved_events import SavedEvents, SavedStreams, check_apart
+from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details, needs_details
+from tallystick.infrastructure.commit.saved_events import SavedStreams
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
@@ -41,6 +43,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._recorded: list[tuple[TransactionMember, int, Sequence[DomainEvent]]] = []
         self._events: list[DomainEvent] = []
         self._own_entries: Sequence[StreamEntry] = ()
+        self._details = RowDetails()
 
     def execute(self, queue: CommitQueue[TransactionMember], head: Head) -> Sequence[TransactionMember]:
         keeper = self._keeper
@@ -92,10 +95,12 @@ class LedgerGroup(Group[TransactionMember]):
             self._add(member)
         if self._counts:
             body = join_bodies(self._bodies)
-            row = make_row(self._digest, self._first_position, self._now, self._keys, self._counts, body)
+            details = self._details.encoded()
+            row = make_row(self._digest, self._first_position, self._now, self._keys, self._counts, body, details)
             self.entries = self._own_entries = self._keeper.state.versions.entries(self._events, row)
             if self._saved is not None:
                 self.entries = [*self._own_entries, *self._saved.entries(self._first_position)]
+            self.metadata = self._details.metadata()
             self.row = row
 
     def _admits(self, member: TransactionMember) -> bool:
@@ -108,19 +113,27 @@ class LedgerGroup(Group[TransactionMember]):
         """Executes the member, or notes what it is refused for."""
         member.error = member.committed = None  # of an attempt before
         self._is_closed = member.is_alone
+        books = self._keeper.books
+        reversals = books.reversals.recent
+        before = len(reversals)
         try:
             if member.request is not None:
                 self._keeper.state.keys.check_unused(member.request)
+            if member.details is not None:
+                member.details.check(self._now)
             if member.saved is not None:
                 self._streams_saved().check(member.saved)
-            events, count = member.execute(self._keeper.books, self._keeper.state.transfer_ids, self._position, self._now)
+            events, count = member.execute(books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)
             return
-        if member.saved is not None:
-            self._record_saved(member, member.saved, events, count)
-        elif events:
-            self._record(member, events, count, encode_events(events))
+        if events or member.saved is not None:
+            try:
+                self._record(member, events, count, reversals[before:] if len(reversals) > before else ())
+            except LedgerError as error:
+                books.revert(events)
+                books.reversals.go_back(before)
+                member.fail(error)
 
     def _streams_saved(self) -> SavedStreams:
         """What is known of the streams to which members save; of all of them, at the first who does."""
@@ -128,24 +141,26 @@ class LedgerGroup(Group[TransactionMember]):
             self._saved = SavedStreams(self._keeper, [each.saved for each in self._taken if each.saved is not None])
         return self._saved
 
-    def _record_saved(self, member: TransactionMember, saved: SavedEvents, events: Sequence[DomainEvent], count: int) -> None:
-        """Records the money of the member, if it moves any, and what it saves behind that."""
-        try:
-            check_apart(saved, events)
-        except InvalidRequest as error:
-            self._keeper.books.revert(events)
-            member.fail(error)
-            return
-        saved.first_position = self._position + count
-        self._record(member, events, count + saved.count, saved.body_after(events, encode_events(events)))
-        if member.error is None:
+    def _record(
+        self, member: TransactionMember, events: Sequence[DomainEvent], count: int, reversals: Sequence[Reversal]
+    ) -> None:
+        """Adds what the member did to the row; `CommitTooLarge`, `InvalidRequest` or `SchemaTooOld` where it cannot be."""
+        body = encode_events(events)
+        saved = member.saved
+        if saved is not None:
+            body = saved.body_after(events, body)
+            saved.first_position = self._position + count
+            count += saved.count
+        size = len(body)
+        if member.details is not None or reversals:
+            size += bytes_of_details(member.details, reversals)
+        if size > COMMIT_BYTES_MAX:
+            raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
+        if member.details is not None or reversals or needs_details(events):
+            self._keeper.check_takes_details()
+            self._details.add(len(self._counts), self._position, member.details, events, reversals)
+        if saved is not None:
             self._streams_saved().add(saved)
-
-    def _record(self, member: TransactionMember, events: Sequence[DomainEvent], count: int, body: bytes) -> None:
-        if len(body) > COMMIT_BYTES_MAX:
-            self._keeper.books.revert(events)
-            member.fail(CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX))
-            return
         if member.request is not None:
             self._keys.append(Key(member.request.key, member.request.digest, len(self._counts)))
             self._key_names.add(member.request.key)
@@ -154,7 +169,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._bodies.append(body)
         self._counts.append(count)
         self._position += count
-        self._bytes += len(body)
+        self._bytes += size
         self._is_closed |= self._bytes >= GROUP_BYTES
 
     def succeed(self, row: JournalRow) -> None:
@@ -176,8 +191,9 @@ class LedgerGroup(Group[TransactionMember]):
 
     def note_recorded(self) -> None:
         if self.row is not None:
+            is_app = self._keeper.books.is_app
             for member, position, events in self._recorded:
-                member.committed = Committed(self.row, position, events)
+                member.committed = Committed(self.row, position, events, member.details, is_app)
         self.decided = self.members
 
     def given_up(self, overtaken: Overtaken) -> Exception:

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.errors import DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
-from tallystick.infrastructure.commit.receipt import receipt_from
+from tallystick.infrastructure.commit.receipt import Receipt, receipt_from
 from tallystick.infrastructure.indexes.keys import KeyIndex
 from tallystick.infrastructure.journal.format import decode_keys
 from tallystick.infrastructure.journal.port import Journal
@@ -34,8 +35,7 @@ def make_request(key: str | None, request: Any) -> Request | None:
         if request is not None:
             raise InvalidRequest("a request is compared under an idempotency key, and none was given")
         return None
-    if type(key) is not str or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
-        raise InvalidRequest(f"an idempotency key is a str of 1 to {KEY_LENGTH_MAX} printable characters, not {key!r}")
+    check_key(key)
     if request is None:
         return Request(key, None)
     try:
@@ -45,11 +45,19 @@ def make_request(key: str | None, request: Any) -> Request | None:
     return Request(key, hashlib.sha256(content).hexdigest())
 
 
+def check_key(key: object) -> str:
+    """The idempotency key itself; `InvalidRequest` where it cannot be one."""
+    if type(key) is not str or not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
+        raise InvalidRequest(f"an idempotency key is a str of 1 to {KEY_LENGTH_MAX} printable characters, not {key!r}")
+    return key
+
+
 class UsedKeys:
     """The keys of one journal. All is called under its owner's lock."""
 
-    def __init__(self, journal: Journal, index: KeyIndex | None = None) -> None:
+    def __init__(self, journal: Journal, is_app: IsApp, index: KeyIndex | None = None) -> None:
         self._journal = journal
+        self._is_app = is_app
         self.index = index
         """The index of our own, None where the store has one."""
         if index is None and not journal.keeps_keys:
@@ -84,8 +92,20 @@ class UsedKeys:
             for used in decode_keys(row) if row is not None else ():
                 if row is not None and used.key == request.key:
                     differs = request.digest is not None and used.request is not None and request.digest != used.request
-                    error = IdempotencyMismatch if differs else DuplicateIdempotencyKey
-                    raise error(key=request.key, receipt=receipt_from(row, used.index))
+                    receipt = receipt_from(row, used.index, self._is_app)
+                    if differs:
+                        raise IdempotencyMismatch(key=request.key, receipt=receipt)
+                    is_known = request.digest is not None and used.request is not None
+                    raise DuplicateIdempotencyKey(key=request.key, receipt=receipt, same=True if is_known else None)
+
+    def receipt_of(self, key: str) -> Receipt | None:
+        """The receipt of the transaction that used the key; None where none did. Raises `DamagedRun`."""
+        for position in self._candidates(key):
+            row = self._journal.row_at(position)
+            for used in decode_keys(row) if row is not None else ():
+                if row is not None and used.key == key:
+                    return receipt_from(row, used.index, self._is_app)
+        return None
 
     def close(self) -> None:
         """Gives up what lies on disk."""

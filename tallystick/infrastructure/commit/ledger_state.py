@@ -2,7 +2,7 @@
 
 It is made of rows, one after another: of a row that was just committed the books have the changes already and the rest is
 noted, and a row that was read is applied first. What is derived beside the books are the idempotency keys, the ids of
-transfers, how far each stream has come, and how much the journal has grown since the last snapshot.
+transfers, the references of entries, how far each stream has come, and how much the journal has grown since the last snapshot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,10 @@ from tallystick.domain.events import DomainEvent
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import UsedKeys
 from tallystick.infrastructure.indexes.keys import KeyIndex
+from tallystick.infrastructure.indexes.references import ReferenceIndex
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
+from tallystick.infrastructure.journal.details import decode_details, reversals_of
 from tallystick.infrastructure.journal.format import (
     EMPTY,
     Foreign,
@@ -34,7 +36,7 @@ from tallystick.infrastructure.snapshots.contract_snapshots import Anchor
 from tallystick.infrastructure.snapshots.keeper import Restored, SnapshotKeeper
 from tallystick.infrastructure.snapshots.snapshots import FrozenState, Part
 
-_KEYS, _IDS = "keys", "transfer_ids"
+_KEYS, _IDS, _REFERENCES = "keys", "transfer_ids", "references"
 """What is kept in a snapshot beside the books."""
 
 
@@ -46,8 +48,9 @@ class LedgerState:
         self._shelf = ContractShelf(journal, self._anchor)
         self.books = Books(self._shelf, contracts_in_memory, curves)
         self.snapshots = SnapshotKeeper(journal)
-        self.keys = UsedKeys(journal)
+        self.keys = UsedKeys(journal, self.books.is_app)
         self.transfer_ids = TransferIdIndex()
+        self.references = ReferenceIndex()
         self.reset()
 
     def reset(self) -> None:
@@ -57,9 +60,11 @@ class LedgerState:
         self._shelf.forget()
         self.head = EMPTY
         self.keys.close()
-        self.keys = UsedKeys(self._journal)
+        self.keys = UsedKeys(self._journal, self.books.is_app)
         self.transfer_ids.close()
         self.transfer_ids = TransferIdIndex(self._journal.cache_folder)
+        self.references.close()
+        self.references = ReferenceIndex(self._journal.cache_folder)
         self.versions = StreamVersions()
         self.is_void = False
 
@@ -69,6 +74,7 @@ class LedgerState:
         self._shelf.close(self.books.contracts.in_memory())
         self.keys.close()
         self.transfer_ids.close()
+        self.references.close()
 
     # Row after row.
 
@@ -83,7 +89,9 @@ class LedgerState:
         self.head = Head(row.last_position, row.digest, row.recorded_at)  # a call is measurable when reading on
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
-        self.books.forget()
+        if row.details is not None:
+            self._note_references(row)
+        self.books.forget(row.recorded_at)
         self.snapshots.grown_bytes += len(row.body)
 
     def apply(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:
@@ -92,11 +100,20 @@ class LedgerState:
         Raises `LookupError`, `ArithmeticError`, `ValueError` or `CorruptJournal` where they cannot have happened, or are not
         understood; what was begun is not undone then.
         """
+        own = events
         if may_hold_foreign(row.body):
-            events = self._apply_own(events, row.first_position)
+            own = self._apply_own(events, row.first_position)
         else:
             self.books.apply_commit(cast(Sequence[DomainEvent], events), row.first_position)
-        self.note(row, events, decode_keys(row), self.versions.entries(events, row))
+        if row.details is not None:
+            for reversal in reversals_of(row, events):
+                self.books.reversals.add(reversal)
+        self.note(row, own, decode_keys(row), self.versions.entries(own, row))
+
+    def _note_references(self, row: JournalRow) -> None:
+        references = [details.ref for details in decode_details(row).values() if details.ref is not None]
+        if references:
+            self.references.add(references, row.first_position)
 
     def _apply_own(self, events: Sequence[JournalEvent], position: int) -> list[JournalEvent]:
         """Applies the events that are not somebody else's, and gives those."""
@@ -114,7 +131,7 @@ class LedgerState:
 
     def freeze(self) -> FrozenState:
         """All of it as it is now, copied where it may change. Raises `DamagedRun`."""
-        parts: dict[str, Part] = {_IDS: self.transfer_ids.freeze()}
+        parts: dict[str, Part] = {_IDS: self.transfer_ids.freeze(), _REFERENCES: self.references.freeze()}
         if self.keys.index is not None:
             parts[_KEYS] = self.keys.index.freeze()
         return FrozenState(self.head, self.books.freeze(), self.versions.freeze(), parts)
@@ -137,10 +154,13 @@ class LedgerState:
         if self.keys.index is not None:
             index = KeyIndex.load(folder / _KEYS, parts[_KEYS], cache)
             self.keys.close()
-            self.keys = UsedKeys(self._journal, index)
+            self.keys = UsedKeys(self._journal, self.books.is_app, index)
         ids = TransferIdIndex.load(folder / _IDS, parts[_IDS], cache)
         self.transfer_ids.close()
         self.transfer_ids = ids
+        references = ReferenceIndex.load(folder / _REFERENCES, parts[_REFERENCES], cache)
+        self.references.close()
+        self.references = references
 
     def _anchor(self, contract: str) -> Anchor:
         return Anchor(self.head.position, self.head.digest, self.versions.of(contract))

@@ -9,9 +9,11 @@ from tallystick.domain.batch.decisions import Refusal
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.batch.transfer_ids import UsedIds
 from tallystick.domain.books.books import Books
+from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
+from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.saved_events import SavedEvents
@@ -27,10 +29,13 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     row: JournalRow
     first_position: int
     events: Sequence[DomainEvent]
+    details: EntryDetails | None
+    is_app: IsApp
 
     def receipt(self) -> Receipt:
         """What its caller gets."""
-        return make_receipt(self.row, self.first_position, self.events)
+        occurred_at = None if self.details is None else self.details.occurred_at
+        return make_receipt(self.row, self.first_position, self.events, occurred_at, self.is_app)
 
 
 class TransactionMember(Member):
@@ -44,9 +49,10 @@ class TransactionMember(Member):
 
     committed: Committed | None = None
 
-    def __init__(self, operations: Sequence[Operation], request: Request | None) -> None:
+    def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
         self.operations = operations
         self.request = request
+        self.details = details
 
     def take_along(self, saved: SavedEvents) -> None:
         """Has these recorded with it, or neither."""
@@ -77,8 +83,8 @@ class BatchMember(TransactionMember):
 
     is_alone = True
 
-    def __init__(self, batch: BatchRequest, request: Request | None) -> None:
-        super().__init__((), request)
+    def __init__(self, batch: BatchRequest, request: Request | None, details: EntryDetails | None = None) -> None:
+        super().__init__((), request, details)
         self._batch = batch
         self.refused: Sequence[Refusal] = ()
         self.position = 0

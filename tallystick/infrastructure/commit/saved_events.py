@@ -40,7 +40,12 @@ class SavedEvents:
         return [stream for stream in self.versions if " " not in stream]
 
     def body_after(self, events: Sequence[DomainEvent], body: bytes) -> bytes:
-        """The transaction's body, whose own `events` have this one."""
+        """The transaction's body, whose own `events` have this one.
+
+        `InvalidRequest` where a token or a contract that it registers has the name of a stream that it saves to.
+        """
+        for stream in {*self.without_space} & {stream_of(event) for event in events}:
+            raise _of_the_ledger(stream)
         return join_bodies([body, self._body]) if events else self._body
 
 
@@ -61,7 +66,7 @@ class SavedStreams:
         books = self._keeper.books
         for stream in saved.without_space:
             if books.token(stream) is not None or books.is_contract(stream):
-                raise InvalidRequest(f"{stream!r} is a token or a contract: the ledger alone makes its events")
+                raise _of_the_ledger(stream)
         for stream, (first, _) in saved.versions.items():
             last = self._last.get(stream, -1)
             if first <= last:
@@ -84,7 +89,6 @@ class SavedStreams:
                 self._keeper.state.versions.set(stream, last)
 
 
-def check_apart(saved: SavedEvents, events: Sequence[DomainEvent]) -> None:
-    """`InvalidRequest` where a token or a contract that the transaction registers has the name of a stream that it saves to."""
-    for stream in {*saved.without_space} & {stream_of(event) for event in events}:
-        raise InvalidRequest(f"{stream!r} is a token or a contract: the ledger alone makes its events")
+def _of_the_ledger(stream: str) -> InvalidRequest:
+    """What is told who saves to a stream that is not an application's."""
+    return InvalidRequest(f"{stream!r} is a token or a contract: the ledger alone makes its events")

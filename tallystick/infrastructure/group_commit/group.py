@@ -11,7 +11,7 @@ from typing import ClassVar, Generic, TypeVar
 from tallystick.infrastructure.group_commit.member import Member
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.format import Head, JournalRow
-from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
+from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, Overtaken, StreamEntry
 
 MemberType = TypeVar("MemberType", bound=Member)
 
@@ -25,7 +25,8 @@ class TryAgain(Exception):
 
 
 class Group(ABC, Generic[MemberType]):
-    """The members executed so far: `row` is to be appended with its `entries`, and `sent` is that once the store may have it.
+    """The members executed so far: `row` is to be appended with its `entries` and its change of the `metadata`, and `sent` is
+    that once the store may have it.
 
     Once it is known what became of them, `decided` are those to be told.
     """
@@ -36,6 +37,7 @@ class Group(ABC, Generic[MemberType]):
     members: Sequence[MemberType] = ()
     row: JournalRow | None = None
     entries: Sequence[StreamEntry] = ()
+    metadata: MetadataChange = NO_METADATA
     sent: JournalRow | None = None
     decided: Sequence[MemberType] | None = None
 

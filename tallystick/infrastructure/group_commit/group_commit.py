@@ -57,7 +57,7 @@ class GroupCommit(Generic[MemberType]):
             return
         group.sent = row
         try:
-            append(self._journal, row, group.entries)
+            append(self._journal, row, group.entries, group.metadata)
         except Overtaken as error:
             group.take_back()
             _try_again(group, queue, group.members, group.given_up(error))
@@ -95,7 +95,7 @@ class GroupCommit(Generic[MemberType]):
     ) -> None:
         """Has the store say whether the group stands. Where it does not, the interruption is nothing to the others."""
         try:
-            told = find_out(self._journal, row, group.entries, error)
+            told = find_out(self._journal, row, group.entries, error, group.metadata)
         finally:  # before anything is decided, and where this is interrupted too
             group.drop()
         if told is None:

@@ -6,26 +6,20 @@ grow with the journal. Two keys may have one hash, so what is found in a run is 
 there. A key that was added is always found.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from struct import Struct
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 
-from tallystick.domain.batch.transfer_ids import Words
 from tallystick.infrastructure.indexes.runs.frozen import FrozenRuns
 from tallystick.infrastructure.indexes.runs.pairs import Pairs, sorted_pairs
 from tallystick.infrastructure.indexes.runs.sorted_runs import Making, SortedRuns
+from tallystick.infrastructure.indexes.text_hashes import hash_of, hashes_of
 from tallystick.infrastructure.journal.format import Key
 
 RECENT = 1 << 16
 """So many keys are turned into a run."""
-
-_HASH_BYTES = 8
-_word = cast(Callable[[bytes], tuple[int]], Struct("=Q").unpack)
-_new_hash = blake2b(digest_size=_HASH_BYTES).copy  # costs half of making one
 
 
 class FrozenKeys:
@@ -86,11 +80,11 @@ class KeyIndex:
             for keys in self._in_the_making():
                 if key in keys:
                     return (keys[key],)
-        return self._runs.values_of(_word(_digest(key))[0]) if self._has_runs else ()
+        return self._runs.values_of(hash_of(key)) if self._has_runs else ()
 
     def find_many(self, keys: Sequence[str]) -> dict[int, Sequence[int]]:
         """The same for many keys, by their rows, without those that were certainly not used. Raises `DamagedRun`."""
-        rows = set(np.flatnonzero(self._runs.has_keys(_hashes(keys))).tolist())
+        rows = set(np.flatnonzero(self._runs.has_keys(hashes_of(keys))).tolist())
         for recent in (self._recent, *self._in_the_making()):
             rows.update(row for row, key in enumerate(keys) if key in recent)
         return {row: self.find(keys[row]) for row in sorted(rows)}
@@ -114,17 +108,6 @@ class KeyIndex:
         return [keys for keys, _ in self._turning]
 
 
-def _digest(key: str) -> bytes:
-    """Stable across processes, and nobody can choose keys that have one hash without work."""
-    hash = _new_hash()
-    hash.update(key.encode())
-    return hash.digest()
-
-
-def _hashes(keys: Iterable[str]) -> Words:
-    return np.frombuffer(b"".join(map(_digest, keys)), dtype=np.uint64)
-
-
 def _sorted_hashes(keys: Mapping[str, int]) -> Pairs:
     positions = np.fromiter(keys.values(), dtype=np.uint64, count=len(keys))
-    return sorted_pairs([Pairs(_hashes(keys), positions)])
+    return sorted_pairs([Pairs(hashes_of(keys), positions)])

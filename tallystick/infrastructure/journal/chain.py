@@ -19,7 +19,7 @@ def rows_after(journal: Journal, head: Head) -> Iterator[JournalRow]:
     """
     position, digest, time = head
     for row in journal.rows(after=position):
-        first_position, last_position, recorded_at, _, _, _, stored = row
+        first_position, last_position, recorded_at, _, _, _, stored, _ = row
         if first_position != position + 1:
             raise CorruptJournal(f"the next row begins at position {first_position}", position=position + 1)
         if digest_of(digest, row) != stored:

@@ -2,7 +2,8 @@
 
 `JOURNAL.md` beside this file gives the format to whoever wants to read a journal without this code. The body is a JSON array
 of events, each an array that begins with its type's tag. The digest covers the previous digest and every other column, each
-with its length before it, so no byte can change and none can pass from one column into the next unnoticed.
+with its length before it, so no byte can change and none can pass from one column into the next unnoticed. Details, the eighth
+column, are digested where a row has them, so rows of format 1 have the digests that they always had.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ import msgspec
 
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import ContractEvent, DomainEvent, ForeignEvent
+from tallystick.domain.events import DomainEvent, ForeignEvent
 
 GENESIS_DIGEST = bytes(32)
 
@@ -53,7 +54,10 @@ EMPTY = Head(0, GENESIS_DIGEST, 0)
 
 
 class JournalRow(NamedTuple):
-    """One commit. `recorded_at` is in microseconds in UTC; the other columns are the bytes that are stored."""
+    """One commit. `recorded_at` is in microseconds in UTC; the other columns are the bytes that are stored.
+
+    `details` is None in rows of format 1, and in those of format 2 that have nothing of it.
+    """
 
     first_position: int
     last_position: int
@@ -62,6 +66,7 @@ class JournalRow(NamedTuple):
     transactions: bytes
     body: bytes
     digest: bytes
+    details: bytes | None = None
 
     def head(self) -> Head:
         """Where a journal ends whose last row is this one."""
@@ -116,22 +121,35 @@ def count_positions(events: Sequence[JournalEvent], body: bytes) -> int:
 
 
 def make_row(
-    previous: bytes, first_position: int, recorded_at: int, keys: Sequence[Key], counts: Sequence[int], body: bytes
+    previous: bytes,
+    first_position: int,
+    recorded_at: int,
+    keys: Sequence[Key],
+    counts: Sequence[int],
+    body: bytes,
+    details: bytes | None = None,
 ) -> JournalRow:
     """The row after the one whose digest is `previous`; `counts` says how many positions each transaction takes."""
     last_position = first_position + sum(counts) - 1
     encoded_keys, transactions = _encode(keys), _encode(counts)
-    digest = _digest(previous, first_position, last_position, recorded_at, encoded_keys, transactions, body)
-    return JournalRow(first_position, last_position, recorded_at, encoded_keys, transactions, body, digest)
+    digest = _digest(previous, first_position, last_position, recorded_at, encoded_keys, transactions, body, details)
+    return JournalRow(first_position, last_position, recorded_at, encoded_keys, transactions, body, digest, details)
 
 
 def digest_of(previous: bytes, row: JournalRow) -> bytes:
     """SHA-256 over `previous` and the row's other columns, integers as decimal text, each after its 8-byte length."""
-    return _digest(previous, *row[:6])
+    return _digest(previous, *row[:6], row.details)
 
 
 def _digest(
-    previous: bytes, first_position: int, last_position: int, recorded_at: int, keys: bytes, transactions: bytes, body: bytes
+    previous: bytes,
+    first_position: int,
+    last_position: int,
+    recorded_at: int,
+    keys: bytes,
+    transactions: bytes,
+    body: bytes,
+    details: bytes | None,
 ) -> bytes:
     first, last, recorded = b"%d" % first_position, b"%d" % last_position, b"%d" % recorded_at
     columns = (
@@ -143,12 +161,14 @@ def _digest(
         *(_length(len(transactions)), transactions),
         *(_length(len(body)), body),
     )
+    if details is not None:
+        columns = (*columns, _length(len(details)), details)
     return sha256(b"".join(columns)).digest()
 
 
 def decode_events(row: JournalRow | Body) -> list[JournalEvent]:
     """The events of a row; `CorruptJournal` where they cannot be read or do not take as many positions as the row."""
-    events = _decoded(row, "body", _decode_events, row.body)
+    events = decoded(row, "body", _decode_events, row.body)
     positions = count_positions(events, row.body)
     if positions != row.last_position - row.first_position + 1:
         raise CorruptJournal(
@@ -160,25 +180,24 @@ def decode_events(row: JournalRow | Body) -> list[JournalEvent]:
 
 def decode_keys(row: JournalRow) -> list[Key]:
     """The idempotency keys of a row; `CorruptJournal` where they cannot be read."""
-    return _decoded(row, "keys", _decode_keys, row.keys) if row.keys != b"[]" else []
+    return decoded(row, "keys", _decode_keys, row.keys) if row.keys != b"[]" else []
 
 
 def decode_counts(row: JournalRow) -> list[int]:
     """How many positions each transaction of a row takes; `CorruptJournal` where that does not sum to the row."""
-    counts = _decoded(row, "transactions", _decode_counts, row.transactions)
+    counts = decoded(row, "transactions", _decode_counts, row.transactions)
     if sum(counts) != row.last_position - row.first_position + 1 or min(counts, default=1) < 1:
         raise CorruptJournal("its transactions do not sum to its events", position=row.first_position)
     return counts
 
 
 def stream_of(event: JournalEvent) -> str:
-    """The stream that an event belongs to: its token, its contract, or somebody else's aggregate."""
-    if isinstance(event, Foreign):
-        return event.stream
-    return event.contract if isinstance(event, ContractEvent) else event.token
+    """The stream that an event belongs to: its token, its contract, the book as a whole, or somebody else's aggregate."""
+    return event.stream
 
 
-def _decoded(row: JournalRow | Body, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:
+def decoded(row: JournalRow | Body, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:
+    """What `decode` makes of a column's content; `CorruptJournal` where it cannot be read."""
     try:
         return decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

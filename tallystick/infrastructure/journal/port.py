@@ -42,6 +42,24 @@ class StreamPart(NamedTuple):
     body: bytes | None
 
 
+class MetadataRow(NamedTuple):
+    """The metadata of the entry that begins at position `entry`, as text, and 16 random bytes that are digested before it."""
+
+    entry: int
+    salt: bytes
+    content: str
+
+
+class MetadataChange(NamedTuple):
+    """What a row does to the table of metadata, which lies outside the chain: what it adds, and of which entries it erases."""
+
+    added: Sequence[MetadataRow] = ()
+    erased: Sequence[int] = ()
+
+
+NO_METADATA = MetadataChange()
+
+
 class UnclearOutcome(Exception):
     """A store's word that a commit failed in a way which leaves open whether the row stands."""
 
@@ -83,6 +101,11 @@ class Journal(ABC):
     def cache_folder(self) -> Path | None:
         """Where a cache of what is derived from the journal may be kept; None where that is nowhere."""
         return None
+
+    @property
+    def takes_details(self) -> bool:
+        """Whether a row may have details: false where the schema is of format 1, and somebody has to `upgrade` it first."""
+        return True
 
     @property
     def generation(self) -> int:
@@ -138,14 +161,26 @@ class Journal(ABC):
         """Exclusive access for one `append`, and the head that it must follow."""
 
     @abstractmethod
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
-        """Makes `row` and its stream entries durable, all or nothing, inside `writing`.
+    def metadata(self, entries: Collection[int]) -> Mapping[int, MetadataRow]:
+        """The metadata of these entries, of those that have some."""
+
+    @abstractmethod
+    def metadata_entries(self) -> Iterator[int]:
+        """The entries that have metadata, in order."""
+
+    @abstractmethod
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
+        """Makes `row`, its stream entries and its change of the metadata durable, all or nothing, inside `writing`.
 
         Raises `StorageFull`, `StorageUnavailable` or `Overtaken` where nothing was recorded, `UnclearOutcome` where that
         is not known.
         """
 
-    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
+    def upgrade(self) -> bool:
+        """Brings the schema to the newest format; false where it has it already. Raises `StorageUnavailable`."""
+        return False
+
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> bool:
         """After an `UnclearOutcome`, on a new connection: whether `row` stands. What this says is so from then on.
 
         Raises `StorageUnavailable` where it cannot be found out.

@@ -15,6 +15,7 @@ from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.values.curve import CURVES, CurveMaker
+from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.group import LedgerGroup
@@ -91,14 +92,16 @@ class LedgerCore:
         self.check_open()
         return self.keeper.reach_head_or_pending()
 
-    def commit(self, operations: Sequence[Operation], request: Request | None = None) -> Committed | None:
+    def commit(
+        self, operations: Sequence[Operation], request: Request | None = None, details: EntryDetails | None = None
+    ) -> Committed | None:
         """Executes `operations` as one transaction on the newest state and returns when it is durable.
 
         None where they record nothing. Raises what the operations are refused for, `DuplicateIdempotencyKey`,
         `IdempotencyMismatch`, `CommitTooLarge`, `Conflict` and the errors of storage; but for `OutcomeUnknown`, nothing is
         changed then.
         """
-        member = TransactionMember(operations, request)
+        member = TransactionMember(operations, request, details)
         self.queue.run(member)
         return member.outcome()
 

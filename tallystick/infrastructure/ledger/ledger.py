@@ -13,17 +13,22 @@ from typing import Any, Self, TypeVar
 from tallystick.domain.arithmetic.columns import Column
 from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
-from tallystick.domain.errors import Conflict, InvalidRequest
+from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, InvalidRequest
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.curve import CurveMaker
+from tallystick.domain.values.entry_details import details_of
+from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.commit.idempotency import make_request
+from tallystick.infrastructure.commit.idempotency import check_key, make_request
+from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.batches import Batches, OnRefusal
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
+from tallystick.infrastructure.ledger.entries import Entries
+from tallystick.infrastructure.ledger.entry import Entry
 from tallystick.infrastructure.ledger.history import History
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.registrations import Registrations
@@ -47,6 +52,7 @@ class Ledger:
         self._batches = Batches(core)
         self._reads = Reads(core)
         self._history = History(core, self._reads)
+        self._entries = Entries(core)
 
     @classmethod
     def open(
@@ -108,30 +114,89 @@ class Ledger:
         """
         self._registrations.take_over(tokens, cells, idempotency_key)
 
-    def atomic(self, idempotency_key: str | None = None, request: Any = None) -> TransactionContext:
-        """The block of one transaction, executed as a whole when it ends without an exception.
+    def atomic(
+        self,
+        idempotency_key: str | None = None,
+        request: Any = None,
+        *,
+        occurred_at: datetime | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> TransactionContext:
+        """The block of one transaction, executed as a whole when it ends without an exception: an entry.
 
         Under an `idempotency_key` it is executed once: again, entering the block raises `DuplicateIdempotencyKey` with
         the first receipt, or `IdempotencyMismatch` if `request` (anything that JSON can write) is not the first one's.
+        `occurred_at`: when it happened (aware; 1970 to 9999, at most a day after it is recorded), which decides nothing.
+        `reference`: a text of up to 256 characters, which `find` finds; `metadata`: a JSON object of up to 64 KiB, which can
+        be erased. Raises `InvalidRequest`.
         """
         core = self._core
         if core.is_closed:
             core.check_open()
-        return TransactionContext(core, self._blocks, make_request(idempotency_key, request))
+        details = details_of(occurred_at, reference, metadata)
+        return TransactionContext(core, self._blocks, make_request(idempotency_key, request), details)
 
     def run(
-        self, function: Callable[[TransactionContext], Result], idempotency_key: str | None = None, attempts: int = 8
+        self,
+        function: Callable[[TransactionContext], Result],
+        idempotency_key: str | None = None,
+        attempts: int = 8,
+        *,
+        request: Any = None,
+        occurred_at: datetime | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Result:
         """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result."""
         check_attempts(attempts)
+        keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:
             attempts -= 1
             try:
-                with self.atomic(idempotency_key) as tx:
+                with self.atomic(idempotency_key, request, **keywords) as tx:
                     return function(tx)
             except Conflict:
                 if not attempts:
                     raise
+
+    def once(
+        self,
+        function: Callable[[TransactionContext], object],
+        idempotency_key: str,
+        attempts: int = 8,
+        *,
+        request: Any = None,
+        occurred_at: datetime | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Receipt | None:
+        """Runs `function(tx)` as `run` does and gives the receipt; where the key was used, the first one, `repeated`.
+
+        None where it recorded nothing, and so did not use the key. `IdempotencyMismatch` where `request` is not the first
+        one's.
+        """
+        check_key(idempotency_key)
+
+        def call(tx: TransactionContext) -> TransactionContext:
+            function(tx)
+            return tx
+
+        keywords: Any = {"request": request, "occurred_at": occurred_at, "reference": reference, "metadata": metadata}
+        try:
+            return self.run(call, idempotency_key, attempts, **keywords).receipt
+        except DuplicateIdempotencyKey as error:
+            if error.key != idempotency_key:
+                raise
+            return error.receipt.again()
+
+    def erase(self, entry: int, reason: str) -> None:
+        """Erases the metadata of the entry for ever, and records that it was, with the `reason`.
+
+        The digest stays, so the journal is whole. Raises `EntryNotFound`, `InvalidRequest` where it has no metadata, or has
+        none any more, and the errors of a commit.
+        """
+        self._entries.erase(entry, reason)
 
     # Batches.
 
@@ -230,6 +295,10 @@ class Ledger:
         """The open holds that `authority` keeps in a token, oldest first."""
         return self._reads.holds(token, authority)
 
+    def frozen(self) -> list[FrozenAccount]:
+        """The accounts that are frozen, one freeze after another, the oldest first; see `tx.freeze`."""
+        return self._reads.frozen()
+
     def contract(self, id: str) -> ContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
         return self._reads.contract(id)
@@ -259,6 +328,18 @@ class Ledger:
     def allocations_of(self, account: str) -> Allocations:
         """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
         return self._history.allocations_of(account)
+
+    def entry(self, id: int) -> Entry:
+        """The entry of this id, which is the position of its first event; else `EntryNotFound`."""
+        return self._entries.entry(id)
+
+    def receipt(self, idempotency_key: str) -> Receipt | None:
+        """The receipt of the entry that used the key; None where none did."""
+        return self._entries.receipt(idempotency_key)
+
+    def find(self, reference: str, limit: int | None = None) -> list[Entry]:
+        """The entries with this reference, newest first: all of them, or the newest `limit`."""
+        return self._entries.find(reference, limit)
 
     def transaction(self, id: int) -> Transaction:
         """The recorded transaction of this id; else `TransactionNotFound`."""

@@ -9,6 +9,7 @@ from tallystick.domain.errors import HoldNotFound
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL_SUPPLY_RESERVE, check_account
+from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.ledger.contract_view import ContractsView, ContractView
@@ -112,6 +113,12 @@ class Reads:
             self._core.reach_head()
             self._books.token_state(token)
             return list(self._books.holds(token, check_account(authority)))
+
+    def frozen(self) -> list[FrozenAccount]:
+        """The freezes of accounts, the oldest first."""
+        with self._core.locked():
+            self._core.reach_head()
+            return [freeze.shown() for freeze in self._books.frozen()]
 
     def contract(self, id: str) -> ContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""

@@ -9,6 +9,7 @@ from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
+from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -26,11 +27,12 @@ class OpenBlocks(threading.local):
 class TransactionContext(SavingPlan):
     """What `ledger.atomic()` gives: a plan, and once the block has ended its receipt."""
 
-    def __init__(self, core: LedgerCore, blocks: OpenBlocks, request: Request | None) -> None:
+    def __init__(self, core: LedgerCore, blocks: OpenBlocks, request: Request | None, details: EntryDetails | None) -> None:
         super().__init__(Recording(core.books, core.keeper))
         self._core = core
         self._blocks = blocks
         self._request = request
+        self._details = details
         self._committed: Committed | None = None
         self._receipt: Receipt | None = None
 
@@ -44,6 +46,23 @@ class TransactionContext(SavingPlan):
     def contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`."""
         return self._planned_contract(id)
+
+    def reverse(
+        self,
+        id: None = None,
+        *,
+        entry: int | None = None,
+        transaction: int | None = None,
+        amount: int | None = None,
+        memo: str = "",
+    ) -> None:
+        """Takes back all that is left of each movement of an `entry`, or of one `transaction`, or `amount` of that.
+
+        By the rules of today: what was transferred, settled, minted or burned goes the other way; of what was reserved, that
+        which is still held is released. Raises `EntryNotFound`, `TransactionNotFound`, `NotReversible`, `AlreadyReversed` where
+        less is left, and what the movement back is refused for.
+        """
+        self._reverse(self._originals(id, entry, transaction, amount), amount, memo)
 
     def __enter__(self) -> Self:
         core = self._core
@@ -67,7 +86,7 @@ class TransactionContext(SavingPlan):
                 core = self._core
                 if core.is_closed:  # a child that was forked in the block would commit it once more
                     core.check_open()
-                member = TransactionMember(operations, self._request)
+                member = TransactionMember(operations, self._request, self._details)
                 core.queue.run(member)
                 self._committed = member.outcome()
 
@@ -75,7 +94,7 @@ class TransactionContext(SavingPlan):
         """Commits the operations together with what is saved, and tells the applications of it."""
         core = self._core
         core.check_open()
-        member = TransactionMember(operations, self._request)
+        member = TransactionMember(operations, self._request, self._details)
         saved = saves.finished()
         if saved is not None:
             member.take_along(saved)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tallystick import InsufficientFunds, InvalidAccount, Ledger, LedgerError, StorageUnavailable, Token
 from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tests.support.books.batch_book import CODES, columns_of, differences, open_funded
 from tests.support.books.behind import core_of, core_on, keeper_of
@@ -101,10 +101,10 @@ class FailingJournal(SQLiteJournal):
     stands: bool | None = None
     interrupted = False
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         stands, self.stands = self.stands, None
         if stands is not False:
-            super().append(row, entries)
+            super().append(row, entries, metadata)
         if stands is not None:
             raise UnclearOutcome("the answer was lost")
 

@@ -20,7 +20,7 @@ from tallystick import (
 )
 from tallystick.infrastructure.commit import group
 from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tests.support.books.batch_book import check_replays, differences, money, open_funded, total
 from tests.support.books.behind import ledger_on
@@ -172,10 +172,10 @@ class FailingJournal(SQLiteJournal):
     stands = False
     reachable = True
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         error, self.error = self.error, None
         if error is None or self.stands:
-            super().append(row, entries)
+            super().append(row, entries, metadata)
         if error is not None:
             raise error
 

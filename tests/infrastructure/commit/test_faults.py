@@ -11,7 +11,7 @@ from tallystick import Balances, Ledger, OutcomeUnknown, StorageFull, StorageUna
 from tallystick.infrastructure.imports import pieces as importing
 from tallystick.infrastructure.imports.erc20 import ZERO_ADDRESS, import_erc20
 from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.projections.projection import digest
 from tests.support.books.behind import core_on
@@ -124,13 +124,13 @@ class UnclearJournal(SQLiteJournal):
     reachable = True
     armed = False
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         if not self.armed:
-            super().append(row, entries)
+            super().append(row, entries, metadata)
             return
         self.armed = False
         if self.stands:
-            super().append(row, entries)
+            super().append(row, entries, metadata)
         raise UnclearOutcome("the answer was lost")
 
     def reopen(self) -> None:
@@ -181,9 +181,9 @@ def test_a_commit_of_unknown_outcome(
 def test_an_interrupted_commit_leaves_the_books_as_the_journal(
     unclear: UnclearJournal, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], stands: bool
 ) -> None:
-    def interrupted(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def interrupted(row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange) -> None:
         if stands:
-            SQLiteJournal.append(unclear, row, entries)
+            SQLiteJournal.append(unclear, row, entries, metadata)
         raise error
 
     with ledger_on(unclear) as ledger:
@@ -198,7 +198,7 @@ def test_an_interrupted_commit_leaves_the_books_as_the_journal(
 
 
 def test_a_full_store_changes_nothing(unclear: UnclearJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def full(row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange) -> None:
         raise StorageFull("no space")
 
     with ledger_on(unclear) as ledger:

@@ -8,7 +8,7 @@ from eventsourcing.persistence import StoredEvent
 
 from tallystick import InsufficientFunds, Ledger, Token
 from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import StreamEntry
+from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, StreamEntry
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.recorders import JournalAggregateRecorder
 from tests.support.books.behind import ledger_on
@@ -19,17 +19,17 @@ class InterruptedJournal(MemoryJournal):
 
     stands: bool | None = None
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         if self.stands is not False:
-            super().append(row, entries)
+            super().append(row, entries, metadata)
         if self.stands is not None:
             raise KeyboardInterrupt
 
-    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> bool:
         if self.stands is not None:
             self.stands = None
             raise KeyboardInterrupt
-        return super().has_recorded(row, entries)
+        return super().has_recorded(row, entries, metadata)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """Events that are saved beside money, in groups, through lost answers and interruptions, and by processes that are killed."""
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType
@@ -148,6 +149,15 @@ def test_what_a_store_says_is_told(outcome: BaseException, told: type[Exception]
     shop.close()
 
 
+@pytest.fixture
+def garbage_later() -> Iterator[None]:
+    """Applications close themselves when they are collected, and that is not to be what is interrupted."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
 POINTS_APART = 5
 """Each scene of five interrupts at every fifth point, and no two at the same."""
 
@@ -162,6 +172,7 @@ POINTS_APART = 5
         (5, [None, Overtaken()]),
     ],
 )
+@pytest.mark.usefixtures("garbage_later")
 def test_a_thread_interrupted_at_any_point(start: int, outcomes: Sequence[BaseException | None]) -> None:
     """It leads a group in which others save too; the money is there where the order is, and who was told is told what is so."""
     point = start - POINTS_APART

@@ -25,7 +25,7 @@ from tallystick.infrastructure.imports.event_store import copying as eventsourci
 from tallystick.infrastructure.imports.event_store import event_store as import_eventsourcing
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import Journal, Overtaken, StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal.port import NO_METADATA, Journal, MetadataChange, Overtaken, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
@@ -121,17 +121,17 @@ class Unclear(MemoryJournal):
         self.stands = stands
         self.appends = 0
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         self.appends += 1
         if self.appends != 2 or self.stands:
-            super().append(row, entries)
+            super().append(row, entries, metadata)
         if self.appends == 2:
             raise UnclearOutcome("the answer was lost")
 
-    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> bool:
         if self.stands is None:
             raise StorageUnavailable("nobody answers")
-        return super().has_recorded(row, entries)
+        return super().has_recorded(row, entries, metadata)
 
 
 @pytest.mark.parametrize(
@@ -237,8 +237,8 @@ def test_a_row_that_is_lost_after_it_was_written(sqlite_library: LibraryApplicat
     fill(sqlite_library)
 
     class Forgetful(MemoryJournal):
-        def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
-            super().append(row, entries)
+        def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
+            super().append(row, entries, metadata)
             if row.last_position == 23:
                 self._rows.pop()
 

@@ -99,6 +99,34 @@ def test_a_save_alone_is_a_commit_and_its_key_is_used(books: Shop) -> None:
     assert notified(orders) == [3, 4]
 
 
+def test_an_entry_tells_of_its_money_and_is_found_without_any(books: Shop) -> None:
+    ledger, orders = books
+    order = paid_order(3)
+    with ledger.atomic("placed", reference="order-1", metadata={"by": "phone"}) as tx:
+        tx.save(orders, order)
+    order.pay(4)
+    with ledger.atomic(reference="order-1") as tx:
+        tx.transfer("USD", "alice", "shop", 4)
+        tx.save(orders, order)
+    paid_entry, placed = ledger.find("order-1")
+    assert (placed.id, placed.last_position, placed.key, placed.metadata, placed.transactions) == (
+        3,
+        4,
+        "placed",
+        {"by": "phone"},
+        (),
+    )
+    assert (paid_entry.id, paid_entry.last_position, [found.id for found in paid_entry.transactions]) == (5, 6, [5])
+    order.pay(0)
+    with ledger.atomic() as tx:
+        tx.reverse(entry=paid_entry.id)
+        tx.save(orders, order)
+    assert ledger.balance("USD", "shop").total == 0
+    assert orders.repository.get(order.id).version == 4
+    with pytest.raises(LedgerError, match="moves no money"), ledger.atomic() as tx:
+        tx.reverse(entry=placed.id)
+
+
 def test_many_saves_of_a_block_are_one_commit(books: Shop, address: str) -> None:
     ledger, orders = books
     with open_orders(address, type("Returns", (Orders,), {})) as returns:

@@ -10,7 +10,7 @@ from tallystick import Ledger, Token
 from tallystick.infrastructure.commit.idempotency import Request, UsedKeys, make_request
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import StreamEntry
+from tallystick.infrastructure.journal.port import MetadataChange, StreamEntry
 from tests.support.books.behind import journal_of, keeper_of
 from tests.support.books.snapshot_book import everything
 
@@ -24,10 +24,10 @@ def test_books_are_not_dropped_under_a_commit(tmp_path: Path, monkeypatch: pytes
             tx.mint("USD", "alice", 100)
         append, check_unused = journal_of(ledger).append, UsedKeys.check_unused
 
-        def append_late(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+        def append_late(row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange) -> None:
             is_with_the_store.set()
             may_go_on.wait(30)
-            append(row, entries)
+            append(row, entries, metadata)
 
         def find_damage(keys: UsedKeys, request: Request) -> None:
             monkeypatch.setattr(UsedKeys, "check_unused", check_unused)

@@ -62,6 +62,8 @@ def test_the_facts_as_json(books: Books) -> None:
         "special": ["App", "pool"],
         "contracts": {"pool": None},
         "holds": msgspec.to_builtins(list(books.holds("USD", "court"))),
+        "reversals": [],
+        "freezes": [],
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tallystick import AsyncLedger, Ledger
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
+from tallystick.domain.events import DomainEvent
 from tallystick.domain.plan.draft import Draft
 from tallystick.domain.plan.plan import Plan
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
@@ -56,3 +57,8 @@ def draft_of(tx: Plan) -> Draft:
 def journal_of(ledger: Ledger | AsyncLedger) -> Journal:
     """Where it commits."""
     return core_of(ledger).journal
+
+
+def drafted(tx: Plan) -> list[DomainEvent]:
+    """The events of what a block was asked for so far, as its draft has them."""
+    return [entry for entry in tx._recording._log if not isinstance(entry, tuple)]

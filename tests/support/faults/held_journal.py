@@ -9,7 +9,7 @@ from typing import Any
 
 from tallystick import StorageUnavailable, Token
 from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tests.support.books.behind import ledger_on, queue_of
 
@@ -39,14 +39,14 @@ class HeldJournal(MemoryJournal):
         self._arrived = Semaphore(0)
         self._go = Semaphore(0)
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         if self.holds:
             self.is_waited_in = True
             self._arrived.release()
             assert self._go.acquire(timeout=PATIENCE_SECONDS)
         outcome = self.outcomes.popleft() if self.outcomes else None
         if outcome is None or self.stands_anyway or (isinstance(outcome, Lost) and outcome.stands):
-            super().append(row, entries)
+            super().append(row, entries, metadata)
         if isinstance(outcome, Lost):
             self.reachable = outcome.reachable
         if outcome is not None:

@@ -15,7 +15,17 @@ from operator import attrgetter
 from typing import Self
 
 from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
-from tallystick.infrastructure.journal.port import SMALL, VERSION_MAX, Journal, Overtaken, StreamEntry, StreamPart
+from tallystick.infrastructure.journal.port import (
+    NO_METADATA,
+    SMALL,
+    VERSION_MAX,
+    Journal,
+    MetadataChange,
+    MetadataRow,
+    Overtaken,
+    StreamEntry,
+    StreamPart,
+)
 
 
 class MemoryJournal(Journal):
@@ -26,6 +36,7 @@ class MemoryJournal(Journal):
         self._rows: list[JournalRow] = []
         self._firsts: list[int] = []
         self._streams: defaultdict[str, list[StreamEntry]] = defaultdict(list)
+        self._metadata: dict[int, MetadataRow] = {}
         self._openers: weakref.WeakSet[MemoryJournal] | None = None
 
     @classmethod
@@ -35,8 +46,8 @@ class MemoryJournal(Journal):
             openers = _named.setdefault(name, weakref.WeakSet())
             journal = cls()
             for opener in openers:
-                journal._lock, journal._rows = opener._lock, opener._rows
-                journal._firsts, journal._streams = opener._firsts, opener._streams
+                journal._lock, journal._metadata = opener._lock, opener._metadata
+                journal._rows, journal._firsts, journal._streams = opener._rows, opener._firsts, opener._streams
                 break
             openers.add(journal)
             journal._openers = openers
@@ -95,12 +106,18 @@ class MemoryJournal(Journal):
     def streams(self) -> Iterator[StreamEntry]:
         return (entry for entries in list(self._streams.values()) for entry in entries)
 
+    def metadata(self, entries: Collection[int]) -> Mapping[int, MetadataRow]:
+        return {entry: self._metadata[entry] for entry in entries if entry in self._metadata}
+
+    def metadata_entries(self) -> Iterator[int]:
+        return iter(list(self._metadata))
+
     @contextmanager
     def writing(self) -> Generator[Head]:
         with self._lock:
             yield self.head()
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         with self._lock:
             last_entries = self.last_entries([entry.stream for entry in entries])
             if row.first_position != self.head().position + 1 or any(
@@ -108,10 +125,23 @@ class MemoryJournal(Journal):
                 for entry in entries
             ):
                 raise Overtaken("a commit begins after the last position, and a stream goes on after its last version")
+            self._check_metadata(row, metadata)
             self._rows.append(row)
             self._firsts.append(row.first_position)
             for entry in entries:
                 self._streams[entry.stream].append(entry)
+            for added in metadata.added:
+                self._metadata[added.entry] = added
+            for erased in metadata.erased:
+                self._metadata.pop(erased, None)
+
+    def _check_metadata(self, row: JournalRow, metadata: MetadataChange) -> None:
+        added = {each.entry for each in metadata.added}
+        positions = range(row.first_position, row.last_position + 1)
+        if len(added) < len(metadata.added) or not all(entry in positions for entry in added):
+            raise Overtaken("metadata is of the newest commit")
+        if not all(b'["MetadataErased",%d,' % entry in row.body for entry in metadata.erased if entry in self._metadata):
+            raise Overtaken("metadata is erased by a commit that says so")
 
     def reopen(self) -> None:
         """Nothing to do."""

@@ -16,9 +16,11 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
-from tallystick.domain.errors import Conflict, LedgerClosed
+from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, LedgerClosed
 from tallystick.domain.values.curve import CurveMaker
-from tallystick.infrastructure.commit.idempotency import make_request
+from tallystick.domain.values.entry_details import details_of
+from tallystick.infrastructure.commit.idempotency import check_key, make_request
+from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.contract_view import ContractView
@@ -83,28 +85,71 @@ class AsyncLedger:
     ) -> None:
         await self.close()
 
-    def atomic(self, idempotency_key: str | None = None, request: Any = None) -> AsyncTransactionContext:
+    def atomic(
+        self,
+        idempotency_key: str | None = None,
+        request: Any = None,
+        *,
+        occurred_at: datetime | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncTransactionContext:
         """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
         self._core.check_open()
-        return AsyncTransactionContext(self._commits, make_request(idempotency_key, request))
+        details = details_of(occurred_at, reference, metadata)
+        return AsyncTransactionContext(self._commits, make_request(idempotency_key, request), details)
 
     async def run(
         self,
         function: Callable[[AsyncTransactionContext], Awaitable[Result] | Result],
         idempotency_key: str | None = None,
         attempts: int = 8,
+        *,
+        request: Any = None,
+        occurred_at: datetime | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Result:
         """Calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, up to `attempts` times."""
         check_attempts(attempts)
+        keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:
             attempts -= 1
             try:
-                async with self.atomic(idempotency_key) as tx:
+                async with self.atomic(idempotency_key, request, **keywords) as tx:
                     result = function(tx)
                     return cast(Result, await result if isawaitable(result) else result)
             except Conflict:
                 if not attempts:
                     raise
+
+    async def once(
+        self,
+        function: Callable[[AsyncTransactionContext], object],
+        idempotency_key: str,
+        attempts: int = 8,
+        *,
+        request: Any = None,
+        occurred_at: datetime | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Receipt | None:
+        """Runs `function(tx)` as `run` does and gives the receipt; where the key was used, the first one, `repeated`."""
+        check_key(idempotency_key)
+
+        async def call(tx: AsyncTransactionContext) -> AsyncTransactionContext:
+            result = function(tx)
+            if isawaitable(result):
+                await result
+            return tx
+
+        keywords: Any = {"request": request, "occurred_at": occurred_at, "reference": reference, "metadata": metadata}
+        try:
+            return (await self.run(call, idempotency_key, attempts, **keywords)).receipt
+        except DuplicateIdempotencyKey as error:
+            if error.key != idempotency_key:
+                raise
+            return error.receipt.again()
 
     @staticmethod
     def _awaited(
@@ -140,11 +185,16 @@ class AsyncLedger:
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)
     holds = _awaited(Ledger.holds)
+    frozen = _awaited(Ledger.frozen)
     is_contract = _awaited(Ledger.is_contract)
     contract_ids = _awaited(Ledger.contract_ids)
     allocation = _awaited(Ledger.allocation)
     allocations = _awaited(Ledger.allocations)
     allocations_of = _awaited(Ledger.allocations_of)
+    erase = _awaited(Ledger.erase)
+    entry = _awaited(Ledger.entry)
+    receipt = _awaited(Ledger.receipt)
+    find = _awaited(Ledger.find)
     transaction = _awaited(Ledger.transaction)
     history = _awaited(Ledger.history)
     replay = _awaited(Ledger.replay)

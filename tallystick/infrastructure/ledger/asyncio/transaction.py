@@ -15,6 +15,7 @@ from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import InvalidRequest, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
+from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -84,8 +85,14 @@ class AsyncCommits:
 class AwaitedMember(TransactionMember):
     """A member that a task awaits."""
 
-    def __init__(self, operations: Sequence[Operation], request: Request | None, commits: AsyncCommits) -> None:
-        super().__init__(operations, request)
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        request: Request | None,
+        commits: AsyncCommits,
+        details: EntryDetails | None = None,
+    ) -> None:
+        super().__init__(operations, request, details)
         self._commits = commits
         self.future: asyncio.Future[None] = commits.loop.create_future()
 
@@ -97,10 +104,11 @@ class AwaitedMember(TransactionMember):
 class AsyncTransactionContext(SavingPlan):
     """What the `atomic()` of an `AsyncLedger` gives: a plan, and once the block has ended its receipt."""
 
-    def __init__(self, commits: AsyncCommits, request: Request | None) -> None:
+    def __init__(self, commits: AsyncCommits, request: Request | None, details: EntryDetails | None) -> None:
         super().__init__(Recording(commits.core.books, commits.core.keeper))
         self._commits = commits
         self._request = request
+        self._details = details
         self._member: AwaitedMember | None = None
         self._receipt: Receipt | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -118,6 +126,19 @@ class AsyncTransactionContext(SavingPlan):
     async def contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`. It may have to be loaded."""
         return await self._commits.on_a_thread(lambda: self._planned_contract(id))
+
+    async def reverse(
+        self,
+        id: None = None,
+        *,
+        entry: int | None = None,
+        transaction: int | None = None,
+        amount: int | None = None,
+        memo: str = "",
+    ) -> None:
+        """As `TransactionContext.reverse`: what is to be taken back is read from the journal."""
+        originals = await self._commits.on_a_thread(lambda: self._originals(id, entry, transaction, amount))
+        self._reverse(originals, amount, memo)
 
     async def __aenter__(self) -> Self:
         commits = self._commits
@@ -147,14 +168,14 @@ class AsyncTransactionContext(SavingPlan):
             if self._saves is not None:
                 await self._commit_with(self._saves, operations)
             elif operations:
-                self._member = AwaitedMember(operations, self._request, self._commits)
+                self._member = AwaitedMember(operations, self._request, self._commits, self._details)
                 self._commits.submit(self._member)
                 await self._member.future
                 self._member.outcome()
 
     async def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
         """Commits the operations together with what is saved, and has the applications told of it, on a thread."""
-        member = AwaitedMember(operations, self._request, self._commits)
+        member = AwaitedMember(operations, self._request, self._commits, self._details)
         saved = saves.finished()
         if saved is not None:
             member.take_along(saved)

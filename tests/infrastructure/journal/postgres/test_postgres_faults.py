@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 from tallystick import CorruptJournal, Ledger, OutcomeUnknown, StorageUnavailable, Token
 from tallystick.domain.events import Minted
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, encode_events, make_row
-from tallystick.infrastructure.journal.port import StreamEntry, UnclearOutcome
+from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, StreamEntry, UnclearOutcome
 from tallystick.infrastructure.journal.stores.postgres import connection as postgres_connection
 from tallystick.infrastructure.journal.stores.postgres import pool as postgres_pool
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
@@ -43,11 +43,11 @@ class FailingJournal(PostgresJournal):
             armed()
         return head
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         armed, self.before_append = self.before_append, None
         if armed is not None:
             armed()
-        super().append(row, entries)
+        super().append(row, entries, metadata)
 
 
 @pytest.fixture
@@ -211,9 +211,9 @@ def test_an_outcome_that_nobody_can_tell(
 def test_an_interrupted_commit_leaves_the_books_as_the_journal(
     journal: FailingJournal, monkeypatch: pytest.MonkeyPatch, stands: bool
 ) -> None:
-    def interrupted(row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def interrupted(row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange) -> None:
         if stands:
-            PostgresJournal.append(journal, row, entries)
+            PostgresJournal.append(journal, row, entries, metadata)
         raise KeyboardInterrupt
 
     with ledger_on(journal) as ledger:

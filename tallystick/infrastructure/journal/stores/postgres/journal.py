@@ -11,20 +11,23 @@ a hint and no more: who listens must also look from time to time, for a notifica
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from tallystick.domain.errors import StorageError, StorageUnavailable
+from tallystick.domain.errors import SchemaTooOld, StorageError, StorageUnavailable
 from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow, decode_keys, digest_of
 from tallystick.infrastructure.journal.port import (
+    NO_METADATA,
     PAGE_BYTES,
     PAGE_ROWS,
     SMALL,
     SMALL_BYTES,
     VERSION_MAX,
     Journal,
+    MetadataChange,
+    MetadataRow,
     Overtaken,
     StreamEntry,
     StreamPart,
@@ -35,6 +38,7 @@ from tallystick.infrastructure.journal.stores.postgres import statements
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.connection import Connection, is_lost, translated
 from tallystick.infrastructure.journal.stores.postgres.pool import PostgresPool, gone
+from tallystick.infrastructure.journal.stores.postgres.schema import DETAILED, upgrade_schema
 from tallystick.infrastructure.system.fair_lock import FairLock
 
 PIPELINED_BYTES = 2**16
@@ -55,6 +59,7 @@ class PostgresJournal(Journal):
         self.address = address
         self._turn = FairLock()
         self._pool = PostgresPool(address, create=create)
+        self._schema = self._schema_version()
         self._begin = statements.BEGIN.format(lock=self._pool.ledger.lock).encode()
 
     @property
@@ -84,17 +89,46 @@ class PostgresJournal(Journal):
 
     def rows(self, after: int = 0) -> Iterator[JournalRow]:
         while True:
-            page = [JournalRow(*columns) for columns in self._pool.read(statements.ROWS, (after, PAGE_ROWS, PAGE_BYTES))]
+            page = self._rows(statements.ROWS, statements.ROWS_1, (after, PAGE_ROWS, PAGE_BYTES))
             if not page:
                 return
             yield from page
             after = page[-1].first_position
 
     def row_at(self, position: int) -> JournalRow | None:
-        for columns in self._pool.read(statements.ROW_AT, (position,)):
-            row = JournalRow(*columns)
+        for row in self._rows(statements.ROW_AT, statements.ROW_AT_1, (position,)):
             return row if row.last_position >= position else None
         return None
+
+    def _rows(self, query: LiteralString, query_of_format_1: LiteralString, parameters: tuple[int, ...]) -> list[JournalRow]:
+        if self._schema < DETAILED:
+            found = self._pool.read(query_of_format_1, parameters)
+            if all(version < DETAILED for *_, version in found):
+                return [JournalRow(*columns[:-1]) for columns in found]
+            self._schema = DETAILED
+        return list(map(JournalRow._make, self._pool.read(query, parameters)))
+
+    @property
+    def takes_details(self) -> bool:
+        if self._schema < DETAILED:
+            self._schema = self._schema_version()
+        return self._schema >= DETAILED
+
+    def _schema_version(self) -> int:
+        return self._pool.read(statements.SCHEMA_VERSION)[0][0]
+
+    def metadata(self, entries: Collection[int]) -> Mapping[int, MetadataRow]:
+        rows = self._pool.read(statements.METADATA, (list(entries),)) if self.takes_details else ()
+        return {entry: MetadataRow(entry, salt, content.decode()) for entry, salt, content in rows}
+
+    def metadata_entries(self) -> Iterator[int]:
+        after = -1
+        while self.takes_details:
+            page = [entry for (entry,) in self._pool.read(statements.METADATA_ENTRIES, (after, PAGE_ROWS))]
+            if not page:
+                return
+            yield from page
+            after = page[-1]
 
     def bodies(self, position: int, count: int) -> Sequence[Body]:
         wanted = {"position": position, "size": count, "bytes": PAGE_BYTES}
@@ -175,14 +209,19 @@ class PostgresJournal(Journal):
         finally:
             self._turn.__exit__()
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
+        if row.details is not None and self._schema < DETAILED:
+            raise SchemaTooOld(ledger=self.address.name)
         connection = self._pool.in_transaction()
         if connection is None:
             raise StorageUnavailable(f"{self.address.name}: the turn to write was lost, nothing was recorded")
-        parameters = _parameters(row, entries, self.channel)
+        is_detailed = self._schema >= DETAILED
+        parameters = _parameters(row if is_detailed else row[:-1], row, entries, self.channel)
         try:
-            with connection.pipeline() if len(row.body) <= PIPELINED_BYTES else nullcontext():
-                connection.execute(statements.APPEND, parameters)
+            with connection.pipeline() if _bytes_of(row, metadata) <= PIPELINED_BYTES else nullcontext():
+                connection.execute(statements.APPEND if is_detailed else statements.APPEND_1, parameters)
+                if metadata is not NO_METADATA:
+                    _change_metadata(connection, metadata)
                 # Never prepared: behind a refused statement psycopg would take it for prepared when it is not.
                 committed = connection.execute("COMMIT", prepare=False)
             if committed.statusmessage != "COMMIT":
@@ -202,7 +241,13 @@ class PostgresJournal(Journal):
             return Overtaken(f"{self.address.name}: {str(error).strip()}")
         return translated(self.address, error)
 
-    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
+    def upgrade(self) -> bool:
+        with self._turn:
+            upgraded = upgrade_schema(self.address, self._pool.writer())
+        self._schema = DETAILED
+        return upgraded
+
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> bool:
         """Finds out by recording it again, where its place is free: a look alone would miss a commit still under way.
 
         Once this has the turn, the connection that was lost has done what it ever will.
@@ -217,7 +262,7 @@ class PostgresJournal(Journal):
                     if head.position + 1 != row.first_position or digest_of(head.digest, row) != row.digest:
                         return False
                     try:
-                        self.append(row, entries)
+                        self.append(row, entries, metadata)
                         return True
                     except (StorageError, Overtaken):  # the server has refused it
                         return False
@@ -245,11 +290,27 @@ class _Writing:
         self._journal.end()
 
 
-def _parameters(row: JournalRow, entries: Sequence[StreamEntry], channel: str) -> tuple[Any, ...]:
-    first, last, recorded_at, keys, transactions, body, digest = row
+def _bytes_of(row: JournalRow, metadata: MetadataChange) -> int:
+    """About how much an append sends."""
+    return len(row.body) + len(row.details or b"") + sum([len(added.content) for added in metadata.added])
+
+
+def _change_metadata(connection: Connection, metadata: MetadataChange) -> None:
+    """In the transaction of the row that says so, and after it, as the triggers want. Never prepared, like COMMIT."""
+    if metadata.added:
+        entries, salts, contents = zip(*metadata.added, strict=True)
+        connection.execute(statements.ADD_METADATA, (list(entries), list(salts), list(contents)), prepare=False)
+    if metadata.erased:
+        connection.execute(statements.ERASE_METADATA, (list(metadata.erased),), prepare=False)
+
+
+def _parameters(columns: Sequence[Any], row: JournalRow, entries: Sequence[StreamEntry], channel: str) -> tuple[Any, ...]:
+    """What `APPEND` takes; the columns of the row that are texts come as bytes."""
+    first, last = row.first_position, row.last_position
     streams, first_versions, last_versions, positions = zip(*entries, strict=True) if entries else ((), (), (), ())
     return (
-        *(first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest),
+        *(*columns[:3], *(text.decode() for text in columns[3:6]), row.digest),
+        *(None if text is None else text.decode() for text in columns[7:]),
         *([_escaped(stream) for stream in streams], list(last_versions), list(first_versions), list(positions)),
         *(first, [key.key for key in decode_keys(row)]),
         *(channel, str(last)),

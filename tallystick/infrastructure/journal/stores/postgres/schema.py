@@ -1,8 +1,10 @@
 """The schema that a journal is kept in, in a PostgreSQL database: its tables, its triggers, and who may do what.
 
 The tables are those of the SQLite file, and two more: `ledger`, one row that says which ledger this is, and `keys`, where
-each idempotency key was used. Triggers refuse to change, delete or truncate, and to insert what does not follow the last
-row. They keep programs from mistakes; a role that only may read and append, as `allow_to_append` makes it, cannot drop them.
+each idempotency key was used. A schema of format 1 gets those of format 2 by `upgrade_schema`, which its owner has to do.
+
+Triggers refuse to change, delete or truncate, and to insert what does not follow the last row. They keep programs from
+mistakes; a role that only may read and append, as `allow_to_append` makes it, cannot drop them.
 """
 
 import hashlib
@@ -15,7 +17,8 @@ from tallystick.domain.errors import NotALedger, SchemaTooNew
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.connection import Connection, translated
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = DETAILED = 2
+"""The version of the schema, and the first in which rows may have details."""
 
 _TABLES = """
 CREATE TABLE {schema}.ledger (
@@ -30,7 +33,8 @@ CREATE TABLE {schema}.commits (
     keys text NOT NULL,
     transactions text NOT NULL,
     body text {compression} NOT NULL,
-    digest bytea NOT NULL
+    digest bytea NOT NULL,
+    details text {compression}
 );
 CREATE TABLE {schema}.streams (
     stream text COLLATE "C" NOT NULL,
@@ -43,6 +47,31 @@ CREATE TABLE {schema}.keys (
     key text COLLATE "C" PRIMARY KEY,
     first_position bigint NOT NULL
 );
+"""
+_METADATA = """
+CREATE TABLE {schema}.metadata (
+    entry bigint PRIMARY KEY,
+    salt bytea NOT NULL,
+    content text {compression} NOT NULL
+);
+CREATE FUNCTION {schema}.metadata_is_of_the_newest_commit() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    newest {schema}.commits;
+BEGIN
+    SELECT * INTO newest FROM {schema}.commits ORDER BY first_position DESC LIMIT 1;
+    IF TG_OP = 'INSERT' AND NEW.entry BETWEEN newest.first_position AND newest.last_position THEN
+        RETURN NEW;
+    ELSIF TG_OP = 'DELETE' AND position('["MetadataErased",' || OLD.entry || ',' IN newest.body) > 0 THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'metadata is of the newest commit, and is erased by one that says so'
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+END $$;
+CREATE TRIGGER metadata_is_of_the_newest_commit BEFORE INSERT OR DELETE ON {schema}.metadata
+    FOR EACH ROW EXECUTE FUNCTION {schema}.metadata_is_of_the_newest_commit();
+CREATE TRIGGER only_append BEFORE UPDATE OR TRUNCATE ON {schema}.metadata
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.only_append();
 """
 _FUNCTIONS = """
 CREATE FUNCTION {schema}.commits_follow_each_other() RETURNS trigger
@@ -69,15 +98,19 @@ CREATE FUNCTION {schema}.only_append() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the journal is append-only' USING ERRCODE = 'object_not_in_prerequisite_state';
 END $$;
-CREATE FUNCTION {schema}.allow_to_read(role regrole) RETURNS void LANGUAGE plpgsql AS $$
+"""
+_ROLES = """
+CREATE OR REPLACE FUNCTION {schema}.allow_to_read(role regrole) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA {schema} TO %s', role);
     EXECUTE format('GRANT SELECT ON {schema}.ledger, {schema}.commits, {schema}.streams, {schema}.keys TO %s', role);
+    EXECUTE format('GRANT SELECT ON {schema}.metadata TO %s', role);
 END $$;
-CREATE FUNCTION {schema}.allow_to_append(role regrole) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {schema}.allow_to_append(role regrole) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {schema}.allow_to_read(role);
-    EXECUTE format('GRANT INSERT ON {schema}.commits, {schema}.streams, {schema}.keys TO %s', role);
+    EXECUTE format('GRANT INSERT ON {schema}.commits, {schema}.streams, {schema}.keys, {schema}.metadata TO %s', role);
+    EXECUTE format('GRANT DELETE ON {schema}.metadata TO %s', role);
 END $$;
 """
 _TRIGGERS = """
@@ -89,6 +122,20 @@ CREATE TRIGGER streams_follow_each_other BEFORE INSERT ON {schema}.streams
 _ONLY_APPEND = """
 CREATE TRIGGER only_append BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.only_append();
+"""
+_UPGRADE = """
+ALTER TABLE {schema}.commits ADD COLUMN details text {compression};
+ALTER TABLE {schema}.ledger DISABLE TRIGGER only_append;
+UPDATE {schema}.ledger SET schema_version = 2;
+ALTER TABLE {schema}.ledger ENABLE TRIGGER only_append;
+"""
+# Who might read or append before may do so after it.
+_ALLOW_AGAIN = """
+SELECT CASE WHEN bool_or(privilege_type = 'INSERT') THEN {schema}.allow_to_append(grantee)
+    ELSE {schema}.allow_to_read(grantee) END
+FROM (SELECT acl.grantee::regrole AS grantee, acl.privilege_type FROM pg_class, aclexplode(relacl) AS acl
+    WHERE pg_class.oid = {commits}::regclass AND acl.grantee <> relowner AND acl.grantee <> 0) AS allowed
+GROUP BY grantee
 """
 _IS_THERE = "SELECT oid FROM pg_namespace WHERE nspname = %s"
 _HAS_TABLES = "SELECT 1 FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) LIMIT 1"
@@ -142,6 +189,35 @@ def open_schema(address: PostgresAddress, connection: Connection, *, create: boo
         raise translated(address, error) from error
 
 
+def upgrade_schema(address: PostgresAddress, connection: Connection) -> bool:
+    """Makes a schema of format 1 one of format 2, which its owner may do; false where it is one.
+
+    Nobody appends meanwhile. Raises `StorageUnavailable`.
+    """
+    schema = sql.Identifier(address.schema)
+    try:
+        with connection.transaction():
+            identity = identity_of(address, connection)
+            if identity is None:
+                raise NotALedger(f"{address.name} is no ledger")
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (identity.lock,))
+            version = sql.SQL("SELECT schema_version FROM {}.ledger").format(schema)
+            if connection.execute(version).fetchall()[0][0] >= SCHEMA_VERSION:
+                return False
+            compression = _compression(connection)
+            for part in (_UPGRADE, _METADATA, _ROLES):
+                connection.execute(sql.SQL(part).format(schema=schema, compression=compression))
+            commits = sql.Literal(sql.Identifier(address.schema, "commits").as_string(connection))
+            connection.execute(sql.SQL(_ALLOW_AGAIN).format(schema=schema, commits=commits))
+    except psycopg.Error as error:
+        raise translated(address, error) from error
+    return True
+
+
+def _compression(connection: Connection) -> sql.SQL:
+    return sql.SQL("COMPRESSION lz4" if connection.execute(_HAS_LZ4).fetchall() == [(True,)] else "")
+
+
 def _make_schema(address: PostgresAddress, connection: Connection) -> Identity:
     turn = int.from_bytes(hashlib.sha256(f"tallystick schema {address.schema}".encode()).digest()[:8], "big", signed=True)
     schema = sql.Identifier(address.schema)
@@ -152,9 +228,8 @@ def _make_schema(address: PostgresAddress, connection: Connection) -> Identity:
             return found
         if not connection.execute(_IS_THERE, (address.schema,)).fetchall():
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-        lz4 = connection.execute(_HAS_LZ4).fetchall() == [(True,)]
-        compression = sql.SQL("COMPRESSION lz4" if lz4 else "")
-        for part in (_TABLES, _FUNCTIONS, _TRIGGERS):
+        compression = _compression(connection)
+        for part in (_TABLES, _FUNCTIONS, _METADATA, _ROLES, _TRIGGERS):
             connection.execute(sql.SQL(part).format(schema=schema, compression=compression))
         for table in ("ledger", "commits", "streams", "keys"):
             name = sql.Identifier(address.schema, table)

@@ -6,22 +6,34 @@ Where all of a page is within the limit, as most are, no running sum is made.
 
 HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
 BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD
-APPEND = """
-WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s)),
+_WITH_APPENDED_1 = "WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s)),"
+_WITH_APPENDED = "WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s, %s)),"
+_ENTERED = """
     entered AS (INSERT INTO streams SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])),
     used AS (INSERT INTO keys SELECT key, %s FROM unnest(%s::text[]) AS key)
 SELECT pg_notify(%s, %s)
 """
-ROWS = """
-SELECT first_position, last_position, recorded_at, keys, transactions, body, digest FROM (
+APPEND_1 = _WITH_APPENDED_1 + _ENTERED
+APPEND = _WITH_APPENDED + _ENTERED
+ADD_METADATA = "INSERT INTO metadata SELECT * FROM unnest(%s::bigint[], %s::bytea[], %s::text[])"
+ERASE_METADATA = "DELETE FROM metadata WHERE entry = ANY(%s::bigint[])"
+METADATA = "SELECT entry, salt, content FROM metadata WHERE entry = ANY(%s::bigint[])"
+METADATA_ENTRIES = "SELECT entry FROM metadata WHERE entry > %s ORDER BY entry LIMIT %s"
+SCHEMA_VERSION = "SELECT schema_version FROM ledger"
+# In a schema of format 1 rows are read together with its version, which somebody may have raised meanwhile.
+_ROW = "SELECT first_position, last_position, recorded_at, keys, transactions, body, digest, details FROM"
+_ROW_1 = """
+SELECT first_position, last_position, recorded_at, keys, transactions, body, digest, (SELECT schema_version FROM ledger) FROM
+"""
+_PAGE_1 = """ (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY first_position) - octet_length(body) AS bytes_before
     FROM commits WHERE first_position > %s ORDER BY first_position LIMIT %s
 ) AS page WHERE bytes_before < %s ORDER BY first_position
 """
-ROW_AT = """
-SELECT first_position, last_position, recorded_at, keys, transactions, body, digest FROM commits
-WHERE first_position <= %s ORDER BY first_position DESC LIMIT 1
-"""
+_PAGE = _PAGE_1.replace("octet_length(body)", "(octet_length(body) + coalesce(octet_length(details), 0))")
+_AT = " commits WHERE first_position <= %s ORDER BY first_position DESC LIMIT 1"
+ROWS_1, ROWS = _ROW_1 + _PAGE_1, _ROW + _PAGE
+ROW_AT_1, ROW_AT = _ROW_1 + _AT, _ROW + _AT
 # The last condition repeats what `first_version <= lte` says in words of the primary key.
 STREAM = """
 SELECT stream, first_version, last_version, first_position FROM streams

@@ -1,8 +1,10 @@
 """The SQLite file that a journal is kept in: its schema, how a connection to it is made, and what its errors mean.
 
 One table holds the rows and one, derived from them, where each stream's versions are. Triggers refuse to change or delete
-either, and to insert a row that does not follow the last one. A commit is durable when it returns: write-ahead log with
-`synchronous=FULL`.
+either, and to insert a row that does not follow the last one. Metadata lies in a table of its own, outside the chain, and can
+be erased by a commit that says so. A commit is durable when it returns: write-ahead log with `synchronous=FULL`.
+
+New files have schema 2. One of schema 1 is read and written as it is, and gets schema 2 with the first commit that needs it.
 """
 
 import os
@@ -14,12 +16,30 @@ from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageFull, Stor
 from tallystick.infrastructure.system.file_lock import FileLock
 
 APPLICATION_ID = 0x7A11757C
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 30_000
 CHECKPOINT_PAGES = 1000
 FULL_DISK_BYTES = 65_536
 NOTHING_RECORDED = "; nothing was recorded"
 
+_METADATA = """
+CREATE TABLE metadata (
+    entry INTEGER PRIMARY KEY,
+    salt BLOB NOT NULL,
+    content TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER metadata_is_of_the_newest_commit BEFORE INSERT ON metadata
+WHEN (NEW.entry BETWEEN (SELECT first_position FROM commits ORDER BY first_position DESC LIMIT 1)
+    AND (SELECT last_position FROM commits ORDER BY first_position DESC LIMIT 1)) IS NOT TRUE
+    OR EXISTS (SELECT 1 FROM metadata WHERE entry = NEW.entry)
+BEGIN SELECT RAISE(ABORT, 'metadata is of the newest commit'); END;
+CREATE TRIGGER metadata_is_not_updated BEFORE UPDATE ON metadata
+BEGIN SELECT RAISE(ABORT, 'metadata is not changed'); END;
+CREATE TRIGGER metadata_is_erased_with_a_record BEFORE DELETE ON metadata
+WHEN NOT EXISTS (SELECT 1 FROM (SELECT body FROM commits ORDER BY first_position DESC LIMIT 1)
+    WHERE instr(body, '["MetadataErased",' || OLD.entry || ',') > 0)
+BEGIN SELECT RAISE(ABORT, 'metadata is erased by a commit that says so'); END;
+"""
 SCHEMA = f"""
 CREATE TABLE commits (
     first_position INTEGER PRIMARY KEY,
@@ -28,7 +48,8 @@ CREATE TABLE commits (
     keys TEXT NOT NULL,
     transactions TEXT NOT NULL,
     body TEXT NOT NULL,
-    digest BLOB NOT NULL
+    digest BLOB NOT NULL,
+    details TEXT
 ) STRICT;
 CREATE TABLE streams (
     stream TEXT NOT NULL,
@@ -53,9 +74,16 @@ CREATE TRIGGER streams_are_not_updated BEFORE UPDATE ON streams
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER streams_are_not_deleted BEFORE DELETE ON streams
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+{_METADATA}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+UPGRADE = f"""
+ALTER TABLE commits ADD COLUMN details TEXT;
+{_METADATA}
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+"""What makes a schema of format 1 one of format 2, inside a transaction."""
 
 
 class Connections(NamedTuple):
@@ -91,12 +119,29 @@ def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool) -> 
         writing.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         writing.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         writing.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        writing.execute("PRAGMA secure_delete = 1")  # what is erased is overwritten
         reading = _open(path, "mode=rw")
     except BaseException:
         writing.close()
         raise
     reading.execute("PRAGMA query_only = 1")
     return Connections(reading, writing, immutable=False)
+
+
+def schema_of(connection: sqlite3.Connection) -> int:
+    """The schema's version as the connection sees it."""
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def upgrade_schema(connection: sqlite3.Connection) -> None:
+    """Makes a schema of format 1 one of format 2, in the transaction that is begun; nothing where it is one."""
+    if schema_of(connection) < SCHEMA_VERSION:
+        statement = ""
+        for line in UPGRADE.splitlines():  # a script would commit first
+            statement += f"{line}\n"
+            if sqlite3.complete_statement(statement):
+                connection.execute(statement)
+                statement = ""
 
 
 def is_writable(path: Path) -> bool:

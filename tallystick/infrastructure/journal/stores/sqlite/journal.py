@@ -5,7 +5,7 @@ Readers page, and end each read at once, because a reader that stays keeps the w
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from operator import itemgetter
 from pathlib import Path
@@ -14,27 +14,43 @@ from typing import Any
 from tallystick.domain.errors import StorageUnavailable
 from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
 from tallystick.infrastructure.journal.port import (
+    NO_METADATA,
     PAGE_BYTES,
     PAGE_ROWS,
     SMALL,
     VERSION_MAX,
     Journal,
+    MetadataChange,
+    MetadataRow,
     Overtaken,
     StreamEntry,
     StreamPart,
     entries_in_pages,
 )
-from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, translated
+from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, schema_of, translated, upgrade_schema
 from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile, WriteTransaction
 
 FETCHED_ROWS = 64
+DETAILED = 2
+"""The first version of the schema in which rows may have details."""
+
+Select = Callable[[str, tuple[int, ...]], sqlite3.Cursor]
+"""Selects the columns of a row from what the rest of the statement says."""
 
 _stream_of = itemgetter(0)
 
-_COLUMNS = "first_position, last_position, recorded_at, keys, transactions, body, digest"
+_COLUMNS_1 = "first_position, last_position, recorded_at, keys, transactions, body, digest"
+_COLUMNS = f"{_COLUMNS_1}, details"
+_ROWS_AFTER = f"FROM commits WHERE first_position > ? ORDER BY first_position LIMIT {PAGE_ROWS}"
+_ROW_AT = "FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1"
 _STREAM_COLUMNS = "stream, first_version, last_version, first_position"
 _HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
-_APPEND = f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_APPEND = f"INSERT INTO commits ({_COLUMNS_1}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_APPEND_DETAILED = f"INSERT INTO commits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_METADATA = "INSERT INTO metadata (entry, salt, content) VALUES (?, ?, ?)"
+_ERASE_METADATA = "DELETE FROM metadata WHERE entry = ?"
+_METADATA = "SELECT entry, salt, content FROM metadata WHERE entry = ?"
+_METADATA_ENTRIES = f"SELECT entry FROM metadata WHERE entry > ? ORDER BY entry LIMIT {PAGE_ROWS}"
 _APPEND_STREAM = f"INSERT INTO streams ({_STREAM_COLUMNS}) VALUES (?, ?, ?, ?)"
 # The last condition repeats what `first_version <= :lte` says in words of the primary key.
 _WITHIN = """WHERE stream = :stream AND last_version > :gt AND first_version <= :lte AND last_version <= ifnull(
@@ -96,14 +112,16 @@ class SQLiteJournal(Journal):
         return True
 
     def rows(self, after: int = 0) -> Iterator[JournalRow]:
-        query = f"SELECT {_COLUMNS} FROM commits WHERE first_position > ? ORDER BY first_position LIMIT {PAGE_ROWS}"
         while True:
             page: list[JournalRow] = []
             size = 0
-            with self._reading as connection, contextlib.closing(connection.execute(query, (after,))) as cursor:
+            with self._reading_rows() as select, contextlib.closing(select(_ROWS_AFTER, (after,))) as cursor:
                 for columns in cursor:
-                    page.append(JournalRow(*columns))
-                    size += len(columns[5])
+                    row = JournalRow(*columns)
+                    page.append(row)
+                    size += len(row.body)
+                    if row.details is not None:
+                        size += len(row.details)
                     if size >= PAGE_BYTES:
                         break
             if not page:
@@ -112,9 +130,8 @@ class SQLiteJournal(Journal):
             after = page[-1].first_position
 
     def row_at(self, position: int) -> JournalRow | None:
-        query = f"SELECT {_COLUMNS} FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1"
-        with self._reading as connection:
-            columns = connection.execute(query, (position,)).fetchone()
+        with self._reading_rows() as select:
+            columns = select(_ROW_AT, (position,)).fetchone()
         return JournalRow(*columns) if columns is not None and columns[1] >= position else None
 
     def bodies(self, position: int, count: int) -> Sequence[Body]:
@@ -162,23 +179,78 @@ class SQLiteJournal(Journal):
     def writing(self) -> AbstractContextManager[Head]:
         return self._writing
 
-    def append(self, row: JournalRow, entries: Sequence[StreamEntry]) -> None:
+    @contextlib.contextmanager
+    def _reading_rows(self) -> Generator[Select]:
+        """Gives what selects the columns of rows; while it is entered, others may give the file the newer schema."""
+        with self._reading as connection:
+            if self._file.schema >= DETAILED:
+                yield lambda rest, parameters: connection.execute(f"SELECT {_COLUMNS} {rest}", parameters)
+                return
+            try:
+                connection.execute("BEGIN")
+                self._file.schema = schema_of(connection)
+                columns = _COLUMNS if self._file.schema >= DETAILED else _COLUMNS_1
+                yield lambda rest, parameters: connection.execute(f"SELECT {columns} {rest}", parameters)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def metadata(self, entries: Collection[int]) -> Mapping[int, MetadataRow]:
+        found: dict[int, MetadataRow] = {}
+        with self._reading as connection:
+            for entry in entries if self._has_metadata(connection) else ():
+                for columns in connection.execute(_METADATA, (entry,)):
+                    found[entry] = MetadataRow(columns[0], columns[1], columns[2].decode())
+        return found
+
+    def metadata_entries(self) -> Iterator[int]:
+        after = -1
+        while True:
+            with self._reading as connection:
+                has_some = self._has_metadata(connection)
+                page = [entry for (entry,) in connection.execute(_METADATA_ENTRIES, (after,))] if has_some else []
+            if not page:
+                return
+            yield from page
+            after = page[-1]
+
+    def _has_metadata(self, connection: sqlite3.Connection) -> bool:
+        return self._file.schema >= DETAILED or schema_of(connection) >= DETAILED
+
+    def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         connection = self._file.begun()
-        first, last, recorded_at, keys, transactions, body, digest = row
+        first, last, recorded_at, keys, transactions, body, digest, details = row
         columns = (first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest)
         try:
-            connection.execute(_APPEND, columns)
+            if details is None:
+                connection.execute(_APPEND, columns)
+            else:
+                if self._file.schema < DETAILED:
+                    upgrade_schema(connection)
+                connection.execute(_APPEND_DETAILED, (*columns, details.decode()))
             if len(entries) == 1:  # preparing for many costs as much again
                 connection.execute(_APPEND_STREAM, entries[0])
             else:
                 connection.executemany(_APPEND_STREAM, sorted(entries, key=_stream_of))  # neighbours in the tree
+            if metadata is not NO_METADATA:
+                connection.executemany(_ADD_METADATA, metadata.added)
+                connection.executemany(_ERASE_METADATA, [(entry,) for entry in metadata.erased])
         except sqlite3.IntegrityError as error:
             raise Overtaken(f"{self.path}: {error}") from error
         except sqlite3.Error as error:
             raise translated(self.path, error, NOTHING_RECORDED) from error
         self._file.commit()
 
-    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry]) -> bool:
+    def upgrade(self) -> bool:
+        with self._writing:
+            connection = self._file.begun()
+            if schema_of(connection) >= DETAILED:
+                return False
+            upgrade_schema(connection)
+            self._file.commit()
+        return True
+
+    def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> bool:
         self.reopen()
         return self._file.resolve(lambda: self._is_recorded(row))
 

@@ -22,6 +22,7 @@ from tallystick.infrastructure.journal.stores.sqlite.file import (
     did_nothing,
     has_log,
     is_writable,
+    schema_of,
     translated,
 )
 from tallystick.infrastructure.journal.stores.sqlite.write_ahead_log import begin_log_anew, write_over_refused
@@ -48,6 +49,8 @@ class SharedFile:
         self.reading_lock = threading.RLock()
         self.reading = ReadTransaction(self)
         self.times_opened = 0
+        self.schema = 0
+        """The version of the schema when it was last looked at; others may have made it a newer one since."""
         self._at_path = FileAtPath(path)
         self._create = create
         self._durable = durable
@@ -210,6 +213,7 @@ class SharedFile:
         try:
             self._connections = connect(self.path, self.file_lock, create=self._create, durable=self._durable)
             self._at_path.remember()
+            self.schema = schema_of(self._connections.reading)
             self.times_opened += 1
             self._log_is_inherited = True
         finally:

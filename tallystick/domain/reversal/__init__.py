@@ -1,0 +1,1 @@
+"""Reversal: taking back, in whole or in part, what a movement did."""

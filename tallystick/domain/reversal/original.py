@@ -1,0 +1,83 @@
+"""What is to be taken back: a movement or an entry as the journal has it, and which of its movements can be.
+
+What it was is told from the events of its entry. It is read when a reversal is asked for; how much of it is left is decided
+when the reversal is executed.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from tallystick.domain.batch.batch import read_batch
+from tallystick.domain.entry.kinds import IsApp, Kind, kind_of_row, movements
+from tallystick.domain.entry.reversibility import entry_not_reversible, kind_not_reversible
+from tallystick.domain.errors import NotReversible, TransactionNotFound
+from tallystick.domain.events import BATCHES, BatchEvent, MoneyEvent, Settled
+
+NamesOf = Callable[[str], Sequence[str]]
+"""Gives a token's accounts by the numbers that batches gave them."""
+
+
+class RecordedEntry(NamedTuple):
+    """An entry as it was read back: its events, the first of which stands at `id`; and what tells what they were.
+
+    `payer_of` gives who paid into the hold that a settlement drew from.
+    """
+
+    id: int
+    events: Sequence[Any]
+    is_app: IsApp
+    names_of: NamesOf
+    payer_of: Callable[[int, Settled], str]
+
+
+class Original(NamedTuple):
+    """A movement that can be taken back: its id, and what happened; of a settlement, the payer of its hold."""
+
+    id: int
+    event: MoneyEvent
+    payer: str | None = None
+
+
+def originals_of(entry: RecordedEntry) -> list[Original]:
+    """All movements of the entry, newest first; `NotReversible` where one of them, or a step beside them, cannot be taken
+    back.
+    """
+    reason = entry_not_reversible(entry.events, entry.id, entry.is_app, entry.names_of)
+    if reason is not None:
+        raise NotReversible(reason, id=entry.id)
+    found = [_original(entry, position, event) for position, event in _rows(entry)]
+    return found[::-1]
+
+
+def original_of(entry: RecordedEntry, id: int) -> Original:
+    """One movement of the entry; `TransactionNotFound` where there is none, `NotReversible` where it cannot be taken back."""
+    for position, event, kind in movements(entry.events, entry.id, entry.is_app):
+        if isinstance(event, BATCHES):
+            if position <= id < position + event.count:
+                row = read_batch(event, entry.names_of(event.token)).event(id - position)
+                return _checked(entry, id, row, kind_of_row(row))
+        elif position == id:
+            return _checked(entry, id, event, kind)
+    raise TransactionNotFound(id=id)
+
+
+def _checked(entry: RecordedEntry, id: int, event: Any, kind: Kind) -> Original:
+    reason = kind_not_reversible(kind)
+    if reason is not None:
+        raise NotReversible(reason, id=id)
+    return _original(entry, id, event)
+
+
+def _rows(entry: RecordedEntry) -> list[tuple[int, Any]]:
+    found: list[tuple[int, Any]] = []
+    for position, event, _ in movements(entry.events, entry.id, entry.is_app):
+        found += _rows_of(entry, position, event) if isinstance(event, BATCHES) else [(position, event)]
+    return found
+
+
+def _rows_of(entry: RecordedEntry, position: int, event: BatchEvent) -> list[tuple[int, Any]]:
+    return list(enumerate(read_batch(event, entry.names_of(event.token)).events(), position))
+
+
+def _original(entry: RecordedEntry, id: int, event: MoneyEvent) -> Original:
+    return Original(id, event, entry.payer_of(id, event) if isinstance(event, Settled) else None)

@@ -1,0 +1,43 @@
+"""Reading an entry back so that it can be reversed: checked against its digest, outside every lock."""
+
+import msgspec
+
+from tallystick.domain.batch.batch import numbered
+from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.events import Reserved, Settled
+from tallystick.infrastructure.journal.details import place_in
+from tallystick.infrastructure.journal.format import EMPTY, JournalEvent, JournalRow, decode_events, digest_of
+from tallystick.infrastructure.journal.port import Journal
+
+
+def checked_row(journal: Journal, position: int) -> JournalRow | None:
+    """The row in which the position lies, if there is one; `CorruptJournal` where its digest does not fit."""
+    row = journal.row_at(position)
+    if row is None:
+        return None
+    before = journal.row_at(row.first_position - 1)
+    if digest_of(EMPTY.digest if before is None else before.digest, row) != row.digest:
+        raise CorruptJournal("its digest does not fit", position=row.first_position)
+    return row
+
+
+def entry_events(row: JournalRow, position: int) -> tuple[int, list[JournalEvent]]:
+    """The id of the entry to which a position of the row belongs, and its events."""
+    positions = place_in(row, position).positions
+    return positions.start, [event for at, event in numbered(decode_events(row), row.first_position) if at in positions]
+
+
+def payer_of(journal: Journal, position: int, settled: Settled) -> str:
+    """Who paid into the hold from which the settlement at `position` drew.
+
+    Rows are read back from there, for most holds are settled soon after they were opened.
+    """
+    mark = msgspec.json.encode(settled.hold)
+    row = journal.row_at(position)
+    while row is not None:
+        if mark in row.body or b"\\" in row.body:
+            for event in decode_events(row):
+                if isinstance(event, Reserved) and event.hold == settled.hold:
+                    return event.payer
+        row = journal.row_at(row.first_position - 1)
+    raise CorruptJournal(f"the hold {settled.hold!r} from which it settles was never opened", position=position)

@@ -1,0 +1,81 @@
+"""The references of entries: which commits have an entry with one. Derived from the journal's rows, which are the truth.
+
+Those noted lately are in a dict; once there are many they become pairs of a 64-bit hash and the commit's first position in
+sorted runs. Two references may have one hash, so what is found is a candidate: its row says whether the reference is there.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from tallystick.infrastructure.indexes.runs.frozen import FrozenRuns
+from tallystick.infrastructure.indexes.runs.sorted_runs import SortedRuns
+from tallystick.infrastructure.indexes.text_hashes import hash_of, hashes_of
+
+RECENT = 1 << 12
+"""So many are put into the runs together."""
+
+
+class FrozenReferences:
+    """All references at one moment. Changes no more, and needs no lock."""
+
+    def __init__(self, runs: FrozenRuns) -> None:
+        self._runs = runs
+
+    def save(self, folder: Path) -> Any:
+        """Writes them into the folder, and gives what `ReferenceIndex.load` needs, for JSON. Raises `OSError`."""
+        return self._runs.save(folder)
+
+
+class ReferenceIndex:
+    """The first positions of the commits whose entries have references. With a `folder`, most of them lie on disk there.
+
+    All is called under its owner's lock.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._recent: dict[str, list[int]] = {}
+        self._count = 0
+        self._runs = SortedRuns(folder)
+
+    @classmethod
+    def load(cls, saved: Path, description: Any, folder: Path | None = None) -> Self:
+        """The references that `FrozenReferences.save` wrote into the folder `saved`, which may be deleted afterwards.
+
+        Raises `DamagedRun` where that is not what is there.
+        """
+        references = cls()
+        references._runs = SortedRuns.load(saved, description, folder)
+        return references
+
+    def add(self, references: Iterable[str], first_position: int) -> None:
+        """Notes the references of a commit."""
+        for reference in references:
+            positions = self._recent.setdefault(reference, [])
+            if not positions or positions[-1] != first_position:
+                positions.append(first_position)
+                self._count += 1
+        if self._count >= RECENT:
+            self._put_away()
+
+    def find(self, reference: str) -> Sequence[int]:
+        """The first positions of the commits that may have an entry with the reference, ascending. Raises `DamagedRun`."""
+        return sorted({*self._runs.values_of(hash_of(reference)), *self._recent.get(reference, ())})
+
+    def freeze(self) -> FrozenReferences:
+        """The references noted up to now, at the cost of those noted lately. Raises `DamagedRun`."""
+        self._put_away()
+        return FrozenReferences(self._runs.freeze())
+
+    def close(self) -> None:
+        """Gives up what lies on disk."""
+        self._runs.close()
+
+    def _put_away(self) -> None:
+        texts = [reference for reference, positions in self._recent.items() for _ in positions]
+        places = [position for positions in self._recent.values() for position in positions]
+        if texts:
+            self._runs.add(hashes_of(texts), np.array(places, dtype=np.uint64))
+            self._recent, self._count = {}, 0

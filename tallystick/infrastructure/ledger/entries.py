@@ -1,0 +1,136 @@
+"""Reads entries: what a ledger answers about what its blocks recorded, by id, by idempotency key and by reference."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from tallystick.domain.batch.batch import expanded
+from tallystick.domain.entry.erasing import EraseMetadata
+from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
+from tallystick.domain.values.entry_details import check_reference, metadata_of
+from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.memo import check_memo
+from tallystick.infrastructure.commit.idempotency import check_key
+from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.commit.row_details import metadata_digest
+from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, place_in
+from tallystick.infrastructure.journal.format import decode_events, decode_keys, may_hold_batches
+from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.entry import Entry
+from tallystick.projections.transactions import Transaction, transaction_of
+
+
+class Entries:
+    """The answers."""
+
+    def __init__(self, core: LedgerCore) -> None:
+        self._core = core
+        self._journal = core.journal
+        self._books = core.books
+
+    def entry(self, id: int) -> Entry:
+        """The entry that begins at this position; else `EntryNotFound`."""
+        self._core.check_open()
+        return self._read(self.place_of(id))
+
+    def receipt(self, key: str) -> Receipt | None:
+        """The receipt of the entry that used the idempotency key; None where none did."""
+        check_key(key)
+        self._core.check_open()
+        return self._core.keeper.receipt_of(key)
+
+    def find(self, reference: str, limit: int | None = None) -> list[Entry]:
+        """The entries with this reference, newest first: all of them, or the newest `limit`."""
+        check_reference(reference)
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise InvalidRequest(f"a limit is a number of entries, not {limit!r}")
+        with self._core.locked():
+            self._core.reach_head()
+            positions = self._core.keeper.positions_of_reference(reference)
+        return [self._read(place) for place in islice(self._places_of(reference, positions), limit)]
+
+    def _places_of(self, reference: str, positions: Sequence[int]) -> Iterator[Place]:
+        """Where the entries with the reference lie, newest first, of the commits that may have some."""
+        for position in reversed(positions):
+            row = self._journal.row_at(position)
+            if row is None:
+                continue
+            numbers = [number for number, each in decode_details(row).items() if each.ref == reference]
+            for number in reversed(numbers):
+                yield place_in(row, first_positions(row)[number])
+
+    def erase(self, entry: int, reason: str) -> None:
+        """Erases the metadata of the entry, and records that; as `Ledger.erase`."""
+        check_memo(reason)
+        self._core.check_open()
+        place = self.place_of(entry)
+        if place.details.meta is None:
+            raise InvalidRequest(f"entry {entry} was recorded without metadata")
+        if not self._journal.metadata([entry]):
+            raise InvalidRequest(f"the metadata of entry {entry} was erased before")
+        self._core.commit([EraseMetadata(entry, reason)])
+
+    def place_of(self, id: int) -> Place:
+        """Where the entry lies that begins at this position; else `EntryNotFound`."""
+        row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
+        if row is None:
+            raise EntryNotFound(id=id)
+        place = place_in(row, id)
+        if place.positions.start != id:
+            raise EntryNotFound(f": that is within entry {place.positions.start}", id=id)
+        return place
+
+    def _read(self, place: Place) -> Entry:
+        row, positions, details = place.row, place.positions, place.details
+        key = next((key.key for key in decode_keys(row) if key.index == place.number), None)
+        recorded_at = from_microseconds(row.recorded_at)
+        return Entry(
+            positions.start,
+            positions.start,
+            positions.stop - 1,
+            recorded_at,
+            recorded_at if details.at is None else from_microseconds(details.at),
+            key,
+            details.ref,
+            self._metadata(positions.start, details),
+            tuple(sorted(id for _, id in details.reverses)),
+            self._reversed_by(positions),
+            self._transactions(place),
+        )
+
+    def _metadata(self, entry: int, details: Details) -> dict[str, Any] | None:
+        if details.meta is None:
+            return None
+        stored = self._journal.metadata([entry]).get(entry)
+        if stored is None:
+            return None
+        if metadata_digest(stored.salt, stored.content) != details.meta:
+            raise CorruptJournal("the metadata of the entry is not what was recorded", position=entry)
+        return metadata_of(stored.content)
+
+    def _reversed_by(self, positions: range) -> tuple[int, ...]:
+        with self._core.locked():
+            self._core.reach_head()
+            taking = sorted(reversal.position for id in positions for reversal in self._books.reversals.of(id))
+        return tuple(dict.fromkeys(self._entry_of(position) for position in taking))
+
+    def _entry_of(self, position: int) -> int:
+        row = self._journal.row_at(position)
+        return position if row is None else place_in(row, position).positions.start
+
+    def _transactions(self, place: Place) -> tuple[Transaction, ...]:
+        return tuple(
+            transaction
+            for position, event in zip(place.positions, self._events(place), strict=True)
+            if (transaction := transaction_of(position, place.row.recorded_at, event)) is not None
+        )
+
+    def _events(self, place: Place) -> Sequence[object]:
+        """The events at the entry's positions, batches as those of their rows."""
+        row = place.row
+        events: Sequence[object] = decode_events(row)
+        if may_hold_batches(row.body):
+            with self._core.locked():
+                self._core.reach_head()
+                events = expanded(events, self._books.names_of)
+        return events[place.positions.start - row.first_position : place.positions.stop - row.first_position]
