@@ -11,8 +11,8 @@ import tallystick
 from tallystick import AsyncLedger, Ledger, Token
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
-BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve rollback savepoint
-seats settle topup transfer unfreeze withdraw"""
+BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve reverse rollback
+save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """accounts allocation allocations allocations_of atomic audit balance balances burn_many close contract contract_ids
 contracts expire_every fragments frozen handles history hold holds is_contract mint_many open register_token replay
 run snapshot state status supply take_over token tokens transaction transfer_many update_app verify"""

@@ -36,8 +36,18 @@ from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
 Told = TypeVar("Told", bound=Operation)
-Logged = DomainEvent | Reversal | tuple[Purse, int | None]
-"""What the log holds: an event of the draft, what it takes back, or a purse with what it had before, None where it is new."""
+
+
+class Companion(Protocol):
+    """What a plan takes along beside its operations and does not look into; it is void where the plan went back behind it."""
+
+    is_void: bool
+
+
+Logged = DomainEvent | Reversal | tuple[Purse, int | None] | tuple[Companion, None]
+"""What the log holds: an event of the draft, what it takes back, a purse with what it had before, None where it is new, or a
+companion.
+"""
 
 
 class Surroundings(Protocol):
@@ -80,6 +90,8 @@ class Mark(NamedTuple):
 class Recording:
     """The operations asked for so far, and the way back. `draft` is what the books would be after them."""
 
+    _companions: Sequence[Companion] = ()
+
     def __init__(self, books: Books, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
         self._books = books
@@ -114,8 +126,9 @@ class Recording:
     def rollback(self) -> None:
         """Forgets what was recorded; the purses opened so far are void."""
         self.check_open()
-        for purse in self._purses:
-            purse.is_void = True
+        for each in (*self._purses, *self._companions):
+            each.is_void = True
+        self._companions = ()
         self._begin()
 
     def close(self) -> None:
@@ -130,6 +143,12 @@ class Recording:
                     error = UnconsumedSlice if purse.is_slice else UnslicedMoney
                     raise error(token=purse.token.code, owner=purse.owner, remainder=purse.remaining)
         return tuple(self._operations)
+
+    def take_along(self, companion: Companion) -> None:
+        """Notes what goes with the operations, so that what undoes those undoes it too."""
+        self.check_open()
+        self._companions = (*self._companions, companion)
+        self._log.append((companion, None))
 
     # Operations.
 

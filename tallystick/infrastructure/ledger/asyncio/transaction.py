@@ -14,14 +14,15 @@ from typing import Any, Self, TypeVar
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import InvalidRequest, TransactionClosed
 from tallystick.domain.operation import Operation
-from tallystick.domain.plan.plan import Plan
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.asyncio.key_questions import KeyQuestions
 from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.saving import Saves, SavingPlan
 
 Result = TypeVar("Result")
 
@@ -100,7 +101,7 @@ class AwaitedMember(TransactionMember):
         self._commits.deliver(self)
 
 
-class AsyncTransactionContext(Plan):
+class AsyncTransactionContext(SavingPlan):
     """What the `atomic()` of an `AsyncLedger` gives: a plan, and once the block has ended its receipt."""
 
     def __init__(self, commits: AsyncCommits, request: Request | None, details: EntryDetails | None) -> None:
@@ -164,11 +165,30 @@ class AsyncTransactionContext(Plan):
         self._recording.close()
         if kind is None:
             operations = self._recording.finished()
-            if operations:
+            if self._saves is not None:
+                await self._commit_with(self._saves, operations)
+            elif operations:
                 self._member = AwaitedMember(operations, self._request, self._commits, self._details)
                 self._commits.submit(self._member)
                 await self._member.future
                 self._member.outcome()
+
+    async def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
+        """Commits the operations together with what is saved, and has the applications told of it, on a thread."""
+        member = AwaitedMember(operations, self._request, self._commits, self._details)
+        saved = saves.finished()
+        if saved is not None:
+            member.take_along(saved)
+        if operations or saved is not None:
+            self._member = member
+            self._commits.submit(member)
+            await member.future
+            member.outcome()
+        saves.take_out()
+        await self._commits.on_a_thread(lambda: saves.tell(saved))
+
+    def _ledgers_journal(self) -> Journal:
+        return self._commits.core.journal
 
     async def _check_unused(self, request: Request) -> None:
         core = self._commits.core
