@@ -85,6 +85,7 @@ from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
+from tallystick.infrastructure.ledger.calls.app_state import AppState
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.proof.audit import AuditReport
@@ -110,6 +111,7 @@ __all__ = [
     "Allocations",
     "AllocationsExceedBalance",
     "AllocationsSumBelowZero",
+    "AppState",
     "AsyncLedger",
     "AuditReport",
     "Balance",

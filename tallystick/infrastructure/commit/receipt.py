@@ -23,6 +23,11 @@ class Receipt(msgspec.Struct, frozen=True):
     hold_ids: tuple[str, ...]
     recorded_at: datetime
 
+    @property
+    def hold_id(self) -> str | None:
+        """The hold that it opened, where it opened one and not several; else None."""
+        return self.hold_ids[0] if len(self.hold_ids) == 1 else None
+
 
 def make_receipt(row: JournalRow, first_position: int, events: Sequence[JournalEvent]) -> Receipt:
     """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""

@@ -22,6 +22,10 @@ from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.batches import Batches, OnRefusal
+from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
+from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Make
+from tallystick.infrastructure.ledger.calls.execution import call
+from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.history import History
@@ -37,7 +41,7 @@ from tallystick.projections.transactions import Transaction
 Result = TypeVar("Result")
 
 
-class Ledger:
+class Ledger(LedgerCalls):
     """The books of one journal. Use it as a context manager, or call `close`."""
 
     def __init__(self, core: LedgerCore) -> None:
@@ -47,6 +51,7 @@ class Ledger:
         self._batches = Batches(core)
         self._reads = Reads(core)
         self._history = History(core, self._reads)
+        self._apps = AppReads(core)
 
     @classmethod
     def open(
@@ -132,6 +137,16 @@ class Ledger:
             except Conflict:
                 if not attempts:
                     raise
+
+    # Changing without a block: `LedgerCalls`, and those of an app.
+
+    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
+        return call(self._core, self._blocks, options, make, arguments)
+
+    def app(self, code: str) -> AppState:
+        """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
+        now = self._apps.figures(code)
+        return AppState(now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, self._call)
 
     # Batches.
 

@@ -19,8 +19,13 @@ from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, LedgerClosed
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import make_request
+from tallystick.infrastructure.ledger.asyncio.app_state import AsyncAppState
+from tallystick.infrastructure.ledger.asyncio.calls import awaited, call
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
+from tallystick.infrastructure.ledger.calls.app_state import AppReads
+from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Make
+from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.ledger import Ledger, check_attempts
@@ -38,6 +43,7 @@ class AsyncLedger:
         self._blocking = Ledger(core)
         self._threads = threads
         self._commits = AsyncCommits(core, threads)
+        self._apps = AppReads(core)
         self._closing: asyncio.Future[None] | None = None
 
     @classmethod
@@ -105,6 +111,24 @@ class AsyncLedger:
             except Conflict:
                 if not attempts:
                     raise
+
+    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
+        return call(self._commits, options, make, arguments)
+
+    mint = awaited(LedgerCalls.mint)
+    burn = awaited(LedgerCalls.burn)
+    transfer = awaited(LedgerCalls.transfer)
+    reserve = awaited(LedgerCalls.reserve)
+    settle = awaited(LedgerCalls.settle)
+    release = awaited(LedgerCalls.release)
+    expire = awaited(LedgerCalls.expire)
+
+    async def app(self, code: str) -> AsyncAppState:
+        """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
+        now = await self._on_a_thread(lambda: self._apps.figures(code))
+        return AsyncAppState(
+            now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, self._call, self._on_a_thread
+        )
 
     @staticmethod
     def _awaited(
