@@ -75,6 +75,7 @@ class LedgerGroup(Group[TransactionMember]):
         head = self._keeper.state.head
         self._digest = head.digest
         self._first_position = self._position = head.position + 1
+        self._answers = self._keeper.state.keys.answers
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
         admitted: list[TransactionMember] = []
@@ -101,8 +102,9 @@ class LedgerGroup(Group[TransactionMember]):
         member.error = member.committed = None  # of an attempt before
         self._is_closed = member.is_alone
         try:
-            if member.request is not None:
-                self._keeper.state.keys.check_unused(member.request)
+            request = member.request
+            if request is not None and self._answers.get(request.key, True):  # it asked about most, which were never used
+                self._keeper.state.keys.check_unused(request)
             events, count = member.execute(self._keeper.books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)

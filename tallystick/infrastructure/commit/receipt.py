@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from tallystick.domain.batch.batch import numbered
-from tallystick.domain.events import BATCHES, RECORDED, Reserved
+from tallystick.domain.events import BATCHES, RECORDED, Moved, Reserved
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decode_events
 
 _RECORDED = frozenset(RECORDED)
+_time = lru_cache(16)(from_microseconds)  # a group's receipts have the same
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -31,6 +33,8 @@ class Receipt(msgspec.Struct, frozen=True):
 
 def make_receipt(row: JournalRow, first_position: int, events: Sequence[JournalEvent]) -> Receipt:
     """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""
+    if len(events) == 1 and type(events[0]) is Moved:  # as most are
+        return Receipt(row.last_position, (first_position,), (), _time(row.recorded_at))
     transactions: list[int] = []
     holds: list[str] = []
     for position, event in numbered(events, first_position):
@@ -40,7 +44,7 @@ def make_receipt(row: JournalRow, first_position: int, events: Sequence[JournalE
                 holds.append(event.hold)
         elif isinstance(event, BATCHES):
             transactions += range(position, position + event.count)
-    return Receipt(row.last_position, tuple(transactions), tuple(holds), from_microseconds(row.recorded_at))
+    return Receipt(row.last_position, tuple(transactions), tuple(holds), _time(row.recorded_at))
 
 
 def receipt_from(row: JournalRow, index: int) -> Receipt:

@@ -43,6 +43,7 @@ class LedgerCore:
         self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
         self.queue = self._new_queue()
         self.books = self.keeper.books
+        self.has_random_ids = new_hold_id is _random_id
         self.is_closed = self._is_journal_closed = False
         close_in_children(self)
 

@@ -20,7 +20,7 @@ from tallystick.domain.errors import Conflict, LedgerClosed
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.ledger.asyncio.app_state import AsyncAppState
-from tallystick.infrastructure.ledger.asyncio.calls import awaited, call
+from tallystick.infrastructure.ledger.asyncio.calls import Asked, awaited
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.calls.app_state import AppReads
@@ -112,8 +112,8 @@ class AsyncLedger:
                 if not attempts:
                     raise
 
-    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
-        return call(self._commits, options, make, arguments)
+    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Asked:
+        return self._commits, options, make, arguments
 
     mint = awaited(LedgerCalls.mint)
     burn = awaited(LedgerCalls.burn)

@@ -89,7 +89,8 @@ class AwaitedMember(TransactionMember):
     """A member that a task awaits."""
 
     def __init__(self, operations: Sequence[Operation], request: Request | None, commits: AsyncCommits) -> None:
-        super().__init__(operations, request)
+        self.operations = operations  # as the base does, which is not called: it takes a tenth of all that a call takes here
+        self.request = request
         self._commits = commits
         self.future: asyncio.Future[None] = commits.loop.create_future()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidRequest, NotFound, Refused, TokenNotFound
 from tallystick.domain.operation import Operation
+from tallystick.domain.plan.requests import reserve_of
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -27,7 +28,8 @@ def call(core: LedgerCore, blocks: OpenBlocks, options: CallOptions, make: Make,
         blocks.check_none_is_open()
     operation = failure = None
     try:
-        operation = make(core.books, *arguments)
+        if make is not reserve_of or not is_key_first(core, request):
+            operation = make(core.books, *arguments)
     except Exception as error:
         failure = error
     try:
@@ -35,13 +37,14 @@ def call(core: LedgerCore, blocks: OpenBlocks, options: CallOptions, make: Make,
             operation = made_at_head(core, request, make, arguments, failure)
         member = TransactionMember((operation,), request)
         core.queue.run(member)
+        committed = member.committed
+        if committed is None and is_key_unknown(core, member):
+            check_key(core, request)
         if member.error is not None:
-            if is_key_unknown(core, member):
-                check_key(core, request)
             raise member.error
     except DuplicateIdempotencyKey as error:
         return first_receipt(options, error)
-    return None if member.committed is None else member.committed.receipt()
+    return None if committed is None else committed.receipt()
 
 
 def made_at_head(
@@ -56,11 +59,16 @@ def made_at_head(
         return make(core.books, *arguments)
 
 
+def is_key_first(core: LedgerCore, request: Request | None) -> bool:
+    """Whether a call that draws a hold's id looks its key up before: where ids are a caller's own, none is drawn in vain."""
+    return request is not None and not core.has_random_ids
+
+
 def is_key_unknown(core: LedgerCore, member: TransactionMember) -> bool:
-    """Whether the member was refused by rules, and its key perhaps not looked up, for the store would have refused it."""
-    return (
-        member.request is not None and core.journal.keeps_keys and isinstance(member.error, (Refused, NotFound, InvalidRequest))
-    )
+    """Whether the key of a member that recorded nothing was perhaps not looked up, for the store would have refused its row."""
+    if member.request is None or not core.journal.keeps_keys:
+        return False
+    return member.error is None or isinstance(member.error, (Refused, NotFound, InvalidRequest))
 
 
 def check_key(core: LedgerCore, request: Request | None) -> None:
