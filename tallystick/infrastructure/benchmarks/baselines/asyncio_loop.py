@@ -62,7 +62,7 @@ Waiting = tuple[Payment, bytes, "asyncio.Future[int]"]
 
 
 class AsyncioLoop:
-    """The committer, with so many `funds` for each account of one token. It belongs to the loop that runs `pay`."""
+    """The committer, with so many `funds` for each account of one token, and an event loop of its own."""
 
     def __init__(self, path: Path, accounts: Sequence[str], funds: int) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -74,21 +74,26 @@ class AsyncioLoop:
         self._fragments = {f"{TOKEN}|{account}": [(f"V{n:x}", funds)] for n, account in enumerate(accounts)}
         self._newest_fragment = len(accounts)
         self._encode = msgspec.json.Encoder().encode
+        self._loop = asyncio.Runner()
         self._thread = ThreadPoolExecutor(1)
         self._waiting: list[Waiting] = []
         self._has_some = asyncio.Event()
 
-    async def pay(self, payments: Sequence[Sequence[Payment]]) -> int:
-        """Each sequence by a task of its own, one payment after another, as soon as the one before is durable."""
-        committing = asyncio.create_task(self._commit_all())
-        await asyncio.gather(*map(self._pay_each, payments))
-        committing.cancel()
-        return sum(map(len, payments))
+    def run(self, payments: Sequence[Payment], tasks: int) -> int:
+        """The payments by so many tasks, each paying the next as soon as the one before is durable; gives their number."""
+        self._loop.run(self._pay([payments[task::tasks] for task in range(tasks)]))
+        return len(payments)
 
     def close(self) -> None:
-        """Ends the thread and closes the file."""
+        """Ends the loop and the thread, and closes the file."""
+        self._loop.close()
         self._thread.shutdown()
         self._connection.close()
+
+    async def _pay(self, shares: Sequence[Sequence[Payment]]) -> None:
+        committing = asyncio.create_task(self._commit_all())
+        await asyncio.gather(*map(self._pay_each, shares))
+        committing.cancel()
 
     async def _pay_each(self, payments: Sequence[Payment]) -> None:
         loop, waiting, has_some = asyncio.get_running_loop(), self._waiting, self._has_some
