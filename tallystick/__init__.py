@@ -95,6 +95,7 @@ from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactionContext
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
+from tallystick.infrastructure.ledger.calls.app_state import AppState
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.status import Status
@@ -127,6 +128,7 @@ __all__ = [
     "AllocationsExceedBalance",
     "AllocationsSumBelowZero",
     "AlreadyReversed",
+    "AppState",
     "AsyncLedger",
     "AsyncTransactionContext",
     "AuditReport",

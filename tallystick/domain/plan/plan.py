@@ -11,21 +11,20 @@ from typing import cast
 
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
-from tallystick.domain.cells import check_receiver_of_mint
 from tallystick.domain.checks import app_of
 from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
 from tallystick.domain.errors import AlreadyReversed, Conflict, EntryNotFound, InvalidRequest, NotFound, TransactionNotFound
-from tallystick.domain.plan.due_date import due_date
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
 from tallystick.domain.plan.recording import Recording
+from tallystick.domain.plan.requests import burn_of, mint_of, release_of, reserve_of, settle_of, transfer_of
 from tallystick.domain.plan.savepoint import Savepoint
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
 from tallystick.domain.token.freezing import FreezeAccount, UnfreezeAccount
-from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, Release, Reserve, Settle, Transfer
+from tallystick.domain.token.operations import Expire, Observe
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
@@ -43,29 +42,21 @@ class Plan:
     def mint(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` out of the supply reserve to `account`; `SupplyExhausted` where it holds less."""
         recording = self._recording
-        check_receiver_of_mint(recording.token_state(token).token, account)
-        recording.propose(Mint(token, account, check_amount(amount), check_memo(memo)))
+        recording.propose(mint_of(recording, token, account, amount, memo))
 
     topup = mint
 
     def burn(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of `account`'s into the supply reserve; `InsufficientFunds` where it has less."""
         recording = self._recording
-        recording.token_state(token).check_holder(account)
-        recording.propose(Burn(token, account, check_amount(amount), check_memo(memo)))
+        recording.propose(burn_of(recording, token, account, amount, memo))
 
     withdraw = burn
 
     def transfer(self, token: str, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` from `sender` to `receiver`; `InsufficientFunds` where the sender has less."""
         recording = self._recording
-        state = recording.token_state(token)
-        holders = state.holders
-        if type(sender) is not str or sender not in holders:
-            state.check_holder(sender)
-        if type(receiver) is not str or receiver not in holders:
-            state.check_holder(receiver)
-        recording.propose(Transfer(token, sender, receiver, check_amount(amount), check_memo(memo)))
+        recording.propose(transfer_of(recording, token, sender, receiver, amount, memo))
 
     def money(self, token: str, owner: str, amount: int) -> Money:
         """Takes `amount` of `owner`'s in hand, to be sliced and sent in this plan; `AccountIsFrozen`, or `InsufficientFunds`
@@ -120,13 +111,10 @@ class Plan:
         neither, never. From then on it can only be released. `InvalidRequest` where both are given.
         """
         recording = self._recording
-        state = recording.token_state(token)
-        state.check_holder(payer)
-        state.check_holder(authority)
-        due = due_date(recording.surroundings, expires_at, expires_in)
-        hold = recording.surroundings.new_hold_id()
-        recording.propose(Reserve(token, payer, authority, check_amount(amount), hold, due, check_memo(memo)))
-        return hold
+        span = (expires_at, expires_in)
+        operation = reserve_of(recording, recording.surroundings, token, payer, authority, amount, span, memo)
+        recording.propose(operation)
+        return operation.hold
 
     def settle(
         self, token: str, authority: str, receiver: str, amount: int, hold: str | None = None, *, memo: str = ""
@@ -136,20 +124,12 @@ class Plan:
         Raises, in this order, `HoldNotFound`, `InvalidAuthority`, `HoldExpired`, `InsufficientFunds`.
         """
         recording = self._recording
-        state = recording.token_state(token)
-        state.check_holder(authority)
-        state.check_holder(receiver)
-        if hold is not None:
-            _check_hold_id(hold)
-        recording.propose_now(Settle(token, authority, receiver, check_amount(amount), hold, check_memo(memo)))
+        recording.propose_now(settle_of(recording, token, authority, receiver, amount, hold, memo))
 
     def release(self, hold: str, amount: int | None = None, *, memo: str = "") -> None:
         """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due."""
         self._recording.check_open()
-        _check_hold_id(hold)
-        if amount is not None:
-            check_amount(amount)
-        self._recording.propose_now(Release(hold, amount, check_memo(memo)))
+        self._recording.propose_now(release_of(hold, amount, memo))
 
     def expire(self, limit: int = 1000) -> int:
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
@@ -301,8 +281,3 @@ class Plan:
     def rollback(self) -> None:
         """Empties the plan; money taken in it so far is void."""
         self._recording.rollback()
-
-
-def _check_hold_id(hold: object) -> None:
-    if type(hold) is not str:
-        raise InvalidRequest(f"a hold's id is a str, not {hold!r}")

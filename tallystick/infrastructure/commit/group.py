@@ -84,6 +84,7 @@ class LedgerGroup(Group[TransactionMember]):
         head = self._keeper.state.head
         self._digest = head.digest
         self._first_position = self._position = head.position + 1
+        self._answers = self._keeper.state.keys.answers
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
         admitted: list[TransactionMember] = []
@@ -118,8 +119,9 @@ class LedgerGroup(Group[TransactionMember]):
         reversals = books.reversals.recent
         before = len(reversals)
         try:
-            if member.request is not None:
-                self._keeper.state.keys.check_unused(member.request)
+            request = member.request
+            if request is not None and self._answers.get(request.key, True):  # it asked about most, which were never used
+                self._keeper.state.keys.check_unused(request)
             if member.details is not None:
                 member.details.check(self._now)
             if member.saved is not None:

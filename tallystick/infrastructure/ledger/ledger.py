@@ -26,6 +26,10 @@ from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.batches import Batches, OnRefusal
+from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
+from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Make
+from tallystick.infrastructure.ledger.calls.execution import call
+from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.entries import Entries
@@ -50,7 +54,7 @@ from tallystick.projections.transactions import Transaction
 Result = TypeVar("Result")
 
 
-class Ledger:
+class Ledger(LedgerCalls):
     """The books of one journal. Use it as a context manager, or call `close`."""
 
     def __init__(self, core: LedgerCore) -> None:
@@ -62,6 +66,7 @@ class Ledger:
         self._entries = Entries(core)
         self._hold_reads = HoldReads(core)
         self._history = History(core)
+        self._apps = AppReads(core)
 
     @classmethod
     def open(
@@ -225,6 +230,16 @@ class Ledger:
             return None
         check_seconds(seconds)
         return self._core.expiry.start(seconds)
+
+    # Changing without a block: `LedgerCalls`, and those of an app.
+
+    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
+        return call(self._core, self._blocks, options, make, arguments)
+
+    def app(self, code: str) -> AppState:
+        """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
+        now = self._apps.figures(code)
+        return AppState(now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, self._call)
 
     # Batches.
 

@@ -23,6 +23,11 @@ class OpenBlocks(threading.local):
 
     is_in_one = False
 
+    def check_none_is_open(self) -> None:
+        """`TransactionClosed` in a block: another transaction in it would be one of its own, which surprises."""
+        if self.is_in_one:
+            raise TransactionClosed("a transaction is open on this thread: blocks of one ledger do not nest")
+
 
 class TransactionContext(SavingPlan):
     """What `ledger.atomic()` gives: a plan, and once the block has ended its receipt."""
@@ -69,7 +74,7 @@ class TransactionContext(SavingPlan):
         if core.is_closed:
             core.check_open()
         if self._blocks.is_in_one:
-            raise TransactionClosed("a transaction is open on this thread: blocks of one ledger do not nest")
+            self._blocks.check_none_is_open()
         if self._request is not None:
             core.keeper.check_unused(self._request)
         self._blocks.is_in_one = True  # last, for what is interrupted before is not left again

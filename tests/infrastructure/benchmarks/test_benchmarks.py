@@ -66,6 +66,7 @@ sys.modules['psycopg'] = sys.modules['pyarrow'] = None"""
     ("workloads", "baselines", "figures"),
     [
         (("callers", "callers-many"), 2, {"SQLite": 12, "PostgreSQL, not durable": 12}),
+        (("callers-direct",), 1, {"SQLite": 4, "PostgreSQL, not durable": 2}),
         (("event-saves", "event-reads"), 1, {"memory": 16, "SQLite": 16, "PostgreSQL, not durable": 16}),
     ],
 )
