@@ -5,9 +5,7 @@ data, which the ledger executes once, later, on whatever the newest state is by 
 books (a balance, a count) is recorded too, and if it no longer holds at execution the plan is in conflict.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import cast
 
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
@@ -15,18 +13,25 @@ from tallystick.domain.checks import app_of
 from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
-from tallystick.domain.errors import AlreadyReversed, Conflict, EntryNotFound, InvalidRequest, NotFound, TransactionNotFound
+from tallystick.domain.errors import Conflict, NotFound
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
 from tallystick.domain.plan.recording import Recording
-from tallystick.domain.plan.requests import burn_of, mint_of, release_of, reserve_of, settle_of, transfer_of
+from tallystick.domain.plan.requests import (
+    burn_of,
+    freeze_of,
+    mint_of,
+    release_of,
+    reserve_of,
+    settle_of,
+    transfer_of,
+    unfreeze_of,
+)
 from tallystick.domain.plan.savepoint import Savepoint
-from tallystick.domain.reversal.operations import Reverse
-from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
-from tallystick.domain.token.freezing import FreezeAccount, UnfreezeAccount
+from tallystick.domain.reversal.original import Original
+from tallystick.domain.reversal.requests import originals_asked, reversals_of
 from tallystick.domain.token.operations import Expire, Observe
 from tallystick.domain.token.token_state import Balance
-from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
 
@@ -148,40 +153,18 @@ class Plan:
     def _originals(self, id: object, entry: object, transaction: object, amount: object) -> list[Original]:
         """What `reverse` is to take back, newest first, read from the journal."""
         self._recording.check_open()
-        if id is not None or (entry is None) == (transaction is None):
-            raise InvalidRequest("what is to be reversed is named: reverse(entry=id) or reverse(transaction=id)")
-        if transaction is not None:
-            if amount is not None:
-                check_amount(amount)
-            recorded = self._recorded(transaction)
-            if recorded is None:
-                raise TransactionNotFound(id=transaction)
-            return [original_of(recorded, cast(int, transaction))]
-        if amount is not None:
-            raise InvalidRequest("a part is taken back of one movement: reverse(transaction=id, amount=...)")
-        recorded = self._recorded(entry)
-        if recorded is None:
-            raise EntryNotFound(id=entry)
-        if recorded.id != entry:
-            raise EntryNotFound(f": that is within entry {recorded.id}", id=entry)
-        return originals_of(recorded)
+        return originals_asked(self._recording.surroundings, id, entry, transaction, amount)
 
-    def _recorded(self, id: object) -> RecordedEntry | None:
-        return self._recording.surroundings.recorded(id) if type(id) is int and 0 < id < 2**63 else None
-
-    def _reverse(self, originals: Sequence[Original], amount: int | None, memo: str) -> None:
+    def _reverse(self, originals: list[Original], amount: int | None, memo: str) -> None:
         """Takes back all that is left of the originals, or this amount of the only one."""
-        check_memo(memo)
-        recording = self._recording
-        with Savepoint(recording):
-            some = False
-            for original in originals:
-                try:
-                    recording.propose_reversal(Reverse(original, amount, memo))
-                    some = True
-                except AlreadyReversed:
-                    if amount is not None or (original is originals[-1] and not some):
-                        raise
+        recording, surroundings = self._recording, self._recording.surroundings
+        recording.check_open()
+        with surroundings.locked():
+            surroundings.reach_head()
+            operations = reversals_of(recording.draft, originals, amount, memo)
+            with Savepoint(recording):
+                for operation in operations:
+                    recording.propose_reversal(operation)
 
     # Closing accounts.
 
@@ -197,9 +180,7 @@ class Plan:
         `InvalidRequest` where nothing would be closed, `TokenNotFound`, `InvalidAccount`, `MeaninglessCell`.
         """
         self._recording.check_open()
-        if type(debits) is not bool or type(credits) is not bool or not (debits or credits):
-            raise InvalidRequest(f"a freeze closes debits, credits or both, not {debits!r} and {credits!r}")
-        self._propose_of(FreezeAccount(check_account(account), token, debits, credits, check_memo(reason)))
+        self._recording.propose(freeze_of(self._recording, account, token, debits, credits, reason))
 
     def unfreeze(self, account: str, token: str | None = None) -> None:
         """Ends the account's freeze in `token`, or that in all tokens; one in a single token is ended by naming that token.
@@ -207,12 +188,7 @@ class Plan:
         Where there is no such freeze nothing is recorded. `TokenNotFound`, `InvalidAccount`.
         """
         self._recording.check_open()
-        self._propose_of(UnfreezeAccount(check_account(account), token))
-
-    def _propose_of(self, operation: FreezeAccount | UnfreezeAccount) -> None:
-        if operation.token is not None:
-            self._recording.token_state(operation.token)
-        self._recording.propose(operation)
+        self._recording.propose(unfreeze_of(self._recording, account, token))
 
     # The double map.
 

@@ -30,7 +30,7 @@ from tallystick.domain.plan.execution import decide
 from tallystick.domain.plan.purse import Purse
 from tallystick.domain.reversal.decisions import reversal_by
 from tallystick.domain.reversal.operations import Reverse
-from tallystick.domain.reversal.original import RecordedEntry
+from tallystick.domain.reversal.requests import Recorded
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
@@ -50,15 +50,11 @@ companion.
 """
 
 
-class Surroundings(Protocol):
+class Surroundings(Recorded, Protocol):
     """What a plan needs of the world, given to it by whoever runs it."""
 
     def now(self) -> int:
         """The time in microseconds in UTC."""
-        ...
-
-    def recorded(self, position: int) -> RecordedEntry | None:
-        """The entry to which a position belongs, read from the journal and checked against its digest; None beyond its end."""
         ...
 
     def new_hold_id(self) -> str:

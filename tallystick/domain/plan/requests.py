@@ -10,7 +10,9 @@ from typing import Protocol
 from tallystick.domain.cells import check_receiver_of_mint
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.plan.due_date import Clock, due_date
+from tallystick.domain.token.freezing import FreezeAccount, UnfreezeAccount
 from tallystick.domain.token.operations import Burn, Expire, Mint, Release, Reserve, Settle, Transfer
+from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import AMOUNT_MAX, check_amount
 from tallystick.domain.values.memo import check_memo
 from tallystick.domain.values.token import Token
@@ -108,6 +110,24 @@ def release_of(hold: str, amount: int | None, memo: str) -> Release:
 def expire_of(limit: int) -> Expire:
     """Releasing up to `limit` holds that are due when it is executed."""
     return Expire(check_amount(limit, "a limit"), None, None)
+
+
+def freeze_of(tokens: Tokens, account: str, token: str | None, debits: bool, credits: bool, reason: str) -> FreezeAccount:
+    """Closing an account in a token, or in all, for what leaves it, what comes to it, or both."""
+    if type(debits) is not bool or type(credits) is not bool or not (debits or credits):
+        raise InvalidRequest(f"a freeze closes debits, credits or both, not {debits!r} and {credits!r}")
+    operation = FreezeAccount(check_account(account), token, debits, credits, check_memo(reason))
+    if token is not None:
+        tokens.token_state(token)
+    return operation
+
+
+def unfreeze_of(tokens: Tokens, account: str, token: str | None) -> UnfreezeAccount:
+    """Ending the freeze of an account in a token, or that in all."""
+    operation = UnfreezeAccount(check_account(account), token)
+    if token is not None:
+        tokens.token_state(token)
+    return operation
 
 
 def _check_hold_id(hold: object) -> None:

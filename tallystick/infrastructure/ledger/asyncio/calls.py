@@ -6,12 +6,11 @@ from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from tallystick.domain.errors import DuplicateIdempotencyKey
-from tallystick.domain.plan.requests import reserve_of
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AwaitedMember
 from tallystick.infrastructure.ledger.calls.direct_calls import Make
-from tallystick.infrastructure.ledger.calls.execution import check_key, is_key_first, is_key_unknown, made_at_head
-from tallystick.infrastructure.ledger.calls.options import CallOptions, first_receipt, request_of
+from tallystick.infrastructure.ledger.calls.execution import check_key, is_key_unknown, is_made_later, made_at_head
+from tallystick.infrastructure.ledger.calls.options import CallOptions, first_receipt, given_with
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -34,21 +33,22 @@ def awaited(
     async def awaited(*arguments: Any, **keywords: Any) -> Receipt | None:
         commits, options, make, given = ask(*arguments, **keywords)
         core = commits.core
-        if core.is_closed or get_running_loop() is not commits.loop:
+        if core.is_closed or core.read_only or get_running_loop() is not commits.loop:
             commits.check_usable()
-        request = request_of(**options) if options else None
+            core.check_writable()
+        request, details = given_with(**options) if options else (None, None)
         if commits.tasks:
             commits.check_no_block(current_task())
         operation = failure = None
         try:
-            if make is not reserve_of or not is_key_first(core, request):
+            if not is_made_later(core, request, make):
                 operation = make(core.books, *given)
         except Exception as error:
             failure = error
         try:
             if operation is None:
                 operation = await commits.on_a_thread(partial(made_at_head, core, request, make, given, failure))
-            member = AwaitedMember((operation,), request, commits)
+            member = AwaitedMember(operation if isinstance(operation, list) else (operation,), request, commits, details)
             commits.submit(member)
             await member.future
             committed = member.committed

@@ -200,6 +200,9 @@ class AsyncLedger:
     settle = awaited(LedgerCalls.settle)
     release = awaited(LedgerCalls.release)
     expire = awaited(LedgerCalls.expire)
+    reverse = awaited(LedgerCalls.reverse)
+    freeze = awaited(LedgerCalls.freeze)
+    unfreeze = awaited(LedgerCalls.unfreeze)
 
     async def app(self, code: str) -> AsyncAppState:
         """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""

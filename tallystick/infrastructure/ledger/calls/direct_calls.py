@@ -8,7 +8,7 @@ of its own makes the call a coroutine function.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Unpack
 
 from tallystick.domain.app.requests import buy_of, deposit_of, pay_of, refund_of, sell_of
@@ -17,21 +17,25 @@ from tallystick.domain.plan.requests import (
     Tokens,
     burn_of,
     expire_of,
+    freeze_of,
     mint_of,
     release_of,
     reserve_of,
     settle_of,
     transfer_of,
+    unfreeze_of,
 )
+from tallystick.domain.reversal.operations import Reverse
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.calls.options import CallOptions, direct_call
+from tallystick.infrastructure.ledger.calls.reversing import reverse_of
 from tallystick.infrastructure.ledger.core import LedgerCore
 
-Make = Callable[..., Operation]
-"""Makes the operation of the books and of the call's arguments, which it checks."""
+Make = Callable[..., Operation | list[Reverse]]
+"""Makes the operation, or those of a reversal, of the books and of the call's arguments, which it checks."""
 
 
-def without_books(books: Tokens, make: Make, *arguments: Any) -> Operation:
+def without_books(books: Tokens, make: Make, *arguments: Any) -> Operation | list[Reverse]:
     """Makes an operation whose arguments are checked without asking the books."""
     return make(*arguments)
 
@@ -76,12 +80,15 @@ class LedgerCalls:
         amount: int,
         expires_at: datetime | None = None,
         *,
+        expires_in: timedelta | None = None,
         memo: str = "",
         **options: Unpack[CallOptions],
     ) -> Receipt:
-        """Puts `amount` of `payer`'s into `authority`'s keeping, due at `expires_at` (aware): the receipt's `hold_id`."""
-        new_hold_id = self._core.keeper.new_hold_id
-        return self._call(options, reserve_of, new_hold_id, token, payer, authority, amount, expires_at, memo)
+        """Puts `amount` of `payer`'s into `authority`'s keeping: the receipt's `hold_id`. It falls due at `expires_at`, an
+        aware datetime, or `expires_in`, a timedelta, after the ledger's time, or never.
+        """
+        due = (expires_at, expires_in)
+        return self._call(options, reserve_of, self._core.keeper, token, payer, authority, amount, due, memo)
 
     @direct_call
     def settle(
@@ -113,6 +120,42 @@ class LedgerCalls:
         The receipt has a transaction for each hold.
         """
         return self._call(options, without_books, expire_of, limit)
+
+    @direct_call
+    def reverse(
+        self,
+        id: None = None,
+        *,
+        entry: int | None = None,
+        transaction: int | None = None,
+        amount: int | None = None,
+        memo: str = "",
+        **options: Unpack[CallOptions],
+    ) -> Receipt:
+        """Takes back all that is left of each movement of an `entry`, or of one `transaction`, or `amount` of that.
+
+        `EntryNotFound`, `TransactionNotFound`, `NotReversible`, `AlreadyReversed`, and what the movement back is refused for.
+        """
+        return self._call(options, reverse_of, self._core, id, entry, transaction, amount, memo)
+
+    @direct_call
+    def freeze(
+        self,
+        account: str,
+        token: str | None = None,
+        *,
+        debits: bool = True,
+        credits: bool = False,
+        reason: str = "",
+        **options: Unpack[CallOptions],
+    ) -> Receipt | None:
+        """Closes an account in `token`, or in all: for what leaves it, what comes to it, or both; None where it is so already."""
+        return self._call(options, freeze_of, account, token, debits, credits, reason)
+
+    @direct_call
+    def unfreeze(self, account: str, token: str | None = None, **options: Unpack[CallOptions]) -> Receipt | None:
+        """Ends the account's freeze in `token`, or that in all; None where there is none."""
+        return self._call(options, unfreeze_of, account, token)
 
 
 class AppCalls:
