@@ -158,8 +158,9 @@ class Ledger:
 
         Accounts are names or handles; columns are sequences, numpy arrays or Arrow arrays. `ids` are numbers of 128 bits,
         each used once in a journal. What is wrong with a row (`InvalidAmount`, `InvalidAccount`) refuses the whole batch.
-        What the books refuse (`InsufficientFunds`, `DuplicateTransferId`) refuses it too, or with `on_refusal` "skip" that
-        row alone. Raises also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
+        What the books refuse (`DuplicateTransferId`, `AccountIsFrozen`, `InsufficientFunds`) refuses it too, or with
+        `on_refusal` "skip" that row alone. Raises also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then
+        nothing is changed.
         """
         columns = {"senders": senders, "receivers": receivers, "amounts": amounts}
         return self._batches.commit(token, columns, "senders", "receivers", memo, ids, idempotency_key, on_refusal)
