@@ -26,7 +26,9 @@ class Planning(Protocol):
 
 
 class PlannedApp:
-    """An app, by its token's code."""
+    """An app, by its token's code. Where an account's money is frozen, what would move it is `AccountIsFrozen`, but for what
+    is shared among holders and an owner's spread.
+    """
 
     def __init__(self, plan: Planning, code: str) -> None:
         self._plan = plan

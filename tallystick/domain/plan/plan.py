@@ -37,7 +37,10 @@ from tallystick.domain.values.memo import check_memo
 
 
 class Plan:
-    """The calls of a block. Every amount is an `int` in the token's smallest unit."""
+    """The calls of a block. Every amount is an `int` in the token's smallest unit.
+
+    What would move a frozen account's money is `AccountIsFrozen`, before it is asked whether that money is there.
+    """
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
