@@ -1,7 +1,8 @@
 """What decisions of every kind require of the books."""
 
 from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder, check_ordinary, deposit_cell
-from tallystick.domain.errors import InsufficientFunds, InvalidAccount, InvalidToken, NotAnApp, TokenNotFound
+from tallystick.domain.errors import AccountIsFrozen, InsufficientFunds, InvalidAccount, InvalidToken, NotAnApp, TokenNotFound
+from tallystick.domain.values.freeze import Direction, Freeze
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
@@ -55,3 +56,30 @@ def require(view: View, token: str, cell: str, amount: int) -> None:
     available = view.token_state(token).available_of(cell)
     if available < amount:
         raise InsufficientFunds(token=token, account=cell, required=amount, available=max(available, 0))
+
+
+def check_debits(view: View, token: str | None, account: str) -> None:
+    """`AccountIsFrozen` where none of the token, or nothing where it is None, leaves what the account can spend."""
+    if account in view.watched:
+        _check_open(view, token, account, "debits")
+
+
+def check_credits(view: View, token: str | None, account: str) -> None:
+    """`AccountIsFrozen` where none of the token comes to what the account can spend."""
+    if account in view.watched:
+        _check_open(view, token, account, "credits")
+
+
+def closed_by(view: View, token: str | None, account: str, direction: Direction) -> Freeze | None:
+    """The freeze because of which nothing goes in this direction, that in all tokens first."""
+    for where in (None,) if token is None else (None, token):
+        freeze = view.freeze_of(account, where)
+        if freeze is not None and freeze.closes(direction):
+            return freeze
+    return None
+
+
+def _check_open(view: View, token: str | None, account: str, direction: Direction) -> None:
+    freeze = closed_by(view, token, account, direction)
+    if freeze is not None:
+        raise AccountIsFrozen(freeze.reason, account=account, token=freeze.token, direction=direction)

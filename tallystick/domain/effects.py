@@ -12,6 +12,7 @@ from typing import Any
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.events import (
     BATCHES,
+    BOOK_EVENTS,
     CONTRACT_EVENTS,
     AppUpdated,
     Burned,
@@ -74,7 +75,7 @@ EFFECTS: Rules[Callable[[Any], Effects]] = Rules(
             (AppUpdated, FragmentsMinted, FragmentsMintedMany, FragmentsBurned, FragmentsReserved, FragmentsReleased),
             _moves_no_money,
         ),
-        **dict.fromkeys(CONTRACT_EVENTS, _moves_no_money),
+        **dict.fromkeys((*CONTRACT_EVENTS, *BOOK_EVENTS), _moves_no_money),
     }
 )
-"""By type of event. All types are named but those of contracts, whose stream is no token's."""
+"""By type of event. All types are named, those of streams that are no token's too."""

@@ -4,6 +4,7 @@
       InvalidRequest (ValueError)     the request is wrong whatever the books say
         InvalidAmount  InvalidAccount  InvalidToken  InvalidCurve  InvalidPosition  InvalidURL  MalformedRow
         MalformedEvent  MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
+        LedgerReadOnly
       NotFound (LookupError)          it names something the books do not know
         TokenNotFound  ContractNotFound  HoldNotFound  EntryNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
@@ -12,11 +13,12 @@
         UnknownCurve  ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
-        IllegalTransition  AlreadyReversed  NotReversible
+        IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible
         CommitTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
-      StorageError                    the disk or the database failed
+      StorageError                    the disk, the database or the machine's clock failed
         StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew  SchemaTooOld  NotAnEventStore
+        ClockLeap
       IntegrityError                  what is stored is not what was written
         CorruptJournal  ImportDiffers
 
@@ -26,6 +28,7 @@ run in the order in which the call's documentation lists them, and that order is
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 
@@ -95,7 +98,7 @@ class Conflict(LedgerError):
 
 
 class StorageError(LedgerError):
-    """The disk or the database failed."""
+    """The disk, the database or the machine's clock failed."""
 
 
 class IntegrityError(LedgerError):
@@ -175,6 +178,10 @@ class LedgerClosed(InvalidRequest):
     """The ledger was closed."""
 
 
+class LedgerReadOnly(InvalidRequest):
+    """The ledger was opened for reading alone, with `read_only=True`; nothing was recorded."""
+
+
 class TokenNotFound(NotFound):
     """No token is registered under this code."""
 
@@ -190,10 +197,14 @@ class ContractNotFound(NotFound):
 
 
 class HoldNotFound(NotFound):
-    """No hold of this id is open: it is unknown, or was settled, released or expired in full."""
+    """No hold of this id was ever recorded; or, where money is to be drawn, none is open: it may have been used up."""
 
     hold: str
-    rule = "hold {hold!r} is not open: it is unknown, or was settled, released or expired in full"
+    rule = "hold {hold!r} is not {reason}"
+
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        """The rule, of a hold that is not open where no other reason is given."""
+        return super().message(reason or "open: it is unknown, or was settled, released or expired in full", fields)
 
 
 class EntryNotFound(NotFound):
@@ -321,10 +332,12 @@ class InvalidAuthority(Refused):
 
 
 class HoldExpired(Refused):
-    """The hold is due: it can be released, no more settled."""
+    """The hold is due: it can be released, no more settled. `now` is the ledger's time; both are aware datetimes."""
 
     hold: str
-    rule = "hold {hold!r} was due at {expires_at} and cannot be settled"
+    expires_at: datetime
+    now: datetime
+    rule = "hold {hold!r} was due at {expires_at} and cannot be settled: it is {now} by the ledger's time"
 
 
 class NotAnApp(Refused):
@@ -467,6 +480,20 @@ class IllegalTransition(Refused):
     rule = "fragment {fragment} of {token} is {state} and cannot be {change}"
 
 
+class AccountIsFrozen(Refused):
+    """The account is frozen in this `direction`, "debits" or "credits", in `token`, or in all tokens where that is None."""
+
+    account: str
+    token: str | None
+    direction: str
+
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        """What is closed, and why where a reason was given."""
+        what = "nothing" if fields["token"] is None else f"no {fields['token']}"
+        goes = "leaves it" if fields["direction"] == "debits" else "comes to it"
+        return f"{fields['account']} is frozen: {what} {goes}" + (f" ({reason})" if reason else "")
+
+
 class CommitTooLarge(Refused):
     """One transaction would take more than the journal's largest commit."""
 
@@ -518,6 +545,18 @@ class SchemaTooOld(StorageError):
 
 class NotAnEventStore(StorageError):
     """The file or database to import from is there, and the `eventsourcing` library's recorders keep no application in it."""
+
+
+class ClockLeap(StorageError):
+    """The clock stands so far from the newest commit, or from the server's, that it is not believed; nothing was recorded.
+
+    `now`: what the clock says; `other`: the time of the newest commit, or the server's. Both are aware datetimes. Where the
+    clock is right after all, as after years in which nothing was recorded, open the ledger with `max_clock_leap=None` once.
+    """
+
+    now: datetime
+    other: datetime
+    rule = "nothing was recorded: the clock says {now}, and {reason} {other}; if it is right, open with max_clock_leap=None"
 
 
 class CorruptJournal(IntegrityError):

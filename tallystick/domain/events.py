@@ -2,29 +2,53 @@
 
 This module is the table of event types. A type's name is its tag in the journal and its fields are stored in this order,
 so the table only grows: new types, and new fields at the end, with a default. Every event names its token or its contract
-first; that aggregate is the stream it belongs to. Amounts are whole smallest units of the token, or whole satoshis of a
+first; that aggregate is the stream it belongs to. Those of `BOOK_EVENTS` are of the book as a whole, and have a stream of their
+own. Amounts are whole smallest units of the token, or whole satoshis of a
 contract, times are microseconds since 1970 in UTC. Those of `RECORDED` move money and are each one transaction in the books,
 and those of `BATCHES` as many as they have rows; the `Fragments...` ones that follow say which value objects of a fragmented
 token carried it.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+ACCOUNTS_STREAM = " accounts"
+"""The stream of the events of the book as a whole. No token, contract or application has a stream of this name."""
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The base of a token's events."""
+    """The base of a token's events. `stream`: the token, whose stream it belongs to."""
 
     token: str
 
+    if TYPE_CHECKING:
+
+        @property
+        def stream(self) -> str: ...
+
 
 class ContractEvent(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The base of a contract's events."""
+    """The base of a contract's events. `stream`: the contract, whose stream it belongs to."""
 
     contract: str
+
+    if TYPE_CHECKING:
+
+        @property
+        def stream(self) -> str: ...
+
+
+class BookEvent(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The base of events that are no token's and no contract's."""
+
+    stream: ClassVar[str] = ACCOUNTS_STREAM
+
+
+# One attribute for the stream of any event, which is the field itself and so as fast: rows are counted by it.
+type.__setattr__(Event, "stream", Event.token)
+type.__setattr__(ContractEvent, "stream", ContractEvent.contract)
 
 
 class TokenRegistered(Event, frozen=True):
@@ -309,6 +333,33 @@ class AllShadowsLowered(ContractEvent, frozen=True):
     memo: str = ""
 
 
+class AccountFrozen(BookEvent, frozen=True):
+    """From here on no money leaves what `account` can spend of `token`, or of any token where that is None (`debits`), or none
+    comes to it (`credits`), but for what nobody chose. It takes the place of a freeze of the same account and token. Since 2.
+    """
+
+    account: str
+    token: str | None
+    debits: bool
+    credits: bool
+    reason: str = ""
+
+
+class AccountUnfrozen(BookEvent, frozen=True):
+    """The freeze of `account` in `token`, or that in all tokens where it is None, ended. Since 2."""
+
+    account: str
+    token: str | None
+
+
+class MetadataErased(BookEvent, frozen=True):
+    """The metadata that lay beside the entry with this id were erased. Since 2."""
+
+    entry: int
+    reason: str
+
+
+FreezeEvent = AccountFrozen | AccountUnfrozen
 AppEvent = AppUpdated | Distributed
 MoneyEvent = Minted | Burned | Moved | Reserved | Settled | Released
 NotedBatchEvent = NotedMovedMany | NotedMintedMany | NotedBurnedMany
@@ -317,7 +368,9 @@ FragmentEvent = FragmentsMinted | FragmentsMintedMany | FragmentsBurned | Fragme
 BalanceEvent = BalanceRaised | BalanceLowered
 AllocationEvent = Allocated | Deallocated | ShadowRaised | ShadowLowered | AllShadowsRaised | AllShadowsLowered
 ContractChange = ContractRegistered | BalanceEvent | AllocationEvent
-DomainEvent = TokenRegistered | AppEvent | MoneyEvent | BatchEvent | FragmentEvent | ContractChange
+DomainEvent = (
+    TokenRegistered | AppEvent | MoneyEvent | BatchEvent | FragmentEvent | ContractChange | FreezeEvent | MetadataErased
+)
 
 RECORDED = (Minted, Burned, Moved, Reserved, Settled, Released)
 NOTED_BATCHES = (NotedMovedMany, NotedMintedMany, NotedBurnedMany)
@@ -334,7 +387,10 @@ CONTRACT_EVENTS = (
     AllShadowsRaised,
     AllShadowsLowered,
 )
-EVENT_TYPES: tuple[type[Event | ContractEvent], ...] = (
+BOOK_EVENTS = (AccountFrozen, AccountUnfrozen, MetadataErased)
+FORMAT_2_EVENTS = (*BOOK_EVENTS, *NOTED_BATCHES)
+"""Types that came with format 2 of the journal: the row of one has `details`, so that no older version passes over it."""
+EVENT_TYPES: tuple[type[Event | ContractEvent | BookEvent], ...] = (
     TokenRegistered,
     AppUpdated,
     *RECORDED,
@@ -342,4 +398,5 @@ EVENT_TYPES: tuple[type[Event | ContractEvent], ...] = (
     Distributed,
     *FRAGMENT_EVENTS,
     *CONTRACT_EVENTS,
+    *BOOK_EVENTS,
 )

@@ -21,6 +21,7 @@ from tallystick.domain.dispatch import Rules
 from tallystick.domain.effects import EFFECTS, RESERVE, Effect, effects, shared
 from tallystick.domain.events import (
     BATCHES,
+    BOOK_EVENTS,
     CONTRACT_EVENTS,
     EVENT_TYPES,
     FRAGMENT_EVENTS,
@@ -31,6 +32,7 @@ from tallystick.domain.events import (
     AppUpdated,
     BalanceEvent,
     BatchEvent,
+    BookEvent,
     Burned,
     BurnedMany,
     ContractRegistered,
@@ -38,6 +40,8 @@ from tallystick.domain.events import (
     DomainEvent,
     Event,
     FragmentEvent,
+    FreezeEvent,
+    MetadataErased,
     Minted,
     MintedMany,
     MoneyEvent,
@@ -155,17 +159,18 @@ def expected(event: DomainEvent, sign: int = 1) -> tuple[Cells, int]:
 
 
 def test_every_type_is_of_one_kind() -> None:
-    kinds = (TokenRegistered, *get_args(AppEvent), *RECORDED, *BATCHES, *FRAGMENT_EVENTS, *CONTRACT_EVENTS)
+    kinds = (TokenRegistered, *get_args(AppEvent), *RECORDED, *BATCHES, *FRAGMENT_EVENTS, *CONTRACT_EVENTS, *BOOK_EVENTS)
     assert Counter(kinds) == Counter(EVENT_TYPES)
     assert get_args(MoneyEvent) == RECORDED
     assert get_args(BatchEvent) == BATCHES
     assert get_args(FragmentEvent) == FRAGMENT_EVENTS
     assert (ContractRegistered, *get_args(BalanceEvent), *get_args(AllocationEvent)) == CONTRACT_EVENTS
+    assert (*get_args(FreezeEvent), MetadataErased) == BOOK_EVENTS
     assert set(get_args(DomainEvent)) == set(EVENT_TYPES)
 
 
 def test_the_table_knows_every_type() -> None:
-    named = {kind for kind in EFFECTS if kind.__base__ is Event}
+    named = {kind for kind in EFFECTS if kind.__base__ in (Event, BookEvent)}
     assert named | {*CONTRACT_EVENTS, *NOTED_BATCHES} == set(EVENT_TYPES) <= set(EFFECTS)
 
 
@@ -179,7 +184,7 @@ def test_registering_fills_the_reserve() -> None:
     assert effects(REGISTERED) == ((RESERVE, SUPPLY, 0),)
 
 
-@pytest.mark.parametrize("kind", [AppUpdated, *FRAGMENT_EVENTS, *CONTRACT_EVENTS])
+@pytest.mark.parametrize("kind", [AppUpdated, *FRAGMENT_EVENTS, *CONTRACT_EVENTS, *BOOK_EVENTS])
 def test_what_moves_no_money(kind: type) -> None:
     assert EFFECTS[kind](None) == ()
 
@@ -282,7 +287,7 @@ def test_a_transaction_has_its_parties(kind: type) -> None:
 @pytest.mark.parametrize("kind", RECORDED)
 def test_a_receipt_names_it(kind: type) -> None:
     row = make_row(bytes(32), 5, 0, (), [1], encode_events([SINGLE[kind]]))
-    receipt = make_receipt(row, 5, [SINGLE[kind]])
+    receipt = make_receipt(row, 5, [SINGLE[kind]], None, lambda code: False)
     assert receipt.transaction_ids == (5,)
     assert receipt.hold_ids == (("new",) if kind is Reserved else ())
 

@@ -20,7 +20,15 @@ from tallystick.domain.app.operations import (
     WithdrawIncome,
 )
 from tallystick.domain.cells import bonding_cell, deposit_cell, locate
-from tallystick.domain.checks import app_of, check_owner, check_party, require, settlement_of
+from tallystick.domain.checks import (
+    app_of,
+    check_credits,
+    check_debits,
+    check_owner,
+    check_party,
+    require,
+    settlement_of,
+)
 from tallystick.domain.errors import (
     Conflict,
     InsufficientFunds,
@@ -107,52 +115,62 @@ def _update(view: View, operation: UpdateApp) -> Sequence[DomainEvent]:
 
 
 def _deposit(view: View, operation: Deposit) -> Sequence[DomainEvent]:
-    """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds`."""
+    """`MeaninglessCell` where the user is a token, `InvalidAccount`, `AccountIsFrozen`, `InsufficientFunds`."""
     settlement, cell = _deposit_of(view, operation.app, operation.user)
+    check_debits(view, settlement.code, operation.user)
     require(view, settlement.code, operation.user, operation.amount)
     return (Moved(settlement.code, operation.user, cell, operation.amount, operation.memo),)
 
 
 def _refund(view: View, operation: Refund) -> Sequence[DomainEvent]:
-    """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds` of what the user deposited."""
+    """`MeaninglessCell` where the user is a token, `InvalidAccount`, `AccountIsFrozen`, and `InsufficientFunds` of what the
+    user deposited.
+    """
     settlement, cell = _deposit_of(view, operation.app, operation.user)
+    check_credits(view, settlement.code, operation.user)
     require(view, settlement.code, cell, operation.amount)
     return (Moved(settlement.code, cell, operation.user, operation.amount, operation.memo),)
 
 
 def _consume(view: View, operation: ConsumeDeposit) -> Sequence[DomainEvent]:
-    """`MeaninglessCell` where the user is a token, `InvalidAccount`, `InsufficientFunds` of what the user deposited."""
+    """As `_refund`; but that it is for good what the user gives, and a freeze of their debits forbids it."""
     settlement, cell = _deposit_of(view, operation.app, operation.user)
+    check_debits(view, settlement.code, operation.user)
     require(view, settlement.code, cell, operation.amount)
     return (Moved(settlement.code, cell, operation.app, operation.amount, operation.memo),)
 
 
 def _pay(view: View, operation: Pay) -> Sequence[DomainEvent]:
-    """`TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`."""
+    """`TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `AccountIsFrozen`, `InsufficientFunds`."""
     app = app_of(view, operation.app)
     token = settlement_of(view) if operation.token is None else view.token_state(operation.token).token
     if token.role != "settlement" and token.code not in (app.code, *app.accepts):
         accepted = ", ".join(("the settlement token", app.code, *app.accepts))
         raise TokenNotAccepted(accepted, app=app.code, token=token.code)
     check_party(view, token, operation.user)
+    check_debits(view, token.code, operation.user)
     require(view, token.code, operation.user, operation.amount)
     return (Moved(token.code, operation.user, app.code, operation.amount, operation.memo),)
 
 
 def _buy(view: View, operation: Buy) -> Sequence[DomainEvent]:
-    """`InvalidAccount`, then as `purchase`."""
-    app = app_of(view, operation.app)
-    check_party(view, settlement_of(view), operation.buyer)
+    """`InvalidAccount`, `AccountIsFrozen`, then as `purchase`."""
+    app, settlement = app_of(view, operation.app), settlement_of(view)
+    check_party(view, settlement, operation.buyer)
+    check_debits(view, settlement.code, operation.buyer)
+    check_credits(view, app.code, operation.buyer)
     bought = purchase(view, app, operation.buyer, operation.payment, operation.memo, operation.at_least, operation.told)
     return (*bought.movements, Minted(app.code, operation.buyer, bought.amount, operation.memo))
 
 
 def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
-    """`InvalidAccount`, `InsufficientFunds`, `UnknownCurve`, `InvalidAmount` where it brings nothing or less than `at_least`,
-    `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
+    """`InvalidAccount`, `AccountIsFrozen`, `InsufficientFunds`, `UnknownCurve`, `InvalidAmount` where it brings nothing or less
+    than `at_least`, `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
     """
     app, settlement = app_of(view, operation.app), settlement_of(view)
     check_party(view, settlement, operation.seller)
+    check_debits(view, app.code, operation.seller)
+    check_credits(view, settlement.code, operation.seller)
     require(view, app.code, operation.seller, operation.amount)
     supply = app.max_supply - view.token_state(app.code).reserve
     paid = _ask(app, "proceeds", supply, operation.amount)
@@ -184,7 +202,9 @@ def _distribute_dividend(view: View, operation: DistributeDividend) -> Sequence[
 
 
 def _withdraw_income(view: View, operation: WithdrawIncome) -> Sequence[DomainEvent]:
-    """`TokenNotFound`, `InvalidToken` where that income is the holders', `InvalidAccount`, `InsufficientFunds`."""
+    """`TokenNotFound`, `InvalidToken` where that income is the holders', `InvalidAccount`, `AccountIsFrozen` where the owner's
+    credits are, `InsufficientFunds`.
+    """
     app = app_of(view, operation.app)
     token = view.token_state(operation.token).token
     if token.role == "settlement" or token.code == app.code:
@@ -192,6 +212,7 @@ def _withdraw_income(view: View, operation: WithdrawIncome) -> Sequence[DomainEv
     if app.owner is None:
         raise InvalidAccount(f"app {app.code} has no owner to withdraw its income")
     check_party(view, token, app.owner)
+    check_credits(view, token.code, app.owner)
     require(view, token.code, app.code, operation.amount)
     return (Moved(token.code, app.code, app.owner, operation.amount, operation.memo),)
 

@@ -10,7 +10,7 @@ from typing import Any
 from tallystick.domain.app.decisions import shared_purchase
 from tallystick.domain.app.operations import CollectMemoryTax, Open, PayPublicService, ShareDistributionPool, ShareIncome
 from tallystick.domain.cells import check_ordinary, locate
-from tallystick.domain.checks import app_of, check_party, require, settlement_of
+from tallystick.domain.checks import app_of, check_credits, check_debits, check_party, require, settlement_of
 from tallystick.domain.errors import InsufficientFunds, InvalidAccount, MeaninglessCell, SupplyExhausted
 from tallystick.domain.events import DomainEvent, Minted, Moved
 from tallystick.domain.operation import Operation
@@ -31,7 +31,9 @@ def _collect(view: View, operation: CollectMemoryTax) -> Sequence[DomainEvent]:
 
 
 def _share_income(view: View, operation: ShareIncome) -> Sequence[DomainEvent]:
-    """`InvalidAccount`, `InsufficientFunds` where a maintainer cannot pay what the tax exceeds the share by."""
+    """`InvalidAccount`; where a maintainer is to pay what the tax exceeds the share by, `AccountIsFrozen` and
+    `InsufficientFunds`. What a maintainer gets comes whatever is frozen.
+    """
     settlement = settlement_of(view)
     token_state = view.token_state(settlement.code)
     share = token_state.available_of(SEAT_COLLECTION_POOL) // len(operation.taxes) if operation.taxes else 0
@@ -44,6 +46,7 @@ def _share_income(view: View, operation: ShareIncome) -> Sequence[DomainEvent]:
     for maintainer, tax in operation.taxes:
         check_party(view, settlement, maintainer)
         if tax > share:
+            check_debits(view, settlement.code, maintainer)
             require(view, settlement.code, maintainer, tax - share)
         move(SEAT_COLLECTION_POOL, maintainer, share - tax)
         move(SEAT_COLLECTION_POOL, SEAT_DISTRIBUTION_POOL, min(share, tax))
@@ -52,9 +55,10 @@ def _share_income(view: View, operation: ShareIncome) -> Sequence[DomainEvent]:
 
 
 def _pay_public_service(view: View, operation: PayPublicService) -> Sequence[DomainEvent]:
-    """`InvalidAccount`, `InsufficientFunds` where pool and reserve together have less."""
+    """`InvalidAccount`, `AccountIsFrozen`, `InsufficientFunds` where pool and reserve together have less."""
     settlement = settlement_of(view)
     check_party(view, settlement, operation.receiver)
+    check_credits(view, settlement.code, operation.receiver)
     token_state = view.token_state(settlement.code)
     pool, reserve = token_state.available_of(SEAT_DISTRIBUTION_POOL), token_state.available_of(DAO_RESERVED_ACCOUNT)
     if pool + reserve < operation.amount:
@@ -76,7 +80,9 @@ def _share_pool(view: View, operation: ShareDistributionPool) -> Sequence[Domain
 
 
 def _open(view: View, operation: Open) -> Sequence[DomainEvent]:
-    """`MeaninglessCell`, also for a supply reserve, which is what the others leave; `InvalidAccount`, `SupplyExhausted`."""
+    """`MeaninglessCell`, also for a supply reserve, which is what the others leave; `InvalidAccount`, `AccountIsFrozen`,
+    `SupplyExhausted`.
+    """
     place = f"state[{operation.first}][{operation.second}]"
     try:
         cell = locate(view, operation.first, operation.second)
@@ -88,6 +94,7 @@ def _open(view: View, operation: Open) -> Sequence[DomainEvent]:
         check_ordinary(view, cell.token.code, cell.name)
     if view.token(operation.first) is None:
         check_ordinary(view, cell.token.code, operation.first)
+    check_credits(view, cell.token.code, cell.name)
     reserve = view.token_state(cell.token.code).reserve
     if operation.amount > reserve:
         raise SupplyExhausted(f" for {place}", token=cell.token.code, required=operation.amount, reserve=reserve)

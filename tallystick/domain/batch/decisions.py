@@ -1,24 +1,34 @@
 """Deciding a batch: which of its rows are done, one after another, and which are refused.
 
-A row is refused where its id was used, where its giver has less than it asks, or where less is left in the supply reserve. An
-account that has all that the batch as a whole takes from it cannot come short at any row; so columns find the accounts that
-might, and only the rows that touch those, or whose id stands in the batch twice, are walked through in order.
+A row is refused where its id was used, where its giver's debits or its taker's credits are frozen, where its giver has less
+than it asks, or where less is left in the supply reserve. An account that has all that the batch as a whole takes from it
+cannot come short at any row; so columns find the accounts that might, and only the rows that touch those, that a freeze
+refuses, or whose id stands in the batch twice, are walked through in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Column, Rows, at, listed, total
+from tallystick.domain.batch.frozen_rows import FrozenRows, frozen_rows
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.batch.transfer_ids import TransferIds, UsedIds
 from tallystick.domain.cells import check_holder, check_ordinary, check_receiver_of_mint
 from tallystick.domain.checks import check_is_no_app
-from tallystick.domain.errors import DuplicateTransferId, InsufficientFunds, LedgerError, Refused, SupplyExhausted
-from tallystick.domain.token.special_handles import SpecialHandles
+from tallystick.domain.errors import (
+    AccountIsFrozen,
+    DuplicateTransferId,
+    InsufficientFunds,
+    LedgerError,
+    Refused,
+    SupplyExhausted,
+)
+from tallystick.domain.token.special_handles import CREDITS, DEBITS, SPECIAL, Marked, SpecialHandles
 from tallystick.domain.token.token_state import TokenState
+from tallystick.domain.values.result import Result
 from tallystick.domain.view import View
 
 _RESERVE = -1
@@ -31,11 +41,15 @@ class BatchView(View, Protocol):
     def special_handles(self, code: str) -> SpecialHandles: ...
 
 
-class RefusedRow(NamedTuple):
+class RefusedRow(Result, frozen=True):
     """A row that was not done: its index, from 0, and the error that says why."""
 
-    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    index: int
     reason: Refused
+
+    def __iter__(self) -> Iterator[Any]:
+        """`index, reason = row`."""
+        return iter((self.index, self.reason))
 
 
 class Refusal(NamedTuple):
@@ -74,10 +88,14 @@ def decide_batch(books: BatchView, request: BatchRequest, used: UsedIds) -> Deci
         return Decision(request, ())
     if request.givers is None or request.takers is None:
         check_is_no_app(books, request.token)
-    for handles in (request.givers, request.takers):
-        if handles is not None:
-            check_cells(books, request.token, handles, is_minted=request.givers is None)
-    refused = _Walk(books.token_state(request.token), request, used).refused()
+    frozen: FrozenRows = {}
+    if request.givers is not None:
+        marked = check_cells(books, request.token, request.givers, frozen=DEBITS)
+        frozen = frozen_rows(books, request.token, request.givers, marked, "debits")
+    if request.takers is not None:
+        marked = check_cells(books, request.token, request.takers, is_minted=request.givers is None, frozen=CREDITS)
+        frozen = frozen_rows(books, request.token, request.takers, marked, "credits") | frozen
+    refused = _Walk(books.token_state(request.token), request, used, frozen).refused()
     if not refused:
         return Decision(request, ())
     if not request.skip:
@@ -87,17 +105,21 @@ def decide_batch(books: BatchView, request: BatchRequest, used: UsedIds) -> Deci
     return Decision(_selected(request, np.flatnonzero(done)), refused)
 
 
-def check_cells(books: BatchView, token: str, handles: Column, *, is_minted: bool = False) -> None:
-    """`InvalidAccount` or `MeaninglessCell` with the first row in which a cell stands that is an operation's to touch."""
+def check_cells(books: BatchView, token: str, handles: Column, *, is_minted: bool = False, frozen: int = 0) -> Marked:
+    """`InvalidAccount` or `MeaninglessCell` with the first row in which a cell stands that is an operation's to touch; gives
+    these rows and those whose account is marked as `frozen`.
+    """
     state = books.token_state(token)
     check = check_receiver_of_mint if is_minted else check_holder
-    for row in books.special_handles(token).rows(handles):
+    marked = books.special_handles(token).marked(handles, frozen)
+    for row in listed(marked.having(SPECIAL)):
         name = state.names[int(handles[row])]
         try:
             check(state.token, name)
             check_ordinary(books, token, name)
         except LedgerError as error:
             raise error.at_row(row) from None
+    return marked
 
 
 def _selected(request: BatchRequest, rows: Column) -> BatchRequest:
@@ -115,8 +137,9 @@ def _selected(request: BatchRequest, rows: Column) -> BatchRequest:
 class _Walk:
     """One batch's rows against one token's cells and the ids used so far."""
 
-    def __init__(self, state: TokenState, request: BatchRequest, used: UsedIds) -> None:
+    def __init__(self, state: TokenState, request: BatchRequest, used: UsedIds, frozen: FrozenRows) -> None:
         self._token_state = state
+        self._frozen = frozen
         self._request = request
         self._ids = request.ids
         self._found: list[Refusal] = []
@@ -137,6 +160,9 @@ class _Walk:
             return np.arange(len(self._request))
         if self._taken is not None and self._repeated is not None:
             unsure = unsure | self._taken | self._repeated
+        if self._frozen:
+            unsure = unsure.copy()
+            unsure[list(self._frozen)] = True
         return np.flatnonzero(unsure)
 
     def _short(self) -> Rows | None:
@@ -162,6 +188,8 @@ class _Walk:
             if ids is not None and self._is_used(row, ids[row]):
                 fields = {"id": request.given_id(row)}
                 self._found.append(Refusal(row, DuplicateTransferId, fields, self._seen.get(ids[row])))
+            elif row in self._frozen:
+                self._found.append(Refusal(row, AccountIsFrozen, self._frozen[row]))
             elif left[giver] < amount:
                 self._refuse_short(row, giver, amount, left[giver])
             else:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tallystick.domain.contract.contract import Contract
-from tallystick.domain.events import ContractEvent, ContractRegistered, DomainEvent, FragmentEvent, TokenRegistered
+from tallystick.domain.events import BookEvent, ContractEvent, ContractRegistered, DomainEvent, FragmentEvent, TokenRegistered
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.curve import CURVES, CurveMaker
@@ -67,4 +67,6 @@ def _registered_by(event: DomainEvent, curves: Mapping[str, CurveMaker]) -> Stre
 def _is_of(event: DomainEvent, aggregate: StreamAggregate) -> bool:
     if isinstance(event, ContractEvent):
         return isinstance(aggregate, Contract) and event.contract == aggregate.id
+    if isinstance(event, BookEvent):
+        return False
     return isinstance(aggregate, TokenState) and event.token == aggregate.id

@@ -18,10 +18,13 @@ from tallystick.domain.events import (
     BATCHES,
     CONTRACT_EVENTS,
     RECORDED,
+    AccountFrozen,
+    AccountUnfrozen,
     AllShadowsLowered,
     AllShadowsRaised,
     AppUpdated,
     BatchEvent,
+    BookEvent,
     Burned,
     ContractChange,
     ContractEvent,
@@ -33,6 +36,7 @@ from tallystick.domain.events import (
     FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
+    MetadataErased,
     Minted,
     MoneyEvent,
     Moved,
@@ -43,6 +47,7 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.burnt import Burnt
+from tallystick.domain.memory.freezes import Freezes
 from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
 from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.holds import Holds
@@ -52,8 +57,9 @@ from tallystick.domain.token.token_state import Distribution, TokenState
 from tallystick.domain.value_object.carrying import carry, carry_move
 from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.values.curve import CURVES, CurveMaker
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.token import Token
+from tallystick.domain.watched import WatchedNames
 
 
 class Books(BooksReading):
@@ -72,6 +78,7 @@ class Books(BooksReading):
         self.commits = 0
         self.abandoned = 0
         self.contracts = Contracts(None, 1, {})
+        self.watched = set()
         self._tokens = {}
         self._former_names: dict[str, AccountNames] = {}
         self.reset()
@@ -82,7 +89,8 @@ class Books(BooksReading):
         """
         self.generation += 1
         self.contracts.detach()
-        self._special = {}
+        self.watched.clear()
+        self._special = WatchedNames[None](self.watched)
         self.is_special = self._special.__contains__
         self.contracts = Contracts(self._shelf, self._contracts_in_memory, self._special)
         self.is_contract = self.contracts.registered.__contains__
@@ -96,6 +104,7 @@ class Books(BooksReading):
         self._burnt_fragments = Burnt()
         self._holds = Holds()
         self.reversals = Reversals()
+        self._freezes = Freezes(self.watched)
         self._rules: dict[type, Callable[[Any, int], None]] = {
             TokenRegistered: self._registered,
             AppUpdated: self._updated,
@@ -109,6 +118,8 @@ class Books(BooksReading):
             FragmentsMintedMany: self._fragments_minted,
             **dict.fromkeys(CONTRACT_EVENTS, self._contract_changed),
             **dict.fromkeys((AllShadowsRaised, AllShadowsLowered), self._contract_scaled),
+            **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.apply),
+            MetadataErased: self._nothing_changed,
         }
         self._reverting: dict[type, Callable[[Any], None]] = {
             TokenRegistered: self._unregister,
@@ -121,6 +132,8 @@ class Books(BooksReading):
             **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._revert_fragments),
             FragmentsMintedMany: self._remove_fragments,
             **dict.fromkeys(CONTRACT_EVENTS, self.contracts.revert),
+            **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.revert),
+            MetadataErased: self._nothing_changed,
         }
 
     def token_state(self, code: object) -> TokenState:
@@ -146,6 +159,7 @@ class Books(BooksReading):
             dict(self.contracts.registered),
             self._holds.freeze(),
             self.reversals.freeze(),
+            self._freezes.freeze(),
         )
 
     def restore(self, kept: KeptBooks) -> None:
@@ -161,12 +175,15 @@ class Books(BooksReading):
             self._tokens[code].restore(token.reserve, token.distributions, token.available, token.held, token.numbered)
             if token.fragments is not None:
                 self._fragments[code].restore(token.fragments, token.reserved)
-        self._special.clear()
-        self._special.update(dict.fromkeys(kept.special))
+        for name in list(self._special):  # in the order of registration, of which those of contracts are missing
+            del self._special[name]
+        for name in kept.special:
+            self._special[name] = None
         self.contracts.registered.update(kept.contracts)
         for hold in kept.holds:
             self._holds.open(hold)
         self.reversals = Reversals(kept.reversals)
+        self._freezes.restore(kept.freezes)
 
     # Changing.
 
@@ -183,6 +200,9 @@ class Books(BooksReading):
                 carry_move(self._fragments[event.token], event, position + 1, events)
         elif isinstance(event, ContractEvent):
             self.contracts.record(event)
+            events.append(event)
+        elif isinstance(event, BookEvent):
+            self._rules[type(event)](event, position)
             events.append(event)
         else:
             self._rules[type(event)](event, position)
@@ -224,11 +244,13 @@ class Books(BooksReading):
         self.reversals.go_back(0)
         self.abandoned += 1
 
-    def forget(self) -> None:
-        """What was applied so far is durable and will not be taken back."""
+    def forget(self, recorded_at: int = 0) -> None:
+        """What was applied so far is durable since `recorded_at`, in microseconds in UTC, and will not be taken back."""
         self.commits += 1
         if self._holds.drawn:  # asking costs less than a call, and most commits have nothing of it
             self._holds.forget()
+        if self._freezes.replaced:
+            self._freezes.forget(recorded_at)
         if self._burnt_fragments.fragments:
             self._burnt_fragments.forget()
         if self.contracts.changed:
@@ -241,7 +263,7 @@ class Books(BooksReading):
     def _registered(self, event: TokenRegistered, position: int) -> None:
         token = registered_token(event, self._curves)
         state = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
-        self._special_handles[token.code] = SpecialHandles(state, self._special)
+        self._special_handles[token.code] = SpecialHandles(state, self._special, self._freezes)
         if token.unit is not None:
             self._fragments[token.code] = ValueObjects(token.code, token.unit, state, self._burnt_fragments)
         if token.role == "settlement":
@@ -274,7 +296,9 @@ class Books(BooksReading):
 
     def _reserved(self, event: Reserved, position: int) -> None:
         self._tokens[event.token].change(event)
-        self._holds.open(Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position))
+        self._holds.open(
+            OpenHold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position)
+        )
 
     def _settled(self, event: Settled, position: int) -> None:
         self._tokens[event.token].change(event)
@@ -296,6 +320,9 @@ class Books(BooksReading):
     def _contract_scaled(self, event: AllShadowsRaised | AllShadowsLowered, position: int) -> None:
         check_rounding(event, position)
         self.contracts.apply(event)
+
+    def _nothing_changed(self, event: DomainEvent, position: int = 0) -> None:
+        """What the event says is of no account here."""
 
     # Taking back.
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from tallystick.domain.effects import RESERVE, effects
-from tallystick.domain.events import ContractEvent, DomainEvent, FragmentEvent, MoneyEvent
+from tallystick.domain.events import BookEvent, ContractEvent, DomainEvent, FragmentEvent, MoneyEvent
 from tallystick.domain.token.token_state import Balance, Supply
 
 
@@ -19,7 +19,7 @@ class Pending:
         self._available: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
         for event in events:
-            if not isinstance(event, ContractEvent):
+            if not isinstance(event, ContractEvent | BookEvent):
                 for cell, available, held in effects(event):
                     changed = self._available if available else self._held
                     changed[event.token, cell] += available or held
@@ -27,7 +27,7 @@ class Pending:
     @staticmethod
     def are_known(events: Sequence[DomainEvent]) -> bool:
         """Whether what these events change in cells can be told one by one, and they change nothing that cells depend on."""
-        return all(isinstance(event, MoneyEvent | FragmentEvent | ContractEvent) for event in events)
+        return all(isinstance(event, MoneyEvent | FragmentEvent | ContractEvent | BookEvent) for event in events)
 
     def balance_before(self, token: str, account: str, balance: Balance) -> Balance:
         """What the account had before them and has as `balance` with them."""

@@ -1,19 +1,21 @@
 """Reading the books: what they answer to a decision, and to whoever asks for balances, holds, contracts and fragments."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from tallystick.domain.books.reversals import Reversals
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.contract.contracts import Contracts
 from tallystick.domain.errors import TokenNotFound
+from tallystick.domain.memory.freezes import Freezes
 from tallystick.domain.token.holds import Holds
 from tallystick.domain.token.special_handles import SpecialHandles
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.value_object.value_object import ValueObject
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.freeze import Freeze
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.token import Token
 
 
@@ -22,10 +24,12 @@ class BooksReading(ABC):
 
     contracts: Contracts
     reversals: Reversals
+    watched: set[str]
     _tokens: dict[str, TokenState]
     _settlement: str | None
     _special: dict[str, None]
     _special_handles: dict[str, SpecialHandles]
+    _freezes: Freezes
     _fragments: dict[str, ValueObjects]
     _holds: Holds
 
@@ -59,6 +63,22 @@ class BooksReading(ABC):
         """The apps and contracts, whose accounts are their own."""
         return self._special
 
+    def freeze_of(self, account: str, token: str | None) -> Freeze | None:
+        """The account's freeze in this token, or the one in all tokens for None."""
+        return self._freezes.get(account, token)
+
+    def freezes_of(self, account: str) -> Mapping[str | None, Freeze]:
+        """The account's freezes by token."""
+        return self._freezes.of(account)
+
+    def is_frozen(self, account: str) -> bool:
+        """Whether the account has a freeze."""
+        return account in self._freezes.by_account
+
+    def frozen(self) -> list[Freeze]:
+        """All freezes, the oldest first."""
+        return self._freezes.freeze()
+
     def knows_account(self, account: str) -> bool:
         """Whether the account was ever named in a movement of any token."""
         return any(state.knows(account) for state in self._tokens.values())
@@ -67,15 +87,21 @@ class BooksReading(ABC):
         """Whether the account has a cell above zero in any token."""
         return any(state.balance_of(account).total for state in self._tokens.values())
 
-    def hold(self, id: str) -> Hold | None:
+    def hold(self, id: str) -> OpenHold | None:
         """The open hold of this id."""
         return self._holds.get(id)
 
-    def holds(self, code: str, authority: str) -> Iterator[Hold]:
+    def holds(self, code: str, authority: str) -> Iterator[OpenHold]:
         """The authority's open holds in a token, oldest first."""
         return self._holds.of(code, authority)
 
-    def due(self, now: int, limit: int) -> list[Hold]:
+    def holds_found(
+        self, token: str | None, authority: str | None, payer: str | None, due_before: int | None
+    ) -> Sequence[OpenHold]:
+        """The open holds of this token, authority and payer that fall due before then, oldest first; None is any."""
+        return self._holds.found(token, authority, payer, due_before)
+
+    def due(self, now: int, limit: int) -> list[OpenHold]:
         """Up to `limit` holds that are due at `now`."""
         return self._holds.due(now, limit)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder, check_ordinary
-from tallystick.domain.checks import has_deposit, require
+from tallystick.domain.checks import check_credits, check_debits, has_deposit, require
 from tallystick.domain.contract.contract import SATI_PER_SAT
 from tallystick.domain.contract.operations import (
     Allocate,
@@ -81,6 +81,8 @@ def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
         raise NameInUse("it is a token", name=id)
     if view.holder_of_anything(id) or view.is_owed(id) or has_deposit(view, id):
         raise NameInUse("it is an account that has or may get back money, and a contract's own begins empty", name=id)
+    if view.is_frozen(id):
+        raise NameInUse("it is an account that is frozen", name=id)
     return (ContractRegistered(id, operation.backed_by),)
 
 
@@ -99,8 +101,11 @@ def _lower_balance(view: View, operation: LowerBalance) -> Sequence[DomainEvent]
 
 
 def _fund(view: View, operation: Fund) -> Sequence[DomainEvent]:
-    """`ContractIsNotBacked`, `InvalidAccount` where the account's money is not its own to give, `InsufficientFunds`."""
+    """`ContractIsNotBacked`, `InvalidAccount` where the account's money is not its own to give, `AccountIsFrozen`,
+    `InsufficientFunds`.
+    """
     contract, token = _backed(view, operation.contract, operation.account)
+    check_debits(view, token, operation.account)
     require(view, token, operation.account, operation.amount)
     return (
         Moved(token, operation.account, contract.id, operation.amount, operation.memo),
@@ -109,8 +114,9 @@ def _fund(view: View, operation: Fund) -> Sequence[DomainEvent]:
 
 
 def _defund(view: View, operation: Defund) -> Sequence[DomainEvent]:
-    """`ContractIsNotBacked`, `InvalidAccount` as `_fund`, then as lowering the balance."""
+    """`ContractIsNotBacked`, `InvalidAccount` as `_fund`, `AccountIsFrozen`, then as lowering the balance."""
     contract, token = _backed(view, operation.contract, operation.account)
+    check_credits(view, token, operation.account)
     _check_lowered(contract, operation.amount)
     return (
         Moved(token, contract.id, operation.account, operation.amount, operation.memo),
@@ -126,8 +132,9 @@ def _allocate(view: View, operation: Allocate) -> Sequence[DomainEvent]:
 
 
 def _deallocate(view: View, operation: Deallocate) -> Sequence[DomainEvent]:
-    """`AccountNotAllocated`, `AllocationNotZero`. What the last one leaves of the sum goes with it."""
+    """`AccountIsFrozen`, `AccountNotAllocated`, `AllocationNotZero`. What the last one leaves of the sum goes with it."""
     contract = view.contract(operation.contract)
+    check_debits(view, contract.backed_by, operation.account)
     sati = _allocation(contract, operation.account)
     if sati and not (operation.drop_fraction and sati < SATI_PER_SAT):
         raise AllocationNotZero(contract=operation.contract, account=operation.account, sati=sati)
@@ -144,8 +151,9 @@ def _raise_shadow(view: View, operation: RaiseShadow) -> Sequence[DomainEvent]:
 
 
 def _lower_shadow(view: View, operation: LowerShadow) -> Sequence[DomainEvent]:
-    """`AccountNotAllocated`, `AllocationBelowZero`, `AllocationsSumBelowZero`."""
+    """`AccountIsFrozen`, `AccountNotAllocated`, `AllocationBelowZero`, `AllocationsSumBelowZero`."""
     contract = view.contract(operation.contract)
+    check_debits(view, contract.backed_by, operation.account)
     sati = _allocation(contract, operation.account)
     if operation.amount * SATI_PER_SAT > sati:
         raise AllocationBelowZero(

@@ -113,9 +113,10 @@ def _repeated(base: tuple[int, int, int], contract: Contract, events: Sequence[B
 
 
 class _Only:
-    """A view of one contract and nothing else. Whether it is backed does not matter: that was decided for good."""
+    """A view of one contract and nothing else. Whether it is backed does not matter, nor who is frozen: that was decided."""
 
     backed_by = None
+    watched = ()
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract

@@ -13,18 +13,20 @@ from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.batch.transfer_ids import UsedIds
 from tallystick.domain.books.books import Books
 from tallystick.domain.contract.decisions import CONTRACT_RULES
+from tallystick.domain.entry.erasing import ERASE_RULES
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.reversal.decisions import decide_reversal, reversal_by
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.token.decisions import TOKEN_RULES
+from tallystick.domain.token.freezing import FREEZE_RULES
 from tallystick.domain.view import View
 
 _TIMED_RULES: dict[type[Operation], Callable[[Any, Any, int], Sequence[DomainEvent]]] = {
     **TOKEN_RULES,
     Reverse: decide_reversal,
 }
-_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES}
+_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES, **FREEZE_RULES, **ERASE_RULES}
 
 
 def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:

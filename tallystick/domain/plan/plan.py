@@ -6,7 +6,7 @@ books (a balance, a count) is recorded too, and if it no longer holds at executi
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from tallystick.domain.app.handle import PlannedApp
@@ -17,16 +17,18 @@ from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
 from tallystick.domain.errors import AlreadyReversed, Conflict, EntryNotFound, InvalidRequest, NotFound, TransactionNotFound
+from tallystick.domain.plan.due_date import due_date
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.plan.savepoint import Savepoint
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
+from tallystick.domain.token.freezing import FreezeAccount, UnfreezeAccount
 from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, Release, Reserve, Settle, Transfer
 from tallystick.domain.token.token_state import Balance
+from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
-from tallystick.domain.values.instant import to_microseconds
 from tallystick.domain.values.memo import check_memo
 
 
@@ -66,12 +68,14 @@ class Plan:
         recording.propose(Transfer(token, sender, receiver, check_amount(amount), check_memo(memo)))
 
     def money(self, token: str, owner: str, amount: int) -> Money:
-        """Takes `amount` of `owner`'s in hand, to be sliced and sent in this plan; `InsufficientFunds` where there is less."""
+        """Takes `amount` of `owner`'s in hand, to be sliced and sent in this plan; `AccountIsFrozen`, or `InsufficientFunds`
+        where there is less.
+        """
         recording = self._recording
         state = recording.token_state(token)
         state.check_holder(owner)
         check_amount(amount)
-        if state.available_of(owner) < amount:
+        if state.available_of(owner) < amount or owner in recording.draft.watched:
             recording.require(token, owner, amount)
         purse = recording.open_purse(state.token, owner, is_slice=False)
         recording.set_remaining(purse, amount)
@@ -102,21 +106,26 @@ class Plan:
     def reserve(
         self,
         token: str,
-        owner: str,
+        payer: str,
         authority: str,
         amount: int,
         expires_at: datetime | None = None,
         *,
+        expires_in: timedelta | None = None,
         memo: str = "",
     ) -> str:
-        """Puts `amount` of `owner`'s into `authority`'s keeping, due at `expires_at` (aware), and gives the hold's id."""
+        """Puts `amount` of `payer`'s into `authority`'s keeping, and gives the hold's id; `InsufficientFunds`.
+
+        It falls due at `expires_at`, an aware datetime ahead of the ledger's time, or `expires_in`, a timedelta, after it; with
+        neither, never. From then on it can only be released. `InvalidRequest` where both are given.
+        """
         recording = self._recording
         state = recording.token_state(token)
-        state.check_holder(owner)
+        state.check_holder(payer)
         state.check_holder(authority)
-        due = None if expires_at is None else to_microseconds(expires_at)
+        due = due_date(recording.surroundings, expires_at, expires_in)
         hold = recording.surroundings.new_hold_id()
-        recording.propose(Reserve(token, owner, authority, check_amount(amount), hold, due, check_memo(memo)))
+        recording.propose(Reserve(token, payer, authority, check_amount(amount), hold, due, check_memo(memo)))
         return hold
 
     def settle(
@@ -193,6 +202,37 @@ class Plan:
                 except AlreadyReversed:
                     if amount is not None or (original is originals[-1] and not some):
                         raise
+
+    # Closing accounts.
+
+    def freeze(
+        self, account: str, token: str | None = None, *, debits: bool = True, credits: bool = False, reason: str = ""
+    ) -> None:
+        """Closes an account in `token`, or in all of them: with `debits` nothing leaves what it can spend, with `credits`
+        nothing comes to it, and who asks for that is refused as `AccountIsFrozen`.
+
+        What nobody chose comes all the same: releases and expired holds, distributions, the spread of a trade, the seats'
+        shares, proportional changes of allocations. What the account keeps for others it cannot pay out while its debits are
+        frozen. A freeze takes the place of the account's freeze in the same token; the very same again records nothing.
+        `InvalidRequest` where nothing would be closed, `TokenNotFound`, `InvalidAccount`, `MeaninglessCell`.
+        """
+        self._recording.check_open()
+        if type(debits) is not bool or type(credits) is not bool or not (debits or credits):
+            raise InvalidRequest(f"a freeze closes debits, credits or both, not {debits!r} and {credits!r}")
+        self._propose_of(FreezeAccount(check_account(account), token, debits, credits, check_memo(reason)))
+
+    def unfreeze(self, account: str, token: str | None = None) -> None:
+        """Ends the account's freeze in `token`, or that in all tokens; one in a single token is ended by naming that token.
+
+        Where there is no such freeze nothing is recorded. `TokenNotFound`, `InvalidAccount`.
+        """
+        self._recording.check_open()
+        self._propose_of(UnfreezeAccount(check_account(account), token))
+
+    def _propose_of(self, operation: FreezeAccount | UnfreezeAccount) -> None:
+        if operation.token is not None:
+            self._recording.token_state(operation.token)
+        self._recording.propose(operation)
 
     # The double map.
 

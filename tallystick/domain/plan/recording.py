@@ -13,10 +13,9 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
-from tallystick.domain.checks import require
+from tallystick.domain.checks import check_debits, require
 from tallystick.domain.errors import (
     Conflict,
-    InsufficientFunds,
     InvalidRequest,
     NotFound,
     Refused,
@@ -205,15 +204,17 @@ class Recording:
     # Purses.
 
     def require(self, token: str, owner: str, amount: int) -> None:
-        """`InsufficientFunds` where the owner has less at the journal's head, in the draft and in one made anew."""
+        """`AccountIsFrozen` or `InsufficientFunds` where the owner cannot give so much at the journal's head, in the draft and
+        in one made anew.
+        """
         with self.surroundings.locked():
             self.surroundings.reach_head()
             try:
-                require(self.draft, token, owner, amount)
-            except InsufficientFunds:
+                _require_to_give(self.draft, token, owner, amount)
+            except Refused:
                 if self._commits == self._books.commits:
                     raise
-                require(self._drafted_anew(), token, owner, amount)
+                _require_to_give(self._drafted_anew(), token, owner, amount)
 
     def open_purse(self, token: Token, owner: str, is_slice: bool) -> Purse:
         """A new purse, with nothing in it yet."""
@@ -295,3 +296,8 @@ class Recording:
     def _claim(self, purse: Purse, amount: int) -> None:
         self.draft.token_state(purse.token.code).claim(purse.owner, amount - purse.remaining)
         purse.remaining = amount
+
+
+def _require_to_give(view: View, token: str, owner: str, amount: int) -> None:
+    check_debits(view, token, owner)
+    require(view, token, owner, amount)

@@ -11,10 +11,11 @@ from tallystick.domain.events import DomainEvent
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
-from tallystick.infrastructure.commit.row_details import RowDetails, may_need_details
+from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
+from tallystick.infrastructure.journal.details import needs_details
 from tallystick.infrastructure.journal.format import Head, JournalRow, Key, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
 from tallystick.infrastructure.journal.port import Overtaken
@@ -46,7 +47,7 @@ class LedgerGroup(Group[TransactionMember]):
             try:
                 members = queue.take()
                 keeper.reach(head)
-                self._now = keeper.now()
+                self._now = keeper.time_of_commit()
                 self._ask(members)
                 self._begin()
                 self._execute(members)
@@ -130,9 +131,12 @@ class LedgerGroup(Group[TransactionMember]):
     ) -> None:
         """Adds what the member did to the row; `CommitTooLarge` or `SchemaTooOld` where it cannot be."""
         body = encode_events(events)
-        if len(body) > COMMIT_BYTES_MAX:
-            raise CommitTooLarge(bytes=len(body), limit=COMMIT_BYTES_MAX)
-        if member.details is not None or reversals or may_need_details(events):
+        size = len(body)
+        if member.details is not None or reversals:
+            size += bytes_of_details(member.details, reversals)
+        if size > COMMIT_BYTES_MAX:
+            raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
+        if member.details is not None or reversals or needs_details(events):
             self._keeper.check_takes_details()
             self._details.add(len(self._counts), self._position, member.details, events, reversals)
         if member.request is not None:
@@ -143,7 +147,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._bodies.append(body)
         self._counts.append(count)
         self._position += count
-        self._bytes += len(body)
+        self._bytes += size
         self._is_closed |= self._bytes >= GROUP_BYTES
 
     def succeed(self, row: JournalRow) -> None:
@@ -163,8 +167,9 @@ class LedgerGroup(Group[TransactionMember]):
 
     def note_recorded(self) -> None:
         if self.row is not None:
+            is_app = self._keeper.books.is_app
             for member, position, events in self._recorded:
-                member.committed = Committed(self.row, position, events, member.details)
+                member.committed = Committed(self.row, position, events, member.details, is_app)
         self.decided = self.members
 
     def given_up(self, overtaken: Overtaken) -> Exception:

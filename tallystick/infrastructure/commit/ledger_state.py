@@ -48,7 +48,7 @@ class LedgerState:
         self._shelf = ContractShelf(journal, self._anchor)
         self.books = Books(self._shelf, contracts_in_memory, curves)
         self.snapshots = SnapshotKeeper(journal)
-        self.keys = UsedKeys(journal)
+        self.keys = UsedKeys(journal, self.books.is_app)
         self.transfer_ids = TransferIdIndex()
         self.references = ReferenceIndex()
         self.reset()
@@ -60,7 +60,7 @@ class LedgerState:
         self._shelf.forget()
         self.head = EMPTY
         self.keys.close()
-        self.keys = UsedKeys(self._journal)
+        self.keys = UsedKeys(self._journal, self.books.is_app)
         self.transfer_ids.close()
         self.transfer_ids = TransferIdIndex(self._journal.cache_folder)
         self.references.close()
@@ -91,7 +91,7 @@ class LedgerState:
             self.transfer_ids.note(events)
         if row.details is not None:
             self._note_references(row, events)
-        self.books.forget()
+        self.books.forget(row.recorded_at)
         self.snapshots.grown_bytes += len(row.body)
 
     def apply(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:
@@ -100,14 +100,15 @@ class LedgerState:
         Raises `LookupError`, `ArithmeticError`, `ValueError` or `CorruptJournal` where they cannot have happened, or are not
         understood; what was begun is not undone then.
         """
+        own = events
         if may_hold_foreign(row.body):
-            events = self._apply_own(events, row.first_position)
+            own = self._apply_own(events, row.first_position)
         else:
             self.books.apply_commit(cast(Sequence[DomainEvent], events), row.first_position)
         if row.details is not None:
             for reversal in reversals_of(row, events):
                 self.books.reversals.add(reversal)
-        self.note(row, events, decode_keys(row), self.versions.entries(events, row))
+        self.note(row, own, decode_keys(row), self.versions.entries(own, row))
 
     def _note_references(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:
         references = [details.ref for details in decode_details(row).values() if details.ref is not None]
@@ -157,7 +158,7 @@ class LedgerState:
         if self.keys.index is not None:
             index = KeyIndex.load(folder / _KEYS, parts[_KEYS], cache)
             self.keys.close()
-            self.keys = UsedKeys(self._journal, index)
+            self.keys = UsedKeys(self._journal, self.books.is_app, index)
         ids = TransferIdIndex.load(folder / _IDS, parts[_IDS], cache)
         self.transfer_ids.close()
         self.transfer_ids = ids

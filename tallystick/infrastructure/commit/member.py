@@ -9,6 +9,7 @@ from tallystick.domain.batch.decisions import Refusal
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.batch.transfer_ids import UsedIds
 from tallystick.domain.books.books import Books
+from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
@@ -28,11 +29,12 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     first_position: int
     events: Sequence[DomainEvent]
     details: EntryDetails | None
+    is_app: IsApp
 
     def receipt(self) -> Receipt:
         """What its caller gets."""
         occurred_at = None if self.details is None else self.details.occurred_at
-        return make_receipt(self.row, self.first_position, self.events, occurred_at)
+        return make_receipt(self.row, self.first_position, self.events, occurred_at, self.is_app)
 
 
 class TransactionMember(Member):

@@ -4,18 +4,18 @@ A row that has anything of format 2 has details, if only an empty list. So a pro
 the column, finds a digest that does not fit, and never misreads what it does not know.
 """
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 
-from tallystick.domain.events import NOTED_BATCHES, DomainEvent
+from tallystick.domain.events import DomainEvent, MetadataErased
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.domain.values.reversal import Reversal
-from tallystick.infrastructure.journal.details import NO_DETAILS, Details, encode_details
+from tallystick.infrastructure.journal.details import NO_DETAILS, Details, encode_details, metadata_digest
 from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, MetadataRow
 
 SALT_BYTES = 16
-_OF_FORMAT_2: frozenset[type] = frozenset(NOTED_BATCHES)
+DETAILS_BYTES, REVERSAL_BYTES = 128, 32
+"""About what the details of an entry take beside its texts, and what each movement takes that it takes back."""
 
 
 class RowDetails:
@@ -35,7 +35,7 @@ class RowDetails:
         events: Sequence[DomainEvent],
         reversals: Sequence[Reversal],
     ) -> None:
-        """Adds the entry number `number` of the row, which begins at `first_position`."""
+        """Adds the entry number `number` of the row, which begins at `first_position` and has something of format 2."""
         at = ref = meta = None
         if given is not None:
             at, ref = given.occurred_at, given.reference
@@ -46,7 +46,8 @@ class RowDetails:
         reverses = tuple((reversal.position - first_position, reversal.reverses) for reversal in reversals)
         if given is not None or reverses:
             self._details.append((number, Details(at, ref, meta, reverses)))
-        self._is_needed |= bool(self._details) or any(map(needs_details, events))
+        self._erased += [event.entry for event in events if isinstance(event, MetadataErased)]
+        self._is_needed = True
 
     def encoded(self) -> bytes | None:
         """The row's details; None where it has nothing of format 2."""
@@ -59,16 +60,9 @@ class RowDetails:
         return MetadataChange(self._added, self._erased) if self._added or self._erased else NO_METADATA
 
 
-def metadata_digest(salt: bytes, content: str) -> str:
-    """The digest of metadata that stays in the row, in hex: SHA-256 of the salt and the text."""
-    return hashlib.sha256(salt + content.encode()).hexdigest()
-
-
-def needs_details(event: DomainEvent) -> bool:
-    """Whether the event is of format 2."""
-    return type(event) in _OF_FORMAT_2
-
-
-def may_need_details(events: Sequence[DomainEvent]) -> bool:
-    """A cheap question before that: false where none of the events is."""
-    return not _OF_FORMAT_2.isdisjoint(map(type, events))
+def bytes_of_details(given: EntryDetails | None, reversals: Sequence[Reversal]) -> int:
+    """About how many bytes an entry's details and metadata take."""
+    size = REVERSAL_BYTES * len(reversals)
+    if given is not None:
+        size += DETAILS_BYTES + len(given.reference or "") + len(given.metadata or "")
+    return size

@@ -12,8 +12,9 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from eventsourcing.persistence import ProgrammingError as LibraryProgrammingError
 
 from tallystick.domain.books.aggregate import StreamAggregate, aggregate_after
-from tallystick.domain.events import EVENT_TYPES, ContractEvent, DomainEvent
+from tallystick.domain.events import EVENT_TYPES, DomainEvent
 from tallystick.infrastructure.event_store.stored_events import TOPICS, LedgerNotification, LedgerStoredEvent
+from tallystick.infrastructure.journal.format import stream_of
 
 
 class OfStream:
@@ -23,9 +24,8 @@ class OfStream:
 
     @property
     def originator_id(self) -> str:
-        """The token's code or the contract's id."""
-        event = cast(Any, self)
-        return event.contract if isinstance(self, ContractEvent) else event.token
+        """The token's code or the contract's id; of events of the book as a whole the name of their stream."""
+        return stream_of(cast(DomainEvent, self))
 
     def mutate(self, aggregate: StreamAggregate | None) -> StreamAggregate:
         """The aggregate after the event; the same object, changed, where there was one before."""

@@ -5,6 +5,7 @@ reference, the digest of its metadata, and which movements before it takes back.
 and a row in which nothing is of format 2 has no details at all. A name that is not known was written by a newer version.
 """
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -14,6 +15,7 @@ import msgspec
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.events import FORMAT_2_EVENTS, Moved
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decoded
 
@@ -35,6 +37,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
 
 _NOTHING = Details()
+_FORMAT_2: frozenset[type] = frozenset(FORMAT_2_EVENTS)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[tuple[int | None, Details]]).decode
 
@@ -49,13 +52,18 @@ def decode_details(row: JournalRow) -> Mapping[int, Details]:
 
     Raises `CorruptJournal` where they cannot be read, or are of entries that the row does not have.
     """
+    return {number: details for number, details in read_details(row) if number is not None}
+
+
+def read_details(row: JournalRow) -> Sequence[tuple[int | None, Details]]:
+    """The same with what is said of the row as a whole, under None."""
     if row.details is None or row.details == NO_DETAILS:
-        return {}
+        return []
     found = decoded(row, "details (or they were written by a newer version)", _decode, row.details)
     numbers = [number for number, _ in found if number is not None]
     if numbers != sorted(set(numbers)) or (numbers and not 0 <= numbers[0] <= numbers[-1] < len(decode_counts(row))):
         raise CorruptJournal("its details are of entries that it does not have", position=row.first_position)
-    return {number: details for number, details in found if number is not None}
+    return found
 
 
 def reversals_of(row: JournalRow, events: Sequence[JournalEvent]) -> Iterator[Reversal]:
@@ -98,3 +106,15 @@ def place_in(row: JournalRow, position: int) -> Place:
 def first_positions(row: JournalRow) -> Sequence[int]:
     """The first position of each of the row's entries, in order."""
     return list(accumulate(decode_counts(row)[:-1], initial=row.first_position))
+
+
+def metadata_digest(salt: bytes, content: str) -> str:
+    """The digest of metadata that stays in the row, in hex: SHA-256 of the salt and the text."""
+    return hashlib.sha256(salt + content.encode()).hexdigest()
+
+
+def needs_details(events: Sequence[JournalEvent]) -> bool:
+    """Whether one of the events is of format 2. Most transactions are one movement, and that is told at once."""
+    if len(events) == 1 and type(events[0]) is Moved:
+        return False
+    return not _FORMAT_2.isdisjoint(map(type, events))

@@ -15,7 +15,7 @@ import msgspec
 
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import ContractEvent, DomainEvent
+from tallystick.domain.events import DomainEvent
 
 GENESIS_DIGEST = bytes(32)
 
@@ -192,10 +192,8 @@ def decode_counts(row: JournalRow) -> list[int]:
 
 
 def stream_of(event: JournalEvent) -> str:
-    """The stream that an event belongs to: its token, its contract, or somebody else's aggregate."""
-    if isinstance(event, Foreign):
-        return event.stream
-    return event.contract if isinstance(event, ContractEvent) else event.token
+    """The stream that an event belongs to: its token, its contract, the book as a whole, or somebody else's aggregate."""
+    return event.stream
 
 
 def decoded(row: JournalRow | Body, column: str, decode: Callable[[bytes], Decoded], content: bytes) -> Decoded:

@@ -1,14 +1,16 @@
-"""How far each stream has come. A token is a stream and so is a contract, and each of its positions is a version of it."""
+"""How far each stream has come. A token is a stream and so is a contract, and each of its positions is a version of it; the
+events of the book as a whole have one too.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 from tallystick.domain.batch.batch import positions_of
-from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, stream_of
+from tallystick.infrastructure.journal.format import JournalEvent, JournalRow
 from tallystick.infrastructure.journal.port import StreamEntry
 
-_token_of = attrgetter("token")
+_stream_of = attrgetter("stream")
 
 
 class StreamVersions:
@@ -45,10 +47,7 @@ class StreamVersions:
 
 def _counts(events: Sequence[JournalEvent], row: JournalRow) -> Mapping[str, int]:
     """How many of the row's positions are events of each stream."""
-    try:
-        streams = list(map(_token_of, events))
-    except AttributeError:
-        streams = list(map(stream_of, events))
+    streams: list[str] = list(map(_stream_of, events))
     positions = row.last_position - row.first_position + 1
     if positions == len(events):
         if streams.count(streams[0]) == positions:  # nearly always, and many times faster to find out

@@ -1,7 +1,7 @@
 """Batches: thousands of transfers, mints or burns of one token in one call and one commit, as columns.
 
 A batch means exactly its rows one after another, and is done as a whole or not at all. Accounts are given as names, or as the
-handles that `accounts` gives for them, which saves looking each name up.
+handles that `handles` gives for them, which saves looking each name up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class Batches:
         self._core = core
         self._books = core.books
 
-    def accounts(self, token: str, names: Any) -> Column:
+    def handles(self, token: str, names: Any) -> Column:
         """The handles of accounts in a token, which are checked to be such as batches may touch."""
         self._core.check_open()
         given = prepared(names)
@@ -53,7 +53,7 @@ class Batches:
     ) -> BatchReceipt:
         """Does the rows of `columns`: "amounts", and the accounts under the names `givers` and `takers`, which errors say."""
         rows = check_rows({name: prepared(column) for name, column in columns.items()} | given.columns())
-        self._core.check_open()
+        self._core.check_writable()
         if not isinstance(on_refusal, str) or on_refusal not in ("abort", "skip"):
             raise InvalidRequest(f"on a refusal a batch is to abort or skip, not {on_refusal!r}")
         memo, memos = memos_of(given.memo, rows)

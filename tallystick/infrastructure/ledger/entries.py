@@ -1,17 +1,19 @@
 """Reads entries: what a ledger answers about what its blocks recorded, by id, by idempotency key and by reference."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from tallystick.domain.batch.batch import expanded, numbered
-from tallystick.domain.errors import CorruptJournal, EntryNotFound
+from tallystick.domain.entry.erasing import EraseMetadata
+from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
 from tallystick.domain.events import NOTED_BATCHES
 from tallystick.domain.values.entry_details import check_reference, metadata_of
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.memo import check_memo
 from tallystick.infrastructure.commit.idempotency import check_key
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.commit.row_details import metadata_digest
-from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, place_in
+from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, metadata_digest, place_in
 from tallystick.infrastructure.journal.format import JournalRow, decode_events, decode_keys, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.entry import Entry
@@ -40,17 +42,33 @@ class Entries:
     def find(self, reference: str, limit: int | None = None) -> list[Entry]:
         """The entries with this reference, or with rows of batches that have it, newest first: all, or the newest `limit`."""
         check_reference(reference)
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise InvalidRequest(f"a limit is a number of entries, not {limit!r}")
         with self._core.locked():
             self._core.reach_head()
             positions = self._core.keeper.positions_of_reference(reference)
-        found: list[Entry] = []
+        return [self._read(place) for place in islice(self._places_of(reference, positions), limit)]
+
+    def _places_of(self, reference: str, positions: Sequence[int]) -> Iterator[Place]:
+        """Where the entries with the reference lie, newest first, of the commits that may have some."""
         for position in reversed(positions):
             row = self._journal.row_at(position)
-            numbers = [] if row is None else _entries_with(row, reference)
+            if row is None:
+                continue
+            numbers = _entries_with(row, reference)
             for number in reversed(numbers):
-                if row is not None and (limit is None or len(found) < limit):
-                    found.append(self._read(place_in(row, first_positions(row)[number])))
-        return found
+                yield place_in(row, first_positions(row)[number])
+
+    def erase(self, entry: int, reason: str) -> None:
+        """Erases the metadata of the entry, and records that; as `Ledger.erase`."""
+        check_memo(reason)
+        self._core.check_writable()
+        place = self.place_of(entry)
+        if place.details.meta is None:
+            raise InvalidRequest(f"entry {entry} was recorded without metadata")
+        if not self._journal.metadata([entry]):
+            raise InvalidRequest(f"the metadata of entry {entry} was erased before")
+        self._core.commit([EraseMetadata(entry, reason)])
 
     def place_of(self, id: int) -> Place:
         """Where the entry lies that begins at this position; else `EntryNotFound`."""

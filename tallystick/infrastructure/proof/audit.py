@@ -1,8 +1,9 @@
 """Proving a journal: that its bytes are those written, and that what they say can have happened.
 
-`verify` reads every row, checks the chain of digests and that nothing is missing. `audit` does that and derives everything
-again from the first event: the invariants of money, fragments and contracts, the streams' versions, and that the books and the
-projections, which get to their sums on different ways, agree. Both report what they find with its first position, and stop
+`verify` reads every row, checks the chain of digests and that nothing is missing, of the metadata nothing that was
+not erased. `audit` does that and derives everything again from the first event: the invariants of money, fragments and
+contracts, what details say, the streams' versions, and that the books and the projections, which get to their sums on different
+ways, agree. Both report what they find with its first position, and stop
 reading where a row cannot be read.
 """
 
@@ -10,15 +11,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from tallystick.domain.batch.batch import numbered, positions_of
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import BATCHES, NOTED_BATCHES, BatchEvent, DomainEvent
+from tallystick.domain.values.result import Result
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.chain import rows_after
+from tallystick.infrastructure.journal.details import read_details
 from tallystick.infrastructure.journal.format import (
     EMPTY,
     Foreign,
@@ -30,6 +31,7 @@ from tallystick.infrastructure.journal.format import (
     stream_of,
 )
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tallystick.infrastructure.proof.details_check import DetailsCheck, MetadataCheck
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.invariants.invariants import Finding, Invariants
@@ -38,7 +40,7 @@ from tallystick.projections.projection import Commit, Replay
 from tallystick.projections.supply import SupplyReserves
 
 
-class AuditReport(msgspec.Struct, frozen=True):
+class AuditReport(Result, frozen=True):
     """`ok` where nothing was found; else the `findings`. `position` and `digest` (hex) are of the last row that was read.
 
     A journal cannot prove that nothing was cut off its end: keep the position and digest elsewhere and compare.
@@ -55,15 +57,21 @@ class _Reader:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._metadata = MetadataCheck(journal)
         self.head = EMPTY
         self.findings: list[Finding] = []
+        self.has_stopped = False
 
     def rows(self) -> Iterator[tuple[JournalRow, list[JournalEvent]]]:
         try:
             for row in rows_after(self._journal, self.head):
-                yield row, _decoded(row)
+                events = _decoded(row)
+                self.findings += self._metadata.add(row, events)
+                yield row, events
                 self.head = row.head()
+            self.findings += self._metadata.finish()
         except CorruptJournal as error:
+            self.has_stopped = True
             self.findings.append(Finding(error.position, str(error)))
 
 
@@ -73,6 +81,7 @@ def _decoded(row: JournalRow) -> list[JournalEvent]:
     counts = decode_counts(row)
     if any(not 0 <= key.index < len(counts) for key in decode_keys(row)):
         raise CorruptJournal("a key is of a transaction that it does not have", position=row.first_position)
+    read_details(row)
     return events
 
 
@@ -88,9 +97,12 @@ def audit(journal: Journal) -> AuditReport:
     """Derives everything from the first event, and reports whatever cannot be or does not agree."""
     reader = _Reader(journal)
     rederived = _Rederived()
+    details = DetailsCheck(journal)
+    findings: list[Finding] = []
     for row, events in reader.rows():
         rederived.add(row, events)
-    findings = rederived.finish(journal if not reader.findings else None)
+        findings += details.add(row, events)
+    findings += rederived.finish(None if reader.has_stopped else journal)
     return _report(reader, findings)
 
 

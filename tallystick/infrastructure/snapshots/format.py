@@ -16,7 +16,8 @@ from tallystick.domain.events import TokenRegistered
 from tallystick.domain.memory.frozen_books import FrozenBooks, FrozenFragments, FrozenTokenState, KeptBooks, KeptToken
 from tallystick.domain.memory.holding import PlainFragment
 from tallystick.domain.token.registration import registration_of
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.freeze import Freeze
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.snapshots.hashed_names import HashedNames, NameColumns, columns_of_names
 from tallystick.infrastructure.snapshots.sorted_fragments import FragmentColumns, SortedFragments, columns_of_fragments
@@ -44,14 +45,15 @@ class TokenFacts(msgspec.Struct, frozen=True):
 
 class BooksFacts(msgspec.Struct, frozen=True):
     """What is in no column: the tokens and the names of apps and contracts, in the order of registration, open holds, and
-    which movements were taken back.
+    the freezes of accounts, and which movements were taken back.
     """
 
     tokens: list[TokenFacts]
     special: list[str]
     contracts: dict[str, str | None]
-    holds: list[Hold]
+    holds: list[OpenHold]
     reversals: list[Reversal]
+    freezes: list[Freeze]
 
 
 # Writing.
@@ -60,9 +62,8 @@ class BooksFacts(msgspec.Struct, frozen=True):
 def facts_of(books: FrozenBooks, seed: int) -> BooksFacts:
     """What is in no column. `seed`: any number of 64 bits that nobody can guess."""
     tokens = [_token_facts(state, fragments, seed) for state, fragments in books.tokens]
-    return BooksFacts(
-        tokens, books.special, books.contracts, sorted(books.holds, key=lambda hold: hold.position), [*books.reversals]
-    )
+    holds = sorted(books.holds, key=lambda hold: hold.position)
+    return BooksFacts(tokens, books.special, books.contracts, holds, [*books.reversals], books.freezes)
 
 
 def _token_facts(state: FrozenTokenState, fragments: FrozenFragments | None, seed: int) -> TokenFacts:
@@ -107,6 +108,7 @@ def books_of(facts: BooksFacts, columns: dict[str, Any]) -> KeptBooks:
         facts.contracts,
         facts.holds,
         facts.reversals,
+        facts.freezes,
     )
 
 

@@ -3,28 +3,31 @@
 This projection keeps its own plain sums and trusts nothing: that a token is registered once and before it moves, that no
 account and no supply reserve goes below zero, that holds are drawn by those who have them and not beyond what they hold,
 that after every transaction the live fragments of each account touched sum to its balance, and those of each hold to the
-hold, and what `ContractInvariants` says of contracts. Its state is a list of findings, each with the first position at
-which something was wrong.
+hold, what `ContractInvariants` says of contracts, and what `FreezeInvariants` says of frozen accounts. Its state is a list of
+findings, each with the first position at which something was wrong.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from tallystick.domain.arithmetic.shares import shares_among
 from tallystick.domain.batch.batch import Batch
 from tallystick.domain.events import (
     RECORDED,
+    AccountFrozen,
+    AccountUnfrozen,
     AppUpdated,
+    BookEvent,
     Burned,
     ContractEvent,
+    ContractRegistered,
     Distributed,
     FragmentsBurned,
     FragmentsMinted,
     FragmentsReleased,
     FragmentsReserved,
+    MetadataErased,
     Minted,
     Moved,
     Released,
@@ -34,14 +37,16 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.rounding import is_known_rounding
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
+from tallystick.domain.values.result import Result
 from tallystick.projections.invariants.contracts import ContractInvariants
+from tallystick.projections.invariants.freezes import FreezeInvariants
 
 MOVEMENTS = (*RECORDED, Distributed)
 FINDINGS_MAX = 100
 """After so many findings no more are collected."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(Result, frozen=True):
     """Something that is wrong, and the first position at which it is."""
 
     position: int
@@ -73,6 +78,7 @@ class Invariants:
         self._movement = 0
         self._is_lost = False  # where an event's meaning is not known, neither are the sums after it
         self._contracts = ContractInvariants(self._find, self._tokens, self._cells)
+        self._freezes = FreezeInvariants(self._find)
         self._rules: dict[type, Callable[[int, Any], None]] = {
             TokenRegistered: self._registered,
             AppUpdated: self._updated,
@@ -93,7 +99,14 @@ class Invariants:
         """Checks one event."""
         if self._is_lost:
             return
+        if isinstance(event, BookEvent):
+            self._of_the_book(position, event)
+            return
+        if self._freezes.frozen:
+            self._freezes.apply(position, event)
         if isinstance(event, ContractEvent):
+            if isinstance(event, ContractRegistered):
+                self._freezes.register(position, event)
             self._contracts.apply(position, event)
             return
         rule = self._rules.get(event.__class__)
@@ -119,6 +132,8 @@ class Invariants:
             return
         for at, event in enumerate(batch.events(), position):
             self._rules[event.__class__](at, event)
+            if self._freezes.frozen:
+                self._freezes.apply(at, event)
 
     def finish(self) -> list[Finding]:
         """Checks what the last transaction left, and gives all findings."""
@@ -131,6 +146,14 @@ class Invariants:
         if len(self.state) < FINDINGS_MAX:
             self.state.append(Finding(position, reason))
 
+    def _of_the_book(self, position: int, event: BookEvent) -> None:
+        if isinstance(event, AccountFrozen) and event.token is not None and event.token not in self._tokens:
+            self._find(position, f"token {event.token!r} is not registered")
+        if isinstance(event, AccountFrozen | AccountUnfrozen):
+            self._freezes.apply(position, event)
+        elif not isinstance(event, MetadataErased):
+            self._find(position, f"{event.__class__.__name__} is an event that this audit does not know")
+
     # Movements.
 
     def _registered(self, position: int, event: TokenRegistered) -> None:
@@ -138,6 +161,7 @@ class Invariants:
             self._find(position, f"token {event.token!r} is registered a second time")
         self._tokens[event.token] = event
         self._reserves[event.token] = event.max_supply
+        self._freezes.register(position, event)
 
     def _minted(self, position: int, event: Minted) -> None:
         self._check_amount(position, event.amount)
@@ -159,6 +183,7 @@ class Invariants:
     def _updated(self, position: int, event: AppUpdated) -> None:
         if self._tokens[event.token].role != "app":
             self._find(position, f"token {event.token!r} is no app's and is updated")
+        self._freezes.register(position, event)
 
     def _distributed(self, position: int, event: Distributed) -> None:
         self._check_amount(position, event.amount)

@@ -278,7 +278,7 @@ def test_a_commit_is_too_large_with_all_its_columns(one: Ledger, monkeypatch: py
 def test_handles_and_asyncio(shared_url: str | Path) -> None:
     async def main() -> None:
         async with AsyncLedger.open(shared_url) as ledger:
-            alice, bob = await ledger.accounts("PLN", ["alice", "bob"])
+            alice, bob = await ledger.handles("PLN", ["alice", "bob"])
             await ledger.transfer_many(
                 "PLN", np.array([alice] * 2), np.array([bob] * 2), [1, 2], ["a", "b"], occurred_at=DAYS[:2]
             )

@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from tallystick import CorruptJournal, Ledger, Token
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.events import (
     EVENT_TYPES,
+    AccountFrozen,
+    AccountUnfrozen,
     Allocated,
     AllShadowsLowered,
     AllShadowsRaised,
@@ -34,6 +38,7 @@ from tallystick.domain.events import (
     FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
+    MetadataErased,
     Minted,
     MintedMany,
     Moved,
@@ -50,6 +55,7 @@ from tallystick.domain.events import (
     TokenRegistered,
 )
 from tallystick.domain.values.amount import AMOUNT_MAX
+from tallystick.infrastructure.journal.details import Details
 from tallystick.infrastructure.journal.format import (
     GENESIS_DIGEST,
     Foreign,
@@ -64,7 +70,10 @@ from tallystick.infrastructure.journal.format import (
     make_row,
     stream_of,
 )
+from tallystick.infrastructure.journal.port import MetadataChange
 from tallystick.infrastructure.journal.stores.sqlite.file import APPLICATION_ID, SCHEMA_VERSION
+from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
+from tests.support.suites.detail_cases import append_detailed, erased
 
 JOURNAL_MD = files("tallystick.infrastructure").joinpath("JOURNAL.md").read_text(encoding="utf-8")
 
@@ -127,6 +136,10 @@ GOLDEN: list[tuple[JournalEvent, str]] = [
     (ShadowLowered("pool", "alice", 5, "unstake"), '["ShadowLowered","pool","alice",5,"unstake"]'),
     (AllShadowsRaised("pool", 5, 50, 1, "yield"), '["AllShadowsRaised","pool",5,50,1,"yield"]'),
     (AllShadowsLowered("pool", 5, 50, 1, "loss"), '["AllShadowsLowered","pool",5,50,1,"loss"]'),
+    (AccountFrozen("alice", "USD", True, False, "court"), '["AccountFrozen","alice","USD",true,false,"court"]'),
+    (AccountFrozen("alice", None, False, True), '["AccountFrozen","alice",null,false,true,""]'),
+    (AccountUnfrozen("alice", None), '["AccountUnfrozen","alice",null]'),
+    (MetadataErased(7, "asked for"), '["MetadataErased",7,"asked for"]'),
     (Foreign("order-1", 0, "shop:Order.Paid", b"\x00\xff{}"), '["Foreign","order-1",0,"shop:Order.Paid","AP97fQ=="]'),
 ]
 
@@ -162,6 +175,7 @@ OLD: list[tuple[str, JournalEvent]] = [
     ('["MovedMany","USD",1,[],"AA==","AQ==","BQ=="]', MovedMany("USD", 1, [], b"\x00", b"\x01", b"\x05", "", b"")),
     ('["MintedMany","USD",1,[],"AA==","BQ=="]', MintedMany("USD", 1, [], b"\x00", b"\x05", "", b"")),
     ('["BurnedMany","USD",1,[],"AA==","BQ=="]', BurnedMany("USD", 1, [], b"\x00", b"\x05", "", b"")),
+    ('["AccountFrozen","alice",null,true,false]', AccountFrozen("alice", None, True, False, "")),
     ('["NotedMovedMany","USD",1,[],"AA==","AQ==","BQ=="]', NotedMovedMany("USD", 1, [], b"\x00", b"\x01", b"\x05")),
     ('["NotedMintedMany","USD",1,[],"AA==","BQ=="]', NotedMintedMany("USD", 1, [], b"\x00", b"\x05")),
     (
@@ -210,7 +224,7 @@ def test_amounts_are_exact(amount: int) -> None:
 
 
 def test_streams() -> None:
-    assert {stream_of(event) for event, _ in GOLDEN} == {"USD", "TeaParty", "pool", "order-1"}
+    assert {stream_of(event) for event, _ in GOLDEN} == {"USD", "TeaParty", "pool", "order-1", " accounts"}
 
 
 # Rows.
@@ -221,12 +235,21 @@ DIGEST = "055b87e977512faca900e9c20ed0d04dee49d823e82fc7d0a9a20ef38c948081"
 
 def test_known_digests() -> None:
     row = make_row(GENESIS_DIGEST, 1, 1_700_000_000_000_000, [Key("deposit-1", None, 0)], [2], BODY)
-    assert row == (1, 2, 1_700_000_000_000_000, b'[["deposit-1",null,0]]', b"[2]", BODY, bytes.fromhex(DIGEST))
+    assert row == (1, 2, 1_700_000_000_000_000, b'[["deposit-1",null,0]]', b"[2]", BODY, bytes.fromhex(DIGEST), None)
     assert decode_keys(row) == [Key("deposit-1", None, 0)]
     assert decode_counts(row) == [2]
     following = make_row(row.digest, 3, 1_700_000_000_000_001, (), [1], b'[["FragmentsBurned","USD",[1]]]')
     assert (following.first_position, following.last_position) == (3, 3)
     assert following.digest.hex() == "7c06f759627ad047e6955e1182debcf3af236220d50a760878fcf99f6d98de1d"
+
+
+def test_details_are_the_eighth_string_of_a_digest() -> None:
+    rows = [make_row(GENESIS_DIGEST, 1, 7, (), [2], BODY, details) for details in (None, b"", b"[]", b'[[0,{"ref":"x"}]]')]
+    assert len({row.digest for row in rows}) == 4
+    for row in rows:
+        columns = [bytes(32), b"1", b"2", b"7", b"[]", b"[2]", BODY, *([] if row.details is None else [row.details])]
+        by_hand = hashlib.sha256(b"".join(len(column).to_bytes(8, "big") + column for column in columns))
+        assert row.digest == by_hand.digest() == digest_of(GENESIS_DIGEST, row)
 
 
 def test_a_digest_covers_every_column_and_where_it_ends() -> None:
@@ -324,7 +347,7 @@ def test_every_column_is_in_the_tables(journal: Path) -> None:
     connection = sqlite3.connect(journal)
     columns = [
         (name, kind.lower())
-        for table in ("commits", "streams")
+        for table in ("commits", "metadata", "streams")
         for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})")
     ]
     connection.close()
@@ -367,7 +390,20 @@ def journal(tmp_path: Path) -> Path:
             with ledger.atomic(idempotency_key=f"deposit-{number}", request={"number": number}) as tx:
                 tx.mint("USD", "Ærø", 500_00, memo='"deposit"')
                 tx.mint("WEI", "alice", AMOUNT_MAX // 10)
+        for number in range(2):
+            with ledger.atomic(occurred_at=OCCURRED, reference="fæktura 7", metadata={"name": f"Zoë {number}"}) as tx:
+                tx.burn("USD", "Ærø", 500_00)
     return path
+
+
+OCCURRED = datetime(2020, 2, 29, tzinfo=UTC)
+
+
+def last_entries(journal: Path) -> list[int]:
+    """The first positions of the two entries with details."""
+    with closing(sqlite3.connect(journal)) as connection:
+        found = connection.execute("SELECT first_position FROM commits WHERE details IS NOT NULL ORDER BY 1").fetchall()
+    return [position for (position,) in found]
 
 
 def check(script: Path, journal: Path) -> subprocess.CompletedProcess[str]:
@@ -403,6 +439,7 @@ TAMPERINGS = [
     ("UPDATE commits SET recorded_at = recorded_at + 1 WHERE first_position = 6", 6),
     ("UPDATE commits SET last_position = last_position + 1 WHERE first_position = 6", 6),
     ("UPDATE commits SET digest = zeroblob(32) WHERE first_position = 6", 6),
+    ("UPDATE commits SET details = '[]' WHERE first_position = 6", 6),
     ("DELETE FROM commits WHERE first_position = 6", 6),
     ("DELETE FROM commits WHERE first_position = 1", 1),
     ("UPDATE commits SET body = (SELECT body FROM commits WHERE first_position = 9) WHERE first_position = 6", 6),
@@ -427,6 +464,48 @@ def test_the_script_finds_what_was_tampered_with(script: Path, journal: Path, st
     with Ledger.open(journal) as ledger:
         (finding,) = ledger.verify().findings
     assert finding.position == position
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE commits SET details = replace(details, 'fæktura 7', 'fæktura 8') WHERE first_position = {}",
+        "UPDATE commits SET details = '[]' WHERE first_position = {}",
+        "UPDATE commits SET details = NULL WHERE first_position = {}",
+        "UPDATE metadata SET content = replace(content, 'Zoë', 'Zoe') WHERE entry = {}",
+        "UPDATE metadata SET salt = zeroblob(16) WHERE entry = {}",
+        "DELETE FROM metadata WHERE entry = {}",
+    ],
+)
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_script_finds_details_and_metadata_that_were_changed(
+    script: Path, journal: Path, statement: str, number: int
+) -> None:
+    position = last_entries(journal)[number]
+    tamper(journal, statement.format(position))
+    done = check(script, journal)
+    assert (done.returncode, done.stderr.partition(":")[0]) == (1, f"position {position}")
+    with Ledger.open(journal) as ledger:
+        assert [finding.position for finding in ledger.verify().findings] == [position]
+
+
+def test_the_script_knows_what_was_erased(script: Path, journal: Path) -> None:
+    entry = last_entries(journal)[0]
+    with closing(SQLiteJournal(journal)) as store:
+        append_detailed(store, body=erased(entry), metadata=MetadataChange(erased=[entry]), positions=1)
+    assert check(script, journal).returncode == 0
+
+
+def test_the_script_leaves_a_later_version_alone(script: Path, journal: Path) -> None:
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    assert check(script, journal).stderr == f"this script reads versions 1 and 2, and not {SCHEMA_VERSION + 1}\n"
+
+
+def test_every_name_of_details_is_in_the_table() -> None:
+    section = JOURNAL_MD.split("## Details")[1].split("\n## ")[0]
+    names = re.findall(r"^\| `(\w+)` \| .* \| 2 \|$", section, re.MULTILINE)
+    assert names == [field.name for field in msgspec.structs.fields(Details)]
 
 
 def test_a_cut_off_tail_shows_only_against_a_note(script: Path, journal: Path) -> None:

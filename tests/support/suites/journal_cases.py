@@ -11,6 +11,7 @@ from tallystick.infrastructure.journal.port import SMALL, VERSION_MAX, Journal, 
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
+from tests.support.suites.detail_cases import DetailCases, SharedDetailCases
 
 
 def append(journal: Journal, *counts: int, stream: str = "USD") -> list[JournalRow]:
@@ -27,7 +28,7 @@ def append(journal: Journal, *counts: int, stream: str = "USD") -> list[JournalR
     return rows
 
 
-class JournalCases:
+class JournalCases(DetailCases):
     """Inherit, and give `journal`, an empty one."""
 
     @pytest.fixture
@@ -262,7 +263,7 @@ class JournalCases:
         assert append(journal, 1)[0].first_position == 4
 
 
-class SharedJournalCases(JournalCases):
+class SharedJournalCases(JournalCases, SharedDetailCases):
     """For stores that several processes share: give `other` too, a second journal on the same store."""
 
     @pytest.fixture

@@ -13,6 +13,7 @@ from uuid import UUID
 from eventsourcing import persistence
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
+from tallystick.domain.events import ACCOUNTS_STREAM
 from tallystick.infrastructure.event_store.errors import in_library_errors
 from tallystick.infrastructure.event_store.log.writer import foreign
 from tallystick.infrastructure.event_store.recorders.log_recorder import LogRecorder
@@ -98,7 +99,7 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
 
     def _may_be_ledgers(self, text: str, own: str) -> bool:
         """Whether a token or a contract may be meant: the application has no stream of this name. It is looked up once."""
-        if own in self._own or own == text or " " in text or self.purpose != EVENTS:
+        if own in self._own or own == text or (" " in text and text != ACCOUNTS_STREAM) or self.purpose != EVENTS:
             return False
         if self._log.journal.last_entries([own]):
             if len(self._own) >= OWN_KEPT:

@@ -101,6 +101,7 @@ class MemoryJournal(Journal):
                 for entry in entries
             ):
                 raise Overtaken("a commit begins after the last position, and a stream goes on after its last version")
+            self._check_metadata(row, metadata)
             self._rows.append(row)
             self._firsts.append(row.first_position)
             for entry in entries:
@@ -109,6 +110,14 @@ class MemoryJournal(Journal):
                 self._metadata[added.entry] = added
             for erased in metadata.erased:
                 self._metadata.pop(erased, None)
+
+    def _check_metadata(self, row: JournalRow, metadata: MetadataChange) -> None:
+        added = {each.entry for each in metadata.added}
+        positions = range(row.first_position, row.last_position + 1)
+        if len(added) < len(metadata.added) or not all(entry in positions for entry in added):
+            raise Overtaken("metadata is of the newest commit")
+        if not all(b'["MetadataErased",%d,' % entry in row.body for entry in metadata.erased if entry in self._metadata):
+            raise Overtaken("metadata is erased by a commit that says so")
 
     def reopen(self) -> None:
         """Nothing to do."""

@@ -50,13 +50,15 @@ RECORD_ATTEMPTS = 3
 class PostgresJournal(Journal):
     """The journal at `address`, whose schema is made where it is missing and `create` allows it.
 
-    Where it is durable, a server that runs with `fsync=off` is refused: it would promise what it does not keep.
+    Where it is durable, a server that runs with `fsync=off` is refused: it would promise what it does not keep. Where it is
+    `read_only` that is nobody's concern, and nothing is written beside it either.
     """
 
     keeps_keys = True
 
-    def __init__(self, address: PostgresAddress, *, create: bool = True) -> None:
-        self.address = address
+    def __init__(self, address: PostgresAddress, *, create: bool = True, read_only: bool = False) -> None:
+        self.address = address = address._replace(durable=False) if read_only else address
+        self._read_only = read_only
         self._turn = FairLock()
         self._pool = PostgresPool(address, create=create)
         self._schema = self._schema_version()
@@ -64,6 +66,10 @@ class PostgresJournal(Journal):
 
     @property
     def cache_folder(self) -> Path | None:
+        return None if self._read_only else self.kept_cache_folder
+
+    @property
+    def kept_cache_folder(self) -> Path | None:
         return self.address.cache_folder(self._pool.ledger.id)
 
     @property
@@ -119,7 +125,7 @@ class PostgresJournal(Journal):
         return {entry: MetadataRow(entry, salt, content.decode()) for entry, salt, content in rows}
 
     def metadata_entries(self) -> Iterator[int]:
-        after = -1
+        after = -(2**63)
         while self.takes_details:
             page = [entry for (entry,) in self._pool.read(statements.METADATA_ENTRIES, (after, PAGE_ROWS))]
             if not page:
@@ -193,7 +199,10 @@ class PostgresJournal(Journal):
                     if attempt == BEGIN_ATTEMPTS or not is_lost(error):
                         raise translated(self.address, error) from error
                     continue
-                return self._saw(EMPTY if columns is None else Head(*columns), before)
+                if columns is None:
+                    return self._saw(EMPTY, before)
+                *head, self.server_time = columns
+                return self._saw(Head(*head), before)
             raise AssertionError("the last attempt returns or raises")
         except BaseException:
             self.end()
@@ -215,7 +224,7 @@ class PostgresJournal(Journal):
         is_detailed = self._schema >= DETAILED
         parameters = _parameters(row if is_detailed else row[:-1], row, entries, self.channel)
         try:
-            with connection.pipeline() if len(row.body) <= PIPELINED_BYTES else nullcontext():
+            with connection.pipeline() if _bytes_of(row, metadata) <= PIPELINED_BYTES else nullcontext():
                 connection.execute(statements.APPEND if is_detailed else statements.APPEND_1, parameters)
                 if metadata is not NO_METADATA:
                     _change_metadata(connection, metadata)
@@ -287,13 +296,18 @@ class _Writing:
         self._journal.end()
 
 
+def _bytes_of(row: JournalRow, metadata: MetadataChange) -> int:
+    """About how much an append sends."""
+    return len(row.body) + len(row.details or b"") + sum([len(added.content) for added in metadata.added])
+
+
 def _change_metadata(connection: Connection, metadata: MetadataChange) -> None:
-    """In the transaction of the row that says so, and after it, as the triggers want."""
+    """In the transaction of the row that says so, and after it, as the triggers want. Never prepared, like COMMIT."""
     if metadata.added:
         entries, salts, contents = zip(*metadata.added, strict=True)
-        connection.execute(statements.ADD_METADATA, (list(entries), list(salts), list(contents)))
+        connection.execute(statements.ADD_METADATA, (list(entries), list(salts), list(contents)), prepare=False)
     if metadata.erased:
-        connection.execute(statements.ERASE_METADATA, (list(metadata.erased),))
+        connection.execute(statements.ERASE_METADATA, (list(metadata.erased),), prepare=False)
 
 
 def _parameters(columns: Sequence[Any], row: JournalRow, entries: Sequence[StreamEntry], channel: str) -> tuple[Any, ...]:

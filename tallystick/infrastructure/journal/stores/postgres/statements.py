@@ -5,9 +5,10 @@ Where all of a page is within the limit, as most are, no running sum is made.
 """
 
 HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
-BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD
 _WITH_APPENDED_1 = "WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s)),"
 _WITH_APPENDED = "WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s, %s)),"
+_SERVER_TIME = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD.replace(" FROM", f", {_SERVER_TIME} FROM")
 _ENTERED = """
     entered AS (INSERT INTO streams SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])),
     used AS (INSERT INTO keys SELECT key, %s FROM unnest(%s::text[]) AS key)
@@ -25,13 +26,14 @@ _ROW = "SELECT first_position, last_position, recorded_at, keys, transactions, b
 _ROW_1 = """
 SELECT first_position, last_position, recorded_at, keys, transactions, body, digest, (SELECT schema_version FROM ledger) FROM
 """
-_PAGE = """ (
+_PAGE_1 = """ (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY first_position) - octet_length(body) AS bytes_before
     FROM commits WHERE first_position > %s ORDER BY first_position LIMIT %s
 ) AS page WHERE bytes_before < %s ORDER BY first_position
 """
+_PAGE = _PAGE_1.replace("octet_length(body)", "(octet_length(body) + coalesce(octet_length(details), 0))")
 _AT = " commits WHERE first_position <= %s ORDER BY first_position DESC LIMIT 1"
-ROWS_1, ROWS = _ROW_1 + _PAGE, _ROW + _PAGE
+ROWS_1, ROWS = _ROW_1 + _PAGE_1, _ROW + _PAGE
 ROW_AT_1, ROW_AT = _ROW_1 + _AT, _ROW + _AT
 # The last condition repeats what `first_version <= lte` says in words of the primary key.
 STREAM = """

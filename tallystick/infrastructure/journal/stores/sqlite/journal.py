@@ -68,22 +68,29 @@ _LAST_ENTRY = f"SELECT {_STREAM_COLUMNS} FROM streams WHERE stream = ? ORDER BY 
 
 
 class SQLiteJournal(Journal):
-    """The journal in the file at `path`, which is made where it is missing and `create` allows it."""
+    """The journal in the file at `path`, which is made where it is missing and `create` allows it.
 
-    def __init__(self, path: Path, *, create: bool = True, durable: bool = True) -> None:
+    Where it is `read_only`, nothing is made or written, neither there nor beside it, and it sees what others commit.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True, durable: bool = True, read_only: bool = False) -> None:
         if sqlite3.sqlite_version_info < (3, 37):
             raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
         if not create and not path.exists():
             raise StorageUnavailable(f"there is no ledger at {path}")
         self.path = path
-        self._file = SharedFile(path, create=create, durable=durable)
+        self._file = SharedFile(path, create=create, durable=durable, read_only=read_only)
         self._reading = self._file.reading
         self._writing = WriteTransaction(self._file, head_of)
         self._seen = (0, 0, EMPTY)
 
     @property
     def cache_folder(self) -> Path | None:
-        return None if self._file.read_only else Path(f"{self.path}.cache")
+        return None if self._file.read_only else self.kept_cache_folder
+
+    @property
+    def kept_cache_folder(self) -> Path | None:
+        return Path(f"{self.path}.cache")
 
     @property
     def generation(self) -> int:
@@ -109,8 +116,11 @@ class SQLiteJournal(Journal):
             size = 0
             with self._reading_rows() as select, contextlib.closing(select(_ROWS_AFTER, (after,))) as cursor:
                 for columns in cursor:
-                    page.append(JournalRow(*columns))
-                    size += len(columns[5])
+                    row = JournalRow(*columns)
+                    page.append(row)
+                    size += len(row.body)
+                    if row.details is not None:
+                        size += len(row.details)
                     if size >= PAGE_BYTES:
                         break
             if not page:
@@ -175,8 +185,8 @@ class SQLiteJournal(Journal):
             if self._file.schema >= DETAILED:
                 yield lambda rest, parameters: connection.execute(f"SELECT {_COLUMNS} {rest}", parameters)
                 return
-            connection.execute("BEGIN")
             try:
+                connection.execute("BEGIN")
                 self._file.schema = schema_of(connection)
                 columns = _COLUMNS if self._file.schema >= DETAILED else _COLUMNS_1
                 yield lambda rest, parameters: connection.execute(f"SELECT {columns} {rest}", parameters)
@@ -193,7 +203,7 @@ class SQLiteJournal(Journal):
         return found
 
     def metadata_entries(self) -> Iterator[int]:
-        after = -1
+        after = -(2**63)
         while True:
             with self._reading as connection:
                 has_some = self._has_metadata(connection)
