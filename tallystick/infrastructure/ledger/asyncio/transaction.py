@@ -37,8 +37,8 @@ class AsyncCommits:
         self.loop = asyncio.get_running_loop()
         self.questions = KeyQuestions(core, self.loop, executor)
         self._is_starting = False
-        self._done: deque[AwaitedMember] = deque()
-        self._is_waking = False
+        self.done: deque[AwaitedMember] = deque()
+        self.is_waking = False
 
     def check_usable(self) -> None:
         """`LedgerClosed`, or `InvalidRequest` on another event loop than the one in which the ledger was opened."""
@@ -62,27 +62,25 @@ class AsyncCommits:
             self._is_starting = True
         self.core.queue.submit(member)
 
-    def deliver(self, member: "AwaitedMember") -> None:
-        """Called on the queue's thread: the member is done."""
-        self._done.append(member)
-        if not self._is_waking:
-            self._is_waking = True
-            try:
-                self.loop.call_soon_threadsafe(self._wake)
-            except RuntimeError:
-                pass  # the loop was closed: nobody waits any more
-            except BaseException:
-                self._is_waking = False  # the next one will see to it
-                raise
+    def wake_loop(self) -> None:
+        """Called on the queue's thread: members are done, and the loop, when it comes round, is to tell their tasks."""
+        self.is_waking = True
+        try:
+            self.loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:
+            pass  # the loop was closed: nobody waits any more
+        except BaseException:
+            self.is_waking = False  # the next one will see to it
+            raise
 
     def _start(self) -> None:
         self._is_starting = False
         self.core.queue.start()
 
     def _wake(self) -> None:
-        self._is_waking = False
-        while self._done:
-            future = self._done.popleft().future
+        self.is_waking = False
+        while self.done:
+            future = self.done.popleft().future
             if not future.done():  # as it is when its task was cancelled
                 future.set_result(None)
 
@@ -105,7 +103,10 @@ class AwaitedMember(TransactionMember):
 
     def finish(self) -> None:
         self.is_done = True
-        self._commits.deliver(self)
+        commits = self._commits
+        commits.done.append(self)
+        if not commits.is_waking:  # as for the first of a group
+            commits.wake_loop()
 
 
 class AsyncTransactionContext(SavingPlan):
