@@ -1,5 +1,6 @@
 """An event-sourced ledger on an append-only journal."""
 
+from tallystick import events
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
 from tallystick.domain.batch.decisions import RefusedRow
@@ -16,6 +17,7 @@ from tallystick.domain.errors import (
     AlreadyReversed,
     BalanceBelowAllocations,
     BalanceBelowZero,
+    ClockLeap,
     CommitTooLarge,
     Conflict,
     ContractAlreadyRegistered,
@@ -43,6 +45,7 @@ from tallystick.domain.errors import (
     InvalidURL,
     LedgerClosed,
     LedgerError,
+    LedgerReadOnly,
     MalformedEvent,
     MalformedRow,
     MeaninglessCell,
@@ -86,16 +89,20 @@ from tallystick.domain.values.account import (
 )
 from tallystick.domain.values.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.values.freeze import FrozenAccount
-from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
+from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactionContext
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.ledger.status import Status
+from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
+from tallystick.projections.holds import Hold, Leg
+from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transaction, Transactions
@@ -119,12 +126,14 @@ __all__ = [
     "AllocationsSumBelowZero",
     "AlreadyReversed",
     "AsyncLedger",
+    "AsyncTransactionContext",
     "AuditReport",
     "Balance",
     "BalanceBelowAllocations",
     "BalanceBelowZero",
     "Balances",
     "BatchReceipt",
+    "ClockLeap",
     "CommitTooLarge",
     "Conflict",
     "ContractAlreadyRegistered",
@@ -160,6 +169,8 @@ __all__ = [
     "Ledger",
     "LedgerClosed",
     "LedgerError",
+    "LedgerReadOnly",
+    "Leg",
     "LinearCurve",
     "MalformedEvent",
     "MalformedRow",
@@ -179,6 +190,7 @@ __all__ = [
     "PlannedContract",
     "PlannedSeats",
     "PositionTaken",
+    "Projection",
     "Receipt",
     "Refused",
     "RefusedRow",
@@ -186,6 +198,7 @@ __all__ = [
     "SchemaTooOld",
     "ShadowSpaces",
     "SquareRootCurve",
+    "Status",
     "StorageError",
     "StorageFull",
     "StorageUnavailable",
@@ -199,6 +212,7 @@ __all__ = [
     "TooManyGaps",
     "Transaction",
     "TransactionClosed",
+    "TransactionContext",
     "TransactionNotFound",
     "Transactions",
     "UnconsumedSlice",
@@ -206,4 +220,5 @@ __all__ = [
     "UnslicedMoney",
     "ValueObject",
     "address",
+    "events",
 ]

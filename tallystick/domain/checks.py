@@ -60,13 +60,13 @@ def require(view: View, token: str, cell: str, amount: int) -> None:
 
 def check_debits(view: View, token: str | None, account: str) -> None:
     """`AccountIsFrozen` where none of the token, or nothing where it is None, leaves what the account can spend."""
-    if view.is_watched(account, account):
+    if account in view.watched:
         _check_open(view, token, account, "debits")
 
 
 def check_credits(view: View, token: str | None, account: str) -> None:
     """`AccountIsFrozen` where none of the token comes to what the account can spend."""
-    if view.is_watched(account, account):
+    if account in view.watched:
         _check_open(view, token, account, "credits")
 
 

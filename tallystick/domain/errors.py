@@ -4,6 +4,7 @@
       InvalidRequest (ValueError)     the request is wrong whatever the books say
         InvalidAmount  InvalidAccount  InvalidToken  InvalidCurve  InvalidPosition  InvalidURL  MalformedRow
         MalformedEvent  MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
+        LedgerReadOnly
       NotFound (LookupError)          it names something the books do not know
         TokenNotFound  ContractNotFound  HoldNotFound  EntryNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
@@ -15,8 +16,9 @@
         IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible
         CommitTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
-      StorageError                    the disk or the database failed
+      StorageError                    the disk, the database or the machine's clock failed
         StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew  SchemaTooOld  NotAnEventStore
+        ClockLeap
       IntegrityError                  what is stored is not what was written
         CorruptJournal  ImportDiffers
 
@@ -25,6 +27,8 @@ run in the order in which the call's documentation lists them, and that order is
 """
 
 import re
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 
@@ -63,6 +67,13 @@ def _rebuild(kind: type[LedgerError], fields: dict[str, Any]) -> LedgerError:
     return kind(**fields)
 
 
+def _rebuild_duplicate(fields: dict[str, Any], first_row: int | None, found: tuple[int | None, bool]) -> "DuplicateTransferId":
+    error = DuplicateTransferId(**fields)
+    error.first_row = first_row
+    error.found_by(lambda: found)
+    return error
+
+
 class InvalidRequest(LedgerError, ValueError):
     """The request is wrong whatever the books say."""
 
@@ -87,7 +98,7 @@ class Conflict(LedgerError):
 
 
 class StorageError(LedgerError):
-    """The disk or the database failed."""
+    """The disk, the database or the machine's clock failed."""
 
 
 class IntegrityError(LedgerError):
@@ -167,6 +178,10 @@ class LedgerClosed(InvalidRequest):
     """The ledger was closed."""
 
 
+class LedgerReadOnly(InvalidRequest):
+    """The ledger was opened for reading alone, with `read_only=True`; nothing was recorded."""
+
+
 class TokenNotFound(NotFound):
     """No token is registered under this code."""
 
@@ -182,10 +197,14 @@ class ContractNotFound(NotFound):
 
 
 class HoldNotFound(NotFound):
-    """No hold of this id is open: it is unknown, or was settled, released or expired in full."""
+    """No hold of this id was ever recorded; or, where money is to be drawn, none is open: it may have been used up."""
 
     hold: str
-    rule = "hold {hold!r} is not open: it is unknown, or was settled, released or expired in full"
+    rule = "hold {hold!r} is not {reason}"
+
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        """The rule, of a hold that is not open where no other reason is given."""
+        return super().message(reason or "open: it is unknown, or was settled, released or expired in full", fields)
 
 
 class EntryNotFound(NotFound):
@@ -253,10 +272,38 @@ class IdempotencyMismatch(Refused):
 
 
 class DuplicateTransferId(Refused):
-    """The caller's id of a row was used for another, in this journal or earlier in this batch."""
+    """The caller's id of a row was used for another, in this journal or earlier in this batch.
 
-    id: int
-    rule = "the id {id} was used before"
+    `first_row` is the row of this batch that it stands in, None where it is the journal that holds it. `position` is where it
+    stands in the journal, the id of that transaction, None where that was not recorded either; `same` is whether both say the
+    same: token, accounts, amount, memo, time and reference. The journal is read for these two when one of them is first asked
+    for, from its beginning and once for all rows of a batch. That raises `CorruptJournal`, `LedgerClosed` and errors of
+    storage.
+    """
+
+    id: int | str
+    rule = "the id {id!r} was used before"
+    first_row: int | None = None
+    _find: Callable[[], tuple[int | None, bool]] = staticmethod(lambda: (None, False))
+
+    def found_by(self, find: Callable[[], tuple[int | None, bool]]) -> None:
+        """Has `find` tell `position` and `same`."""
+        self._find = find
+
+    @property
+    def position(self) -> int | None:
+        return self._find()[0]
+
+    @property
+    def same(self) -> bool:
+        return self._find()[1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            found = self._find()
+        except LedgerError:  # what is sent elsewhere no longer tells
+            found = None, False
+        return _rebuild_duplicate, (self.fields, self.first_row, found)
 
 
 class AlreadyReversed(Refused):
@@ -285,10 +332,12 @@ class InvalidAuthority(Refused):
 
 
 class HoldExpired(Refused):
-    """The hold is due: it can be released, no more settled."""
+    """The hold is due: it can be released, no more settled. `now` is the ledger's time; both are aware datetimes."""
 
     hold: str
-    rule = "hold {hold!r} was due at {expires_at} and cannot be settled"
+    expires_at: datetime
+    now: datetime
+    rule = "hold {hold!r} was due at {expires_at} and cannot be settled: it is {now} by the ledger's time"
 
 
 class NotAnApp(Refused):
@@ -496,6 +545,18 @@ class SchemaTooOld(StorageError):
 
 class NotAnEventStore(StorageError):
     """The file or database to import from is there, and the `eventsourcing` library's recorders keep no application in it."""
+
+
+class ClockLeap(StorageError):
+    """The clock stands so far from the newest commit, or from the server's, that it is not believed; nothing was recorded.
+
+    `now`: what the clock says; `other`: the time of the newest commit, or the server's. Both are aware datetimes. Where the
+    clock is right after all, as after years in which nothing was recorded, open the ledger with `max_clock_leap=None` once.
+    """
+
+    now: datetime
+    other: datetime
+    rule = "nothing was recorded: the clock says {now}, and {reason} {other}; if it is right, open with max_clock_leap=None"
 
 
 class CorruptJournal(IntegrityError):

@@ -210,6 +210,43 @@ class BurnedMany(Event, frozen=True):
     ids: bytes = b""
 
 
+class RowNotes(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What rows of a batch say beside what they move; whatever none of them says is left at its default.
+
+    Where `unit` is not 0, they have times: of `unit` microseconds each, the first is `at`, and `times` is a column of how much
+    each is above the one before it, zigzag: 2 * d, or -2 * d - 1 where it is below; nothing where all are the same. Texts
+    stand once each, and each row's by its number in them; numbers are left out where every row has the one text there is, or
+    each its own in order. A row without a reference has null. `id_texts` are the rows' ids where they are text, in order.
+    """
+
+    at: int = 0
+    unit: int = 0
+    times: bytes = b""
+    memos: list[str] = []
+    memo_rows: bytes = b""
+    refs: list[str | None] = []
+    ref_rows: bytes = b""
+    id_texts: list[str] = []
+
+
+class NotedMovedMany(MovedMany, frozen=True):
+    """`MovedMany` whose rows have memos, times, references or ids of their own. Since 2."""
+
+    notes: RowNotes = RowNotes()
+
+
+class NotedMintedMany(MintedMany, frozen=True):
+    """`MintedMany` likewise. Since 2."""
+
+    notes: RowNotes = RowNotes()
+
+
+class NotedBurnedMany(BurnedMany, frozen=True):
+    """`BurnedMany` likewise. Since 2."""
+
+    notes: RowNotes = RowNotes()
+
+
 class FragmentsMintedMany(Event, frozen=True):
     """`count` live fragments, with the ids `first_id`, `first_id + 1`, and so on, of `amounts`, for the `owners` of these
     numbers; both are columns. Since 1.
@@ -325,7 +362,8 @@ class MetadataErased(BookEvent, frozen=True):
 FreezeEvent = AccountFrozen | AccountUnfrozen
 AppEvent = AppUpdated | Distributed
 MoneyEvent = Minted | Burned | Moved | Reserved | Settled | Released
-BatchEvent = MovedMany | MintedMany | BurnedMany
+NotedBatchEvent = NotedMovedMany | NotedMintedMany | NotedBurnedMany
+BatchEvent = MovedMany | MintedMany | BurnedMany | NotedBatchEvent
 FragmentEvent = FragmentsMinted | FragmentsMintedMany | FragmentsBurned | FragmentsReserved | FragmentsReleased
 BalanceEvent = BalanceRaised | BalanceLowered
 AllocationEvent = Allocated | Deallocated | ShadowRaised | ShadowLowered | AllShadowsRaised | AllShadowsLowered
@@ -335,7 +373,8 @@ DomainEvent = (
 )
 
 RECORDED = (Minted, Burned, Moved, Reserved, Settled, Released)
-BATCHES = (MovedMany, MintedMany, BurnedMany)
+NOTED_BATCHES = (NotedMovedMany, NotedMintedMany, NotedBurnedMany)
+BATCHES = (MovedMany, MintedMany, BurnedMany, *NOTED_BATCHES)
 FRAGMENT_EVENTS = (FragmentsMinted, FragmentsMintedMany, FragmentsBurned, FragmentsReserved, FragmentsReleased)
 CONTRACT_EVENTS = (
     ContractRegistered,
@@ -349,7 +388,7 @@ CONTRACT_EVENTS = (
     AllShadowsLowered,
 )
 BOOK_EVENTS = (AccountFrozen, AccountUnfrozen, MetadataErased)
-FORMAT_2_EVENTS = BOOK_EVENTS
+FORMAT_2_EVENTS = (*BOOK_EVENTS, *NOTED_BATCHES)
 """Types that came with format 2 of the journal: the row of one has `details`, so that no older version passes over it."""
 EVENT_TYPES: tuple[type[Event | ContractEvent | BookEvent], ...] = (
     TokenRegistered,

@@ -8,14 +8,13 @@ the receiver.
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from tallystick.domain.effects import RESERVE, effects
 from tallystick.domain.events import RECORDED, MoneyEvent
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.result import Amount, Result
 
 
-class Transaction(msgspec.Struct, frozen=True):
+class Transaction(Result, frozen=True):
     """One movement of money in `token`: from `sender` to `receiver`, None for the supply reserve, with its `memo`.
 
     `burned_amount` is what the sender gave and `minted_amount` what the receiver got, in the token's smallest unit. `hold`
@@ -26,8 +25,8 @@ class Transaction(msgspec.Struct, frozen=True):
     token: str
     sender: str | None
     receiver: str | None
-    burned_amount: int
-    minted_amount: int
+    burned_amount: Amount
+    minted_amount: Amount
     memo: str
     recorded_at: datetime
     position: int

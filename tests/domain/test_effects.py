@@ -25,6 +25,7 @@ from tallystick.domain.events import (
     CONTRACT_EVENTS,
     EVENT_TYPES,
     FRAGMENT_EVENTS,
+    NOTED_BATCHES,
     RECORDED,
     AllocationEvent,
     AppEvent,
@@ -46,8 +47,12 @@ from tallystick.domain.events import (
     MoneyEvent,
     Moved,
     MovedMany,
+    NotedBurnedMany,
+    NotedMintedMany,
+    NotedMovedMany,
     Released,
     Reserved,
+    RowNotes,
     Settled,
     TokenRegistered,
 )
@@ -90,6 +95,13 @@ BATCH: dict[type, BatchEvent] = {
     MovedMany: MovedMany(CODE, 2, ["alice", "bob", "carol"], column(0, 1), column(2, 0), column(5, 6)),
     MintedMany: MintedMany(CODE, 2, ["alice", "carol"], column(0, 1), column(5, 6)),
     BurnedMany: BurnedMany(CODE, 2, ["alice", "bob"], column(0, 1), column(5, 6)),
+    NotedMovedMany: NotedMovedMany(
+        CODE, 2, ["alice", "bob", "carol"], column(0, 1), column(2, 0), column(5, 6), notes=RowNotes(5, 1000, bytes((0, 7)))
+    ),
+    NotedMintedMany: NotedMintedMany(
+        CODE, 2, ["alice", "carol"], column(0, 1), column(5, 6), notes=RowNotes(memos=["one", "two"])
+    ),
+    NotedBurnedMany: NotedBurnedMany(CODE, 2, ["alice", "bob"], column(0, 1), column(5, 6), notes=RowNotes(refs=["r"])),
 }
 DISTRIBUTED = {
     "reserve": Distributed(CODE, None, 10, 0),
@@ -158,7 +170,8 @@ def test_every_type_is_of_one_kind() -> None:
 
 
 def test_the_table_knows_every_type() -> None:
-    assert {kind for kind in EFFECTS if kind.__base__ in (Event, BookEvent) or kind in CONTRACT_EVENTS} == set(EVENT_TYPES)
+    named = {kind for kind in EFFECTS if kind.__base__ in (Event, BookEvent)}
+    assert named | {*CONTRACT_EVENTS, *NOTED_BATCHES} == set(EVENT_TYPES) <= set(EFFECTS)
 
 
 @pytest.mark.parametrize("kind", RECORDED)
@@ -274,7 +287,7 @@ def test_a_transaction_has_its_parties(kind: type) -> None:
 @pytest.mark.parametrize("kind", RECORDED)
 def test_a_receipt_names_it(kind: type) -> None:
     row = make_row(bytes(32), 5, 0, (), [1], encode_events([SINGLE[kind]]))
-    receipt = make_receipt(row, 5, [SINGLE[kind]])
+    receipt = make_receipt(row, 5, [SINGLE[kind]], None, lambda code: False)
     assert receipt.transaction_ids == (5,)
     assert receipt.hold_ids == (("new",) if kind is Reserved else ())
 

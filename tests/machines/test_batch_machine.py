@@ -32,9 +32,22 @@ from tests.support.books.batch_book import (
     one_after_another,
     verdicts_of,
 )
-from tests.support.strategies import ACCOUNTS, batch_ids, memos, on_refusals, picks, singles, supply_rows, tokens, transfer_rows
+from tests.support.strategies import (
+    ACCOUNTS,
+    batch_ids,
+    crowd,
+    freezes,
+    memos,
+    on_refusals,
+    picks,
+    singles,
+    supply_rows,
+    tokens,
+    transfer_rows,
+)
 
 whichever = st.integers(0, 1)
+NONE = {"debits": False}
 
 
 class BatchMachine(RuleBasedStateMachine):
@@ -106,7 +119,7 @@ class BatchMachine(RuleBasedStateMachine):
 
     def handles_of(self, which: int, token: str, names: list[str]) -> Any:
         """The handles of accounts in one of the ledgers, which are what they were when last asked for."""
-        handles = self.ledgers[which].accounts(token, names)
+        handles = self.ledgers[which].handles(token, names)
         for name, handle in zip(names, handles.tolist(), strict=True):
             assert self.handles[which].setdefault((token, name), handle) == handle
         return handles
@@ -164,9 +177,24 @@ class BatchMachine(RuleBasedStateMachine):
                 outcomes.append((type(error), error.fields))
         assert outcomes[0] == outcomes[1]
 
+    @rule(which=whichever, token=st.one_of(st.none(), tokens), account=crowd, ways=freezes.filter(lambda ways: ways != NONE))
+    def freeze(self, which: int, token: str | None, account: str, ways: dict[str, Any]) -> None:
+        for ledger in (self.ledgers[which], self.single):
+            with ledger.atomic() as tx:
+                tx.freeze(account, token, **ways)
+
+    @rule(which=whichever)
+    def unfreeze(self, which: int) -> None:
+        """Everybody."""
+        for ledger in (self.ledgers[which], self.single):
+            with ledger.atomic() as tx:
+                for freeze in ledger.frozen():
+                    tx.unfreeze(freeze.account, freeze.token)
+
     @rule(which=whichever, token=tokens, rows=transfer_rows)
     def transfer_too_much_for_a_commit(self, which: int, token: str, rows: list[BatchRow]) -> None:
         """What does not fit a commit is taken back."""
+        self.unfreeze(which)
         rows = self.resolve(token, rows)
         refusals = one_after_another(copy_of(self.single, token), "transfer", token, rows, None, set())
         with pytest.MonkeyPatch.context() as patch:

@@ -1,7 +1,7 @@
 """A state machine against a model of plain dictionaries, for plain, fragmented and wide tokens alike, with reopening.
 
-The model knows balances and holds and nothing of columns, fragments, drafts or journals. Each rule plays a transaction on
-both, from the same ledger object or another one on the same file, and whatever the model refuses the ledger must refuse.
+The model knows balances, holds and freezes and nothing of columns, fragments, drafts or journals. Each rule plays a transaction
+on both, from the same ledger object or another one on the same file, and whatever the model refuses the ledger must refuse.
 """
 
 from collections import defaultdict
@@ -31,12 +31,15 @@ TOKENS = (Token("PLN", max_supply=2**63), Token("CENT", max_supply=2**66, unit=1
 
 
 class Model:
-    """Balances and holds in dictionaries, changed by steps: tuples of a name, a token and arguments."""
+    """Balances, holds and freezes in dictionaries, changed by steps: tuples of a name, a token and arguments."""
 
     def __init__(self) -> None:
         self.reserve = {token.code: token.max_supply for token in TOKENS}
         self.available: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.holds: dict[str, list[Any]] = {}
+        self.told: dict[str, tuple[int, list[Any]]] = {}
+        """Of every hold, open or closed, what was reserved and how it left."""
+        self.freezes: dict[tuple[str, str | None], tuple[bool, bool, str]] = {}
         self.hour = 0
 
     def resolve(self, token: str, step: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -58,19 +61,27 @@ class Model:
     def due(self, hold: list[Any]) -> bool:
         return hold[4] is not None and hold[4] <= self.hour
 
+    def check_open(self, token: str, *, giver: str | None = None, taker: str | None = None) -> None:
+        for direction, account in enumerate((giver, taker)):
+            for where in (None, token):
+                self.check(account is None or not self.freezes.get((account, where), (False, False, ""))[direction])
+
     def take(self, token: str, account: str, amount: int) -> None:
+        self.check_open(token, giver=account)
         self.check(self.available[token, account] >= amount)
         self.available[token, account] -= amount
 
-    def draw(self, id: str, amount: int, receiver: str) -> None:
+    def draw(self, id: str, amount: int, receiver: str, kind: str) -> None:
         hold = self.holds[id]
         self.check(hold[3] >= amount)
         hold[3] -= amount
+        self.told[id][1].append((kind, receiver, amount))
         self.available[hold[0], receiver] += amount
         if not hold[3]:
             del self.holds[id]
 
     def do_mint(self, token: str, account: str, amount: int) -> None:
+        self.check_open(token, taker=account)
         self.check(self.reserve[token] >= amount)
         self.reserve[token] -= amount
         self.available[token, account] += amount
@@ -80,6 +91,7 @@ class Model:
         self.reserve[token] += amount
 
     def do_transfer(self, token: str, sender: str, receiver: str, amount: int) -> None:
+        self.check_open(token, taker=receiver)
         self.take(token, sender, amount)
         self.available[token, receiver] += amount
 
@@ -91,36 +103,50 @@ class Model:
         for receiver in largest[: amount - sum(shares.values())]:
             shares[receiver] += 1
         for receiver, share in shares.items():
+            self.check_open(token, taker=receiver if share else None)
             self.available[token, receiver] += share
 
     def do_reserve(self, token: str, payer: str, keeper: str, amount: int, hours: int | None, id: str) -> None:
+        self.check(hours is None or hours > 0)
         self.take(token, payer, amount)
+        self.told[id] = (amount, [])
         self.holds[id] = [token, keeper, payer, amount, None if hours is None else self.hour + hours]
 
     def do_settle(self, token: str, keeper: str, receiver: str, amount: int) -> None:
+        self.check_open(token, giver=keeper, taker=receiver)
         for id, hold in list(self.holds.items()):
             if hold[:2] == [token, keeper] and not self.due(hold) and amount:
                 drawn = min(amount, hold[3])
-                self.draw(id, drawn, receiver)
+                self.draw(id, drawn, receiver, "settle")
                 amount -= drawn
         self.check(not amount)
 
     def do_settle_hold(self, token: str, id: str, receiver: str, amount: int) -> None:
         self.check(id in self.holds and self.holds[id][0] == token and not self.due(self.holds[id]))
-        self.draw(id, amount, receiver)
+        self.check_open(token, giver=self.holds[id][1], taker=receiver)
+        self.draw(id, amount, receiver, "settle")
 
     def do_release(self, token: str, id: str, amount: int | None) -> None:
         self.check(id in self.holds)
-        self.draw(id, self.holds[id][3] if amount is None else amount, self.holds[id][2])
+        self.draw(id, self.holds[id][3] if amount is None else amount, self.holds[id][2], "release")
 
     def do_expire(self, token: str, limit: int) -> None:
         due = sorted((hold[4], place, id) for place, (id, hold) in enumerate(self.holds.items()) if self.due(hold))
         for _, _, id in due[:limit]:
-            self.draw(id, self.holds[id][3], self.holds[id][2])
+            self.draw(id, self.holds[id][3], self.holds[id][2], "expire")
 
     def do_balance(self, token: str, account: str, told: Balance | str) -> None:
         if isinstance(told, Balance):
             self.check((told.available, told.reserved) == (self.available[token, account], self.held(token, account)))
+
+    def do_freeze(self, token: str, account: str, everywhere: bool, ways: dict[str, Any]) -> None:
+        debits, credits = ways.get("debits", True), ways.get("credits", False)
+        self.check(debits or credits)
+        self.freezes[account, None if everywhere else token] = (debits, credits, ways.get("reason", ""))
+
+    def do_unfreeze(self, token: str, account: str) -> None:
+        for where in (None, token):
+            self.freezes.pop((account, where), None)
 
     @staticmethod
     def check(condition: bool) -> None:
@@ -152,6 +178,11 @@ class LedgerMachine(TransactingMachine):
                 return tx.release(id, amount)
             case ("expire", _, limit):
                 return tx.expire(limit)
+            case ("freeze", token, account, everywhere, ways):
+                return tx.freeze(account, None if everywhere else token, **ways)
+            case ("unfreeze", token, account):
+                tx.unfreeze(account)
+                return tx.unfreeze(account, token)
             case _:
                 return getattr(tx, step[0])(*step[1:])
 
@@ -192,6 +223,23 @@ class LedgerMachine(TransactingMachine):
                 return
             for token in TOKENS:
                 self.compare(ledger, token)
+            self.compare_holds(ledger)
+
+    def compare_holds(self, ledger: Ledger) -> None:
+        """What is found by each filter, and how every hold was drawn from."""
+        for found, named in (
+            (ledger.holds(), lambda hold: True),
+            (ledger.holds(authority="keeper"), lambda hold: hold[1] == "keeper"),
+            (ledger.holds(payer="alice"), lambda hold: hold[2] == "alice"),
+            (ledger.holds("CENT", payer="bob"), lambda hold: (hold[0], hold[2]) == ("CENT", "bob")),
+            (ledger.holds(due_before=START + (self.model.hour + 1) * HOUR), lambda hold: (hold[4] or 99) <= self.model.hour),
+        ):
+            assert [hold.id for hold in found] == [id for id, hold in self.model.holds.items() if named(hold)]
+            for hold in found:
+                legs = [(leg.kind, leg.receiver, leg.amount) for leg in hold.legs]
+                assert (hold.amount, legs) == self.model.told[hold.id]
+        frozen = {(each.account, each.token): (each.debits, each.credits, each.reason) for each in ledger.frozen()}
+        assert frozen == self.model.freezes
 
     def compare(self, ledger: Ledger, token: Token) -> None:
         code = token.code
@@ -204,7 +252,7 @@ class LedgerMachine(TransactingMachine):
             )
             total += balance.total
             holds = ledger.holds(code, account)
-            assert [(hold.id, hold.payer, hold.amount) for hold in holds] == [
+            assert [(hold.id, hold.payer, hold.remaining) for hold in holds] == [
                 (id, hold[2], hold[3]) for id, hold in self.model.holds.items() if hold[:2] == [code, account]
             ]
             if token.unit is not None:
@@ -213,12 +261,15 @@ class LedgerMachine(TransactingMachine):
                 assert sum(live) == balance.available
                 assert all(live)
                 for hold in holds:
-                    assert sum(fragment.amount for fragment in fragments if fragment.hold == hold.id) == hold.amount
+                    assert sum(fragment.amount for fragment in fragments if fragment.hold == hold.id) == hold.remaining
                 assert len({fragment.id for fragment in fragments}) == len(fragments)
         assert ledger.supply(code).reserve == self.model.reserve[code] == token.max_supply - total
 
     def replay(self) -> None:
         ledger = self.ledgers[0]
+        for id, told in self.model.told.items():
+            hold = ledger.hold(id)
+            assert (hold.amount, [(leg.kind, leg.receiver, leg.amount) for leg in hold.legs]) == told
         balances = ledger.replay(Balances()).state
         reserves = ledger.replay(SupplyReserves()).state
         fragments = ledger.replay(Fragments()).state

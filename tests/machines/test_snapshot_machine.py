@@ -142,7 +142,7 @@ class SnapshotMachine(RuleBasedStateMachine):
         ids = self.concrete(ids, len(rows))
 
         def do(ledger: Ledger) -> Any:
-            senders, receivers = [ledger.accounts(token, each) for each in names] if as_handles else names
+            senders, receivers = [ledger.handles(token, each) for each in names] if as_handles else names
             receipt = ledger.transfer_many(token, senders, receivers, amounts, memo=memo, ids=ids, on_refusal=on)
             return receipt.position, receipt.accepted, [(row.index, str(row.reason)) for row in receipt.refused]
 
@@ -177,9 +177,9 @@ class SnapshotMachine(RuleBasedStateMachine):
     def lose_track(self) -> None:
         """The books are dropped, as when a commit's outcome is unclear; handles stay what they are."""
         ledger = self.ledgers[1]
-        before = {token: ledger.accounts(token, CROWD).tolist() for token in ("PLN", "CENT", "WEI")}
+        before = {token: ledger.handles(token, CROWD).tolist() for token in ("PLN", "CENT", "WEI")}
         drop_books(ledger)
-        assert {token: ledger.accounts(token, CROWD).tolist() for token in before} == before
+        assert {token: ledger.handles(token, CROWD).tolist() for token in before} == before
 
     @rule(pick=picks, change=st.integers(1, 255))
     def damage(self, pick: int, change: int) -> None:

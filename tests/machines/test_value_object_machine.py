@@ -150,7 +150,7 @@ class ValueObjectMachine(RuleBasedStateMachine):
         holds = self.ledger.holds(token, "keeper")
         if holds:
             hold = holds[pick % len(holds)]
-            part = min(part, hold.amount)
+            part = min(part, hold.remaining)
             end = (
                 (lambda tx: tx.release(hold.id, part))
                 if releases

@@ -21,6 +21,11 @@ weights = st.dictionaries(accounts, st.integers(0, 9), min_size=1, max_size=4).f
 picks = st.integers(0, 2**16)
 """Which of several things, whose number is only known at run time."""
 
+freezes = st.sampled_from(
+    [{"debits": True}, {"debits": False, "credits": True}, {"credits": True}, {"debits": False}, {"reason": "court"}]
+)
+"""What a freeze closes; one of them closes nothing."""
+
 steps = st.one_of(
     st.tuples(st.just("mint"), accounts, amounts),
     st.tuples(st.just("burn"), accounts, amounts),
@@ -33,6 +38,8 @@ steps = st.one_of(
     st.tuples(st.just("expire"), st.integers(1, 3)),
     st.tuples(st.just("balance"), accounts),
     st.tuples(st.just("drain"), accounts, accounts),
+    st.tuples(st.just("freeze"), st.sampled_from([*ACCOUNTS, *KEEPERS]), st.booleans(), freezes),
+    st.tuples(st.just("unfreeze"), st.sampled_from([*ACCOUNTS, *KEEPERS])),
 )
 """One call on a transaction: its name and arguments, the token left out."""
 

@@ -1,6 +1,9 @@
 """Names and values: public names, accounts, tokens, amounts, errors."""
 
+import inspect
 import pickle
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -10,15 +13,22 @@ from tallystick import (
     DAO_RESERVED_ACCOUNT,
     HIDDEN_BONDING_CURVE_ACCOUNT,
     TOTAL_SUPPLY_RESERVE,
+    AsyncLedger,
+    AsyncTransactionContext,
     InvalidAccount,
     InvalidAmount,
     InvalidToken,
     Ledger,
     LedgerError,
+    Money,
+    PlannedApp,
+    PlannedContract,
+    PlannedSeats,
     Token,
+    TransactionContext,
     address,
 )
-from tallystick.domain import errors
+from tallystick.domain import errors, events
 from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import AMOUNT_MAX, check_amount
 
@@ -27,7 +37,7 @@ def test_public_names_are_those_listed() -> None:
     exported = {
         name
         for name in vars(tallystick)
-        if not name.startswith("_") and name not in ("domain", "projections", "infrastructure")
+        if not name.startswith("_") and name not in ("domain", "projections", "infrastructure", "recorders")
     }
     assert exported == set(tallystick.__all__)
     assert list(tallystick.__all__) == sorted(tallystick.__all__, key=lambda name: (not name.isupper(), name))
@@ -214,3 +224,48 @@ def test_errors_name_ids_and_survive_pickling() -> None:
     assert str(error) == "alice has 0 USD to give of the 5 required"
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.account) == (type(error), str(error), "alice")
+
+
+def test_every_event_is_in_the_module_of_events() -> None:
+    assert {kind.__name__ for kind in events.EVENT_TYPES} | {"EVENT_TYPES", "DomainEvent"} == set(tallystick.events.__all__)
+    assert all(getattr(tallystick.events, name) is getattr(events, name) for name in tallystick.events.__all__)
+
+
+def test_recorders_are_imported_only_where_they_are_used() -> None:
+    program = """
+import sys, tallystick
+tallystick.events.Minted("USD", "alice", 5)
+assert "eventsourcing" not in sys.modules
+import tallystick.recorders
+import tallystick.infrastructure.recorders as recorders
+assert tallystick.recorders.__all__ == recorders.__all__
+assert tallystick.recorders.JournalFactory is recorders.JournalFactory
+from eventsourcing.application import Application
+assert type(Application({"PERSISTENCE_MODULE": "tallystick.recorders", "TALLYSTICK_URL": "memory:"}).recorder).__module__
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+ACTING = (Ledger, AsyncLedger, TransactionContext, AsyncTransactionContext, PlannedApp, PlannedSeats, PlannedContract, Money)
+
+
+def test_parameters_have_one_name_for_one_thing() -> None:
+    """Who acts with an app is its `account`, who pays into escrow the `payer`; `owner` is whose an app is, or money in hand."""
+    found: dict[str, set[str]] = {}
+    for kind in ACTING:
+        for name, call in inspect.getmembers(kind, inspect.isfunction):
+            if not name.startswith("_"):
+                found[f"{kind.__name__}.{name}"] = set(inspect.signature(call).parameters) - {"self"}
+    assert len(found) > 80
+    strangers = {"user", "buyer", "seller", "holder", "to", "from_", "recipient", "wallet", "keeper"}
+    assert {name: names & strangers for name, names in found.items() if names & strangers} == {}
+    assert {name for name, names in found.items() if "owner" in names} == {
+        "Ledger.update_app",
+        "AsyncLedger.update_app",
+        "TransactionContext.money",
+        "AsyncTransactionContext.money",
+    }
+    for app in ("buy", "sell", "pay", "deposit", "refund", "consume_deposit"):
+        assert "account" in found[f"PlannedApp.{app}"]
+    assert {"payer", "authority"} <= found["TransactionContext.reserve"]
+    assert found["Ledger.handles"] == found["AsyncLedger.handles"] == {"token", "names"}

@@ -50,38 +50,38 @@ class PlannedApp:
         """The code of its token, which is its account too."""
         return self._code
 
-    def deposit(self, user: str, amount: int, *, memo: str = "") -> None:
-        """Moves the user's settlement tokens into their deposit: `MeaninglessCell`, `InvalidAccount`, `InsufficientFunds`."""
-        self._plan.propose_newest(Deposit(self._code, check_account(user), check_amount(amount), check_memo(memo)))
+    def deposit(self, account: str, amount: int, *, memo: str = "") -> None:
+        """Moves the account's settlement tokens into its deposit: `MeaninglessCell`, `InvalidAccount`, `InsufficientFunds`."""
+        self._plan.propose_newest(Deposit(self._code, check_account(account), check_amount(amount), check_memo(memo)))
 
-    def refund(self, user: str, amount: int, *, memo: str = "") -> None:
-        """Moves some of the user's deposit back to them; `InsufficientFunds` where they have deposited less."""
-        self._plan.propose_newest(Refund(self._code, check_account(user), check_amount(amount), check_memo(memo)))
+    def refund(self, account: str, amount: int, *, memo: str = "") -> None:
+        """Moves some of the account's deposit back to it; `InsufficientFunds` where it has deposited less."""
+        self._plan.propose_newest(Refund(self._code, check_account(account), check_amount(amount), check_memo(memo)))
 
-    def consume_deposit(self, user: str, amount: int, *, memo: str = "") -> None:
-        """Makes some of the user's deposit the app's income; `InsufficientFunds` where they have deposited less."""
-        self._plan.propose_newest(ConsumeDeposit(self._code, check_account(user), check_amount(amount), check_memo(memo)))
+    def consume_deposit(self, account: str, amount: int, *, memo: str = "") -> None:
+        """Makes some of the account's deposit the app's income; `InsufficientFunds` where it has deposited less."""
+        self._plan.propose_newest(ConsumeDeposit(self._code, check_account(account), check_amount(amount), check_memo(memo)))
 
-    def pay(self, user: str, amount: int, token: str | None = None, *, memo: str = "") -> None:
-        """Makes some of the user's `token`, the settlement token if it is not given, the app's income.
+    def pay(self, account: str, amount: int, token: str | None = None, *, memo: str = "") -> None:
+        """Makes some of the account's `token`, the settlement token if it is not given, the app's income.
 
         `TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`.
         """
-        self._plan.propose_newest(Pay(self._code, check_account(user), token, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(Pay(self._code, check_account(account), token, check_amount(amount), check_memo(memo)))
 
-    def buy(self, buyer: str, payment: int, at_least: int = 1, *, memo: str = "") -> int:
+    def buy(self, account: str, payment: int, at_least: int = 1, *, memo: str = "") -> int:
         """Pays `payment` settlement units in full and gives how many units of the app's token that buys.
 
         `InvalidAccount`, `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`; `InvalidAmount` where it buys fewer than
         `at_least`, which at the end of the block is a `Conflict`; `InvalidCurve`.
         """
         least = check_amount(at_least, "at_least")
-        return self._trade(Buy(self._code, check_account(buyer), check_amount(payment), least, None, check_memo(memo)))
+        return self._trade(Buy(self._code, check_account(account), check_amount(payment), least, None, check_memo(memo)))
 
-    def sell(self, seller: str, amount: int, at_least: int = 1, *, memo: str = "") -> int:
+    def sell(self, account: str, amount: int, at_least: int = 1, *, memo: str = "") -> int:
         """Gives up `amount` units of the app's token and gives how many settlement units that brings. Refusals as `buy`."""
         least = check_amount(at_least, "at_least")
-        return self._trade(Sell(self._code, check_account(seller), check_amount(amount), least, None, check_memo(memo)))
+        return self._trade(Sell(self._code, check_account(account), check_amount(amount), least, None, check_memo(memo)))
 
     def distribute_income(self, *, memo: str = "") -> None:
         """Buys the app's token with all its income in the settlement token, for its holders, in proportion to what they have.

@@ -7,7 +7,17 @@ from tallystick.domain.batch.batch import fragments_of, read_batch
 from tallystick.domain.batch.carrying import carry_batch
 from tallystick.domain.batch.columns import pack
 from tallystick.domain.batch.request import BatchRequest
-from tallystick.domain.events import BatchEvent, BurnedMany, DomainEvent, FragmentsMintedMany, MintedMany, MovedMany
+from tallystick.domain.events import (
+    BatchEvent,
+    BurnedMany,
+    DomainEvent,
+    FragmentsMintedMany,
+    MintedMany,
+    MovedMany,
+    NotedBurnedMany,
+    NotedMintedMany,
+    NotedMovedMany,
+)
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.value_object.fragments import ValueObjects
 
@@ -30,11 +40,17 @@ def event_of(state: TokenState, request: BatchRequest) -> BatchEvent:
     columns = [column for column in (request.givers, request.takers) if column is not None]
     numbers, new = state.numbering.number(np.concatenate(columns), len(state.names))
     names = [state.names[handle] for handle in new]
-    if request.givers is None:
-        return MintedMany(token, count, names, pack(numbers), amounts, memo, ids)
-    if request.takers is None:
-        return BurnedMany(token, count, names, pack(numbers), amounts, memo, ids)
-    return MovedMany(token, count, names, pack(numbers[:count]), pack(numbers[count:]), amounts, memo, ids)
+    notes = request.notes.written()
+    if request.givers is not None and request.takers is not None:
+        places = pack(numbers[:count]), pack(numbers[count:])
+        if notes is None:
+            return MovedMany(token, count, names, *places, amounts, memo, ids)
+        return NotedMovedMany(token, count, names, *places, amounts, memo, ids, notes)
+    if notes is None:
+        kind = MintedMany if request.givers is None else BurnedMany
+        return kind(token, count, names, pack(numbers), amounts, memo, ids)
+    noted = NotedMintedMany if request.givers is None else NotedBurnedMany
+    return noted(token, count, names, pack(numbers), amounts, memo, ids, notes)
 
 
 def apply_batch(state: TokenState, event: BatchEvent) -> None:

@@ -5,13 +5,16 @@ the journal, from the first on, or with the names that are known by then.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from itertools import repeat
+from typing import TypeVar, cast
 
 import msgspec
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Column, Numbers, listed
 from tallystick.domain.batch.columns import unpack, unpack_places
+from tallystick.domain.batch.notes import NO_NOTES, Notes
+from tallystick.domain.batch.texts import TextColumn
 from tallystick.domain.batch.transfer_ids import ID_BYTES
 from tallystick.domain.events import (
     BATCHES,
@@ -33,7 +36,8 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
     """Rows that each move `amounts[row]` of `token` from account number `senders[row]` to `receivers[row]`.
 
     `senders` is None where the rows are mints, `receivers` where they are burns; `names` are the accounts by number. Columns
-    of machine integers are numpy's, amounts that do not fit are in a list.
+    of machine integers are numpy's, amounts that do not fit are in a list. What rows say besides is in `notes`; `memo` is that
+    of every row where they have no memos of their own.
     """
 
     token: str
@@ -42,9 +46,50 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
     amounts: Numbers
     names: Sequence[str]
     memo: str
+    notes: Notes = NO_NOTES
 
     def __len__(self) -> int:
         return len(self.amounts)
+
+    @property
+    def times(self) -> Column | None:
+        """When each row occurred, in microseconds since 1970 in UTC; None where the rows do not say."""
+        return self.notes.times
+
+    @property
+    def memos(self) -> TextColumn | None:
+        """Each row's memo, None where all have `memo`."""
+        return self.notes.memos
+
+    @property
+    def refs(self) -> TextColumn | None:
+        """Each row's reference, which may be None; None where no row has one."""
+        return self.notes.refs
+
+    @property
+    def id_texts(self) -> TextColumn | None:
+        """Each row's id where they are texts, else None."""
+        return self.notes.id_texts
+
+    def memo_of(self, row: int) -> str:
+        """The memo of one row."""
+        return self.memo if self.notes.memos is None else self.notes.memos[row]
+
+    def occurred_at(self, row: int) -> int | None:
+        """When one row occurred, in microseconds since 1970 in UTC; None where it does not say."""
+        return None if self.notes.times is None else int(self.notes.times[row])
+
+    def reference(self, row: int) -> str | None:
+        """The reference of one row; None where it has none."""
+        return None if self.notes.refs is None else self.notes.refs[row]
+
+    def id_text(self, row: int) -> str | None:
+        """The id of one row where they are texts, else None."""
+        return None if self.notes.id_texts is None else self.notes.id_texts[row]
+
+    def rows_with_reference(self, reference: str) -> list[int]:
+        """The rows that have this reference."""
+        return [] if self.notes.refs is None else self.notes.refs.rows_of(reference)
 
     def rows_of(self, number: int | None) -> list[int]:
         """The rows that name the account with this number."""
@@ -53,43 +98,46 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
 
     def event(self, row: int) -> RowEvent:
         """What happened in one row; `ValueError` where rows have neither senders nor receivers."""
-        amount = int(self.amounts[row])
+        amount, memo = int(self.amounts[row]), self.memo_of(row)
         sender = None if self.senders is None else self.names[int(self.senders[row])]
         receiver = None if self.receivers is None else self.names[int(self.receivers[row])]
         if sender is not None and receiver is not None:
-            return Moved(self.token, sender, receiver, amount, self.memo)
+            return Moved(self.token, sender, receiver, amount, memo)
         if receiver is not None:
-            return Minted(self.token, receiver, amount, self.memo)
+            return Minted(self.token, receiver, amount, memo)
         if sender is not None:
-            return Burned(self.token, sender, amount, self.memo)
+            return Burned(self.token, sender, amount, memo)
         raise ValueError("rows with neither senders nor receivers move nothing")
 
     def events(self) -> Iterator[RowEvent]:
         """What happened, row after row."""
-        names, token, memo, amounts = self.names, self.token, self.memo, listed(self.amounts)
+        names, token, amounts = self.names, self.token, listed(self.amounts)
+        memos = cast(Iterable[str], repeat(self.memo, len(amounts)) if self.memos is None else self.memos)
         if self.senders is not None and self.receivers is not None:
-            for sender, receiver, amount in zip(listed(self.senders), listed(self.receivers), amounts, strict=True):
+            for sender, receiver, amount, memo in zip(
+                listed(self.senders), listed(self.receivers), amounts, memos, strict=True
+            ):
                 yield Moved(token, names[sender], names[receiver], amount, memo)
         elif self.receivers is not None:
-            for account, amount in zip(listed(self.receivers), amounts, strict=True):
+            for account, amount, memo in zip(listed(self.receivers), amounts, memos, strict=True):
                 yield Minted(token, names[account], amount, memo)
         elif self.senders is not None:
-            for account, amount in zip(listed(self.senders), amounts, strict=True):
+            for account, amount, memo in zip(listed(self.senders), amounts, memos, strict=True):
                 yield Burned(token, names[account], amount, memo)
 
 
 def read_batch(event: BatchEvent, names: Sequence[str]) -> Batch:
     """The rows of `event`, the accounts with a number being `names`. `ValueError` where they cannot be read."""
-    count, limit = event.count, len(names)
+    count, limit, notes = event.count, len(names), Notes.read(event)
     amounts = unpack(event.amounts, count)
     if event.ids and len(event.ids) != count * ID_BYTES:
         raise ValueError(f"{len(event.ids)} bytes are no ids of {count} rows")
     if isinstance(event, MovedMany):
         senders = unpack_places(event.senders, count, limit)
-        return Batch(event.token, senders, unpack_places(event.receivers, count, limit), amounts, names, event.memo)
+        return Batch(event.token, senders, unpack_places(event.receivers, count, limit), amounts, names, event.memo, notes)
     accounts = unpack_places(event.accounts, count, limit)
     given, taken = (None, accounts) if isinstance(event, MintedMany) else (accounts, None)
-    return Batch(event.token, given, taken, amounts, names, event.memo)
+    return Batch(event.token, given, taken, amounts, names, event.memo, notes)
 
 
 class BatchReader:

@@ -6,7 +6,7 @@ cannot come short at any row; so columns find the accounts that might, and only 
 refuses, or whose id stands in the batch twice, are walked through in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -26,8 +26,9 @@ from tallystick.domain.errors import (
     Refused,
     SupplyExhausted,
 )
-from tallystick.domain.token.special_handles import SPECIAL, Marked, SpecialHandles
+from tallystick.domain.token.special_handles import CREDITS, DEBITS, SPECIAL, Marked, SpecialHandles
 from tallystick.domain.token.token_state import TokenState
+from tallystick.domain.values.result import Result
 from tallystick.domain.view import View
 
 _RESERVE = -1
@@ -40,11 +41,15 @@ class BatchView(View, Protocol):
     def special_handles(self, code: str) -> SpecialHandles: ...
 
 
-class RefusedRow(NamedTuple):
+class RefusedRow(Result, frozen=True):
     """A row that was not done: its index, from 0, and the error that says why."""
 
-    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    index: int
     reason: Refused
+
+    def __iter__(self) -> Iterator[Any]:
+        """`index, reason = row`."""
+        return iter((self.index, self.reason))
 
 
 class Refusal(NamedTuple):
@@ -53,10 +58,19 @@ class Refusal(NamedTuple):
     row: int
     kind: type[Refused]
     fields: dict[str, Any]
+    first_row: int | None = None
+    """Where an id was used earlier in the batch, the row of that."""
+
+    def error(self, **more: Any) -> Refused:
+        """The error, with more fields."""
+        error = self.kind(**self.fields, **more)
+        if isinstance(error, DuplicateTransferId):
+            error.first_row = self.first_row
+        return error
 
     def refused_row(self) -> RefusedRow:
         """The row and its error."""
-        return RefusedRow(self.row, self.kind(**self.fields))
+        return RefusedRow(self.row, self.error())
 
 
 class Decision(NamedTuple):
@@ -76,28 +90,28 @@ def decide_batch(books: BatchView, request: BatchRequest, used: UsedIds) -> Deci
         check_is_no_app(books, request.token)
     frozen: FrozenRows = {}
     if request.givers is not None:
-        marked = check_cells(books, request.token, request.givers)
+        marked = check_cells(books, request.token, request.givers, frozen=DEBITS)
         frozen = frozen_rows(books, request.token, request.givers, marked, "debits")
     if request.takers is not None:
-        marked = check_cells(books, request.token, request.takers, is_minted=request.givers is None)
+        marked = check_cells(books, request.token, request.takers, is_minted=request.givers is None, frozen=CREDITS)
         frozen = frozen_rows(books, request.token, request.takers, marked, "credits") | frozen
     refused = _Walk(books.token_state(request.token), request, used, frozen).refused()
     if not refused:
         return Decision(request, ())
     if not request.skip:
-        raise refused[0].kind(**refused[0].fields, row=refused[0].row)
+        raise refused[0].error(row=refused[0].row)
     done = np.ones(len(request), dtype=np.bool_)
     done[[refusal.row for refusal in refused]] = False
     return Decision(_selected(request, np.flatnonzero(done)), refused)
 
 
-def check_cells(books: BatchView, token: str, handles: Column, *, is_minted: bool = False) -> Marked:
+def check_cells(books: BatchView, token: str, handles: Column, *, is_minted: bool = False, frozen: int = 0) -> Marked:
     """`InvalidAccount` or `MeaninglessCell` with the first row in which a cell stands that is an operation's to touch; gives
-    the rows in which anything else is to be looked at.
+    these rows and those whose account is marked as `frozen`.
     """
     state = books.token_state(token)
     check = check_receiver_of_mint if is_minted else check_holder
-    marked = books.special_handles(token).marked(handles)
+    marked = books.special_handles(token).marked(handles, frozen)
     for row in listed(marked.having(SPECIAL)):
         name = state.names[int(handles[row])]
         try:
@@ -116,6 +130,7 @@ def _selected(request: BatchRequest, rows: Column) -> BatchRequest:
         takers=None if takers is None else takers[rows],
         amounts=at(request.amounts, rows),
         ids=None if ids is None else ids.select(rows),
+        notes=request.notes.select(rows),
     )
 
 
@@ -128,7 +143,7 @@ class _Walk:
         self._request = request
         self._ids = request.ids
         self._found: list[Refusal] = []
-        self._seen: set[int] = set()
+        self._seen: dict[int, int] = {}
         self._taken, self._repeated = _rows_of_used(request.ids, used)
 
     def refused(self) -> list[Refusal]:
@@ -171,7 +186,8 @@ class _Walk:
         left[_RESERVE] = self._token_state.reserve
         for row, giver, taker, amount in zip(listed(rows), givers, takers, listed(at(request.amounts, rows)), strict=True):
             if ids is not None and self._is_used(row, ids[row]):
-                self._found.append(Refusal(row, DuplicateTransferId, {"id": ids[row]}))
+                fields = {"id": request.given_id(row)}
+                self._found.append(Refusal(row, DuplicateTransferId, fields, self._seen.get(ids[row])))
             elif row in self._frozen:
                 self._found.append(Refusal(row, AccountIsFrozen, self._frozen[row]))
             elif left[giver] < amount:
@@ -180,7 +196,7 @@ class _Walk:
                 left[giver] -= amount
                 left[taker] += amount
                 if ids is not None:
-                    self._seen.add(ids[row])
+                    self._seen[ids[row]] = row
                 continue
             if not request.skip:
                 return

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, listed, plain_integer
+from tallystick.domain.batch.notes import NO_NOTES, Notes
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidRequest
 from tallystick.domain.token.token_state import TokenState
@@ -37,9 +38,15 @@ class BatchRequest(msgspec.Struct, frozen=True, eq=False):
     memo: str
     ids: TransferIds | None
     skip: bool
+    notes: Notes = NO_NOTES
 
     def __len__(self) -> int:
         return len(self.amounts)
+
+    def given_id(self, row: int) -> int | str | None:
+        """The id of a row as it was given: text, or else its number; None where rows have none."""
+        text = None if self.notes.id_texts is None else self.notes.id_texts[row]
+        return self.ids[row] if text is None and self.ids is not None else text
 
 
 def check_rows(columns: dict[str, Any]) -> dict[str, Any]:

@@ -114,4 +114,4 @@ def _number(row: int, id: object) -> int:
         number = int.from_bytes(id, "big")
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= ID_MAX:
         return number
-    raise InvalidRequest(f"an id is an int from 0 to 2**128 - 1, a UUID or 16 bytes, not {id!r}", row=row)
+    raise InvalidRequest(f"an id is an int from 0 to 2**128 - 1, a UUID, 16 bytes or text, not {id!r}", row=row)

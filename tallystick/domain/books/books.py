@@ -57,8 +57,9 @@ from tallystick.domain.token.token_state import Distribution, TokenState
 from tallystick.domain.value_object.carrying import carry, carry_move
 from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.values.curve import CURVES, CurveMaker
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.token import Token
+from tallystick.domain.watched import WatchedNames
 
 
 class Books(BooksReading):
@@ -77,6 +78,7 @@ class Books(BooksReading):
         self.commits = 0
         self.abandoned = 0
         self.contracts = Contracts(None, 1, {})
+        self.watched = set()
         self._tokens = {}
         self._former_names: dict[str, AccountNames] = {}
         self.reset()
@@ -87,7 +89,8 @@ class Books(BooksReading):
         """
         self.generation += 1
         self.contracts.detach()
-        self._special = {}
+        self.watched.clear()
+        self._special = WatchedNames[None](self.watched)
         self.is_special = self._special.__contains__
         self.contracts = Contracts(self._shelf, self._contracts_in_memory, self._special)
         self.is_contract = self.contracts.registered.__contains__
@@ -101,7 +104,7 @@ class Books(BooksReading):
         self._burnt_fragments = Burnt()
         self._holds = Holds()
         self.reversals = Reversals()
-        self._freezes = Freezes()
+        self._freezes = Freezes(self.watched)
         self._rules: dict[type, Callable[[Any, int], None]] = {
             TokenRegistered: self._registered,
             AppUpdated: self._updated,
@@ -172,8 +175,10 @@ class Books(BooksReading):
             self._tokens[code].restore(token.reserve, token.distributions, token.available, token.held, token.numbered)
             if token.fragments is not None:
                 self._fragments[code].restore(token.fragments, token.reserved)
-        self._special.clear()
-        self._special.update(dict.fromkeys(kept.special))
+        for name in list(self._special):  # in the order of registration, of which those of contracts are missing
+            del self._special[name]
+        for name in kept.special:
+            self._special[name] = None
         self.contracts.registered.update(kept.contracts)
         for hold in kept.holds:
             self._holds.open(hold)
@@ -291,7 +296,9 @@ class Books(BooksReading):
 
     def _reserved(self, event: Reserved, position: int) -> None:
         self._tokens[event.token].change(event)
-        self._holds.open(Hold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position))
+        self._holds.open(
+            OpenHold(event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, position)
+        )
 
     def _settled(self, event: Settled, position: int) -> None:
         self._tokens[event.token].change(event)

@@ -15,7 +15,7 @@ from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.freeze import Freeze
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.token import Token
 
 
@@ -24,6 +24,7 @@ class BooksReading(ABC):
 
     contracts: Contracts
     reversals: Reversals
+    watched: set[str]
     _tokens: dict[str, TokenState]
     _settlement: str | None
     _special: dict[str, None]
@@ -62,11 +63,6 @@ class BooksReading(ABC):
         """The apps and contracts, whose accounts are their own."""
         return self._special
 
-    def is_watched(self, first: str, second: str, /) -> bool:
-        """Whether either name is an app's, a contract's or of a frozen account."""
-        special, frozen = self._special, self._freezes.by_account
-        return first in special or second in special or (bool(frozen) and (first in frozen or second in frozen))
-
     def freeze_of(self, account: str, token: str | None) -> Freeze | None:
         """The account's freeze in this token, or the one in all tokens for None."""
         return self._freezes.get(account, token)
@@ -91,15 +87,21 @@ class BooksReading(ABC):
         """Whether the account has a cell above zero in any token."""
         return any(state.balance_of(account).total for state in self._tokens.values())
 
-    def hold(self, id: str) -> Hold | None:
+    def hold(self, id: str) -> OpenHold | None:
         """The open hold of this id."""
         return self._holds.get(id)
 
-    def holds(self, code: str, authority: str) -> Iterator[Hold]:
+    def holds(self, code: str, authority: str) -> Iterator[OpenHold]:
         """The authority's open holds in a token, oldest first."""
         return self._holds.of(code, authority)
 
-    def due(self, now: int, limit: int) -> list[Hold]:
+    def holds_found(
+        self, token: str | None, authority: str | None, payer: str | None, due_before: int | None
+    ) -> Sequence[OpenHold]:
+        """The open holds of this token, authority and payer that fall due before then, oldest first; None is any."""
+        return self._holds.found(token, authority, payer, due_before)
+
+    def due(self, now: int, limit: int) -> list[OpenHold]:
         """Up to `limit` holds that are due at `now`."""
         return self._holds.due(now, limit)
 

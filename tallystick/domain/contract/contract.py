@@ -8,8 +8,6 @@ kept and not added up: what proportional changes round away stays in it, and bel
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-import msgspec
-
 from tallystick.domain.arithmetic.scaling import DraftedValues, ScaledValues
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.events import (
@@ -26,15 +24,16 @@ from tallystick.domain.events import (
     ShadowRaised,
 )
 from tallystick.domain.rounding import check_rounding
+from tallystick.domain.values.result import Amount, Result, Sati
 
 SATI_PER_SAT = 10**8
 
 
-class Allocation(msgspec.Struct, frozen=True):
+class Allocation(Result, frozen=True):
     """An account's part of a contract: exact in sati-satoshis, `sati`, and the whole satoshis in it, `sats`, rounded down."""
 
-    sati: int
-    sats: int
+    sati: Sati
+    sats: Amount
 
 
 def allocation_of(sati: int) -> Allocation:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from tallystick.domain.entry.kinds import Movement
+from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.events import Burned, Minted, Moved
+from tallystick.domain.values.result import Amount, Denomination, Result
 
 
-class Trade(msgspec.Struct, frozen=True):
+class Trade(Result, frozen=True):
     """A trade of `account` on the curve of `app`, as it was executed: its `side` is "buy" or "sell".
 
     Of a buy, `paid` is in settlement units and includes the owner's spread, and `received` in units of the app's token; of a
@@ -18,9 +18,12 @@ class Trade(msgspec.Struct, frozen=True):
     app: str
     side: str
     account: str
-    paid: int
-    received: int
+    paid: Amount
+    received: Amount
     transaction_id: int
+
+    def _check_counted_in(self, token: Denomination) -> None:
+        raise InvalidRequest("a trade is counted in two tokens: write its amounts as 'int' or 'text'")
 
 
 def trades(movements: Sequence[Movement]) -> list[Trade]:

@@ -10,16 +10,17 @@ import msgspec
 
 from tallystick.domain.events import AccountFrozen, AccountUnfrozen
 from tallystick.domain.values.freeze import Freeze
+from tallystick.domain.watched import WatchedNames
 
 CHANGES_KEPT = 64
 """So many changes are told of, and two for each frozen account; whoever asks after more has to look at all accounts."""
 
 
 class Freezes:
-    """All freezes of a book."""
+    """All freezes of a book. The names of accounts that have one are noted in `watched` too."""
 
-    def __init__(self) -> None:
-        self.by_account: dict[str, dict[str | None, Freeze]] = {}
+    def __init__(self, watched: set[str]) -> None:
+        self.by_account = WatchedNames[dict[str | None, Freeze]](watched)
         """The freezes of each account that has one, by token; None stands for all tokens."""
         self.replaced: list[tuple[str, str | None, Freeze | None]] = []
         """The changes since the last `forget`: of which account and token, and what was there before."""

@@ -13,7 +13,7 @@ from tallystick.domain.memory.holding import FragmentRows, PlainFragment, rows_o
 from tallystick.domain.memory.numbering import Places
 from tallystick.domain.memory.tables import FragmentTable, NameTable
 from tallystick.domain.values.freeze import Freeze
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 
@@ -68,7 +68,7 @@ class FrozenBooks(NamedTuple):
     tokens: list[tuple[FrozenTokenState, FrozenFragments | None]]
     special: list[str]
     contracts: dict[str, str | None]
-    holds: list[Hold]
+    holds: list[OpenHold]
     reversals: Sequence[Reversal]
     freezes: list[Freeze]
 
@@ -96,6 +96,6 @@ class KeptBooks(NamedTuple):
     tokens: Iterable[KeptToken]
     special: Iterable[str]
     contracts: Mapping[str, str | None]
-    holds: Iterable[Hold]
+    holds: Iterable[OpenHold]
     reversals: Iterable[Reversal]
     freezes: Iterable[Freeze]

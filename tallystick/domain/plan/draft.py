@@ -5,7 +5,7 @@ the newest state at once. Money that was taken with `tx.money` and not yet sent 
 spend it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from tallystick.domain.events import (
     AppUpdated,
     Burned,
     ContractChange,
+    ContractRegistered,
     Distributed,
     DomainEvent,
     FreezeEvent,
@@ -38,25 +39,28 @@ from tallystick.domain.plan.drafted_contracts import DraftedContracts
 from tallystick.domain.plan.drafted_freezes import DraftedFreezes
 from tallystick.domain.plan.drafted_token import DraftedToken
 from tallystick.domain.values.freeze import Freeze
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
+from tallystick.domain.watched import WatchedToo
 
 
 class Draft:
     """A `View` of the books with a plan's events added."""
 
-    __slots__ = ("_books", "_drafts", "_drawn", "_freezes", "_generation", "_opened", "_reversed", "_token_states")
+    __slots__ = ("_books", "_drafts", "_drawn", "_freezes", "_generation", "_opened", "_reversed", "_token_states", "watched")
 
     def __init__(self, books: Books) -> None:
         self._books = books
         self._generation = books.generation
         self._token_states: dict[str, DraftedToken] = {}
-        self._opened: dict[str, Hold] = {}
+        self._opened: dict[str, OpenHold] = {}
         self._drawn: dict[str, int] = {}
         self._reversed: dict[int, int] = {}
         self._drafts: DraftedContracts | None = None
         self._freezes: DraftedFreezes | None = None
+        self.watched: Container[str] = books.watched
+        """The names of apps, contracts and frozen accounts, in the books or in the plan."""
 
     def token_state(self, code: str) -> DraftedToken:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
@@ -102,14 +106,6 @@ class Draft:
         """Whether the name is an app's or a contract's, in the books or in the plan."""
         return (self._books.is_special if self._drafts is None else self._drafts.is_special)(name)
 
-    def is_watched(self, first: str, second: str, /) -> bool:
-        """Whether either name is an app's, a contract's or of a frozen account, in the books or in the plan."""
-        if self._books.is_watched(first, second):
-            return True
-        if self._freezes is not None and (self._freezes.touches(first) or self._freezes.touches(second)):
-            return True
-        return self._drafts is not None and (self._drafts.is_special(first) or self._drafts.is_special(second))
-
     def freeze_of(self, account: str, token: str | None) -> Freeze | None:
         """The account's freeze in this token, or the one in all tokens for None, as drafted."""
         return (self._books.freeze_of if self._freezes is None else self._freezes.get)(account, token)
@@ -140,12 +136,12 @@ class Draft:
         """The contract as drafted; `ContractNotFound` where none is registered under the id."""
         return self._contracts.get(id)
 
-    def hold(self, id: str) -> Hold | None:
+    def hold(self, id: str) -> OpenHold | None:
         """The hold with what would be left in it, while anything would."""
         hold = self._opened.get(id) or self._books.hold(id)
         return self._left(hold) if hold else None
 
-    def holds(self, code: str, authority: str) -> Iterator[Hold]:
+    def holds(self, code: str, authority: str) -> Iterator[OpenHold]:
         """The authority's holds in which anything would be left, oldest first."""
         for hold in (*self._books.holds(code, authority), *self._opened.values()):
             if (hold.token, hold.authority) == (code, authority):
@@ -153,7 +149,7 @@ class Draft:
                 if left is not None:
                     yield left
 
-    def due(self, now: int, limit: int) -> list[Hold]:
+    def due(self, now: int, limit: int) -> list[OpenHold]:
         """Up to `limit` holds that are due at `now` and in which anything would be left."""
         known = self._books.due(now, limit + len(self._drawn))
         opened = [hold for hold in self._opened.values() if hold.is_due(now)]
@@ -161,7 +157,7 @@ class Draft:
         left = (self._left(hold) for hold in sorted((*known, *opened), key=lambda hold: hold.expires_at or 0))
         return [hold for hold in left if hold is not None][:limit]
 
-    def _left(self, hold: Hold) -> Hold | None:
+    def _left(self, hold: OpenHold) -> OpenHold | None:
         drawn = self._drawn.get(hold.id, 0)
         if not drawn:
             return hold
@@ -215,18 +211,26 @@ class Draft:
     def change_contract(self, event: ContractChange, sign: int) -> None:
         """Changes the drafted contract."""
         self._contracts.apply(event) if sign > 0 else self._contracts.revert(event)
+        if isinstance(event, ContractRegistered):
+            self._watch(event.contract, sign)
 
     def change_freeze(self, event: FreezeEvent, sign: int) -> None:
         """Freezes or unfreezes an account."""
         if self._freezes is None:
             self._freezes = DraftedFreezes(self._books)
         self._freezes.apply(event) if sign > 0 else self._freezes.revert()
+        self._watch(event.account, sign)
+
+    def _watch(self, name: str, sign: int) -> None:
+        if not isinstance(self.watched, WatchedToo):
+            self.watched = WatchedToo(self._books.watched)
+        self.watched.note(name, sign)
 
     def _open(self, event: Reserved, sign: int) -> None:
         if sign < 0:
             del self._opened[event.hold]
             return
-        self._opened[event.hold] = Hold(
+        self._opened[event.hold] = OpenHold(
             event.hold, event.token, event.payer, event.authority, event.amount, event.expires_at, 0
         )
 

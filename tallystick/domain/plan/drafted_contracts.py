@@ -116,15 +116,13 @@ class _Only:
     """A view of one contract and nothing else. Whether it is backed does not matter, nor who is frozen: that was decided."""
 
     backed_by = None
+    watched = ()
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
 
     def contract(self, id: object) -> "_Only":
         return self
-
-    def is_watched(self, first: str, second: str) -> bool:
-        return False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._contract, name)

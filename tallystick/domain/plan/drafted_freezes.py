@@ -16,14 +16,12 @@ class DraftedFreezes:
         self._books = books
         self._drafted: dict[_Place, Freeze | None] = {}
         self._replaced: list[tuple[_Place, bool, Freeze | None]] = []
-        self._accounts: dict[str, int] = {}
 
     def apply(self, event: AccountFrozen | AccountUnfrozen) -> None:
         """Adds an event of the plan."""
         place = event.account, event.token
         self._replaced.append((place, place in self._drafted, self._drafted.get(place)))
         self._drafted[place] = freeze_of(event, 0) if isinstance(event, AccountFrozen) else None
-        self._accounts[event.account] = self._accounts.get(event.account, 0) + 1
 
     def revert(self) -> None:
         """Takes back the plan's newest event."""
@@ -32,13 +30,6 @@ class DraftedFreezes:
             self._drafted[place] = before
         else:
             del self._drafted[place]
-        self._accounts[place[0]] -= 1
-        if not self._accounts[place[0]]:
-            del self._accounts[place[0]]
-
-    def touches(self, account: str) -> bool:
-        """Whether the plan changes a freeze of the account."""
-        return account in self._accounts
 
     def get(self, account: str, token: str | None) -> Freeze | None:
         """The account's freeze in this token, or the one in all tokens for None."""

@@ -57,8 +57,12 @@ def execute(books: Books, operations: Sequence[Operation], position: int, now: i
 
 
 def execute_batch(
-    books: Books, request: BatchRequest, used: UsedIds, position: int
+    books: Books, request: BatchRequest, used: UsedIds, position: int, now: int
 ) -> tuple[list[DomainEvent], Sequence[Refusal]]:
-    """Does the rows of `request` that are not refused, the first standing at `position`; gives the events and the others."""
+    """Does the rows of `request` that are not refused, the first standing at `position`; gives the events and the others.
+
+    `now` is in microseconds in UTC; `InvalidRequest` where a row would have occurred more than a day after it.
+    """
+    request.notes.check(now)
     accepted, refused = decide_batch(books, request, used)
     return (books.record_batch(accepted, position) if len(accepted) else []), refused

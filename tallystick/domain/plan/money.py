@@ -5,17 +5,17 @@ was taken must have been used: a remainder that nobody decided about is an error
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tallystick.domain.arithmetic.shares import largest_remainder
 from tallystick.domain.cells import check_holder
 from tallystick.domain.errors import InvalidAmount
+from tallystick.domain.plan.due_date import due_date
 from tallystick.domain.plan.purse import Purse
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.plan.savepoint import Savepoint
 from tallystick.domain.token.operations import Burn, Reserve, Transfer
 from tallystick.domain.values.amount import check_amount
-from tallystick.domain.values.instant import to_microseconds
 from tallystick.domain.values.memo import check_memo
 
 
@@ -66,8 +66,13 @@ class PlannedMoney:
         amount = purse.remaining
         recording.spend(purse, amount, Burn(purse.token.code, purse.owner, amount, check_memo(memo)))
 
-    def reserve(self, authority: str, expires_at: datetime | None = None, *, memo: str = "") -> str | None:
-        """Puts what remains into `authority`'s keeping, and gives the hold's id; None where nothing remains."""
+    def reserve(
+        self, authority: str, expires_at: datetime | None = None, *, expires_in: timedelta | None = None, memo: str = ""
+    ) -> str | None:
+        """Puts what remains into `authority`'s keeping, and gives the hold's id; None where nothing remains.
+
+        It falls due as with the block's `reserve`.
+        """
         recording, purse = self._recording, self._purse
         recording.check_usable(purse)
         amount = purse.remaining
@@ -75,7 +80,7 @@ class PlannedMoney:
             return None
         token = purse.token.code
         recording.token_state(token).check_holder(authority)
-        due = None if expires_at is None else to_microseconds(expires_at)
+        due = due_date(recording.surroundings, expires_at, expires_in)
         hold = recording.surroundings.new_hold_id()
         recording.spend(purse, amount, Reserve(token, purse.owner, authority, amount, hold, due, check_memo(memo)))
         return hold

@@ -6,7 +6,7 @@ books (a balance, a count) is recorded too, and if it no longer holds at executi
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from tallystick.domain.app.handle import PlannedApp
@@ -17,6 +17,7 @@ from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
 from tallystick.domain.errors import AlreadyReversed, Conflict, EntryNotFound, InvalidRequest, NotFound, TransactionNotFound
+from tallystick.domain.plan.due_date import due_date
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
 from tallystick.domain.plan.recording import Recording
@@ -28,7 +29,6 @@ from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, Rele
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
-from tallystick.domain.values.instant import to_microseconds
 from tallystick.domain.values.memo import check_memo
 
 
@@ -75,7 +75,7 @@ class Plan:
         state = recording.token_state(token)
         state.check_holder(owner)
         check_amount(amount)
-        if state.available_of(owner) < amount or recording.draft.is_watched(owner, owner):
+        if state.available_of(owner) < amount or owner in recording.draft.watched:
             recording.require(token, owner, amount)
         purse = recording.open_purse(state.token, owner, is_slice=False)
         recording.set_remaining(purse, amount)
@@ -106,21 +106,26 @@ class Plan:
     def reserve(
         self,
         token: str,
-        owner: str,
+        payer: str,
         authority: str,
         amount: int,
         expires_at: datetime | None = None,
         *,
+        expires_in: timedelta | None = None,
         memo: str = "",
     ) -> str:
-        """Puts `amount` of `owner`'s into `authority`'s keeping, due at `expires_at` (aware), and gives the hold's id."""
+        """Puts `amount` of `payer`'s into `authority`'s keeping, and gives the hold's id; `InsufficientFunds`.
+
+        It falls due at `expires_at`, an aware datetime ahead of the ledger's time, or `expires_in`, a timedelta, after it; with
+        neither, never. From then on it can only be released. `InvalidRequest` where both are given.
+        """
         recording = self._recording
         state = recording.token_state(token)
-        state.check_holder(owner)
+        state.check_holder(payer)
         state.check_holder(authority)
-        due = None if expires_at is None else to_microseconds(expires_at)
+        due = due_date(recording.surroundings, expires_at, expires_in)
         hold = recording.surroundings.new_hold_id()
-        recording.propose(Reserve(token, owner, authority, check_amount(amount), hold, due, check_memo(memo)))
+        recording.propose(Reserve(token, payer, authority, check_amount(amount), hold, due, check_memo(memo)))
         return hold
 
     def settle(

@@ -25,7 +25,8 @@ from tallystick.domain.events import Burned, DomainEvent, Minted, Moved, Release
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, RegisterToken, Release, Reserve, Settle, Transfer
 from tallystick.domain.token.registration import registration_of
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
+from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
@@ -60,7 +61,7 @@ def _check_name(view: View, token: Token) -> None:
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
     reserve = view.token_state(operation.token).reserve
     check_is_no_app(view, operation.token)
-    if view.is_watched(operation.account, operation.account):
+    if operation.account in view.watched:
         check_ordinary(view, operation.token, operation.account)
         check_credits(view, operation.token, operation.account)
     if operation.amount > reserve:
@@ -70,7 +71,7 @@ def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
 
 def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
     check_is_no_app(view, operation.token)
-    if view.is_watched(operation.account, operation.account):
+    if operation.account in view.watched:
         check_ordinary(view, operation.token, operation.account)
         check_debits(view, operation.token, operation.account)
     require(view, operation.token, operation.account, operation.amount)
@@ -78,7 +79,8 @@ def _burn(view: View, operation: Burn, now: int) -> Sequence[DomainEvent]:
 
 
 def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent]:
-    if view.is_watched(operation.receiver, operation.sender):
+    watched = view.watched
+    if operation.receiver in watched or operation.sender in watched:
         check_ordinary(view, operation.token, operation.sender)
         check_ordinary(view, operation.token, operation.receiver)
         check_debits(view, operation.token, operation.sender)
@@ -89,7 +91,8 @@ def _transfer(view: View, operation: Transfer, now: int) -> Sequence[DomainEvent
 
 
 def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
-    if view.is_watched(operation.payer, operation.authority):
+    watched = view.watched
+    if operation.payer in watched or operation.authority in watched:
         check_ordinary(view, operation.token, operation.payer)
         check_ordinary(view, operation.token, operation.authority)
         check_debits(view, operation.token, operation.payer)
@@ -108,13 +111,14 @@ def _reserve(view: View, operation: Reserve, now: int) -> Sequence[DomainEvent]:
 
 
 def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
-    if view.is_watched(operation.authority, operation.receiver):
+    watched = view.watched
+    if operation.authority in watched or operation.receiver in watched:
         check_ordinary(view, operation.token, operation.receiver)
         check_debits(view, operation.token, operation.authority)  # what it keeps is not its own, and it is who pays it out
         check_credits(view, operation.token, operation.receiver)
     wanted = operation.amount
     if operation.hold is not None:
-        holds: Iterable[Hold] = (_settleable(view, operation, operation.hold, now),)
+        holds: Iterable[OpenHold] = (_settleable(view, operation, operation.hold, now),)
     else:
         view.token_state(operation.token)
         holds = (hold for hold in view.holds(operation.token, operation.authority) if not hold.is_due(now))
@@ -133,14 +137,14 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
     )
 
 
-def _settleable(view: View, operation: Settle, id: str, now: int) -> Hold:
+def _settleable(view: View, operation: Settle, id: str, now: int) -> OpenHold:
     hold = _open_hold(view, id)
     if (hold.token, hold.authority) != (operation.token, operation.authority):
         raise InvalidAuthority(
             f"{hold.authority} in {hold.token}", hold=id, token=operation.token, authority=operation.authority
         )
-    if hold.is_due(now):
-        raise HoldExpired(hold=id, expires_at=hold.expires_at)
+    if hold.expires_at is not None and hold.is_due(now):
+        raise HoldExpired(hold=id, expires_at=from_microseconds(hold.expires_at), now=from_microseconds(now))
     return hold
 
 
@@ -152,7 +156,7 @@ def _release(view: View, operation: Release, now: int) -> Sequence[DomainEvent]:
     return (_released(hold, amount, expired=False, memo=operation.memo),)
 
 
-def _open_hold(view: View, id: str) -> Hold:
+def _open_hold(view: View, id: str) -> OpenHold:
     hold = view.hold(id)
     if hold is None:
         raise HoldNotFound(hold=id)
@@ -166,7 +170,7 @@ def _expire(view: View, operation: Expire, now: int) -> Sequence[DomainEvent]:
     return [_released(hold, hold.amount, expired=True, memo="") for hold in due]
 
 
-def _released(hold: Hold, amount: int, *, expired: bool, memo: str) -> Released:
+def _released(hold: OpenHold, amount: int, *, expired: bool, memo: str) -> Released:
     return Released(hold.token, hold.authority, hold.payer, amount, hold.id, expired, memo)
 
 

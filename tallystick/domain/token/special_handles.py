@@ -43,10 +43,12 @@ class SpecialHandles:
         self._last_name = ""
         self._changes = 0
 
-    def marked(self, handles: Column) -> Marked:
-        """The rows in which a marked handle stands."""
+    def marked(self, handles: Column, frozen: int = 0) -> Marked:
+        """The rows in which a handle stands that is special, or marked as `frozen`, which is `DEBITS` or `CREDITS`."""
         self._catch_up()
         marks = np.frombuffer(self._marks, dtype=np.uint8)[handles]
+        if self._freezes.by_account:  # many may be frozen the other way
+            marks &= SPECIAL | frozen
         rows = np.flatnonzero(marks)
         return Marked(rows, marks[rows] if len(rows) else marks)
 

@@ -34,23 +34,24 @@ from tallystick.domain.memory.numbering import Places
 from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.registration import registered_token
 from tallystick.domain.values.curve import CURVES, CurveMaker
+from tallystick.domain.values.result import Amount, Result
 from tallystick.domain.values.token import Token
 
 
-class Balance(msgspec.Struct, frozen=True):
+class Balance(Result, frozen=True):
     """What an account has of a token, in smallest units: `available` to spend, `reserved` as held for others, `total` both."""
 
-    available: int
-    reserved: int
-    total: int
+    available: Amount
+    reserved: Amount
+    total: Amount
 
 
-class Supply(msgspec.Struct, frozen=True):
+class Supply(Result, frozen=True):
     """A token's supply in smallest units: `max` = `reserve` + `circulating`."""
 
-    max: int
-    reserve: int
-    circulating: int
+    max: Amount
+    reserve: Amount
+    circulating: Amount
 
 
 class Distribution(NamedTuple):

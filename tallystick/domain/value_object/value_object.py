@@ -25,6 +25,7 @@ from tallystick.domain.events import (
     FragmentsReserved,
 )
 from tallystick.domain.values.amount import check_amount
+from tallystick.domain.values.result import Amount, Result
 
 
 class FragmentState(enum.Enum):
@@ -35,7 +36,7 @@ class FragmentState(enum.Enum):
     BURNED = "burned"
 
 
-class ValueObject(msgspec.Struct, frozen=True):
+class ValueObject(Result, frozen=True):
     """One fragment: `amount` smallest units of `token` that are the `owner`'s, under an `id` that no other fragment ever has.
 
     One whose `state` is reserved names the `hold` it lies under and keeps its payer. `mint` and `minted_by` make one;
@@ -46,7 +47,7 @@ class ValueObject(msgspec.Struct, frozen=True):
     id: int
     token: str
     owner: str
-    amount: int
+    amount: Amount
     state: FragmentState
     hold: str | None = None
 

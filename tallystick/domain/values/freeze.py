@@ -10,11 +10,12 @@ from typing import Literal
 import msgspec
 
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.result import Result
 
 Direction = Literal["debits", "credits"]
 
 
-class FrozenAccount(msgspec.Struct, frozen=True):
+class FrozenAccount(Result, frozen=True):
     """A freeze of `account` in `token`, or in all tokens where that is None: of its `debits`, its `credits` or both.
 
     `reason` is what was said when it was frozen. That was recorded at `position`, and when: `recorded_at`.

@@ -1,13 +1,13 @@
-"""A hold: money in escrow, as a value."""
+"""A hold that is open, as the books keep it: money in escrow, and what is left of it."""
 
 import msgspec
 
 
-class Hold(msgspec.Struct, frozen=True):
-    """An open hold: money of `payer` in the keeping of `authority`, under an `id` that no other hold ever has.
+class OpenHold(msgspec.Struct, frozen=True):
+    """Money of `payer` in the keeping of `authority`, under an `id` that no other hold ever has.
 
     `amount`: what is still held, in the smallest unit of `token`. `expires_at`: microseconds in UTC, or None. `position` is
-    that of the event that opened it, and orders the holds of an authority.
+    that of the event that opened it, and orders the holds of an authority. Its fields are those of a snapshot.
     """
 
     id: str

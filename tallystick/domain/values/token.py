@@ -5,14 +5,15 @@ is fragmented: every holding of it is made of value objects of at most that size
 """
 
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidToken
 from tallystick.domain.values.account import PREDEFINED, check_account
-from tallystick.domain.values.amount import AMOUNT_MAX
+from tallystick.domain.values.amount import AMOUNT_MAX, written
 from tallystick.domain.values.curve import Curve, SquareRootCurve, UnresolvedCurve, is_curve
+from tallystick.domain.values.result import Amount, Result
 
 Role = Literal["external", "settlement", "app"]
 ROLES = ("external", "settlement", "app")
@@ -21,7 +22,7 @@ DECIMALS_MAX = 77  # 2**256 - 1 has 78 digits
 _DIGITS_MAX = 400
 
 
-class Token(msgspec.Struct, frozen=True, kw_only=False):
+class Token(Result, frozen=True, kw_only=False):
     """What a balance is counted in.
 
     `code`: its name, under the rules of an account's. `decimals`: digits after the point when written, 0 to 77.
@@ -32,10 +33,12 @@ class Token(msgspec.Struct, frozen=True, kw_only=False):
     that it `accepts` in payment. Raises `InvalidToken`.
     """
 
+    _counted_in: ClassVar[str] = "code"
+
     code: str
     decimals: int = 0
-    max_supply: int = 2**128 - 1
-    unit: int | None = None
+    max_supply: Amount = 2**128 - 1
+    unit: Amount | None = None
     role: Role = "external"
     curve: Curve | None = None
     owner: str | None = None
@@ -113,11 +116,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=False):
         """How people write `amount`: `Token("USD", 2).format(1999) == "19.99"`."""
         if isinstance(amount, bool) or not isinstance(amount, int):
             raise InvalidAmount(f"{self.code}: an amount is an int in the smallest unit, not {amount!r}")
-        digits = str(abs(amount)).rjust(self.decimals + 1, "0")
-        sign = "-" if amount < 0 else ""
-        if self.decimals == 0:
-            return sign + digits
-        return f"{sign}{digits[: -self.decimals]}.{digits[-self.decimals :]}"
+        return written(amount, self.decimals)
 
 
 def _check_range(code: str, field: str, value: object, low: int, high: int) -> None:

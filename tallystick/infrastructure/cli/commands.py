@@ -262,6 +262,22 @@ def upgrade(
     sys.stdout.write("format 2\n" if upgraded else "format 2 already\n")
 
 
+@app.command()
+def expire(
+    every: Annotated[
+        str | None, typer.Option(help="Again and again, so far apart: 30s, 5m, 1h. Ctrl-C ends it.", show_default=False)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many holds, each time.", show_default=False)] = None,
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """Give back what is due in holds, and print what was."""
+    from tallystick.infrastructure.cli.expiring import expire_holds  # not for every command to import
+
+    with open_ledger(url) as ledger:
+        expire_holds(ledger, every, limit, lambda records: _print(records, ledger.tokens(), json))
+
+
 def _tokens(ledger: Ledger, token: str | None) -> list[Token]:
     return ledger.tokens() if token is None else [ledger.token(token)]
 

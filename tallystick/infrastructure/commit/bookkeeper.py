@@ -6,7 +6,6 @@ commit of this process is pending nobody else can append, so there is nothing to
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -22,6 +21,7 @@ from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payer_of
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
+from tallystick.infrastructure.journal.clock import system_time, time_of_commit
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, Key, decode_events
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 
@@ -45,7 +45,7 @@ class Bookkeeper:
         curves: Mapping[str, CurveMaker],
     ) -> None:
         self._journal = journal
-        self._clock = clock
+        self._clock = system_time if clock is None else clock
         self.new_hold_id = new_hold_id
         self.state = LedgerState(journal, contracts_in_memory, curves)
         self.books = self.state.books
@@ -71,7 +71,11 @@ class Bookkeeper:
 
     def now(self) -> int:
         """The time in microseconds in UTC, never before the newest commit's."""
-        return max(time.time_ns() // 1000 if self._clock is None else self._clock(), self.state.head.recorded_at)
+        return max(self._clock(), self.state.head.recorded_at)
+
+    def time_of_commit(self) -> int:
+        """The same for a commit behind the newest, inside `writing`; `ClockLeap` where the clock is not believed."""
+        return time_of_commit(self._journal, self.state.head, self._clock)
 
     def check_takes_details(self) -> None:
         """Raises `SchemaTooOld` where a row may have no details."""

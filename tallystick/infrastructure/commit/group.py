@@ -47,7 +47,7 @@ class LedgerGroup(Group[TransactionMember]):
             try:
                 members = queue.take()
                 keeper.reach(head)
-                self._now = keeper.now()
+                self._now = keeper.time_of_commit()
                 self._ask(members)
                 self._begin()
                 self._execute(members)
@@ -167,8 +167,9 @@ class LedgerGroup(Group[TransactionMember]):
 
     def note_recorded(self) -> None:
         if self.row is not None:
+            is_app = self._keeper.books.is_app
             for member, position, events in self._recorded:
-                member.committed = Committed(self.row, position, events, member.details)
+                member.committed = Committed(self.row, position, events, member.details, is_app)
         self.decided = self.members
 
     def given_up(self, overtaken: Overtaken) -> Exception:

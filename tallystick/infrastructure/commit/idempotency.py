@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.errors import DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
 from tallystick.infrastructure.commit.receipt import Receipt, receipt_from
 from tallystick.infrastructure.indexes.keys import KeyIndex
@@ -54,8 +55,9 @@ def check_key(key: object) -> str:
 class UsedKeys:
     """The keys of one journal. All is called under its owner's lock."""
 
-    def __init__(self, journal: Journal, index: KeyIndex | None = None) -> None:
+    def __init__(self, journal: Journal, is_app: IsApp, index: KeyIndex | None = None) -> None:
         self._journal = journal
+        self._is_app = is_app
         self.index = index
         """The index of our own, None where the store has one."""
         if index is None and not journal.keeps_keys:
@@ -90,7 +92,7 @@ class UsedKeys:
             for used in decode_keys(row) if row is not None else ():
                 if row is not None and used.key == request.key:
                     differs = request.digest is not None and used.request is not None and request.digest != used.request
-                    receipt = receipt_from(row, used.index, repeated=True)
+                    receipt = receipt_from(row, used.index, self._is_app)
                     if differs:
                         raise IdempotencyMismatch(key=request.key, receipt=receipt)
                     is_known = request.digest is not None and used.request is not None
@@ -102,7 +104,7 @@ class UsedKeys:
             row = self._journal.row_at(position)
             for used in decode_keys(row) if row is not None else ():
                 if row is not None and used.key == key:
-                    return receipt_from(row, used.index)
+                    return receipt_from(row, used.index, self._is_app)
         return None
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.books.books import Books
-from tallystick.domain.events import DomainEvent
+from tallystick.domain.events import NOTED_BATCHES, DomainEvent
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import UsedKeys
 from tallystick.infrastructure.indexes.keys import KeyIndex
@@ -48,7 +48,7 @@ class LedgerState:
         self._shelf = ContractShelf(journal, self._anchor)
         self.books = Books(self._shelf, contracts_in_memory, curves)
         self.snapshots = SnapshotKeeper(journal)
-        self.keys = UsedKeys(journal)
+        self.keys = UsedKeys(journal, self.books.is_app)
         self.transfer_ids = TransferIdIndex()
         self.references = ReferenceIndex()
         self.reset()
@@ -60,7 +60,7 @@ class LedgerState:
         self._shelf.forget()
         self.head = EMPTY
         self.keys.close()
-        self.keys = UsedKeys(self._journal)
+        self.keys = UsedKeys(self._journal, self.books.is_app)
         self.transfer_ids.close()
         self.transfer_ids = TransferIdIndex(self._journal.cache_folder)
         self.references.close()
@@ -90,7 +90,7 @@ class LedgerState:
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
         if row.details is not None:
-            self._note_references(row)
+            self._note_references(row, events)
         self.books.forget(row.recorded_at)
         self.snapshots.grown_bytes += len(row.body)
 
@@ -110,10 +110,14 @@ class LedgerState:
                 self.books.reversals.add(reversal)
         self.note(row, own, decode_keys(row), self.versions.entries(own, row))
 
-    def _note_references(self, row: JournalRow) -> None:
+    def _note_references(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:
         references = [details.ref for details in decode_details(row).values() if details.ref is not None]
         if references:
             self.references.add(references, row.first_position)
+        for event in events:
+            if isinstance(event, NOTED_BATCHES) and event.notes.refs:
+                of_rows = [reference for reference in event.notes.refs if reference is not None]
+                self.references.add_many(of_rows, row.first_position)
 
     def _apply_own(self, events: Sequence[JournalEvent], position: int) -> list[JournalEvent]:
         """Applies the events that are not somebody else's, and gives those."""
@@ -154,7 +158,7 @@ class LedgerState:
         if self.keys.index is not None:
             index = KeyIndex.load(folder / _KEYS, parts[_KEYS], cache)
             self.keys.close()
-            self.keys = UsedKeys(self._journal, index)
+            self.keys = UsedKeys(self._journal, self.books.is_app, index)
         ids = TransferIdIndex.load(folder / _IDS, parts[_IDS], cache)
         self.transfer_ids.close()
         self.transfer_ids = ids

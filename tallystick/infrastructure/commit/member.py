@@ -9,6 +9,7 @@ from tallystick.domain.batch.decisions import Refusal
 from tallystick.domain.batch.request import BatchRequest
 from tallystick.domain.batch.transfer_ids import UsedIds
 from tallystick.domain.books.books import Books
+from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
@@ -28,11 +29,12 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     first_position: int
     events: Sequence[DomainEvent]
     details: EntryDetails | None
+    is_app: IsApp
 
     def receipt(self) -> Receipt:
         """What its caller gets."""
         occurred_at = None if self.details is None else self.details.occurred_at
-        return make_receipt(self.row, self.first_position, self.events, occurred_at)
+        return make_receipt(self.row, self.first_position, self.events, occurred_at, self.is_app)
 
 
 class TransactionMember(Member):
@@ -74,12 +76,12 @@ class BatchMember(TransactionMember):
 
     def __init__(self, batch: BatchRequest, request: Request | None, details: EntryDetails | None = None) -> None:
         super().__init__((), request, details)
-        self._batch = batch
+        self.batch = batch
         self.refused: Sequence[Refusal] = ()
         self.position = 0
         """Where the journal ended before it."""
 
     def execute(self, books: Books, used: UsedIds, position: int, now: int) -> tuple[Sequence[DomainEvent], int]:
         self.position = position - 1
-        events, self.refused = execute_batch(books, self._batch, used, position)
+        events, self.refused = execute_batch(books, self.batch, used, position, now)
         return events, sum(map(positions_of, events))

@@ -6,20 +6,23 @@ from datetime import datetime
 import msgspec
 
 from tallystick.domain.batch.batch import numbered
-from tallystick.domain.events import BATCHES, RECORDED, Reserved
+from tallystick.domain.entry.kinds import IsApp, movements
+from tallystick.domain.entry.trades import Trade, trades
+from tallystick.domain.events import BATCHES, RECORDED, Burned, Minted, Reserved
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.result import Result
 from tallystick.infrastructure.journal.details import decode_details, first_positions
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decode_events
 
 _RECORDED = frozenset(RECORDED)
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(Result, frozen=True):
     """Where a transaction stands: `entry_id`, the position of its first event, and `position`, the last one of its commit.
 
     `transaction_ids` are those of the movements that it recorded and `hold_ids` of the holds that it opened, in the order of
-    its calls. It was recorded at `recorded_at` and happened at `occurred_at`. `repeated`: it was recorded before, under the
-    same key.
+    its calls. `trades` are those that it executed on curves. It was recorded at `recorded_at` and happened at `occurred_at`.
+    `repeated`: it was recorded before, under the same key.
     """
 
     entry_id: int
@@ -28,7 +31,12 @@ class Receipt(msgspec.Struct, frozen=True):
     hold_ids: tuple[str, ...]
     recorded_at: datetime
     occurred_at: datetime
+    trades: tuple[Trade, ...] = ()
     repeated: bool = False
+
+    def again(self) -> "Receipt":
+        """The receipt as it is given to whoever repeats the transaction."""
+        return msgspec.structs.replace(self, repeated=True)
 
     @property
     def hold_id(self) -> str | None:
@@ -37,7 +45,11 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 def make_receipt(
-    row: JournalRow, first_position: int, events: Sequence[JournalEvent], occurred_at: int | None, *, repeated: bool = False
+    row: JournalRow,
+    first_position: int,
+    events: Sequence[JournalEvent],
+    occurred_at: int | None,
+    is_app: IsApp,
 ) -> Receipt:
     """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""
     transactions: list[int] = []
@@ -52,13 +64,20 @@ def make_receipt(
     recorded_at = from_microseconds(row.recorded_at)
     happened_at = recorded_at if occurred_at is None else from_microseconds(occurred_at)
     ids = tuple(transactions)
-    return Receipt(first_position, row.last_position, ids, tuple(holds), recorded_at, happened_at, repeated)
+    traded = _trades(events, first_position, is_app)
+    return Receipt(first_position, row.last_position, ids, tuple(holds), recorded_at, happened_at, traded)
 
 
-def receipt_from(row: JournalRow, index: int, *, repeated: bool = False) -> Receipt:
+def receipt_from(row: JournalRow, index: int, is_app: IsApp) -> Receipt:
     """The receipt of the transaction number `index` of a row."""
     first = first_positions(row)[index]
     positions = range(first, first + decode_counts(row)[index])
     events = [event for position, event in numbered(decode_events(row), row.first_position) if position in positions]
     details = decode_details(row).get(index)
-    return make_receipt(row, first, events, None if details is None else details.at, repeated=repeated)
+    return make_receipt(row, first, events, None if details is None else details.at, is_app)
+
+
+def _trades(events: Sequence[JournalEvent], first_position: int, is_app: IsApp) -> tuple[Trade, ...]:
+    if any(isinstance(event, (Minted, Burned)) and is_app(event.token) for event in events):
+        return tuple(trades(movements(events, first_position, is_app)))
+    return ()

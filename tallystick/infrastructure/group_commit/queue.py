@@ -42,6 +42,11 @@ class CommitQueue(Generic[MemberType]):
         return None if self._leader is self._own else self._leader
 
     @property
+    def waiting(self) -> int:
+        """How many were neither told what became of them nor withdrawn."""
+        return len(self._waiting) + len(self._taken)
+
+    @property
     def taken(self) -> Sequence[MemberType]:
         """Those who were taken, and neither told what became of them nor put back."""
         return self._taken

@@ -60,6 +60,13 @@ class ReferenceIndex:
         if self._count >= RECENT:
             self._put_away()
 
+    def add_many(self, references: Sequence[str], first_position: int) -> None:
+        """Notes many references of a commit, none of them twice."""
+        if len(references) < RECENT // 4:
+            self.add(references, first_position)
+        else:
+            self._runs.add(hashes_of(references), np.full(len(references), first_position, dtype=np.uint64))
+
     def find(self, reference: str) -> Sequence[int]:
         """The first positions of the commits that may have an entry with the reference, ascending. Raises `DamagedRun`."""
         return sorted({*self._runs.values_of(hash_of(reference)), *self._recent.get(reference, ())})

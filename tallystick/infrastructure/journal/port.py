@@ -7,11 +7,13 @@ the head as it stands, and until it is left nobody else can append. `append` ret
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from tallystick.infrastructure.journal.format import Body, Head, JournalRow
 
+MAX_CLOCK_LEAP = timedelta(days=400)
 VERSION_MAX = 2**63 - 1
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20
@@ -97,6 +99,11 @@ class Journal(ABC):
     one of its keys.
     """
 
+    max_clock_leap: int | None = MAX_CLOCK_LEAP // timedelta(microseconds=1)
+    """A clock that stands so many microseconds after the newest commit is not believed; None where every clock is."""
+    server_time: int | None = None
+    """Where the store has a clock of its own: what that said when `writing` was entered, in microseconds since 1970 in UTC."""
+
     @property
     def cache_folder(self) -> Path | None:
         """Where a cache of what is derived from the journal may be kept; None where that is nowhere."""
@@ -106,6 +113,11 @@ class Journal(ABC):
     def takes_details(self) -> bool:
         """Whether a row may have details: false where the schema is of format 1, and somebody has to `upgrade` it first."""
         return True
+
+    @property
+    def kept_cache_folder(self) -> Path | None:
+        """Where such a cache may be read, though this process may not write there; None where that is nowhere."""
+        return self.cache_folder
 
     @property
     def generation(self) -> int:

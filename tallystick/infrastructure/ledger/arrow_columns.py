@@ -35,6 +35,28 @@ def prepared(given: Any) -> Any:
     return _listed(column)
 
 
+def prepared_texts(given: Any) -> Any:
+    """A column of texts, or of ids that may be texts, as a list, a tuple or an array."""
+    column = prepared(given)
+    if _arrow(column) is None:
+        return column
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"a column of text is UTF-8: {error}") from error
+
+
+def prepared_times(given: Any) -> Any:
+    """A column of times likewise; Arrow's are numpy's, a time of day left out where there is none."""
+    column: Any = given
+    arrow = _arrow(column)
+    if arrow is None or not (arrow.types.is_timestamp(column.type) or arrow.types.is_date(column.type)):
+        return prepared_texts(column)
+    if column.null_count:
+        raise InvalidRequest("a time is not null", row=int(np.argmax(np.array(column.is_null()))))
+    return np.asarray(column)
+
+
 def encoded_names(given: Any) -> tuple[list[str], Column] | None:
     """The distinct names in an Arrow column of text and where in them each row's is; None where it is no such column."""
     column: Any = given

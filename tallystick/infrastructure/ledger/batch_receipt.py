@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.batch.decisions import RefusedRow
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.result import Result
 from tallystick.infrastructure.commit.member import BatchMember
 
 
-class BatchReceipt(msgspec.Struct, frozen=True):
+class BatchReceipt(Result, frozen=True):
     """`position` is where the journal ended with the batch, `accepted` the number of rows that were done.
 
     `refused` names the others by index, from 0, each with the error that says why. `transaction_ids` are those of the rows

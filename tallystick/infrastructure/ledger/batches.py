@@ -1,7 +1,7 @@
 """Batches: thousands of transfers, mints or burns of one token in one call and one commit, as columns.
 
 A batch means exactly its rows one after another, and is done as a whole or not at all. Accounts are given as names, or as the
-handles that `accounts` gives for them, which saves looking each name up.
+handles that `handles` gives for them, which saves looking each name up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,15 @@ from typing import Any, Literal
 from tallystick.domain.arithmetic.columns import Column, listed
 from tallystick.domain.batch.decisions import check_cells
 from tallystick.domain.batch.request import BatchRequest, amounts_of, check_rows, handles_of, interned
-from tallystick.domain.batch.transfer_ids import ids_of
-from tallystick.domain.errors import InvalidAccount, InvalidRequest, TokenNotFound
+from tallystick.domain.errors import DuplicateTransferId, InvalidAccount, InvalidRequest, TokenNotFound
 from tallystick.domain.token.token_state import TokenState
-from tallystick.domain.values.memo import check_memo
 from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.commit.member import BatchMember
 from tallystick.infrastructure.ledger.arrow_columns import encoded_names, prepared
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt, make_batch_receipt
 from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.rows.first_uses import FirstUses
+from tallystick.infrastructure.ledger.rows.given_notes import GivenNotes, ids_and_notes, memos_of
 
 OnRefusal = Literal["abort", "skip"]
 
@@ -30,7 +30,7 @@ class Batches:
         self._core = core
         self._books = core.books
 
-    def accounts(self, token: str, names: Any) -> Column:
+    def handles(self, token: str, names: Any) -> Column:
         """The handles of accounts in a token, which are checked to be such as batches may touch."""
         self._core.check_open()
         given = prepared(names)
@@ -47,18 +47,16 @@ class Batches:
         columns: Mapping[str, Any],
         givers: str | None,
         takers: str | None,
-        memo: str,
-        ids: Any,
+        given: GivenNotes,
         idempotency_key: str | None,
         on_refusal: OnRefusal,
     ) -> BatchReceipt:
         """Does the rows of `columns`: "amounts", and the accounts under the names `givers` and `takers`, which errors say."""
-        given = columns if ids is None else {**columns, "ids": ids}
-        rows = check_rows({name: prepared(column) for name, column in given.items()})
-        self._core.check_open()
+        rows = check_rows({name: prepared(column) for name, column in columns.items()} | given.columns())
+        self._core.check_writable()
         if not isinstance(on_refusal, str) or on_refusal not in ("abort", "skip"):
             raise InvalidRequest(f"on a refusal a batch is to abort or skip, not {on_refusal!r}")
-        check_memo(memo)
+        memo, memos = memos_of(given.memo, rows)
         request = make_request(idempotency_key, None)
         if request is not None:
             self._core.keeper.check_unused(request)
@@ -69,12 +67,23 @@ class Batches:
             None if takers is None else self._handles(rows[takers], state),
             amounts_of(rows["amounts"]),
             memo,
-            ids_of(rows["ids"]) if "ids" in rows else None,
-            on_refusal == "skip",
+            *ids_and_notes(rows, memos, on_refusal == "skip"),
         )
-        member = BatchMember(batch, request)
+        return self._receipt(BatchMember(batch, request, given.details()))
+
+    def _receipt(self, member: BatchMember) -> BatchReceipt:
+        """Commits the batch, and gives its receipt; errors of ids that were used can say where."""
         self._core.queue.run(member)
-        return make_batch_receipt(member)
+        first_uses = FirstUses(self._core, member)
+        try:
+            receipt = make_batch_receipt(member)
+        except DuplicateTransferId as error:
+            first_uses.attach(error, error.fields["row"])
+            raise
+        for index, reason in receipt.refused:
+            if isinstance(reason, DuplicateTransferId):
+                first_uses.attach(reason, index)
+        return receipt
 
     def _registered(self, token: str) -> TokenState:
         """The token's cells; where it is not known, others may have registered it a moment ago."""

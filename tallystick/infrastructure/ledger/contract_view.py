@@ -1,11 +1,11 @@
 """Contracts for reading: `ledger.contract(id)`, and the mapping `ledger.contracts()` of all of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from tallystick.domain.contract.contract import Allocation
-from tallystick.domain.errors import ContractNotFound
+from tallystick.domain.errors import ContractNotFound, LedgerClosed
+from tallystick.domain.values.result import Amount, Result
 
 
 class Shadows(Protocol):
@@ -32,28 +32,64 @@ class Shadows(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ContractView:
-    """A contract's figures as they stood when it was asked for, in satoshis. Its allocations are read when asked for.
+class ContractFigures(Result, frozen=True, eq=False):
+    """A contract's figures as they stood when it was asked for, in satoshis.
 
     `balance` bounds `allocs_sum`, what is allocated in all, to `num_allocs` accounts. `backed_by` is the code of the token
-    that its balance is, None where it is not backed; `id` is the one under which it is registered.
+    that its balance is, None where it is not backed; `id` is the one under which it is registered. Two are equal whose figures
+    are, whatever their ids. A copy that was pickled has its figures, and no ledger to ask.
     """
 
-    balance: int
-    allocs_sum: int
+    _counted_in: ClassVar[str] = "backed_by"
+
+    balance: Amount
+    allocs_sum: Amount
     num_allocs: int
     backed_by: str | None = None
-    id: str = field(default="", compare=False)
-    _shadows: Shadows | None = field(default=None, repr=False, compare=False)
+    id: str = ""
+    _ledger: Any = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={self[name]!r}' for name in self.keys())})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._figures() == other._figures()
+
+    def __hash__(self) -> int:
+        return hash(self._figures())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (*self._figures(), self.id)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def _figures(self) -> tuple[int, int, int, str | None]:
+        return self.balance, self.allocs_sum, self.num_allocs, self.backed_by
+
+    def _asked(self) -> Any:
+        if self._ledger is None:
+            raise LedgerClosed(f"this copy of the figures of contract {self.id!r} has no ledger to ask for allocations")
+        return self._ledger
+
+
+class ContractView(ContractFigures, frozen=True, eq=False):
+    """A contract's figures as they stood when it was asked for, in satoshis. Its allocations are read when asked for.
+
+    `balance`, `allocs_sum`, `num_allocs`, `backed_by` and `id` say what they do in `ContractFigures`.
+    """
 
     def allocation(self, account: str) -> Allocation | None:
         """What the account is allocated as the contract stands now; None where it has no allocation."""
-        return None if self._shadows is None else self._shadows.allocation(self.id, account)
+        shadows: Shadows = self._asked()
+        return shadows.allocation(self.id, account)
 
     def allocations(self) -> dict[str, Allocation]:
         """What every account is allocated as the contract stands now."""
-        return {} if self._shadows is None else self._shadows.allocations(self.id)
+        shadows: Shadows = self._asked()
+        return shadows.allocations(self.id)
 
 
 class ContractsView(Mapping[str, ContractView]):

@@ -6,14 +6,16 @@ A ledger holds it, blocking or awaited, and so does each of its parts that reads
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
-from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, TransactionClosed
+from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, LedgerReadOnly, TransactionClosed
+from tallystick.domain.events import Released
 from tallystick.domain.operation import Operation
+from tallystick.domain.token.operations import Expire
 from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.domain.values.instant import to_microseconds
@@ -24,8 +26,9 @@ from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.group_commit.group_commit import GroupCommit
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.address import open_journal
-from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
+from tallystick.infrastructure.ledger.expiry import Expiry
 from tallystick.infrastructure.system.forked_children import close_in_children
 
 
@@ -39,15 +42,21 @@ class LedgerCore:
         new_hold_id: Callable[[], str],
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         curves: Mapping[str, CurveMaker] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self.journal = journal
+        self.read_only = read_only
         self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
         self.queue = self._new_queue()
         self.books = self.keeper.books
+        self.expiry = Expiry(self.expire_due)
         self.is_closed = self._is_journal_closed = False
         close_in_children(self)
 
     def _new_queue(self) -> CommitQueue[TransactionMember]:
+        if self.read_only:
+            return CommitQueue(_refuse)
         return CommitQueue(GroupCommit(self.journal, partial(LedgerGroup, self.keeper)))
 
     def close(self) -> None:
@@ -59,6 +68,7 @@ class LedgerCore:
         if not self._is_journal_closed:
             try:
                 self.queue.close()
+                self.expiry.stop()
                 self.keeper.close()
             except TransactionClosed:
                 self.is_closed = was_closed
@@ -68,6 +78,7 @@ class LedgerCore:
 
     def close_in_child(self) -> None:
         """A forked child opens a ledger of its own; one in memory is a copy, and the child's, but for who committed in it."""
+        self.expiry = Expiry(self.expire_due)
         if isinstance(self.journal, MemoryJournal):
             self.queue = self._new_queue()
         else:
@@ -77,6 +88,12 @@ class LedgerCore:
         """Raises `LedgerClosed` where it is closed."""
         if self.is_closed:
             raise LedgerClosed("the ledger was closed, or another process opened it from which this one was forked")
+
+    def check_writable(self) -> None:
+        """Raises `LedgerClosed` where it is closed, and `LedgerReadOnly` where it was opened for reading alone."""
+        self.check_open()
+        if self.read_only:
+            raise _is_read_only()
 
     def locked(self) -> AbstractContextManager[object]:
         """While it is entered, the books do not change, and something in them may not be durable yet."""
@@ -105,27 +122,47 @@ class LedgerCore:
         self.queue.run(member)
         return member.outcome()
 
+    def expire_due(self, limit: int) -> int:
+        """Releases up to `limit` holds that are due, as one transaction, and says how many. Where none is, nothing is written.
+
+        Raises the errors of a commit.
+        """
+        with self.locked():
+            self.reach_head()
+            due_at = self.keeper.now()
+            if not self.books.due(due_at, 1):
+                return 0
+        committed = self.commit((Expire(limit, due_at, None),))
+        return 0 if committed is None else sum(isinstance(event, Released) for event in committed.events)
+
 
 def open_core(
     url: str | Path,
     create: bool,
+    read_only: bool,
     curves: Mapping[str, CurveMaker] | None,
     contracts_in_memory: int,
     clock: Callable[[], datetime] | None,
     ids: Callable[[], str] | None,
+    max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
 ) -> LedgerCore:
     """The core of the ledger at `url`, as `Ledger.open` describes."""
     if type(contracts_in_memory) is not int or contracts_in_memory < 1:
         raise InvalidRequest(f"contracts_in_memory is an int, 1 or more, not {contracts_in_memory!r}")
     if curves is not None and not isinstance(curves, Mapping):
         raise InvalidRequest(f"curves map names to what makes them, not {curves!r}")
-    journal = open_journal(url, create=create)
+    if max_clock_leap is not None and not (isinstance(max_clock_leap, timedelta) and max_clock_leap > timedelta()):
+        raise InvalidRequest(f"max_clock_leap is a timedelta above 0, or None, not {max_clock_leap!r}")
+    journal = open_journal(url, create=create, read_only=read_only)
+    if max_clock_leap is not MAX_CLOCK_LEAP:  # else what the address says goes
+        journal.max_clock_leap = None if max_clock_leap is None else max_clock_leap // timedelta(microseconds=1)
     core = LedgerCore(
         journal,
         None if clock is None else lambda: to_microseconds(clock()),
         _random_id if ids is None else ids,
         contracts_in_memory,
         curves,
+        read_only=read_only,
     )
     try:
         core.keeper.catch_up()
@@ -135,6 +172,18 @@ def open_core(
         journal.close()
         raise
     return core
+
+
+def _refuse(queue: CommitQueue[TransactionMember]) -> None:
+    """What the queue of a ledger that only reads does with whoever came to it all the same."""
+    members = queue.take()
+    for member in members:
+        member.fail(_is_read_only())
+    queue.tell(members)
+
+
+def _is_read_only() -> LedgerReadOnly:
+    return LedgerReadOnly("the ledger was opened with read_only=True and takes no commits; nothing was recorded")
 
 
 def _random_id() -> str:

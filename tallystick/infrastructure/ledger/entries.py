@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from tallystick.domain.batch.batch import expanded
+from tallystick.domain.batch.batch import expanded, numbered
 from tallystick.domain.entry.erasing import EraseMetadata
 from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
+from tallystick.domain.events import NOTED_BATCHES
 from tallystick.domain.values.entry_details import check_reference, metadata_of
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.memo import check_memo
 from tallystick.infrastructure.commit.idempotency import check_key
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, metadata_digest, place_in
-from tallystick.infrastructure.journal.format import decode_events, decode_keys, may_hold_batches
+from tallystick.infrastructure.journal.format import JournalRow, decode_events, decode_keys, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.entry import Entry
 from tallystick.projections.transactions import Transaction, transaction_of
@@ -39,7 +40,7 @@ class Entries:
         return self._core.keeper.receipt_of(key)
 
     def find(self, reference: str, limit: int | None = None) -> list[Entry]:
-        """The entries with this reference, newest first: all of them, or the newest `limit`."""
+        """The entries with this reference, or with rows of batches that have it, newest first: all, or the newest `limit`."""
         check_reference(reference)
         if limit is not None and (type(limit) is not int or limit < 0):
             raise InvalidRequest(f"a limit is a number of entries, not {limit!r}")
@@ -54,14 +55,14 @@ class Entries:
             row = self._journal.row_at(position)
             if row is None:
                 continue
-            numbers = [number for number, each in decode_details(row).items() if each.ref == reference]
+            numbers = _entries_with(row, reference)
             for number in reversed(numbers):
                 yield place_in(row, first_positions(row)[number])
 
     def erase(self, entry: int, reason: str) -> None:
         """Erases the metadata of the entry, and records that; as `Ledger.erase`."""
         check_memo(reason)
-        self._core.check_open()
+        self._core.check_writable()
         place = self.place_of(entry)
         if place.details.meta is None:
             raise InvalidRequest(f"entry {entry} was recorded without metadata")
@@ -133,3 +134,14 @@ class Entries:
                 self._core.reach_head()
                 events = expanded(events, self._books.names_of)
         return events[place.positions.start - row.first_position : place.positions.stop - row.first_position]
+
+
+def _entries_with(row: JournalRow, reference: str) -> list[int]:
+    """The numbers of the row's entries that have the reference, or a row of a batch that has it, in order."""
+    found = {number for number, each in decode_details(row).items() if each.ref == reference}
+    if may_hold_batches(row.body):
+        firsts = first_positions(row)
+        for position, event in numbered(decode_events(row), row.first_position):
+            if isinstance(event, NOTED_BATCHES) and reference in event.notes.refs:
+                found.add(firsts.index(position))  # a batch is its entry's first event
+    return sorted(found)

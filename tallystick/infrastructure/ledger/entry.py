@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
+from tallystick.domain.values.result import Result
 from tallystick.projections.transactions import Transaction
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(Result, frozen=True):
     """What one block recorded, all or nothing. Its `id` is the `position` of its first event, `last_position` that of its last.
 
     It was recorded at `recorded_at`, happened at `occurred_at`, used the idempotency `key` and has the `reference` and the

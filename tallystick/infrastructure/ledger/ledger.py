@@ -5,8 +5,9 @@ ends, as one commit or not at all. A ledger may be used from several threads, an
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,22 +20,27 @@ from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
 from tallystick.domain.values.freeze import FrozenAccount
-from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.batches import Batches, OnRefusal
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.entries import Entries
 from tallystick.infrastructure.ledger.entry import Entry
+from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.history import History
+from tallystick.infrastructure.ledger.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.registrations import Registrations
+from tallystick.infrastructure.ledger.rows.given_notes import GivenNotes
 from tallystick.infrastructure.ledger.state_view import StateView
+from tallystick.infrastructure.ledger.status import Status, status_of
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.projections.holds import Hold
 from tallystick.projections.projection import ProjectionType
 from tallystick.projections.shadow_spaces import Allocations
 from tallystick.projections.transactions import Transaction
@@ -53,6 +59,7 @@ class Ledger:
         self._reads = Reads(core)
         self._history = History(core, self._reads)
         self._entries = Entries(core)
+        self._hold_reads = HoldReads(core)
 
     @classmethod
     def open(
@@ -60,19 +67,25 @@ class Ledger:
         url: str | Path,
         *,
         create: bool = True,
+        read_only: bool = False,
         curves: Mapping[str, CurveMaker] | None = None,
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
+        max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
     ) -> Self:
-        """The ledger at `url`: "sqlite:///books.db", a `Path`, or "memory:". A missing file is made if `create`.
+        """The ledger at `url`: a path, "memory:", "postgresql://user@host/db". A missing one is made if `create`.
+
+        `read_only`: it is opened for reading alone. No file is made, here or beside it, commits of others are seen, and what
+        would change it is `LedgerReadOnly`. Of a missing file that is `StorageUnavailable`.
 
         `curves` makes curves of your own again, by name from the integers that the journal keeps. Up to
         `contracts_in_memory` contracts stay loaded. `clock` gives the time as an aware datetime, `ids` an id for
-        each new hold. Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`, `StorageFull`. A corrupt
+        each new hold. A commit whose clock stands more than `max_clock_leap` after the newest one is `ClockLeap`; None
+        believes every clock. Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`, `StorageFull`. A corrupt
         journal opens, so that `verify` and `audit` can say what is wrong with it; all else then raises `CorruptJournal`.
         """
-        return cls(open_core(url, create, curves, contracts_in_memory, clock, ids))
+        return cls(open_core(url, create, read_only, curves, contracts_in_memory, clock, ids, max_clock_leap))
 
     def close(self) -> None:
         """Closes the journal once all who commit are done; every later call is `LedgerClosed`. Interrupted, close it again.
@@ -132,8 +145,8 @@ class Ledger:
         be erased. Raises `InvalidRequest`.
         """
         core = self._core
-        if core.is_closed:
-            core.check_open()
+        if core.is_closed or core.read_only:
+            core.check_writable()
         details = details_of(occurred_at, reference, metadata)
         return TransactionContext(core, self._blocks, make_request(idempotency_key, request), details)
 
@@ -188,7 +201,7 @@ class Ledger:
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise
-            return error.receipt
+            return error.receipt.again()
 
     def erase(self, entry: int, reason: str) -> None:
         """Erases the metadata of the entry for ever, and records that it was, with the `reason`.
@@ -198,14 +211,27 @@ class Ledger:
         """
         self._entries.erase(entry, reason)
 
+    def expire_every(self, seconds: float | None) -> Thread | None:
+        """Gives back what is due now and every so many seconds, on a daemon thread, until the ledger is closed.
+
+        Again, it replaces the one before; None ends it. What fails is logged by "tallystick.expiry" and tried again the next
+        time. `InvalidRequest` where it is no number above 0. A forked child's ledger has none.
+        """
+        self._core.check_open()
+        if seconds is None:
+            self._core.expiry.stop()
+            return None
+        check_seconds(seconds)
+        return self._core.expiry.start(seconds)
+
     # Batches.
 
-    def accounts(self, token: str, names: Any) -> Column:
+    def handles(self, token: str, names: Any) -> Column:
         """The handles of accounts in a token: numbers that batches of it take instead of names, as long as this ledger is open.
 
         Raises `TokenNotFound`, and `InvalidAccount` or `MeaninglessCell`, which name the row.
         """
-        return self._batches.accounts(token, names)
+        return self._batches.handles(token, names)
 
     def transfer_many(
         self,
@@ -213,48 +239,68 @@ class Ledger:
         senders: Any,
         receivers: Any,
         amounts: Any,
-        memo: str = "",
+        memo: Any = "",
         ids: Any = None,
         idempotency_key: str | None = None,
         on_refusal: OnRefusal = "abort",
+        *,
+        occurred_at: Any = None,
+        references: Any = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> BatchReceipt:
         """Transfers `amounts[row]` from `senders[row]` to `receivers[row]`, row after row, in one commit.
 
-        Accounts are names or handles; columns are sequences, numpy arrays or Arrow arrays. `ids` are numbers of 128 bits,
-        each used once in a journal. What is wrong with a row (`InvalidAmount`, `InvalidAccount`) refuses the whole batch.
-        What the books refuse (`InsufficientFunds`, `DuplicateTransferId`) refuses it too, or with `on_refusal` "skip" that
-        row alone. Raises also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
+        Accounts are names or handles; columns are sequences, numpy arrays or Arrow arrays. `memo`, `occurred_at` and
+        `references` are one for all rows or a column: times are aware datetimes, or numpy's or Arrow's, taken as UTC, from
+        1970 to 9999 and at most a day ahead; references are texts of up to 256 characters, or None in a row. `ids` are
+        each used once in a journal: numbers of 128 bits, UUIDs, 16 bytes, or texts of up to 256 characters. `metadata` is
+        that of the batch, as of any block.
+
+        What is wrong with a row (`InvalidAmount`, `InvalidAccount`, `InvalidRequest`) refuses the whole batch. What the books
+        refuse (`InsufficientFunds`, `DuplicateTransferId`) refuses it too, or with `on_refusal` "skip" that row alone. Raises
+        also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
         """
+        notes = GivenNotes(memo, ids, occurred_at, references, metadata)
         columns = {"senders": senders, "receivers": receivers, "amounts": amounts}
-        return self._batches.commit(token, columns, "senders", "receivers", memo, ids, idempotency_key, on_refusal)
+        return self._batches.commit(token, columns, "senders", "receivers", notes, idempotency_key, on_refusal)
 
     def mint_many(
         self,
         token: str,
         accounts: Any,
         amounts: Any,
-        memo: str = "",
+        memo: Any = "",
         ids: Any = None,
         idempotency_key: str | None = None,
         on_refusal: OnRefusal = "abort",
+        *,
+        occurred_at: Any = None,
+        references: Any = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> BatchReceipt:
         """Mints `amounts[row]` to `accounts[row]`; as `transfer_many`, but rows are refused for `SupplyExhausted`."""
+        notes = GivenNotes(memo, ids, occurred_at, references, metadata)
         columns = {"accounts": accounts, "amounts": amounts}
-        return self._batches.commit(token, columns, None, "accounts", memo, ids, idempotency_key, on_refusal)
+        return self._batches.commit(token, columns, None, "accounts", notes, idempotency_key, on_refusal)
 
     def burn_many(
         self,
         token: str,
         accounts: Any,
         amounts: Any,
-        memo: str = "",
+        memo: Any = "",
         ids: Any = None,
         idempotency_key: str | None = None,
         on_refusal: OnRefusal = "abort",
+        *,
+        occurred_at: Any = None,
+        references: Any = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> BatchReceipt:
         """Burns `amounts[row]` of `accounts[row]`; as `transfer_many`."""
+        notes = GivenNotes(memo, ids, occurred_at, references, metadata)
         columns = {"accounts": accounts, "amounts": amounts}
-        return self._batches.commit(token, columns, "accounts", None, memo, ids, idempotency_key, on_refusal)
+        return self._batches.commit(token, columns, "accounts", None, notes, idempotency_key, on_refusal)
 
     # Reading the books. Amounts are in the token's smallest unit.
 
@@ -288,12 +334,25 @@ class Ledger:
         return self._reads.fragments(token, account)
 
     def hold(self, id: str) -> Hold:
-        """The open hold of this id; else `HoldNotFound`."""
-        return self._reads.hold(id)
+        """The hold of this id, open or closed, with what was reserved, what is left and how the rest left it.
 
-    def holds(self, token: str, authority: str) -> list[Hold]:
-        """The open holds that `authority` keeps in a token, oldest first."""
-        return self._reads.holds(token, authority)
+        One that is closed is looked for in the whole journal. Raises `HoldNotFound` where none was recorded.
+        """
+        return self._hold_reads.hold(id)
+
+    def holds(
+        self,
+        token: str | None = None,
+        authority: str | None = None,
+        payer: str | None = None,
+        due_before: datetime | None = None,
+    ) -> list[Hold]:
+        """The open holds, oldest first: all, or those of a token, that `authority` keeps, that `payer` paid, and that fall due
+        before `due_before`, an aware datetime.
+
+        Raises `TokenNotFound`, `InvalidAccount`, and `InvalidRequest` where the time is no aware datetime.
+        """
+        return self._hold_reads.holds(token, authority, payer, due_before)
 
     def frozen(self) -> list[FrozenAccount]:
         """The accounts that are frozen, one freeze after another, the oldest first; see `tx.freeze`."""
@@ -356,6 +415,13 @@ class Ledger:
         """
         return self._history.replay(projection, upto)
 
+    def status(self) -> Status:
+        """Where the journal ends, how far the books are behind it, who waits, and what is kept beside it; it waits for nobody.
+
+        Raises `StorageUnavailable`.
+        """
+        return status_of(self._core)
+
     def verify(self) -> AuditReport:
         """Checks every stored byte against the chain of digests, and positions and times for gaps."""
         return self._history.verify()
@@ -370,7 +436,7 @@ class Ledger:
         Snapshots are taken in the background as the journal grows; this one is there when the call returns. Deleting them costs
         time and nothing else. A ledger in memory has none. Raises `CorruptJournal`, `StorageFull`, `StorageUnavailable`.
         """
-        self._core.check_open()
+        self._core.check_writable()
         self._core.keeper.snapshot()
 
 

@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.cells import deposit_cell, is_crossing, locate
 from tallystick.domain.contract.contract import Allocation, allocation_of
-from tallystick.domain.errors import HoldNotFound
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL_SUPPLY_RESERVE, check_account
 from tallystick.domain.values.freeze import FrozenAccount
-from tallystick.domain.values.hold import Hold
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.ledger.contract_view import ContractsView, ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -97,22 +95,6 @@ class Reads:
             self._core.reach_head()
             self._books.token_state(token)
             return self._books.fragments(token, check_account(account))
-
-    def hold(self, id: str) -> Hold:
-        """The open hold of this id; else `HoldNotFound`."""
-        with self._core.locked():
-            self._core.reach_head()
-            hold = self._books.hold(id) if isinstance(id, str) else None
-        if hold is None:
-            raise HoldNotFound(hold=id)
-        return hold
-
-    def holds(self, token: str, authority: str) -> list[Hold]:
-        """The open holds that `authority` keeps in a token, oldest first."""
-        with self._core.locked():
-            self._core.reach_head()
-            self._books.token_state(token)
-            return list(self._books.holds(token, check_account(authority)))
 
     def frozen(self) -> list[FrozenAccount]:
         """The freezes of accounts, the oldest first."""

@@ -22,14 +22,14 @@ class Registrations:
 
     def register_token(self, token: Token) -> None:
         """Registers a token; one that is identical already is left as it is."""
-        self._core.check_open()
+        self._core.check_writable()
         self._core.commit([RegisterToken(_check_token(token))])
 
     def update_app(self, code: str, accepts: Sequence[str] | None = None, owner: str | None = None) -> None:
         """Changes which tokens an app accepts, and whose it is; None leaves it."""
         if isinstance(accepts, str) or not isinstance(accepts, Sequence | None):
             raise InvalidToken(f"what app {code!r} accepts is a sequence of codes, not {accepts!r}")
-        self._core.check_open()
+        self._core.check_writable()
         codes = None if accepts is None else tuple(check_account(token) for token in accepts)
         self._core.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
 
@@ -42,7 +42,7 @@ class Registrations:
                 raise InvalidRequest(f"tokens and cells are sequences, not {given!r}")
         operations: list[Operation] = [RegisterToken(_check_token(token)) for token in tokens]
         operations += [_open_cell(cell) for cell in cells]
-        self._core.check_open()
+        self._core.check_writable()
         request = make_request(idempotency_key, None)
         if request is not None:
             self._core.keeper.check_unused(request)

@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from tallystick.domain.batch.batch import numbered, positions_of
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import BATCHES, BatchEvent, DomainEvent
+from tallystick.domain.events import BATCHES, NOTED_BATCHES, BatchEvent, DomainEvent
+from tallystick.domain.values.result import Result
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.details import read_details
@@ -36,11 +35,12 @@ from tallystick.infrastructure.proof.details_check import DetailsCheck, Metadata
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.invariants.invariants import Finding, Invariants
+from tallystick.projections.invariants.notes import impossible_notes
 from tallystick.projections.projection import Commit, Replay
 from tallystick.projections.supply import SupplyReserves
 
 
-class AuditReport(msgspec.Struct, frozen=True):
+class AuditReport(Result, frozen=True):
     """`ok` where nothing was found; else the `findings`. `position` and `digest` (hex) are of the last row that was read.
 
     A journal cannot prove that nothing was cut off its end: keep the position and digest elsewhere and compare.
@@ -155,6 +155,9 @@ class _Rederived:
         else:
             if isinstance(event, BATCHES):
                 self._check_ids(commit.first_position, event)
+            if isinstance(event, NOTED_BATCHES):
+                notes = impossible_notes(event, commit.recorded_at)
+                self.findings += [Finding(commit.first_position, found) for found in notes]
 
     def _check_ids(self, position: int, event: BatchEvent) -> None:
         if event.ids:

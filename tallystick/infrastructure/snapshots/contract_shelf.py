@@ -26,7 +26,7 @@ class ContractShelf:
     def __init__(self, journal: Journal, anchor: Callable[[str], Anchor]) -> None:
         self._journal = journal
         self._anchor = anchor
-        self._snapshots = ContractSnapshots(journal.cache_folder)
+        self._snapshots = ContractSnapshots(journal.kept_cache_folder)
         self._writer: ThreadPoolExecutor | None = None
         self._waiting: list[Future[None]] = []
         self._snapshot_changes: dict[str, int] = {}

@@ -17,7 +17,7 @@ from tallystick.domain.memory.frozen_books import FrozenBooks, FrozenFragments, 
 from tallystick.domain.memory.holding import PlainFragment
 from tallystick.domain.token.registration import registration_of
 from tallystick.domain.values.freeze import Freeze
-from tallystick.domain.values.hold import Hold
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.snapshots.hashed_names import HashedNames, NameColumns, columns_of_names
 from tallystick.infrastructure.snapshots.sorted_fragments import FragmentColumns, SortedFragments, columns_of_fragments
@@ -51,7 +51,7 @@ class BooksFacts(msgspec.Struct, frozen=True):
     tokens: list[TokenFacts]
     special: list[str]
     contracts: dict[str, str | None]
-    holds: list[Hold]
+    holds: list[OpenHold]
     reversals: list[Reversal]
     freezes: list[Freeze]
 

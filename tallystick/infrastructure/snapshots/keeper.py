@@ -37,14 +37,16 @@ class Restored(NamedTuple):
 
 
 class SnapshotKeeper:
-    """The snapshots of one journal, for one ledger. Where the journal has no folder for a cache there are none.
+    """The snapshots of one journal, for one ledger. Where the journal has no folder for a cache there are none, and where its
+    cache is only read none are taken.
 
     `grown_bytes` are of the rows that were read or committed since the last one; from `due_bytes` on `is_due` is worth asking.
     All but `finish` is called by whoever holds the lock of the state.
     """
 
     def __init__(self, journal: Journal) -> None:
-        folder = journal.cache_folder
+        folder = journal.kept_cache_folder
+        self._may_write = journal.cache_folder is not None
         self._snapshots = None if folder is None else Snapshots(folder / "snapshots", journal.row_at)
         self._writer: ThreadPoolExecutor | None = None
         self._writing: Future[Exception | None] | None = None
@@ -53,6 +55,7 @@ class SnapshotKeeper:
         self._position = 0
         self._known: set[str] = set()
         self._restored: Snapshot | None = None
+        self._damaged: set[Path] = set()
 
     def restore(self, books: Books) -> Restored | None:
         """Fills empty books from the newest snapshot that can be read; None where there is none, and they stay empty.
@@ -61,6 +64,8 @@ class SnapshotKeeper:
         the handles of accounts stand for other accounts. Raises `StorageUnavailable`.
         """
         for snapshot in () if self._snapshots is None else self._snapshots.usable():
+            if snapshot.folder in self._damaged:
+                continue
             if books.has_former_names and snapshot.manifest.id not in self._known:
                 continue
             try:
@@ -79,16 +84,32 @@ class SnapshotKeeper:
             return Restored(snapshot.head, read.versions, snapshot.manifest.parts, snapshot.folder)
         return None
 
+    def newest_position(self) -> int | None:
+        """The position of the newest one that the journal bears out, whoever took it; None where there is none."""
+        try:
+            newest = None if self._snapshots is None else next(self._snapshots.usable(), None)
+        except LedgerError:
+            return None
+        return None if newest is None else newest.manifest.position
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this ledger is writing one."""
+        return self._writing is not None and not self._writing.done()
+
     def discard(self) -> None:
-        """Removes the snapshot that the books last went on from, for a part of it was found damaged."""
+        """Removes the snapshot that the books last went on from, or passes it over, for a part of it was found damaged."""
         if self._snapshots is not None and self._restored is not None:
-            self._snapshots.discard(self._restored)
+            if self._may_write:
+                self._snapshots.discard(self._restored)
+            else:
+                self._damaged.add(self._restored.folder)
 
     def is_due(self) -> bool:
         """Whether it is time for a snapshot, and none is being written."""
-        if self.grown_bytes < self.due_bytes or self._snapshots is None:
+        if self.grown_bytes < self.due_bytes or self._snapshots is None or not self._may_write:
             return False
-        if self._writing is not None and not self._writing.done():
+        if self.is_writing:
             return False
         try:
             newest = next(self._snapshots.usable(), None)
@@ -105,7 +126,7 @@ class SnapshotKeeper:
 
         Raises what `freeze` does; that no thread is to be had, `finish` tells.
         """
-        if self._snapshots is None:
+        if self._snapshots is None or not self._may_write:
             return None
         self.grown_bytes = 0  # whatever comes of it: one that failed is not tried again at once
         state = freeze()

@@ -7,10 +7,14 @@ would take a log left behind by the replaced file for the new one's, and mix the
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 from tallystick.domain.errors import StorageUnavailable
+
+UNSETTLED_NS = 100_000_000
+"""A file that was written so short a time ago may have been written once more since, and its time is still the same."""
 
 
 class FileIdentity(NamedTuple):
@@ -28,6 +32,24 @@ class FileAtPath:
         self._identity: FileIdentity | None = None
         self._companions: list[tuple[Path, FileIdentity | None]] = []
         self._size_bytes = 0
+        self._written: tuple[int, int] | None = None
+        self._is_unsettled = True
+
+    def remember_time(self) -> None:
+        """Takes the file as it is now for what is going to be read, before it is opened."""
+        self._written = self._time_and_size()
+        self._is_unsettled = self._written is None or time.time_ns() - self._written[0] < UNSETTLED_NS
+
+    def was_written(self, *, surely: bool = False) -> bool:
+        """Whether the file was written since its time was remembered, or may have been, if not `surely`."""
+        return (self._is_unsettled and not surely) or self._time_and_size() != self._written
+
+    def _time_and_size(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
 
     def remember(self) -> None:
         """Takes the file that lies there now, and what SQLite keeps beside it, for the ones that are in use."""
@@ -57,6 +79,13 @@ class FileAtPath:
             )
         self._size_bytes = status.st_size
         return False
+
+    def has_old_log(self) -> bool:
+        """Whether another file lies there than was remembered, and the log of that one still beside it."""
+        if self._identity is None or self._identity == identity_of(Path(self._path)):
+            return False
+        logs = [(path, identity) for path, identity in self._companions if path.name.endswith("-wal")]
+        return any(identity is not None and identity == identity_of(path) for path, identity in logs)
 
     def put_aside_companions(self) -> None:
         """Renames the log of the file that was replaced, and removes its index, where they are the ones remembered."""

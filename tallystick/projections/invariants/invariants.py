@@ -11,8 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from tallystick.domain.arithmetic.shares import shares_among
 from tallystick.domain.batch.batch import Batch
 from tallystick.domain.events import (
@@ -39,6 +37,7 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.rounding import is_known_rounding
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
+from tallystick.domain.values.result import Result
 from tallystick.projections.invariants.contracts import ContractInvariants
 from tallystick.projections.invariants.freezes import FreezeInvariants
 
@@ -47,7 +46,7 @@ FINDINGS_MAX = 100
 """After so many findings no more are collected."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(Result, frozen=True):
     """Something that is wrong, and the first position at which it is."""
 
     position: int

@@ -75,7 +75,7 @@ def test_sequences(ledger: Ledger, make: Any) -> None:
 
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_arrays_of_integers(ledger: Ledger, dtype: str) -> None:
-    handles = ledger.accounts("PLN", NAMES)
+    handles = ledger.handles("PLN", NAMES)
     check_moved(ledger, NAMES, np.array(AMOUNTS, dtype=dtype), np.array([9, 8, 7, 6, 5], dtype=dtype))
     receipt = ledger.transfer_many("PLN", handles.astype(dtype), handles[::-1].astype(dtype), np.array(AMOUNTS, dtype=dtype))
     assert receipt.accepted == 5
@@ -94,7 +94,7 @@ def test_arrays_that_are_no_block_of_memory(ledger: Ledger) -> None:
 
 
 def test_columns_are_left_as_they_are(ledger: Ledger) -> None:
-    handles, amounts, ids = ledger.accounts("PLN", NAMES), np.array(AMOUNTS), np.array([9, 8, 7, 6, 5], dtype=np.uint64)
+    handles, amounts, ids = ledger.handles("PLN", NAMES), np.array(AMOUNTS), np.array([9, 8, 7, 6, 5], dtype=np.uint64)
     copies = handles.copy(), amounts.copy(), ids.copy()
     ledger.transfer_many("PLN", handles, handles, amounts, ids=ids, on_refusal="skip")
     for column, copy in zip((handles, amounts, ids), copies, strict=True):
@@ -135,7 +135,7 @@ def chunked(values: list[Any], type: Any) -> Any:
 @pytest.mark.parametrize("text", TEXTS, ids=str)
 @pytest.mark.parametrize("make", [pa.array, chunked, lambda values, type: pa.array(["bob", *values, "bob"], type)[1:-1]])
 def test_arrow_names(ledger: Ledger, make: Any, text: Any) -> None:
-    assert ledger.accounts("PLN", make(NAMES, text)).tolist() == ledger.accounts("PLN", NAMES).tolist()
+    assert ledger.handles("PLN", make(NAMES, text)).tolist() == ledger.handles("PLN", NAMES).tolist()
     check_moved(ledger, make(NAMES, text), AMOUNTS)
 
 
@@ -144,7 +144,7 @@ def test_arrow_names(ledger: Ledger, make: Any, text: Any) -> None:
 def test_arrow_numbers(ledger: Ledger, make: Any, type: Any) -> None:
     check_moved(ledger, NAMES, make(AMOUNTS, type), make([9, 8, 7, 6, 5], type))
     if pa.types.is_integer(type):
-        receipt = ledger.burn_many("PLN", make(ledger.accounts("PLN", NAMES).tolist(), type), make(AMOUNTS, type))
+        receipt = ledger.burn_many("PLN", make(ledger.handles("PLN", NAMES).tolist(), type), make(AMOUNTS, type))
         assert receipt.accepted == 5
 
 

@@ -26,7 +26,7 @@ NAMES = [*CROWD, *(f"account-{k}" for k in range(40))]
 @settings(max_examples=40)
 def test_handles_do_what_names_do(batches: list[tuple[str, list[Any]]]) -> None:
     with open_funded("memory:", ACCOUNTS) as by_name, open_funded("memory:", ACCOUNTS) as by_handle:
-        handles = {code: dict(zip(NAMES, by_handle.accounts(code, NAMES).tolist(), strict=True)) for code in CODES}
+        handles = {code: dict(zip(NAMES, by_handle.handles(code, NAMES).tolist(), strict=True)) for code in CODES}
         for code, rows in batches:
             senders, receivers, amounts = columns_of(rows)
             amounts = [amount or 25_000 for amount in amounts]
@@ -49,11 +49,11 @@ def test_handles_do_what_names_do(batches: list[tuple[str, list[Any]]]) -> None:
 
 
 def test_names_have_one_handle_each(ledger: Ledger, token: str) -> None:
-    handles = ledger.accounts(token, ["bob", "alice", "bob"])
+    handles = ledger.handles(token, ["bob", "alice", "bob"])
     assert handles.dtype == np.int64
     assert handles[0] == handles[2] != handles[1]
-    assert ledger.accounts(token, ["carol", "alice", "bob"])[1:].tolist() == [handles[1], handles[0]]
-    assert ledger.accounts(token, handles).tolist() == handles.tolist()
+    assert ledger.handles(token, ["carol", "alice", "bob"])[1:].tolist() == [handles[1], handles[0]]
+    assert ledger.handles(token, handles).tolist() == handles.tolist()
     ledger.mint_many(token, ["dave", "alice"], [5, 6])
     ledger.transfer_many(token, handles[1:2], handles[:1], [2])
     assert {account: balance.total for account, balance in ledger.balances(token).items()} == {"dave": 5, "alice": 4, "bob": 2}
@@ -61,18 +61,18 @@ def test_names_have_one_handle_each(ledger: Ledger, token: str) -> None:
 
 def test_asking_for_handles_records_nothing(ledger: Ledger, token: str) -> None:
     position = ledger.verify().position
-    ledger.accounts(token, NAMES)
+    ledger.handles(token, NAMES)
     assert ledger.verify().position == position
     assert ledger.balances(token) == {}
     with pytest.raises(InsufficientFunds):
-        ledger.burn_many(token, ledger.accounts(token, ["alice"]), [1])
+        ledger.burn_many(token, ledger.handles(token, ["alice"]), [1])
 
 
 def test_a_token_of_another_ledger_can_be_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "books.db"
     with Ledger.open(path) as one, Ledger.open(path) as other:
         one.register_token(Token("NEW"))
-        handles = other.accounts("NEW", ["alice", "bob"])
+        handles = other.handles("NEW", ["alice", "bob"])
         one.mint_many("NEW", ["zoe", "alice"], [1, 7])
         assert other.transfer_many("NEW", handles[:1], handles[1:], [7]).accepted == 1
         assert one.balance("NEW", "bob").total == 7
@@ -82,14 +82,14 @@ def test_they_stay_after_commits_of_others(tmp_path: Path) -> None:
     """Each ledger names the accounts in an order of its own, and each batch is read by the other."""
     path = tmp_path / "books.db"
     with open_funded(path, ["alice"]) as one, Ledger.open(path) as other:
-        handles = [one.accounts("PLN", NAMES), other.accounts("PLN", NAMES[::-1])[::-1]]
+        handles = [one.handles("PLN", NAMES), other.handles("PLN", NAMES[::-1])[::-1]]
         assert handles[0].tolist() != handles[1].tolist()
         for turn in range(20):
             ledger, mine = ((one, handles[0]), (other, handles[1]))[turn % 2]
             assert ledger.transfer_many("PLN", mine[:1], mine[1 + turn : 2 + turn], [1 + turn]).accepted == 1
             ledger.mint_many("PLN", [f"new-{turn}-{k}" for k in range(turn)], [1] * turn)
         for ledger, mine in ((one, handles[0]), (other, handles[1])):
-            assert ledger.accounts("PLN", NAMES).tolist() == mine.tolist()
+            assert ledger.handles("PLN", NAMES).tolist() == mine.tolist()
             assert [ledger.balance("PLN", NAMES[1 + turn]).total for turn in range(20)][5:] == list(range(6, 21))
         assert one.balances("PLN") == other.balances("PLN")
         assert one.audit().ok
@@ -125,7 +125,7 @@ def ledger_on(journal: FailingJournal) -> tuple[Ledger, Any]:
     ledger = Ledger(core_on(journal))
     for code, unit in (("PLN", None), ("USD", 10)):
         ledger.register_token(Token(code, unit=unit))
-    handles = {code: ledger.accounts(code, ["never", "bob", "alice"]) for code in ("PLN", "USD")}
+    handles = {code: ledger.handles(code, ["never", "bob", "alice"]) for code in ("PLN", "USD")}
     for code in handles:
         ledger.mint_many(code, ["alice"], [100])
     return ledger, handles
@@ -143,7 +143,7 @@ def test_they_stay_when_the_books_are_read_again(failing: FailingJournal, code: 
                 ledger.transfer_many(code, alice, bob, [7])
             keeper_of(ledger).drop()
             assert ledger.balance(code, "bob").available == (expected if stands else 0)
-            assert ledger.accounts(code, ["never", "bob", "alice"]).tolist() == handles[code].tolist()
+            assert ledger.handles(code, ["never", "bob", "alice"]).tolist() == handles[code].tolist()
         ledger.transfer_many(code, alice, bob, [5])
         assert ledger.balance(code, "bob").available == (19 if stands else 5)
         assert ledger.audit().ok
@@ -165,7 +165,7 @@ def test_they_stay_when_reading_again_is_interrupted(failing: FailingJournal, co
         with suppress(InvalidAccount):
             ledger.transfer_many(code, alice, bob, [1])
         assert ledger.balance(code, "bob").available == 1
-        assert ledger.accounts(code, ["never", "bob", "alice"]).tolist() == handles[code].tolist()
+        assert ledger.handles(code, ["never", "bob", "alice"]).tolist() == handles[code].tolist()
 
 
 def test_threads_that_ask_for_handles_of_new_names_at_once(ledger: Ledger, token: str) -> None:
@@ -177,8 +177,8 @@ def test_threads_that_ask_for_handles_of_new_names_at_once(ledger: Ledger, token
         try:
             for start in range(0, 150, 10):
                 names = [f"account-{(start * 7 + seed + k) % 150}" for k in range(10)]
-                found.append(dict(zip(names, ledger.accounts(token, names).tolist(), strict=True)))
-                ledger.transfer_many(token, ["alice"], ledger.accounts(token, names)[:1], [1])
+                found.append(dict(zip(names, ledger.handles(token, names).tolist(), strict=True)))
+                ledger.transfer_many(token, ["alice"], ledger.handles(token, names)[:1], [1])
         except LedgerError as error:
             errors.append(error)
 
@@ -199,12 +199,12 @@ def test_threads_that_ask_for_handles_of_new_names_at_once(ledger: Ledger, token
 
 def test_a_handle_that_was_half_given(ledger: Ledger) -> None:
     """Interrupted between the name and the columns, which no caller can see or cause at will."""
-    before = ledger.accounts("PLN", ["alice", "bob"])
+    before = ledger.handles("PLN", ["alice", "bob"])
     funds = core_of(ledger).books.token_state("PLN")
     funds.names.listed.append("carol")
     assert ledger.balances("PLN") == {}
-    assert ledger.accounts("PLN", ["dave", "carol"]).tolist() == [2, 3]
+    assert ledger.handles("PLN", ["dave", "carol"]).tolist() == [2, 3]
     ledger.mint_many("PLN", ["dave", "carol", "eve"], [1, 2, 3])
     keeper_of(ledger).drop()
-    assert ledger.accounts("PLN", ["alice", "bob", "dave", "carol", "eve"]).tolist() == [*before.tolist(), 2, 3, 4]
+    assert ledger.handles("PLN", ["alice", "bob", "dave", "carol", "eve"]).tolist() == [*before.tolist(), 2, 3, 4]
     assert {name: balance.total for name, balance in ledger.balances("PLN").items()} == {"dave": 1, "carol": 2, "eve": 3}

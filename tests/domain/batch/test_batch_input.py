@@ -176,7 +176,7 @@ def test_one_wrong_account(busy: Ledger, code: str, account: Any, verdict: type[
         lambda **key: busy.transfer_many(code, usual, odd, [1] * 60, **key),
         lambda **key: busy.mint_many(code, odd, [1] * 60, **key),
         lambda **key: busy.burn_many(code, odd, [1] * 60, **key),
-        lambda **key: busy.accounts(code, odd),
+        lambda **key: busy.handles(code, odd),
     ]
     for call in calls:
         check_refused(busy, call, verdict, row=7)
@@ -200,7 +200,7 @@ def test_the_reserve_of_the_dao_is_filled_by_minting_alone(busy: Ledger, code: s
 
 def test_an_account_that_became_an_apps_or_a_contracts(ledger: Ledger) -> None:
     """Names that were looked up before are looked at again."""
-    handles = ledger.accounts("PLN", ["alice", "later", "Latte"])
+    handles = ledger.handles("PLN", ["alice", "later", "Latte"])
     ledger.mint_many("PLN", ["alice"], [10])
     with ledger.atomic() as tx:
         tx.register_contract("later")
@@ -303,7 +303,7 @@ def test_a_closed_ledger(ledger: Ledger) -> None:
         lambda: ledger.transfer_many("PLN", ["a"], ["b"], [1]),
         lambda: ledger.mint_many("PLN", [], []),
         lambda: ledger.burn_many("PLN", ["a"], [1]),
-        lambda: ledger.accounts("PLN", ["a"]),
+        lambda: ledger.handles("PLN", ["a"]),
     ):
         with pytest.raises(LedgerClosed):
             call()

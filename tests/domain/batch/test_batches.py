@@ -243,7 +243,7 @@ def test_nothing_is_a_batch_too(ledger: Ledger, token: str) -> None:
     ):
         assert (receipt.position, receipt.accepted, receipt.refused, receipt.recorded_at) == (position, 0, (), None)
         assert list(receipt.transaction_ids) == []
-    assert ledger.accounts(token, []).tolist() == []
+    assert ledger.handles(token, []).tolist() == []
     assert ledger.verify().position == position
 
 

@@ -196,7 +196,7 @@ def test_a_plan_refused_at_commit_leaves_the_fragments_as_they_were(usd: Ledger)
         in_thread(lambda: usd.run(lambda other: other.burn("CENT", "bob", 1)))
         before = [usd.fragments("CENT", account) for account in ("alice", "bob", "keeper")]
     assert [usd.fragments("CENT", account) for account in ("alice", "bob", "keeper")] == before
-    assert usd.hold(hold).amount == 7_000
+    assert usd.hold(hold).remaining == 7_000
     with usd.atomic() as tx:
         tx.transfer("CENT", "alice", "bob", 18_010)
         tx.settle("CENT", "keeper", "bob", 7_000)

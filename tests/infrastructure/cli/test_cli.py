@@ -1,8 +1,10 @@
 """The command line: what goes where, and the exit codes."""
 
 import json
+import signal
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,8 @@ def test_json_is_exact(books: Path) -> None:
         (["import", "erc20", __file__, "--url", "BOOKS"], 2, "error: malformed_row: row 1"),
         (["import", "allocations", __file__, "--url", "BOOKS"], 2, "--token"),
         (["demo", "--url", "BOOKS"], 3, "wants a new one"),
+        (["expire", "--every", "soon", "--url", "BOOKS"], 2, "a duration is a number above 0"),
+        (["expire", "--every", "999999999d", "--url", "BOOKS"], 2, "error: invalid_request"),
         (["unknown"], 2, "No such command"),
     ],
 )
@@ -112,6 +116,46 @@ def test_a_snapshot_is_there_when_the_command_has_ended(tmp_path: Path) -> None:
         ledger.register_token(Token("USD"))
     assert run("snapshot", "--url", tmp_path / "books.db").returncode == 0
     assert [file.name for file in (tmp_path / "books.db.cache" / "snapshots").glob("*/manifest.json")] == ["manifest.json"]
+
+
+@pytest.fixture
+def escrow(tmp_path: Path) -> Path:
+    """A ledger with three holds that are due, and one that is not."""
+    path = tmp_path / "escrow.db"
+    with Ledger.open(path, clock=lambda: datetime(2020, 1, 1, tzinfo=UTC), ids=iter(["a", "b", "c", "d"]).__next__) as ledger:
+        ledger.register_token(Token("USD", decimals=2))
+        with ledger.atomic() as tx:
+            tx.mint("USD", "alice", 100_00)
+            for amount, days in ((1, 1), (2, 2), (3, 3), (4, 10**6)):
+                tx.reserve("USD", "alice", "keeper", amount, expires_in=timedelta(days=days))
+    return path
+
+
+def test_what_is_due_is_given_back_and_printed(escrow: Path) -> None:
+    url = f"sqlite:///{escrow}?max_clock_leap=off"
+    done = run("expire", "--limit", 1, "--url", url)
+    assert (done.returncode, done.stdout) == (0, "hold\ttoken\tpayer\tamount\ttransaction\na\tUSD\talice\t0.01\t7\n")
+    found = json.loads(run("expire", "--json", "--url", url).stdout)
+    assert [(record["hold"], record["amount"]) for record in found] == [("b", 2), ("c", 3)]
+    assert (run("expire", "--url", url).stdout, run("expire", "--json", "--url", url).stdout) == ("", "[]\n")
+    with Ledger.open(escrow) as ledger:
+        assert [hold.id for hold in ledger.holds()] == ["d"]
+
+
+def test_expiring_again_and_again_ends_quietly_when_it_is_interrupted(escrow: Path) -> None:
+    with start("expire", "--every", "1h", "--json", "--url", f"sqlite:///{escrow}?max_clock_leap=off") as process:
+        assert process.stdout is not None
+        output = "".join(iter(process.stdout.readline, "]\n")) + "]"  # the first round is done
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate()
+    assert (process.returncode, rest, errors) == (130, "", "")
+    assert [record["hold"] for record in json.loads(output)] == ["a", "b", "c"]
+
+
+def test_a_clock_that_leaps_is_exit_code_3(escrow: Path) -> None:
+    done = run("expire", "--url", escrow)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "error: clock_leap: nothing was recorded: the clock says" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["verify", "audit", "balances"])

@@ -20,7 +20,7 @@ TOTAL = FUNDS * len(NAMES)
 def pass_on(ledger: Ledger, token: str, seed: int, batches: int) -> int:
     """Batches of transfers between random accounts, by name or by handle; gives how many rows were done."""
     chance = random.Random(seed)
-    handles = ledger.accounts(token, NAMES)
+    handles = ledger.handles(token, NAMES)
     done = 0
     for turn in range(batches):
         rows = chance.choice([1, 20, 300])

@@ -234,7 +234,7 @@ def test_one_that_is_too_large_is_dropped_alone(crowd: Crowd, monkeypatch: pytes
 
 
 def test_a_batch_is_a_commit_of_its_own_between_transactions(crowd: Crowd) -> None:
-    alice, bob, carol = crowd.ledger.accounts("PLN", ["alice", "bob", "carol"])  # names would wait for the commit under way
+    alice, bob, carol = crowd.ledger.handles("PLN", ["alice", "bob", "carol"])  # names would wait for the commit under way
     crowd.hold()
     one = crowd.queued(crowd.transfer, "alice", "carol", 1)
     many = crowd.ledger.transfer_many

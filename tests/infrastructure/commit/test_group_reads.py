@@ -90,7 +90,7 @@ OTHERS: list[tuple[str, Callable[[Ledger], Any], Any, Any]] = [
     ("fragments", lambda ledger: sum(found.amount for found in ledger.fragments("USD", "alice")), 100, 40),
     ("holds", lambda ledger: len(ledger.holds("USD", "carol")), 0, 1),
     ("contracts", lambda ledger: list(ledger.contracts()), [], []),
-    ("handles", lambda ledger: len(ledger.accounts("USD", ["alice"])), 1, 1),
+    ("handles", lambda ledger: len(ledger.handles("USD", ["alice"])), 1, 1),
     ("row", lambda ledger: "carol" in list(ledger.state["USD"]), False, True),
 ]
 """What waits for a commit that is under way."""

@@ -100,6 +100,7 @@ def test_tracking_that_is_none(sqlite_library: LibraryApplications) -> None:
         ("sqlite:///{folder}/plainaccounts.db", {"application": " "}, InvalidRequest, "is not empty"),
         ("sqlite:///{folder}/plainaccounts.db", {"id_type": "int"}, InvalidRequest, "an id type is 'uuid' or 'text'"),
         ("sqlite:///{folder}/plainaccounts.db?mode=rw", {}, InvalidURL, "an event store's address is"),
+        ("sqlite:events.db", {}, InvalidURL, "an event store's address is"),
         ("mysql://host/db", {}, InvalidURL, "an event store's address is"),
     ],
 )

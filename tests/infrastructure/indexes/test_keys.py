@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tallystick import DuplicateIdempotencyKey, DuplicateTransferId, Ledger, StorageUnavailable
 from tallystick.domain.batch.transfer_ids import ids_of
 from tallystick.infrastructure.indexes import keys as keys_module
+from tallystick.infrastructure.indexes import text_hashes
 from tallystick.infrastructure.indexes.keys import KeyIndex
 from tallystick.infrastructure.indexes.runs import sorted_runs
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
@@ -65,7 +66,7 @@ def test_every_key_is_found_however_the_index_is_saved_loaded_and_merged(steps: 
 
 @pytest.mark.usefixtures("short")
 def test_keys_that_share_a_hash_are_all_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "_digest", lambda key: b"\1" * 7 + b"\2" if key != "other" else b"\3" * 8)
+    monkeypatch.setattr(text_hashes, "_digest", lambda key: b"\1" * 7 + b"\2" if key != "other" else b"\3" * 8)
     index = KeyIndex()
     use(index, 1, 41)
     wait_for(index)
@@ -77,7 +78,7 @@ def test_keys_that_share_a_hash_are_all_candidates(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.usefixtures("short")
 def test_a_key_whose_hash_is_another_keys_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "_digest", lambda key: b"\1" * 8)
+    monkeypatch.setattr(text_hashes, "_digest", lambda key: b"\1" * 8)
     with open_funded(tmp_path / "books.db", ["alice"]) as ledger:
         for number in range(40):
             with ledger.atomic(idempotency_key=f"key-{number}") as tx:

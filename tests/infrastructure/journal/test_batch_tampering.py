@@ -117,7 +117,7 @@ def try_everything(ledger: Ledger) -> bool:
         lambda: ledger.history("T", "a"),
         lambda: ledger.fragments("T", "a"),
         lambda: ledger.allocations_of("a"),
-        lambda: ledger.accounts("T", ["new"]),
+        lambda: ledger.handles("T", ["new"]),
         lambda: ledger.transfer_many("T", ["nobody"], ["nobody"], [1], on_refusal="skip"),
     ]
     for call in calls:

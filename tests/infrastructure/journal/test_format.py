@@ -43,8 +43,12 @@ from tallystick.domain.events import (
     MintedMany,
     Moved,
     MovedMany,
+    NotedBurnedMany,
+    NotedMintedMany,
+    NotedMovedMany,
     Released,
     Reserved,
+    RowNotes,
     Settled,
     ShadowLowered,
     ShadowRaised,
@@ -100,6 +104,24 @@ GOLDEN: list[tuple[JournalEvent, str]] = [
     ),
     (MintedMany("USD", 2, ["eve"], b"\x02\x00", b"\x05\x00\x00\x01"), '["MintedMany","USD",2,["eve"],"AgA=","BQAAAQ==","",""]'),
     (BurnedMany("USD", 1, [], b"\x02", b"\x05"), '["BurnedMany","USD",1,[],"Ag==","BQ==","",""]'),
+    (
+        NotedMovedMany(
+            *("USD", 2, ["alice", "bob"], b"\x00\x01", b"\x01\x00", b"\x05\x07", "", bytes(32)),
+            RowNotes(20_000, 86_400_000_000, b"\x00\x03", ["rent", "food"], b"", ["order 7", None], b"", ["a", "ø"]),
+        ),
+        '["NotedMovedMany","USD",2,["alice","bob"],"AAE=","AQA=","BQc=","","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",'
+        '[20000,86400000000,"AAM=",["rent","food"],"",["order 7",null],"",["a","ø"]]]',
+    ),
+    (
+        NotedMintedMany(
+            "USD", 3, ["eve"], bytes(3), b"\x05\x05\x05", notes=RowNotes(memos=["x", "y"], memo_rows=b"\x01\x00\x01")
+        ),
+        '["NotedMintedMany","USD",3,["eve"],"AAAA","BQUF","","",[0,0,"",["x","y"],"AQAB",[],"",[]]]',
+    ),
+    (
+        NotedBurnedMany("USD", 1, [], b"\x02", b"\x05", "why", notes=RowNotes(17 * 10**14, 1, refs=["r"])),
+        '["NotedBurnedMany","USD",1,[],"Ag==","BQ==","why","",[1700000000000000,1,"",[],"",["r"],"",[]]]',
+    ),
     (FragmentsMintedMany("USD", 2, 7_000, b"\x00\x01", b"\x64\x14"), '["FragmentsMintedMany","USD",2,7000,"AAE=","ZBQ="]'),
     (FragmentsBurned("USD", [7_000, 7_001]), '["FragmentsBurned","USD",[7000,7001]]'),
     (FragmentsReserved("USD", "h1", [7_000]), '["FragmentsReserved","USD","h1",[7000]]'),
@@ -154,6 +176,12 @@ OLD: list[tuple[str, JournalEvent]] = [
     ('["MintedMany","USD",1,[],"AA==","BQ=="]', MintedMany("USD", 1, [], b"\x00", b"\x05", "", b"")),
     ('["BurnedMany","USD",1,[],"AA==","BQ=="]', BurnedMany("USD", 1, [], b"\x00", b"\x05", "", b"")),
     ('["AccountFrozen","alice",null,true,false]', AccountFrozen("alice", None, True, False, "")),
+    ('["NotedMovedMany","USD",1,[],"AA==","AQ==","BQ=="]', NotedMovedMany("USD", 1, [], b"\x00", b"\x01", b"\x05")),
+    ('["NotedMintedMany","USD",1,[],"AA==","BQ=="]', NotedMintedMany("USD", 1, [], b"\x00", b"\x05")),
+    (
+        '["NotedBurnedMany","USD",1,[],"AA==","BQ==","","",[5,1]]',
+        NotedBurnedMany("USD", 1, [], b"\x00", b"\x05", "", b"", RowNotes(5, 1, b"", [], b"", [], b"", [])),
+    ),
     ('["BalanceRaised","pool",5]', BalanceRaised("pool", 5, "")),
     ('["BalanceLowered","pool",5]', BalanceLowered("pool", 5, "")),
     ('["Allocated","pool","alice"]', Allocated("pool", "alice", "")),

@@ -19,7 +19,6 @@ from tallystick import (
     StorageUnavailable,
     Token,
 )
-from tallystick.domain.errors import InvalidURL
 from tallystick.domain.events import (
     Allocated,
     AllShadowsLowered,
@@ -309,13 +308,3 @@ def test_what_is_no_ledger(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="no ledger at"):
         Ledger.open(tmp_path / "missing.db", create=False)
     assert not (tmp_path / "missing.db").exists()
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "books.db", "sqlite://books.db", "sqlite:///", "mysql://host/db", "postgresql://host/db?durability=none", "sqlite:///a.db?x=1",
-     "sqlite:///a.db?durability=none", "sqlite:///a.db#part", "memory:x", "sqlite:///a%00b.db", 5, None],
-)  # fmt: skip
-def test_bad_urls(url: str) -> None:
-    with pytest.raises(InvalidURL):
-        Ledger.open(url)

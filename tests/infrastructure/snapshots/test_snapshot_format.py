@@ -9,6 +9,7 @@ import pytest
 from tallystick import SquareRootCurve, Token
 from tallystick.domain.books.books import Books
 from tallystick.domain.events import (
+    AccountFrozen,
     ContractRegistered,
     DomainEvent,
     FragmentsMinted,
@@ -38,10 +39,12 @@ def books() -> Books:
         FragmentsReserved("USD", "hold", [7_001]),
         Minted("WEI", "bob", 2**100),
         MintedMany("USD", 1, ["bob"], b"\0", b"\7"),
+        AccountFrozen("bob", "USD", True, False, "court"),
+        AccountFrozen("alice", None, False, True),
     ]
     for position, event in enumerate(events, 1):
         books.apply(event, position)
-    books.forget()
+    books.forget(17)
     return books
 
 
@@ -62,6 +65,27 @@ def test_the_facts_as_json(books: Books) -> None:
         "special": ["App", "pool"],
         "contracts": {"pool": None},
         "holds": msgspec.to_builtins(list(books.holds("USD", "court"))),
+        "reversals": [],
+        "freezes": [
+            {
+                "account": "bob",
+                "token": "USD",
+                "debits": True,
+                "credits": False,
+                "reason": "court",
+                "position": 11,
+                "recorded_at": 17,
+            },
+            {
+                "account": "alice",
+                "token": None,
+                "debits": False,
+                "credits": True,
+                "reason": "",
+                "position": 12,
+                "recorded_at": 17,
+            },
+        ],
     }
 
 
@@ -113,4 +137,6 @@ def said_by(books: Books) -> list[Any]:
         [books.number_of("USD", account) for account in accounts],
         list(books.holds("USD", "court")),
         books.is_contract("pool"),
+        books.frozen(),
+        [name in books.watched for name in (*accounts, "pool", "App")],
     ]

@@ -12,6 +12,7 @@ from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.expiry import Expiry
 
 
 def core_on(
@@ -47,6 +48,11 @@ def keeper_of(ledger: Ledger | AsyncLedger) -> Bookkeeper:
 def queue_of(ledger: Ledger | AsyncLedger) -> CommitQueue[TransactionMember]:
     """Where those wait who commit."""
     return core_of(ledger).queue
+
+
+def expiry_of(ledger: Ledger | AsyncLedger) -> Expiry:
+    """What gives back holds that are due without being asked."""
+    return core_of(ledger).expiry
 
 
 def draft_of(tx: Plan) -> Draft:

@@ -24,6 +24,10 @@ def money_call(token: str, step: Any, held: list[str], now: datetime) -> Callabl
             return lambda tx: tx.expire(limit)
         case ("drain", sender, receiver):
             return lambda tx: tx.transfer(token, sender, receiver, tx.balance(token, sender).available)
+        case ("freeze", account, everywhere, ways):
+            return lambda tx: tx.freeze(account, None if everywhere else token, **ways)
+        case ("unfreeze", account):
+            return lambda tx: (tx.unfreeze(account), tx.unfreeze(account, token))
         case (name, *arguments):
             return lambda tx: getattr(tx, name)(token, *arguments)
 

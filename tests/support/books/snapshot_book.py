@@ -61,6 +61,7 @@ def everything(ledger: Ledger) -> dict[str, Any]:
     """All that a ledger says of its books."""
     accounts = {account for token in ledger.tokens() for account in ledger.balances(token.code)}
     said: dict[str, Any] = {"tokens": ledger.tokens(), "contracts": dict(ledger.contracts())}
+    said["frozen"] = [(each.account, each.token, each.debits, each.credits, each.position) for each in ledger.frozen()]
     said["shadow spaces"] = {id: contract.allocations() for id, contract in ledger.contracts().items()}
     said["rows"] = {first: list(ledger.state[first]) for first in accounts}
     for token in (token.code for token in ledger.tokens()):

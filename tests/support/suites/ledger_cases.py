@@ -10,6 +10,7 @@ import pytest
 
 from tallystick import (
     TOTAL_SUPPLY_RESERVE,
+    AccountIsFrozen,
     Allocation,
     Balance,
     Balances,
@@ -279,10 +280,32 @@ class LedgerCases:
         async with ledger.atomic() as tx:
             assert tx.expire() == 1
             tx.settle("USD", "keeper", "bob", 20, kept)
-        assert (await ledger.hold(kept)).amount == 30
+        assert (await ledger.hold(kept)).remaining == 30
+        assert [(leg.kind, leg.receiver, leg.amount) for leg in (await ledger.hold(due)).legs] == [("expire", "alice", 100)]
+        assert [hold.id for hold in await ledger.holds(payer="alice")] == [kept]
         with pytest.raises(HoldNotFound):
-            await ledger.hold(due)
+            await ledger.hold("unknown")
         assert sum(fragment.amount for fragment in await ledger.fragments("USD", "alice")) == 450
+
+    @played
+    async def test_frozen_accounts(self, ledger: Any) -> None:
+        async with ledger.atomic() as tx:
+            tx.mint("USD", "alice", 100)
+            tx.freeze("alice", "USD", reason="court")
+            tx.freeze("bob", debits=False, credits=True)
+            with pytest.raises(AccountIsFrozen, match="alice is frozen: no USD leaves it \\(court\\)"):
+                tx.transfer("USD", "alice", "carol", 1)
+        alice, bob = await ledger.frozen()
+        assert (alice.account, alice.token, alice.debits, alice.credits, alice.reason) == ("alice", "USD", True, False, "court")
+        assert (bob.account, bob.token, bob.debits, bob.credits, bob.reason) == ("bob", None, False, True, "")
+        assert (bob.position, bob.recorded_at) == (tx.receipt.position, tx.receipt.recorded_at)
+        async with ledger.atomic() as tx:
+            tx.unfreeze("alice", "USD")
+            tx.transfer("USD", "alice", "carol", 1)
+            tx.unfreeze("carol")
+            with pytest.raises(AccountIsFrozen):
+                tx.mint("USD", "bob", 1)
+        assert [freeze.account for freeze in await ledger.frozen()] == ["bob"]
 
     @played
     async def test_the_double_map(self, ledger: Any) -> None:
@@ -347,7 +370,7 @@ class LedgerCases:
         assert receipt.accepted == 2
         with pytest.raises(DuplicateIdempotencyKey):
             await ledger.mint_many("PLN", ["alice", "bob"], [10, 20], idempotency_key="key")
-        handles = await ledger.accounts("PLN", ["alice", "bob"])
+        handles = await ledger.handles("PLN", ["alice", "bob"])
         receipt = await ledger.transfer_many("PLN", handles, handles[::-1], [11, 5], on_refusal="skip")
         assert [(row.index, type(row.reason)) for row in receipt.refused] == [(0, InsufficientFunds)]
         with pytest.raises(InsufficientFunds):

@@ -57,7 +57,7 @@ class BatchBooks:
         self.ledger = Ledger.open(path)
         self.ledger.register_token(token)
         self.names = [name_of(number) for number in range(accounts + penniless)]
-        self.handles = self.ledger.accounts(self.token, self.names)
+        self.handles = self.ledger.handles(self.token, self.names)
         self._accounts = accounts
         self._penniless = penniless
         self._chance = np.random.default_rng(SEED)

@@ -53,7 +53,7 @@ class CallerBooks:
 
     def grow(self, transfers: int, keys: int) -> None:
         """Makes the journal longer by transfers in batches, and then by payments under keys."""
-        handles, chance = self.ledger.accounts("USD", self._names), np.random.default_rng(SEED)
+        handles, chance = self.ledger.handles("USD", self._names), np.random.default_rng(SEED)
         for start in range(0, transfers, ROWS_TO_GROW):
             rows = min(ROWS_TO_GROW, transfers - start)
             senders, receivers = chance.integers(0, ACCOUNTS, (2, rows))

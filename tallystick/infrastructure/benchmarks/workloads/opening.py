@@ -83,7 +83,7 @@ def _make(path: Path, scale: int) -> int:
         ledger.register_token(Token("FRAGMENTED", unit=UNIT))
         names = [f"account-{number}" for number in range(accounts)]
         ledger.mint_many("FRAGMENTED", names[:owners], [UNIT * (FRAGMENTS // OWNERS)] * owners)
-        handles, position = ledger.accounts("PLAIN", names), 0
+        handles, position = ledger.handles("PLAIN", names), 0
         for start in range(0, accounts, ROWS):
             chosen = handles[start : start + ROWS]
             position = ledger.mint_many("PLAIN", chosen, [10**9] * len(chosen)).position

@@ -13,9 +13,10 @@ from tallystick.infrastructure.event_store.log.insertion import Insertion
 from tallystick.infrastructure.event_store.log.last_versions import OF_LEDGER, LastVersions
 from tallystick.infrastructure.group_commit.group import Group
 from tallystick.infrastructure.group_commit.queue import CommitQueue
+from tallystick.infrastructure.journal.clock import time_of_commit
 from tallystick.infrastructure.journal.format import Head, JournalRow, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import GROUP_BYTES
-from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
+from tallystick.infrastructure.journal.port import Journal, Overtaken, StreamEntry
 
 
 class EventGroup(Group[Insertion]):
@@ -23,7 +24,8 @@ class EventGroup(Group[Insertion]):
 
     attempts_max = 2
 
-    def __init__(self, versions: LastVersions, clock: Callable[[], int]) -> None:
+    def __init__(self, journal: Journal, versions: LastVersions, clock: Callable[[], int]) -> None:
+        self._journal = journal
         self._versions = versions
         self._clock = clock
 
@@ -32,7 +34,7 @@ class EventGroup(Group[Insertion]):
         waiting = taken if len(taken) == 1 else _fitting(taken)
         was_overtaken = bool(waiting) and waiting[0].attempts > 0  # who was put back is first
         self._versions.look_up(waiting, head, all_versions=was_overtaken)
-        recorded_at = max(self._clock(), head.recorded_at)
+        recorded_at = time_of_commit(self._journal, head, self._clock)
         first_position = position = head.position + 1
         entries: dict[str, StreamEntry] = {}
         bodies: list[bytes] = []

@@ -5,11 +5,11 @@ time: often at first, and then less and less until something comes.
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from tallystick.infrastructure.event_store.log.reader import EventReader
 from tallystick.infrastructure.event_store.log.writer import EventWriter
+from tallystick.infrastructure.journal.clock import system_time
 from tallystick.infrastructure.journal.format import Foreign
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.system.forked_children import close_in_children
@@ -18,15 +18,10 @@ POLL_SECONDS = 0.1
 FIRST_POLL_SECONDS = 0.002
 
 
-def now() -> int:
-    """The time in microseconds since 1970 in UTC."""
-    return time.time_ns() // 1000
-
-
 class EventLog:
     """Reads and appends events in `journal`; `clock` gives the time in microseconds since 1970 in UTC."""
 
-    def __init__(self, journal: Journal, clock: Callable[[], int] = now) -> None:
+    def __init__(self, journal: Journal, clock: Callable[[], int] = system_time) -> None:
         self.journal = journal
         self.reader = EventReader(journal)
         self._writer = EventWriter(journal, self.reader, clock)

@@ -26,7 +26,7 @@ class EventWriter:
     """Appends events to a journal. May be used from several threads; `clock` gives microseconds since 1970 in UTC."""
 
     def __init__(self, journal: Journal, reader: EventReader, clock: Callable[[], int]) -> None:
-        self._commit_group = GroupCommit(journal, partial(EventGroup, LastVersions(journal, reader), clock))
+        self._commit_group = GroupCommit(journal, partial(EventGroup, journal, LastVersions(journal, reader), clock))
         self._queue = CommitQueue(self._commit_group)
         close_in_children(self)
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
 
-from tallystick.infrastructure.event_store.log.log import EventLog, now
+from tallystick.infrastructure.event_store.log.log import EventLog
 from tallystick.infrastructure.event_store.stream_names import EVENTS, GAPS, TRACKING
+from tallystick.infrastructure.journal.clock import system_time
 from tallystick.infrastructure.journal.port import Journal
 
 IdType = Literal["uuid", "text"]
@@ -26,7 +27,7 @@ class LogRecorder:
         self,
         journal: Journal | EventLog,
         originator_id_type: IdType = "uuid",
-        clock: Callable[[], int] = now,
+        clock: Callable[[], int] = system_time,
         *,
         application: str = "",
         purpose: str = EVENTS,

@@ -32,7 +32,7 @@ def open_eventsourcing_store(
 
 def _path_of(url: str) -> Path:
     parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or parts.query or parts.fragment or len(parts.path) < 2:
+    if not url.startswith("sqlite:///") or parts.query or parts.fragment or len(parts.path) < 2:
         raise InvalidURL(f"an event store's address is {_FORMS}, not {url!r}")
     return Path(unquote(parts.path[1:]))
 

@@ -11,6 +11,7 @@ from tallystick.domain.errors import PositionTaken, StorageUnavailable
 from tallystick.infrastructure.imports.event_store.items import EventsourcingItems
 from tallystick.infrastructure.journal.appending import append
 from tallystick.infrastructure.journal.chain import rows_after
+from tallystick.infrastructure.journal.clock import time_of_commit
 from tallystick.infrastructure.journal.format import (
     Foreign,
     Head,
@@ -103,7 +104,7 @@ class EventsourcingCopy:
         events = self._take_row(head.position + 1)
         if not events:
             return
-        recorded_at = max(clock(), head.recorded_at)
+        recorded_at = time_of_commit(self._journal, head, clock)
         row = make_row(head.digest, head.position + 1, recorded_at, (), (len(events),), encode_events(events))
         try:
             append(self._journal, row, _entries(events, row.first_position))

@@ -9,7 +9,6 @@ is read once more and compared with the journal, byte by byte. An import that wa
 events were added since goes on too, as long as no snapshots or tracking were imported behind the older ones.
 """
 
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -20,6 +19,7 @@ from tallystick.infrastructure.imports.event_store.items import EventsourcingIte
 from tallystick.infrastructure.imports.event_store.port import EventsourcingStore
 from tallystick.infrastructure.imports.event_store.survey import survey
 from tallystick.infrastructure.imports.report import Progress
+from tallystick.infrastructure.journal.clock import system_time
 from tallystick.infrastructure.journal.format import EMPTY, Head
 from tallystick.infrastructure.journal.port import Journal
 
@@ -47,7 +47,7 @@ def import_eventsourcing(
     store: EventsourcingStore,
     *,
     renumber: bool = False,
-    clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+    clock: Callable[[], int] = system_time,
     progress: Progress | None = None,
     checked: Progress | None = None,
     compared: Progress | None = None,

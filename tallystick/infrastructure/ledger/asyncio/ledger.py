@@ -8,10 +8,11 @@ while its transaction is in the queue does not withdraw it.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from inspect import isawaitable
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
@@ -21,10 +22,12 @@ from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
+from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.ledger import Ledger, check_attempts
 
 Result = TypeVar("Result")
@@ -41,6 +44,7 @@ class AsyncLedger:
         self._threads = threads
         self._commits = AsyncCommits(core, threads)
         self._closing: asyncio.Future[None] | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     @classmethod
     def open(
@@ -48,19 +52,23 @@ class AsyncLedger:
         url: str | Path,
         *,
         create: bool = True,
+        read_only: bool = False,
         curves: Mapping[str, CurveMaker] | None = None,
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
+        max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
     ) -> "Opening":
         """As `Ledger.open`: `async with AsyncLedger.open(url) as ledger`, or `ledger = await AsyncLedger.open(url)`."""
-        return Opening(lambda: open_core(url, create, curves, contracts_in_memory, clock, ids))
+        return Opening(lambda: open_core(url, create, read_only, curves, contracts_in_memory, clock, ids, max_clock_leap))
 
     async def close(self) -> None:
         """Waits for what is in the queue and closes the journal; every later call is `LedgerClosed`.
 
         It is closed though the task that waits for it is cancelled. Where it fails, close it again.
         """
+        if self._expiring is not None:
+            self._expiring.cancel()
         if self._closing is None:
             self._closing = asyncio.get_running_loop().run_in_executor(self._threads, self._core.close)
             self._closing.add_done_callback(self._closed)
@@ -95,7 +103,7 @@ class AsyncLedger:
         metadata: Mapping[str, Any] | None = None,
     ) -> AsyncTransactionContext:
         """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
-        self._core.check_open()
+        self._core.check_writable()
         details = details_of(occurred_at, reference, metadata)
         return AsyncTransactionContext(self._commits, make_request(idempotency_key, request), details)
 
@@ -149,7 +157,32 @@ class AsyncLedger:
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise
-            return error.receipt
+            return error.receipt.again()
+
+    def expire_every(self, seconds: float | None) -> "asyncio.Task[None] | None":
+        """As `Ledger.expire_every`, in a task, which nobody needs to await: it ends when it is cancelled or replaced, or the
+        ledger is closed.
+        """
+        self._commits.check_usable()
+        if seconds is not None:
+            check_seconds(seconds)
+        if self._expiring is not None:
+            self._expiring.cancel()
+        stopped = self._core.expiry.begin()
+        if seconds is None:
+            stopped.set()
+            self._expiring = None
+        else:
+            self._expiring = asyncio.create_task(self._expire(seconds, stopped))
+        return self._expiring
+
+    async def _expire(self, seconds: float, stopped: Event) -> None:
+        try:
+            while not stopped.is_set():
+                await self._commits.on_a_thread(lambda: self._core.expiry.round(stopped))
+                await asyncio.sleep(seconds)
+        finally:
+            stopped.set()
 
     @staticmethod
     def _awaited(
@@ -172,7 +205,7 @@ class AsyncLedger:
     register_token = _awaited(Ledger.register_token)
     update_app = _awaited(Ledger.update_app)
     take_over = _awaited(Ledger.take_over)
-    accounts = _awaited(Ledger.accounts)
+    handles = _awaited(Ledger.handles)
     transfer_many = _awaited(Ledger.transfer_many)
     mint_many = _awaited(Ledger.mint_many)
     burn_many = _awaited(Ledger.burn_many)
@@ -198,6 +231,7 @@ class AsyncLedger:
     transaction = _awaited(Ledger.transaction)
     history = _awaited(Ledger.history)
     replay = _awaited(Ledger.replay)
+    status = _awaited(Ledger.status)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
     snapshot = _awaited(Ledger.snapshot)

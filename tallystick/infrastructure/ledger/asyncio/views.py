@@ -1,10 +1,10 @@
 """What an `AsyncLedger` gives to look at: the double map, whose cells are awaited, and contracts, whose allocations are."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tallystick.domain.contract.contract import Allocation
+from tallystick.infrastructure.ledger.contract_view import ContractFigures
 
 Cell = Callable[[str, str], Coroutine[Any, Any, int]]
 
@@ -37,24 +37,18 @@ class AsyncRowView:
         return self._cell(self._first, second)
 
 
-@dataclass(frozen=True)
-class AsyncContractView:
+class AsyncContractView(ContractFigures, frozen=True, eq=False):
     """A contract's figures as they stood when it was asked for, in satoshis. Its allocations are awaited when asked for.
 
     `balance`, `allocs_sum`, `num_allocs`, `backed_by` and `id` are those of a `ContractView`.
     """
 
-    balance: int
-    allocs_sum: int
-    num_allocs: int
-    backed_by: str | None
-    id: str = field(compare=False)
-    _ledger: Awaited = field(repr=False, compare=False)
-
     async def allocation(self, account: str) -> Allocation | None:
         """What the account is allocated as the contract stands now; None where it has no allocation."""
-        return await self._ledger.allocation(self.id, account)
+        awaited: Awaited = self._asked()
+        return await awaited.allocation(self.id, account)
 
     async def allocations(self) -> dict[str, Allocation]:
         """What every account is allocated as the contract stands now."""
-        return await self._ledger.allocations(self.id)
+        awaited: Awaited = self._asked()
+        return await awaited.allocations(self.id)

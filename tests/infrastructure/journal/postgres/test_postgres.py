@@ -13,7 +13,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from tallystick import InvalidURL, Ledger, NotALedger, SchemaTooNew, StorageUnavailable, Token
+from tallystick import InvalidURL, Ledger, LedgerReadOnly, NotALedger, SchemaTooNew, StorageUnavailable, Token
 from tallystick.domain.events import Minted
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.format import Key, encode_events, make_row
@@ -291,6 +291,16 @@ def test_a_role_that_may_read_reads_and_does_not_append(postgres_url: str, datab
         with pytest.raises(StorageUnavailable, match="may not"):
             reading.register_token(Token("EUR"))
         assert [token.code for token in reading.tokens()] == ["USD"]
+    with Ledger.open(f"{postgres_url}&user={role}", read_only=True) as reading:
+        assert [token.code for token in reading.tokens()] == ["USD"]
+        with pytest.raises(LedgerReadOnly):
+            reading.register_token(Token("EUR"))
+
+
+def test_a_schema_without_a_ledger_is_not_made_into_one_to_be_read(postgres_url: str, database: psycopg.Connection) -> None:
+    for _ in range(2):
+        with pytest.raises(NotALedger):
+            Ledger.open(postgres_url, read_only=True)
 
 
 def test_a_role_that_may_nothing_is_told_so(postgres_url: str, role: str) -> None:

@@ -50,13 +50,15 @@ RECORD_ATTEMPTS = 3
 class PostgresJournal(Journal):
     """The journal at `address`, whose schema is made where it is missing and `create` allows it.
 
-    Where it is durable, a server that runs with `fsync=off` is refused: it would promise what it does not keep.
+    Where it is durable, a server that runs with `fsync=off` is refused: it would promise what it does not keep. Where it is
+    `read_only` that is nobody's concern, and nothing is written beside it either.
     """
 
     keeps_keys = True
 
-    def __init__(self, address: PostgresAddress, *, create: bool = True) -> None:
-        self.address = address
+    def __init__(self, address: PostgresAddress, *, create: bool = True, read_only: bool = False) -> None:
+        self.address = address = address._replace(durable=False) if read_only else address
+        self._read_only = read_only
         self._turn = FairLock()
         self._pool = PostgresPool(address, create=create)
         self._schema = self._schema_version()
@@ -64,6 +66,10 @@ class PostgresJournal(Journal):
 
     @property
     def cache_folder(self) -> Path | None:
+        return None if self._read_only else self.kept_cache_folder
+
+    @property
+    def kept_cache_folder(self) -> Path | None:
         return self.address.cache_folder(self._pool.ledger.id)
 
     @property
@@ -193,7 +199,10 @@ class PostgresJournal(Journal):
                     if attempt == BEGIN_ATTEMPTS or not is_lost(error):
                         raise translated(self.address, error) from error
                     continue
-                return self._saw(EMPTY if columns is None else Head(*columns), before)
+                if columns is None:
+                    return self._saw(EMPTY, before)
+                *head, self.server_time = columns
+                return self._saw(Head(*head), before)
             raise AssertionError("the last attempt returns or raises")
         except BaseException:
             self.end()

@@ -5,9 +5,10 @@ Where all of a page is within the limit, as most are, no running sum is made.
 """
 
 HEAD = "SELECT last_position, digest, recorded_at FROM commits ORDER BY first_position DESC LIMIT 1"
-BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD
 _WITH_APPENDED_1 = "WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s)),"
 _WITH_APPENDED = "WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s, %s)),"
+_SERVER_TIME = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD.replace(" FROM", f", {_SERVER_TIME} FROM")
 _ENTERED = """
     entered AS (INSERT INTO streams SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])),
     used AS (INSERT INTO keys SELECT key, %s FROM unnest(%s::text[]) AS key)

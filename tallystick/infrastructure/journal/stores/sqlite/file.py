@@ -100,14 +100,14 @@ class Connections(NamedTuple):
             self.writing.close()
 
 
-def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool) -> Connections:
+def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool, read_only: bool = False) -> Connections:
     """Connections to the ledger at `path`; its schema is made where the file is empty and `create` allows it.
 
-    Where the file or its folder is read-only, there is one to read with alone.
+    Where it is to be `read_only`, or the file or its folder is, there is one to read with alone.
     """
     if not create and not path.exists():
         raise StorageUnavailable(f"{path}: the file is gone")
-    if not is_writable(path):
+    if read_only or not is_writable(path):
         return _connect_read_only(path)
     writing = _open(path, "mode=rwc" if create else "mode=rw")
     try:
@@ -152,11 +152,19 @@ def is_writable(path: Path) -> bool:
 def has_log(path: Path) -> bool:
     """Whether SQLite's write-ahead log, or its index, lies beside the file: it has something in it or somebody has it open."""
     real = os.path.realpath(path)
-    return os.path.exists(f"{real}-shm") or (os.path.exists(f"{real}-wal") and os.path.getsize(f"{real}-wal") > 0)
+    if os.path.exists(f"{real}-shm"):
+        return True
+    try:
+        return os.path.getsize(f"{real}-wal") > 0
+    except OSError:  # there is none, or not any more
+        return False
 
 
 def _connect_read_only(path: Path) -> Connections:
-    """A file without a log is taken as it is, because SQLite could not make the log's index beside it."""
+    """A file without a log is taken as it is, because SQLite would have to make the log's index beside it.
+
+    Nobody writes to it then; whoever reads looks before and after whether somebody has begun to.
+    """
     immutable = not has_log(path)
     reading = _open(path, "immutable=1" if immutable else "mode=ro")
     try:
@@ -168,7 +176,7 @@ def _connect_read_only(path: Path) -> Connections:
             raise
         raise StorageUnavailable(
             f"{path} is read-only and its newest commits lie in the -wal file beside it, which cannot be read there: {error};"
-            " copy both to where you may write"
+            " copy both to where you may write, and open it there"
         ) from error
     except BaseException:
         reading.close()

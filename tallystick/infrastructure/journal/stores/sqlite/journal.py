@@ -69,22 +69,29 @@ _LAST_ENTRY = f"SELECT {_STREAM_COLUMNS} FROM streams WHERE stream = ? ORDER BY 
 
 
 class SQLiteJournal(Journal):
-    """The journal in the file at `path`, which is made where it is missing and `create` allows it."""
+    """The journal in the file at `path`, which is made where it is missing and `create` allows it.
 
-    def __init__(self, path: Path, *, create: bool = True, durable: bool = True) -> None:
+    Where it is `read_only`, nothing is made or written, neither there nor beside it, and it sees what others commit.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True, durable: bool = True, read_only: bool = False) -> None:
         if sqlite3.sqlite_version_info < (3, 37):
             raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
         if not create and not path.exists():
             raise StorageUnavailable(f"there is no ledger at {path}")
         self.path = path
-        self._file = SharedFile(path, create=create, durable=durable)
+        self._file = SharedFile(path, create=create, durable=durable, read_only=read_only)
         self._reading = self._file.reading
         self._writing = WriteTransaction(self._file, head_of)
         self._seen = (0, 0, EMPTY)
 
     @property
     def cache_folder(self) -> Path | None:
-        return None if self._file.read_only else Path(f"{self.path}.cache")
+        return None if self._file.read_only else self.kept_cache_folder
+
+    @property
+    def kept_cache_folder(self) -> Path | None:
+        return Path(f"{self.path}.cache")
 
     @property
     def generation(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from tallystick.domain.errors import LedgerClosed, StorageError, StorageUnavailable
+from tallystick.domain.errors import LedgerClosed, LedgerReadOnly, StorageError, StorageUnavailable
 from tallystick.infrastructure.journal.port import UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.file import (
     BUSY_TIMEOUT_MS,
@@ -37,12 +37,12 @@ Answer = TypeVar("Answer")
 
 
 class SharedFile:
-    """The file at `path`, which is made where it is missing and `create` allows it.
+    """The file at `path`, which is made where it is missing and `create` allows it. If `read_only`, nothing is written there.
 
     Locks are taken in this order: of writing, of the file, of reading.
     """
 
-    def __init__(self, path: Path, *, create: bool, durable: bool) -> None:
+    def __init__(self, path: Path, *, create: bool, durable: bool, read_only: bool = False) -> None:
         self.path = path
         self.file_lock = FileLock(Path(f"{path}.lock"))
         self.writing_lock = threading.RLock()
@@ -54,7 +54,10 @@ class SharedFile:
         self._at_path = FileAtPath(path)
         self._create = create
         self._durable = durable
+        self._only_reads = read_only
         self._connections: Connections | None = None
+        self.is_read_as_it_is = False
+        """Whether what is read is taken as if nobody wrote to it."""
         self._outcome_is_unclear = False
         self._log_is_inherited = True
         self._closed = False
@@ -80,7 +83,11 @@ class SharedFile:
             if self._closed:
                 raise LedgerClosed(f"the ledger {self.path} was closed")
             return True
-        return self._at_path.was_replaced() or (connections.immutable and has_log(self.path))
+        return self._at_path.was_replaced() or (connections.immutable and self.is_written())
+
+    def is_written(self, *, surely: bool = False) -> bool:
+        """Whether somebody has begun to write, or may have, if not `surely`, what is read as if nobody did."""
+        return has_log(self.path) or self._at_path.was_written(surely=surely)
 
     def to_read(self) -> sqlite3.Connection:
         """The connection to read with, inside the lock of reading."""
@@ -91,7 +98,9 @@ class SharedFile:
     # WriteTransaction, inside the locks of writing and of the file.
 
     def check_writable(self) -> None:
-        """Raises `StorageUnavailable` where it is read-only, and still is."""
+        """Raises `StorageUnavailable` where it is read-only, and still is, and `LedgerReadOnly` where it was opened so."""
+        if self._only_reads:
+            raise LedgerReadOnly(f"{self.path} was opened with read_only=True{NOTHING_RECORDED}")
         if self.read_only and not is_writable(self.path):
             raise StorageUnavailable(f"{self.path} is read-only, or its folder is{NOTHING_RECORDED}")
 
@@ -184,7 +193,7 @@ class SharedFile:
         with self.writing_lock, contextlib.ExitStack() as locks:
             if self._closed:
                 raise LedgerClosed(f"the ledger {self.path} was closed")
-            if self._connections is not None and is_writable(self.path):
+            if self._connections is not None and not self._only_reads and is_writable(self.path):
                 self.file_lock.acquire()
                 locks.callback(self.file_lock.release)
             locks.enter_context(self.reading_lock)
@@ -209,9 +218,17 @@ class SharedFile:
         self._connections = None
         if old is not None and replaced:
             old.close()
-            self._at_path.put_aside_companions()
+            if not self._only_reads:
+                self._at_path.put_aside_companions()
+        if self._only_reads and self._at_path.has_old_log():
+            reason = "another file was put there, and the -wal file of the old one still lies beside it: remove that"
+            raise StorageUnavailable(f"{self.path}: {reason}")
         try:
-            self._connections = connect(self.path, self.file_lock, create=self._create, durable=self._durable)
+            self._at_path.remember_time()
+            self._connections = connect(
+                self.path, self.file_lock, create=self._create, durable=self._durable, read_only=self._only_reads
+            )
+            self.is_read_as_it_is = self._connections.immutable
             self._at_path.remember()
             self.schema = schema_of(self._connections.reading)
             self.times_opened += 1
@@ -230,7 +247,7 @@ class SharedFile:
                 with contextlib.suppress(StorageUnavailable):
                     replaced = self._at_path.was_replaced()
                 connections.close()
-                if replaced:
+                if replaced and not self._only_reads:
                     self._at_path.put_aside_companions()
             self.file_lock.close()
 
@@ -260,7 +277,13 @@ class ReadTransaction:
             raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        self._file.reading_lock.release()
+        file = self._file
+        try:
+            written = file.is_read_as_it_is and file.is_written(surely=True)
+        finally:
+            file.reading_lock.release()
+        if written and (error is None or isinstance(error, sqlite3.Error)):
+            raise StorageUnavailable(f"{file.path}: somebody began to write to it while it was read; read again") from error
         if isinstance(error, sqlite3.Error):
             raise translated(self._file.path, error) from error
 

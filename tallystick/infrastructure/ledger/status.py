@@ -1,0 +1,76 @@
+"""How a ledger is: where the journal ends, how far the books are behind it, who waits, and what is kept beside it.
+
+It is for whoever watches a service, and may be asked at any moment: it waits for no commit, and nothing in it grows.
+"""
+
+from datetime import datetime
+
+from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.result import Result
+from tallystick.infrastructure.journal.format import Head
+from tallystick.infrastructure.ledger.core import LedgerCore
+
+
+class HeadStatus(Result, frozen=True):
+    """Where the journal ends: its last `position`, the `digest` there in hex, and `recorded_at`, None while it is empty."""
+
+    position: int
+    digest: str
+    recorded_at: datetime | None
+
+
+class IndexStatus(Result, frozen=True):
+    """The index of used keys and ids: the `position` up to which it has them, and the cache `folder` in which its files lie.
+
+    `folder` is None where it has none, and all of it lies in memory or in the store.
+    """
+
+    position: int
+    folder: str | None
+
+
+class SnapshotStatus(Result, frozen=True):
+    """The snapshots: the `position` of the newest, None where there is none, and whether one `is_being_written`.
+
+    `folder` is where they lie, None where there can be none.
+    """
+
+    position: int | None
+    is_being_written: bool
+    folder: str | None
+
+
+class Status(Result, frozen=True):
+    """How a ledger is. `head` is where the journal ends, and `lag` how many positions its books are behind that.
+
+    `queue` is how many wait to be committed, with those that are being committed. `index` and `snapshots` tell of what is kept
+    beside the journal.
+    """
+
+    head: HeadStatus
+    lag: int
+    queue: int
+    index: IndexStatus
+    snapshots: SnapshotStatus
+
+
+def status_of(core: LedgerCore) -> Status:
+    """The status of a ledger now. Raises `LedgerClosed`, and `StorageUnavailable` where the store cannot be asked."""
+    core.check_open()
+    journal, state = core.journal, core.keeper.state
+    reached = state.head.position  # first, for the journal may go on meanwhile
+    head = journal.head()
+    written, kept = journal.cache_folder, journal.kept_cache_folder
+    snapshots = state.snapshots
+    return Status(
+        _head_status(head),
+        max(0, head.position - reached),
+        core.queue.waiting,
+        IndexStatus(reached, None if written is None else str(written)),
+        SnapshotStatus(snapshots.newest_position(), snapshots.is_writing, None if kept is None else str(kept / "snapshots")),
+    )
+
+
+def _head_status(head: Head) -> HeadStatus:
+    recorded_at = from_microseconds(head.recorded_at) if head.position else None
+    return HeadStatus(head.position, head.digest.hex(), recorded_at)
