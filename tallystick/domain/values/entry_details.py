@@ -65,12 +65,13 @@ def metadata_text(metadata: object) -> str:
     given = dict(cast(Mapping[Any, Any], metadata))
     try:
         text = json.dumps(given, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size, read = len(text.encode()), metadata_of(text)
+        size = len(text.encode())
+        is_equal = size > METADATA_BYTES_MAX or metadata_of(text) == given
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"metadata is what JSON can write, with finite numbers: {error}") from None
     if size > METADATA_BYTES_MAX:
         raise InvalidRequest(f"metadata has at most {METADATA_BYTES_MAX} bytes as JSON, not {size}")
-    if read != given:
+    if not is_equal:
         raise InvalidRequest("metadata is given back equal: its names are text, its sequences lists")
     return text
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from tallystick.domain.values.token import Token
 from tallystick.infrastructure.cli.demo import run_demo
 from tallystick.infrastructure.cli.differences import differences, with_locks
 from tallystick.infrastructure.cli.import_commands import import_app
-from tallystick.infrastructure.cli.options import URL, Json, errors, location, open_ledger, output
+from tallystick.infrastructure.cli.options import URL, Json, errors, location, named_location, open_ledger, output
 from tallystick.infrastructure.cli.records import (
     Record,
     allocation_records,
@@ -33,6 +34,7 @@ from tallystick.infrastructure.cli.records import (
     print_records,
     supply_records,
 )
+from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
@@ -251,6 +253,17 @@ def snapshot(url: URL = None) -> None:
     """Keep the newest state beside the ledger, so that opening it need not read the journal from its beginning."""
     with open_ledger(url) as ledger:
         ledger.snapshot()
+
+
+@app.command()
+def upgrade(
+    ledger: Annotated[str | None, typer.Argument(help="The ledger, as --url names one.", show_default=False)] = None,
+    url: URL = None,
+) -> None:
+    """Bring a ledger to the newest format. In PostgreSQL only its owner may; in a file the first commit that needs it does."""
+    with closing(open_journal(named_location(ledger or url), create=False)) as journal:
+        upgraded = journal.upgrade()
+    sys.stdout.write("format 2\n" if upgraded else "format 2 already\n")
 
 
 @app.command()

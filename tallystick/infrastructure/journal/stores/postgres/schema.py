@@ -13,7 +13,7 @@ from typing import NamedTuple
 import psycopg
 from psycopg import sql
 
-from tallystick.domain.errors import NotALedger, SchemaTooNew
+from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageUnavailable
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.connection import Connection, translated
 
@@ -209,6 +209,9 @@ def upgrade_schema(address: PostgresAddress, connection: Connection) -> bool:
                 connection.execute(sql.SQL(part).format(schema=schema, compression=compression))
             commits = sql.Literal(sql.Identifier(address.schema, "commits").as_string(connection))
             connection.execute(sql.SQL(_ALLOW_AGAIN).format(schema=schema, commits=commits))
+    except psycopg.errors.InsufficientPrivilege as error:
+        reason = f"{address.name} can be upgraded by its owner alone, and nothing was changed: {str(error).strip()}"
+        raise StorageUnavailable(reason) from error
     except psycopg.Error as error:
         raise translated(address, error) from error
     return True

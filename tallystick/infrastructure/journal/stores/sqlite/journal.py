@@ -25,6 +25,7 @@ from tallystick.infrastructure.journal.port import (
     Overtaken,
     StreamEntry,
     StreamPart,
+    UnclearOutcome,
     entries_in_pages,
 )
 from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, schema_of, translated, upgrade_schema
@@ -249,12 +250,17 @@ class SQLiteJournal(Journal):
         self._file.commit()
 
     def upgrade(self) -> bool:
-        with self._writing:
-            connection = self._file.begun()
-            if schema_of(connection) >= DETAILED:
-                return False
-            upgrade_schema(connection)
-            self._file.commit()
+        try:
+            with self._writing:
+                connection = self._file.begun()
+                if schema_of(connection) >= DETAILED:
+                    return False
+                upgrade_schema(connection)
+                self._file.commit()
+        except UnclearOutcome as error:
+            self.reopen()
+            if not self._file.resolve(lambda: self._file.schema >= DETAILED):
+                raise StorageUnavailable(f"{error}{NOTHING_RECORDED}") from error
         return True
 
     def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> bool:

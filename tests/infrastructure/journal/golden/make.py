@@ -1,0 +1,173 @@
+"""Makes a golden journal: `python make.py NAME` writes `NAME.sql`, the file as SQL text, and `NAME.json`, what its ledger says.
+
+The journal has every type of event, keys, batches, groups of one row, and what of format 2 the version that runs this knows.
+What was made is kept as it is; `README.md` says by which version.
+"""
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from eventsourcing.persistence import StoredEvent
+
+from tallystick import AsyncLedger, Ledger, SquareRootCurve, Token
+from tallystick.infrastructure.journal.stores.sqlite.file import SCHEMA_VERSION
+from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
+from tallystick.infrastructure.recorders import JournalRecorder
+
+T = 10**12
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TOKENS = (
+    Token("USD", decimals=2, unit=100_00),
+    Token("PLN"),
+    Token("WEI", decimals=18, max_supply=2**256 - 1, unit=2**200),
+    Token("TEA", decimals=12, max_supply=10**6 * T, role="settlement"),
+    Token("TeaParty", decimals=12, role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("USD",)),
+)
+STREAM = "00000000-0000-4000-8000-000000000007"
+
+
+def clock() -> Iterator[datetime]:
+    """A minute more each time it is asked."""
+    now = START
+    while True:
+        now += timedelta(minutes=1)
+        yield now
+
+
+def play(ledger: Ledger) -> None:
+    """Does all that a ledger of format 1 can do."""
+    for token in TOKENS:
+        ledger.register_token(token)
+    with ledger.atomic("deposit-1", request={"of": "alice"}) as tx:
+        tx.mint("USD", "alice", 250_50, memo='wpłata "1" \\ \u0001 Zoë')
+        tx.mint("PLN", "alice", 1_000)
+        tx.mint("WEI", "alice", 2**201 + 7)
+        tx.mint("TEA", "alice", 1_000 * T)
+    with ledger.atomic() as tx:
+        tx.transfer("USD", "alice", "bob", 30_25)
+        tx.burn("PLN", "alice", 1)
+        held = tx.reserve("USD", "alice", "court", 50_00, expires_at=START + timedelta(days=400), memo="sprawa")
+        tx.settle("USD", "court", "carol", 20_00, hold=held)
+        tx.release(held, 10_00)
+        tx.reserve("PLN", "alice", "court", 7, expires_at=START + timedelta(minutes=60))
+        tx.reserve("WEI", "alice", "court", 5)
+    ledger.mint_many("USD", ["dora", "emil", "dora"], [1_00, 2_00, 3_00], ids=[7, 8, 2**128 - 1])
+    ledger.transfer_many("PLN", ["alice"] * 40, ["bob", "fred"] * 20, list(range(1, 41)), idempotency_key="batch-1")
+    ledger.burn_many("USD", ["dora", "emil"], [50, 60])
+    ledger.mint_many("WEI", ["bob", "alice"], [2**250, 1], memo="szeroko")
+    with ledger.atomic() as tx:
+        app = tx.app("TeaParty")
+        app.buy("alice", 10 * T)
+        app.sell("alice", T // 7)
+        app.deposit("alice", 5 * T)
+        app.consume_deposit("alice", T)
+        app.refund("alice", T)
+        app.pay("alice", 10_00, "USD")
+        app.pay("alice", T, "TeaParty")
+        app.distribute_dividend()
+    ledger.update_app("TeaParty", accepts=["USD", "PLN"], owner="dev2")
+    with ledger.atomic() as tx:
+        pool = tx.register_contract("pool")
+        pool.balance_up(1_000)
+        for account, amount in (("alice", 300), ("bob", 55), ("carol", 1)):
+            pool.alloc(account)
+            pool.shadow_up(account, amount)
+        pool.shadow_up_all(77, memo="zysk")
+        pool.shadow_down_all(13)
+        pool.shadow_down("bob", 5)
+        pool.balance_down(100)
+        pool.shadow_down("carol", 1)
+        pool.dealloc("carol", drop_fraction=True)
+        backed = tx.register_contract("vault", backed_by="PLN")
+        backed.fund("bob", 9)
+        backed.defund("bob", 2)
+    for _ in range(60):
+        ledger.balances("PLN")  # the hold of an hour is due
+        with ledger.atomic() as tx:
+            tx.transfer("PLN", "bob", "alice", 1)
+    with ledger.atomic() as tx:
+        tx.expire()
+
+
+async def play_together(path: Path, times: Iterator[datetime]) -> None:
+    """Transactions that are recorded as one row, or a few."""
+    async with AsyncLedger.open(path, clock=lambda: next(times)) as ledger:
+
+        async def pay(number: int) -> None:
+            async with ledger.atomic(f"together-{number}") as tx:
+                tx.transfer("PLN", "alice", "bob", 1 + number)
+                tx.mint("USD", "bob", 1)
+
+        await asyncio.gather(*map(pay, range(5)))
+
+
+def say(ledger: Ledger) -> dict[str, Any]:
+    """What a ledger says of its books, as JSON has it, amounts as text."""
+    report = ledger.audit()
+    assert report.ok, report.findings
+    return {
+        "position": report.position,
+        "digest": report.digest,
+        "balances": {
+            token.code: {name: [str(has.available), str(has.reserved)] for name, has in ledger.balances(token.code).items()}
+            for token in ledger.tokens()
+        },
+        "reserves": {token.code: str(ledger.supply(token.code).reserve) for token in ledger.tokens()},
+        "fragments": {
+            code: {account: fragments_of(ledger, code, account) for account in ledger.balances(code)} for code in ("USD", "WEI")
+        },
+        "allocations": {
+            id: {account: str(has.sati) for account, has in contract.allocations().items()}
+            for id, contract in ledger.contracts().items()
+        },
+        "history": [[each.id, each.memo] for each in ledger.history("USD", "alice")],
+    }
+
+
+def fragments_of(ledger: Ledger, code: str, account: str) -> tuple[int, str]:
+    """How many there are, and the SHA-256 of all."""
+    found = [[fragment.id, str(fragment.amount)] for fragment in ledger.fragments(code, account)]
+    return len(found), hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def dump(path: Path) -> str:
+    """The file as SQL text, with the numbers that say what it is."""
+    with closing(sqlite3.connect(path)) as connection:
+        numbers = [(name, connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version")]
+        lines = [*connection.iterdump(), *(f"PRAGMA {name} = {number};" for name, number in numbers)]
+    return "\n".join(lines) + "\n"
+
+
+def main(name: str) -> None:
+    """Writes both files beside this one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, times = Path(folder) / "golden.db", clock()
+        with Ledger.open(path, clock=lambda: next(times)) as ledger:
+            play(ledger)
+        asyncio.run(play_together(path, times))
+        with Ledger.open(path, clock=lambda: next(times)) as ledger:
+            with closing(SQLiteJournal(path)) as journal:
+                recorder = JournalRecorder(journal)
+                events = [StoredEvent(STREAM, version, "orders:Order.Paid", b'{"total":7}') for version in (1, 2, 5)]
+                recorder.insert_events(events)
+            if SCHEMA_VERSION > 1:
+                from play_format_2 import play_more  # pyright: ignore[reportMissingImports]
+
+                play_more(ledger)
+            said = say(ledger)
+        here = Path(__file__).parent
+        (here / f"{name}.sql").write_text(dump(path))
+        (here / f"{name}.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

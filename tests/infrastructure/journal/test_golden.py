@@ -1,0 +1,228 @@
+"""Journals of earlier formats open, are read and written on, and become the newest format only by what needs it."""
+
+import asyncio
+import json
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallystick import (
+    AsyncLedger,
+    DuplicateIdempotencyKey,
+    DuplicateTransferId,
+    IdempotencyMismatch,
+    InsufficientFunds,
+    Ledger,
+    StorageUnavailable,
+    Token,
+)
+from tallystick.domain.events import EVENT_TYPES, FORMAT_2_EVENTS
+from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
+from tallystick.infrastructure.journal.stores.sqlite.file import upgrade_schema
+from tests.infrastructure.journal.golden.make import say
+from tests.support.books.snapshot_book import goes_on_from
+from tests.support.programs.old_version import GOLDEN, OldVersion
+
+OCCURRED = datetime(2020, 2, 29, tzinfo=UTC)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The golden journal of format 1."""
+    path = tmp_path / "golden.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((GOLDEN / "format_1.sql").read_text())
+    return path
+
+
+def asked(path: Path, question: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(question).fetchall()
+
+
+def version(path: Path) -> int:
+    """The format of a file, of which everything has to be."""
+    ((number,),) = asked(path, "PRAGMA user_version")
+    assert ("details" in [name for _, name, *_ in asked(path, "PRAGMA table_info(commits)")]) == (number == 2)
+    assert bool(asked(path, "SELECT 1 FROM sqlite_schema WHERE name = 'metadata'")) == (number == 2)
+    return number
+
+
+def digests(path: Path) -> list[tuple[Any, ...]]:
+    return asked(path, "SELECT first_position, digest FROM commits ORDER BY 1")
+
+
+def pay(ledger: Ledger, **details: Any) -> None:
+    with ledger.atomic(**details) as tx:
+        tx.transfer("PLN", "alice", "bob", 1)
+
+
+def test_the_golden_journal_has_every_event_of_its_format() -> None:
+    text = (GOLDEN / "format_1.sql").read_text()
+    named = set(re.findall(r'\["([A-Z][A-Za-z]+)"', text))
+    assert named >= {kind.__name__ for kind in EVENT_TYPES if kind not in FORMAT_2_EVENTS} | {"Foreign"}
+    assert "'[3,3,3,3,3]'" in text  # a row of five transactions
+
+
+def test_it_is_read_and_says_what_it_said(old: Path) -> None:
+    said = json.loads((GOLDEN / "format_1.json").read_text())
+    with Ledger.open(old) as ledger:
+        assert json.loads(json.dumps(say(ledger))) == said
+        assert ledger.verify().digest == said["digest"]
+        assert (ledger.find("anything"), ledger.receipt("batch-1") is None) == ([], False)
+        entry = ledger.entry(1)
+        assert (entry.occurred_at, entry.reference, entry.metadata) == (entry.recorded_at, None, None)
+        assert ledger.frozen() == []
+    assert version(old) == 1
+
+
+def test_keys_and_ids_of_before_are_known(old: Path) -> None:
+    with Ledger.open(old) as ledger:
+        with pytest.raises(DuplicateIdempotencyKey), ledger.atomic("deposit-1", request={"of": "alice"}):
+            pass
+        with pytest.raises(IdempotencyMismatch), ledger.atomic("deposit-1", request={"of": "bob"}):
+            pass
+        with pytest.raises(DuplicateIdempotencyKey), ledger.atomic("together-3"):
+            pass
+        with pytest.raises(DuplicateTransferId):
+            ledger.mint_many("USD", ["bob"], [1], ids=[2**128 - 1])
+        assert ledger.once(lambda tx: tx.mint("PLN", "bob", 1), "together-3").repeated  # type: ignore[union-attr]
+
+
+PLAIN: list[Callable[[Ledger], object]] = [
+    pay,
+    lambda ledger: pay(ledger, idempotency_key="new", request=[1]),
+    lambda ledger: ledger.register_token(Token("EUR", unit=100)),
+    lambda ledger: ledger.transfer_many("PLN", ["alice"], ["bob"], [1], ids=[99]),
+    lambda ledger: ledger.mint_many("USD", ["alice", "zoe"], [1, 300_00], memo="ż"),
+    lambda ledger: ledger.update_app("TeaParty", owner="dev3"),
+    lambda ledger: [ledger.balance("PLN", "alice"), ledger.snapshot()],
+]
+
+
+def test_plain_commits_leave_it_as_it_is(old: Path) -> None:
+    with Ledger.open(old) as ledger:
+        for commit in PLAIN:
+            commit(ledger)
+            assert version(old) == 1
+        assert ledger.audit().ok
+    with OldVersion() as before:
+        before.open(old)
+        assert before("report = ledger.audit(); result = [report.ok, report.position]")[0] is True
+        assert before("result = ledger.balance('USD', 'zoe').total") == 300_00
+        before("ledger.close()")
+
+
+NEEDING: list[Callable[[Ledger], object]] = [
+    lambda ledger: pay(ledger, occurred_at=OCCURRED),
+    lambda ledger: pay(ledger, reference="order 7"),
+    lambda ledger: pay(ledger, metadata={}),
+    lambda ledger: ledger.run(lambda tx: tx.freeze("alice")),
+    lambda ledger: ledger.run(lambda tx: tx.reverse(transaction=ledger.history("PLN", "alice")[-1].id)),
+]
+
+
+@pytest.mark.parametrize("commit", NEEDING)
+def test_what_needs_the_new_format_brings_it(old: Path, commit: Callable[[Ledger], object]) -> None:
+    before = digests(old)
+    with Ledger.open(old) as ledger, Ledger.open(old) as other:
+        position = other.audit().position
+        commit(ledger)
+        assert version(old) == 2
+        for each in (ledger, other):
+            report = each.audit()
+            assert report.ok, report.findings
+            assert report.position > position
+            pay_back(each)
+    assert digests(old)[: len(before)] == before
+    assert asked(old, "SELECT count(*) FROM commits WHERE details IS NOT NULL") == [(1,)]
+    with Ledger.open(old) as ledger:
+        assert ledger.audit().ok
+
+
+def pay_back(ledger: Ledger) -> None:
+    with ledger.atomic() as tx:
+        tx.transfer("PLN", "bob", "dora", 1)
+
+
+def test_a_refused_commit_leaves_it_as_it_is(old: Path) -> None:
+    with Ledger.open(old) as ledger:
+        with pytest.raises(InsufficientFunds), ledger.atomic(reference="much") as tx:
+            tx.transfer("PLN", "alice", "bob", 10**9)
+        with ledger.atomic(metadata={"nothing": "is recorded"}):
+            pass
+        assert version(old) == 1
+        assert ledger.audit().ok
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, sqlite3.OperationalError, MemoryError])
+def test_a_commit_that_fails_on_the_way_leaves_it_as_it_is(
+    old: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def upgrade_and_fail(connection: sqlite3.Connection) -> None:
+        upgrade_schema(connection)
+        raise error("in between")
+
+    with Ledger.open(old) as ledger:
+        monkeypatch.setattr(sqlite, "upgrade_schema", upgrade_and_fail)
+        with pytest.raises((error, StorageUnavailable)):
+            pay(ledger, reference="order 7")
+        assert version(old) == 1
+        assert (ledger.find("order 7"), ledger.audit().ok) == ([], True)
+        pay(ledger)
+        assert version(old) == 1
+        monkeypatch.undo()
+        pay(ledger, reference="order 7")
+        assert version(old) == 2
+        assert (len(ledger.find("order 7")), ledger.audit().ok) == (1, True)
+
+
+def test_a_killed_upgrade_is_undone_whole(old: Path) -> None:
+    """What a crash leaves of a transaction that was not committed is rolled back by whoever opens it next."""
+    with closing(sqlite3.connect(old, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        upgrade_schema(connection)
+        copy = old.with_name("copy.db")
+        copy.write_bytes(old.read_bytes())
+    with Ledger.open(copy) as ledger:
+        assert version(copy) == 1
+        pay(ledger, reference="order 7")
+    assert version(copy) == 2
+
+
+def test_an_awaited_ledger_upgrades_too(old: Path) -> None:
+    """Of those that are recorded together, one alone needs it."""
+
+    async def main() -> None:
+        async with AsyncLedger.open(old) as ledger:
+
+            async def pay(number: int) -> int:
+                async with ledger.atomic(reference="order 7" if number == 5 else None) as tx:
+                    tx.mint("PLN", "bob", 1)
+                return tx.receipt.entry_id
+
+            ids = await asyncio.gather(*map(pay, range(10)))
+            assert [entry.id for entry in await ledger.find("order 7")] == [ids[5]]
+            assert (await ledger.audit()).ok
+
+    asyncio.run(main())
+    assert version(old) == 2
+
+
+def test_snapshots_of_before_are_passed_over(old: Path) -> None:
+    with OldVersion() as before:
+        before.open(old)
+        before("ledger.snapshot(); result = ledger.balance('PLN', 'bob').total; ledger.close()")
+    assert list(Path(f"{old}.cache", "snapshots").iterdir())
+    assert goes_on_from(old) == 0
+    with Ledger.open(old) as ledger:
+        said = json.loads((GOLDEN / "format_1.json").read_text())
+        assert json.loads(json.dumps(say(ledger))) == said
+        ledger.snapshot()
+    assert goes_on_from(old) == said["position"]
