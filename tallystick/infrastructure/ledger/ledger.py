@@ -274,8 +274,8 @@ class Ledger(LedgerCalls):
         that of the batch, as of any block.
 
         What is wrong with a row (`InvalidAmount`, `InvalidAccount`, `InvalidRequest`) refuses the whole batch. What the books
-        refuse (`DuplicateTransferId`, `AccountIsFrozen`, `InsufficientFunds`) refuses it too, or with `on_refusal` "skip" that row alone. Raises
-        also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
+        refuse (`DuplicateTransferId`, `AccountIsFrozen`, `InsufficientFunds`) refuses it too, or with `on_refusal` "skip" that
+        row alone. Raises also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
         """
         notes = GivenNotes(memo, ids, occurred_at, references, metadata)
         columns = {"senders": senders, "receivers": receivers, "amounts": amounts}
