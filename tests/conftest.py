@@ -21,9 +21,9 @@ from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJourna
 from tallystick.infrastructure.recorders import JournalRecorder
 from tests.support.books.app_book import BONDING, TOKENS, T
 from tests.support.books.contract_book import Step, play
-from tests.support.books.eventsourcing_book import LibraryApplications
-from tests.support.books.recorder_book import make_ledger
 from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
+from tests.support.event_store.eventsourcing_book import LibraryApplications
+from tests.support.event_store.recorder_book import make_ledger
 from tests.support.programs.memory import keep_folders_in_memory
 from tests.support.programs.postgres_server import (
     ENVIRONMENT,

@@ -8,18 +8,15 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import AsyncLedger, Ledger, Token
+from tallystick import AsyncLedger, Ledger, Token, Trade
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve reverse rollback
 save savepoint seats settle topup transfer unfreeze withdraw"""
-BOOKS = """accounts allocation allocations allocations_of atomic audit balance balances burn_many close contract contract_ids
-contracts expire_every fragments frozen handles history hold holds is_contract mint_many open register_token replay
-run snapshot state status supply take_over token tokens transaction transfer_many update_app verify"""
-DIRECT = "app burn expire mint release reserve settle transfer"
-BOOKS = f"""{DIRECT} accounts allocation allocations allocations_of atomic audit balance balances burn_many close contract
-contract_ids contracts fragments history hold holds is_contract mint_many open register_token replay run snapshot state supply
-take_over token tokens transaction transfer_many update_app verify"""
+BOOKS = """allocation allocations allocations_of app atomic audit balance balances burn burn_many close contract contract_ids
+contracts entry erase expire expire_every find fragments freeze frozen handles history hold holds is_contract mint
+mint_many once open receipt register_token release replay reserve reverse run settle snapshot state status supply
+take_over token tokens transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
@@ -43,7 +40,10 @@ HELD = {
     "contract's view": "allocation allocations allocs_sum backed_by balance id num_allocs",
     "contract's view for asyncio": "allocation allocations allocs_sum backed_by balance id num_allocs",
     "contracts": "get items keys values",
-    "receipt": "hold_id hold_ids position recorded_at transaction_ids",
+    "receipt": "entry_id hold_id hold_ids occurred_at position recorded_at repeated trades transaction_ids",
+    "entry": """id key last_position metadata occurred_at position recorded_at reference reversed_by reverses
+    transactions""",
+    "trade": "account app paid received side transaction_id",
     "batch's receipt": "accepted position recorded_at refused transaction_ids",
     "balance": "available reserved total",
     "supply": "circulating max reserve",
@@ -56,9 +56,11 @@ HELD = {
     reserved_change token transaction_id""",
     "page of lines": "count index next",
     "next page": "account available keys position reserved token version",
-    "transaction": "burned_amount entry_id hold id kind memo minted_amount position receiver recorded_at sender token",
+    "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at reference
+    sender token""",
     "audit's report": "digest findings ok position",
-    "status": "head index lag queue snapshots",
+    "status": "expiry head index lag queue snapshots",
+    "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
     "status of the index": "folder position",
     "status of the snapshots": "folder is_being_written position",
@@ -81,7 +83,15 @@ RESULTS = (
     "status of the head",
     "status of the index",
     "status of the snapshots",
+    "status of the expiry",
     "token",
+    "entry",
+    "trade",
+    "line",
+    "leg",
+    "frozen account",
+    "app as it stands",
+    "app as it stands for asyncio",
 )
 """What is plain, and shows `keys` and `to_dict` too."""
 
@@ -133,9 +143,12 @@ def held() -> dict[str, Any]:
         "audit's report": ledger.audit(),
         "status": ledger.status(),
         "status of the head": ledger.status().head,
+        "status of the expiry": ledger.status().expiry,
         "status of the index": ledger.status().index,
         "status of the snapshots": ledger.status().snapshots,
         "token": ledger.token("USD"),
+        "entry": ledger.entry(tx.receipt.entry_id),  # type: ignore[union-attr]
+        "trade": Trade("TeaParty", "buy", "alice", 5, 7, 1),
     }
 
 

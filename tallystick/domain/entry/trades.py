@@ -1,11 +1,11 @@
 """Trades: what was bought and sold on the curves of apps in an entry, told from its movements."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from tallystick.domain.entry.kinds import Movement
-from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.events import Burned, Minted, Moved
-from tallystick.domain.values.result import Amount, Denomination, Result
+from tallystick.domain.values.result import Amount, Result
 
 
 class Trade(Result, frozen=True):
@@ -15,15 +15,14 @@ class Trade(Result, frozen=True):
     sell it is the other way round. `transaction_id` is the id of the trade's first movement.
     """
 
+    _counted_in: ClassVar[str | None] = None
+
     app: str
     side: str
     account: str
     paid: Amount
     received: Amount
     transaction_id: int
-
-    def _check_counted_in(self, token: Denomination) -> None:
-        raise InvalidRequest("a trade is counted in two tokens: write its amounts as 'int' or 'text'")
 
 
 def trades(movements: Sequence[Movement]) -> list[Trade]:

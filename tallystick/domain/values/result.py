@@ -48,8 +48,10 @@ class Denomination(Protocol):
 class Result(msgspec.Struct, frozen=True):
     """The base of all results."""
 
-    _counted_in: ClassVar[str] = "token"
-    """The field, if there is one of this name, that has the code of the token in which amounts are counted."""
+    _counted_in: ClassVar[str | None] = "token"
+    """The field, if there is one of this name, that has the code of the token in which amounts are counted; None where they
+    are counted in several.
+    """
 
     def keys(self) -> tuple[str, ...]:
         """The names of its fields, so that `dict(result)` has them."""
@@ -79,6 +81,10 @@ class Result(msgspec.Struct, frozen=True):
         code, decimals = cast(object, getattr(token, "code", None)), cast(object, getattr(token, "decimals", None))
         if type(code) is not str or type(decimals) is not int:
             raise InvalidRequest(f"amounts are written in the decimals of a Token, not of {token!r}")
+        if self._counted_in is None:
+            raise InvalidRequest(
+                f"a {type(self).__name__} is counted in two tokens: its amounts are written as 'int' or 'text'"
+            )
         counted_in = getattr(self, self._counted_in, None)
         if counted_in is not None and counted_in != code:
             raise InvalidRequest(f"a {type(self).__name__} that is counted in {counted_in} is not written in {code}")

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.lines import Line
 from tallystick.projections.shadow_spaces import ShadowSpace, ShadowSpaces

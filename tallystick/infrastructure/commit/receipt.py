@@ -36,14 +36,15 @@ class Receipt(Result, frozen=True):
     trades: tuple[Trade, ...] = ()
     repeated: bool = False
 
-    def again(self) -> "Receipt":
-        """The receipt as it is given to whoever repeats the transaction."""
-        return msgspec.structs.replace(self, repeated=True)
-
     @property
     def hold_id(self) -> str | None:
         """The id of the hold that it opened, if it opened one and no more."""
         return self.hold_ids[0] if len(self.hold_ids) == 1 else None
+
+
+def repeated(receipt: Receipt) -> Receipt:
+    """The receipt as it is given to whoever repeats the transaction."""
+    return msgspec.structs.replace(receipt, repeated=True)
 
 
 def make_receipt(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tallystick import DuplicateTransferId, Ledger, LedgerClosed
-from tallystick.infrastructure.ledger.rows import first_uses
+from tallystick.infrastructure.ledger.batches import first_uses
 from tests.support.books.batch_book import open_funded
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.books.eventsourcing_book import PLAIN, LibraryApplications, altered, fill
+from tests.support.event_store.eventsourcing_book import PLAIN, LibraryApplications, altered, fill
 from tests.support.programs.command_line import run
 
 

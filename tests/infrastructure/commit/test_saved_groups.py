@@ -17,7 +17,7 @@ from tallystick import Conflict, InsufficientFunds, Ledger, OutcomeUnknown, Stor
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import Overtaken
 from tests.support.books.behind import journal_of, ledger_on
-from tests.support.books.order_book import Order, open_orders, orders_on, paid, paid_order, shared, shop
+from tests.support.event_store.order_book import Order, open_orders, orders_on, paid, paid_order, shared, shop
 from tests.support.faults.held_journal import Crowd, Lost, result
 from tests.support.faults.interruption import Interrupter
 from tests.support.programs.processes import WaitForAll, run_in_processes

@@ -11,7 +11,7 @@ from eventsourcing.tests import application, projection
 from eventsourcing.utils import get_topic
 
 from tallystick.infrastructure.recorders import JournalFactory
-from tests.support.books.counters_view import CountersInJournal
+from tests.support.event_store.counters_view import CountersInJournal
 from tests.support.suites.library_stores import on_every_store
 
 

@@ -11,7 +11,7 @@ from tallystick.infrastructure.journal.format import Foreign, encode_events, mak
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.recorders import JournalRecorder
-from tests.support.books.recorder_book import stored
+from tests.support.event_store.recorder_book import stored
 
 OTHERS = [f"other-{number}" for number in range(100)]
 TIMES = 2 * large_bodies.OFTEN

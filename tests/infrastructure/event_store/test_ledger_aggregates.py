@@ -26,7 +26,7 @@ from tallystick.infrastructure.event_store.mapper import typed_event
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.recorders import JournalMapper, JournalTrackingRecorder
 from tests.support.books.app_book import BONDING, T
-from tests.support.books.recorder_book import make_ledger
+from tests.support.event_store.recorder_book import make_ledger
 from tests.support.suites.library_stores import MODULE
 
 

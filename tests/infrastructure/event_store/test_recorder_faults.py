@@ -21,7 +21,7 @@ from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres.journal import PostgresJournal
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.recorders import JournalRecorder, JournalTrackingRecorder
-from tests.support.books.recorder_book import make_ledger, stored, versions
+from tests.support.event_store.recorder_book import make_ledger, stored, versions
 
 
 def test_a_closed_journal_is_an_interface_error(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tallystick import Ledger, Token
 from tallystick.infrastructure.event_store.recorders import subscription as subscriptions
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.recorders import JournalRecorder
-from tests.support.books.recorder_book import stored
+from tests.support.event_store.recorder_book import stored
 
 
 def test_a_subscription_gives_what_anybody_records(recorder: JournalRecorder, beside: Ledger, journal: Journal) -> None:

@@ -19,7 +19,7 @@ from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.proof.audit import audit
 from tallystick.infrastructure.recorders import JournalRecorder
-from tests.support.books.recorder_book import fill, ids, make_ledger, stored, versions
+from tests.support.event_store.recorder_book import fill, ids, make_ledger, stored, versions
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tallystick import (
 from tallystick.domain.events import Minted, TokenRegistered
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.recorders import JournalRecorder
-from tests.support.books.recorder_book import fill, ids, make_ledger, stored, versions
+from tests.support.event_store.recorder_book import fill, ids, make_ledger, stored, versions
 
 
 def test_a_ledger_works_beside_it(recorder: JournalRecorder, beside: Ledger, journal: Journal) -> None:

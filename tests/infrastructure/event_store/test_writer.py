@@ -16,7 +16,7 @@ from tallystick.infrastructure.event_store.log import event_group
 from tallystick.infrastructure.journal.format import Head, decode_counts, decode_events
 from tallystick.infrastructure.journal.port import Journal, Overtaken
 from tallystick.infrastructure.recorders import JournalRecorder
-from tests.support.books.recorder_book import make_ledger
+from tests.support.event_store.recorder_book import make_ledger
 from tests.support.faults.held_journal import PATIENCE_SECONDS, HeldJournal, Lost, result, until
 from tests.support.faults.interruption import Interrupter
 

@@ -21,7 +21,7 @@ from tallystick import (
     StorageUnavailable,
 )
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
-from tests.support.books.eventsourcing_book import PLAIN, LibraryApplications, fill, foreign, imported, stored
+from tests.support.event_store.eventsourcing_book import PLAIN, LibraryApplications, fill, foreign, imported, stored
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tallystick.infrastructure.imports.event_store import copying as eventsourci
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.proof.audit import audit
-from tests.support.books.eventsourcing_book import (
+from tests.support.event_store.eventsourcing_book import (
     PLAIN,
     Account,
     BankAccounts,
@@ -27,7 +27,7 @@ from tests.support.books.eventsourcing_book import (
     snapshots,
     stored,
 )
-from tests.support.books.recorder_book import make_ledger
+from tests.support.event_store.recorder_book import make_ledger
 
 
 def test_events_snapshots_and_tracking(library: LibraryApplications, journal: Journal, small_pages: None) -> None:

@@ -30,7 +30,7 @@ from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 from tallystick.infrastructure.journal.stores.sqlite import shared_file
-from tests.support.books.eventsourcing_book import (
+from tests.support.event_store.eventsourcing_book import (
     PLAIN,
     BankAccounts,
     LibraryApplications,

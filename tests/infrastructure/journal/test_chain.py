@@ -12,7 +12,7 @@ from tallystick.infrastructure.imports.event_store.items import Item
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Foreign, Head, JournalRow, digest_of
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
-from tallystick.infrastructure.ledger.replaying import Follower
+from tallystick.infrastructure.ledger.reading.replaying import Follower
 from tallystick.infrastructure.proof.audit import audit, verify
 from tallystick.projections.balances import Balances
 from tests.support.books.behind import core_on

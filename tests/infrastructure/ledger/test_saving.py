@@ -32,7 +32,7 @@ from tallystick import (
 from tallystick.domain.events import Moved
 from tallystick.infrastructure.commit import group as groups
 from tests.support.books.behind import journal_of
-from tests.support.books.order_book import Order, Orders, open_orders, paid, paid_order, shared, shop
+from tests.support.event_store.order_book import Order, Orders, open_orders, paid, paid_order, shared, shop
 
 Shop = tuple[Ledger, Application[UUID]]
 

@@ -38,7 +38,7 @@ MODULES = (
     "infrastructure/journal/chain.py",
     "infrastructure/journal/stream_versions.py",
     "infrastructure/ledger/ledger.py",
-    "infrastructure/ledger/reads.py",
+    "infrastructure/ledger/reading/reads.py",
     "infrastructure/ledger/saving.py",
     "infrastructure/ledger/transaction.py",
 )

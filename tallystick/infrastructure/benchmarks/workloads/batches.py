@@ -13,7 +13,7 @@ from tallystick.infrastructure.benchmarks.inputs.batch_books import ROWS, BatchB
 from tallystick.infrastructure.benchmarks.measuring.timing import Figure, Point, Work
 from tallystick.infrastructure.benchmarks.measuring.workload import Settings, Workload
 from tallystick.infrastructure.benchmarks.places.arena import Arena
-from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
+from tallystick.infrastructure.ledger.batches.batch_receipt import BatchReceipt
 
 ACCOUNTS = (1_000, 10_000, 100_000, 1_000_000)
 USUAL_ACCOUNTS = 10_000

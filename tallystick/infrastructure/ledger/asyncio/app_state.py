@@ -1,7 +1,6 @@
 """An app as it stands, for asyncio: what a trade would bring and the calls are awaited."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 from tallystick.infrastructure.ledger.asyncio.calls import awaited
@@ -10,16 +9,15 @@ from tallystick.infrastructure.ledger.calls.direct_calls import AppCalls, Make
 from tallystick.infrastructure.ledger.calls.options import CallOptions
 
 
-@dataclass(frozen=True)
-class AsyncAppState(AppFigures):
+class AsyncAppState(AppFigures, frozen=True, eq=False):
     """As `AppState`, with quotes and calls that are awaited.
 
     `code`, `owner`, `accepts`, `price`, `supply` and `reserve` are its figures as they stood.
     """
 
-    _reads: AppReads = field(repr=False, compare=False)
-    _execute: Callable[..., Any] = field(repr=False, compare=False)
-    _on_a_thread: Callable[[Callable[[], int]], Coroutine[Any, Any, int]] = field(repr=False, compare=False)
+    _reads: AppReads
+    _execute: Callable[..., Any]
+    _on_a_thread: Callable[[Callable[[], int]], Coroutine[Any, Any, int]]
 
     buy = awaited(AppCalls.buy)
     sell = awaited(AppCalls.sell)

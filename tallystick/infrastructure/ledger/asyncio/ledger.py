@@ -21,7 +21,7 @@ from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, LedgerCl
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
-from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
 from tallystick.infrastructure.ledger.asyncio.app_state import AsyncAppState
 from tallystick.infrastructure.ledger.asyncio.calls import Asked, awaited
@@ -30,10 +30,10 @@ from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, As
 from tallystick.infrastructure.ledger.calls.app_state import AppReads
 from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Make
 from tallystick.infrastructure.ledger.calls.options import CallOptions
-from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.ledger import Ledger, check_attempts
+from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -163,7 +163,7 @@ class AsyncLedger:
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise
-            return error.receipt.again()
+            return repeated(error.receipt)
 
     def expire_every(self, seconds: float | None) -> "asyncio.Task[None] | None":
         """As `Ledger.expire_every`, in a task, which nobody needs to await: it ends when it is cancelled or replaced, or the

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from tallystick.domain.contract.contract import Allocation
-from tallystick.infrastructure.ledger.contract_view import ContractFigures
+from tallystick.infrastructure.ledger.reading.contract_view import ContractFigures
 
 Cell = Callable[[str, str], Coroutine[Any, Any, int]]
 

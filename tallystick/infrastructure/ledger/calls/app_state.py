@@ -1,20 +1,19 @@
 """An app as it stands: `ledger.app(code)`, its figures, what a trade would bring, and the calls by which one deals with it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from tallystick.domain.app.decisions import bought_for, paid_for, price_of
 from tallystick.domain.cells import bonding_cell
 from tallystick.domain.checks import app_of
 from tallystick.domain.values.amount import check_amount
+from tallystick.domain.values.result import Amount, Result
 from tallystick.infrastructure.ledger.calls.direct_calls import AppCalls, Make
 from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.core import LedgerCore
 
 
-@dataclass(frozen=True)
-class AppFigures:
+class AppFigures(Result, frozen=True):
     """An app's figures as they stood when it was asked for, in smallest units.
 
     `code` is its token's, and its account; `owner` gets its spread and income; `accepts` are the further tokens that it takes
@@ -22,12 +21,14 @@ class AppFigures:
     `supply` is what of its token is in circulation, and `reserve` what its curve holds of the settlement token.
     """
 
+    _counted_in: ClassVar[str | None] = None
+
     code: str
     owner: str | None
     accepts: tuple[str, ...]
-    price: int | None
-    supply: int
-    reserve: int
+    price: Amount | None
+    supply: Amount
+    reserve: Amount
 
 
 class AppReads:
@@ -63,8 +64,7 @@ class AppReads:
             return paid_for(self._books, app_of(self._books, code), amount)
 
 
-@dataclass(frozen=True)
-class AppState(AppFigures, AppCalls):
+class AppState(AppFigures, AppCalls, frozen=True, eq=False):
     """An app's figures as they stood when it was asked for, and its calls, which act on it as it is by then.
 
     `code` is its token's, and its account; `owner` gets its spread and income; `accepts` are the further tokens that it takes
@@ -72,8 +72,8 @@ class AppState(AppFigures, AppCalls):
     `supply` is what of its token is in circulation, and `reserve` what its curve holds of the settlement token.
     """
 
-    _reads: AppReads = field(repr=False, compare=False)
-    _execute: Callable[..., Any] = field(repr=False, compare=False)
+    _reads: AppReads
+    _execute: Callable[..., Any]
 
     def quote_buy(self, payment: int) -> int:
         """How many units of the app's token `payment` settlement units would buy now. Refusals as `buy`, but the payer's."""

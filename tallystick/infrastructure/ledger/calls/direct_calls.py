@@ -149,7 +149,7 @@ class LedgerCalls:
         reason: str = "",
         **options: Unpack[CallOptions],
     ) -> Receipt | None:
-        """Closes an account in `token`, or in all: for what leaves it, what comes to it, or both; None where it is so already."""
+        """Closes an account in `token`, or in all: what leaves it, what comes to it, or both; None where it is so already."""
         return self._call(options, freeze_of, account, token, debits, credits, reason)
 
     @direct_call

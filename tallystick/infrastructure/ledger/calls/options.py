@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidRequest
 from tallystick.domain.values.entry_details import EntryDetails, details_of
 from tallystick.infrastructure.commit.idempotency import Request, make_request
-from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.commit.receipt import Receipt, repeated
 
 OnRepeat = Literal["raise", "receipt"]
 
@@ -48,7 +48,7 @@ def first_receipt(options: CallOptions, error: DuplicateIdempotencyKey) -> Recei
     """The receipt of the key's first use, where it is to be given; else the error is raised."""
     if options.get("on_repeat") != "receipt":
         raise error
-    return error.receipt.again()
+    return repeated(error.receipt)
 
 
 def direct_call(call: DirectCall) -> DirectCall:

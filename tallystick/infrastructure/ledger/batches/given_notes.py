@@ -12,7 +12,7 @@ from tallystick.domain.batch.times import time_of, times_of
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.values.entry_details import EntryDetails, details_of
 from tallystick.domain.values.memo import check_memo
-from tallystick.infrastructure.ledger.arrow_columns import prepared_texts, prepared_times
+from tallystick.infrastructure.ledger.batches.arrow_columns import prepared_texts, prepared_times
 
 
 class GivenNotes(NamedTuple):

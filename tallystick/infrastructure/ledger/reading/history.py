@@ -11,14 +11,14 @@ from tallystick.domain.values.account import check_account
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
-from tallystick.infrastructure.ledger.lines.apps import Apps
-from tallystick.infrastructure.ledger.lines.cell import LinedCell
-from tallystick.infrastructure.ledger.lines.entries import entries_of
-from tallystick.infrastructure.ledger.lines.reading import LinesReader, Subject
-from tallystick.infrastructure.ledger.lines.request import LinesRequest
-from tallystick.infrastructure.ledger.lines.shares import Shares
-from tallystick.infrastructure.ledger.lines.transactions import transactions_of
-from tallystick.infrastructure.ledger.replaying import Follower, commit_of
+from tallystick.infrastructure.ledger.reading.lines.apps import Apps
+from tallystick.infrastructure.ledger.reading.lines.cell import LinedCell
+from tallystick.infrastructure.ledger.reading.lines.entries import entries_of
+from tallystick.infrastructure.ledger.reading.lines.reading import LinesReader, Subject
+from tallystick.infrastructure.ledger.reading.lines.request import LinesRequest
+from tallystick.infrastructure.ledger.reading.lines.shares import Shares
+from tallystick.infrastructure.ledger.reading.lines.transactions import transactions_of
+from tallystick.infrastructure.ledger.reading.replaying import Follower, commit_of
 from tallystick.infrastructure.proof import audit
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.lines import Page

@@ -10,8 +10,8 @@ from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL_SUPPLY_RESERVE, check_account
 from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.ledger.contract_view import ContractsView, ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.reading.contract_view import ContractsView, ContractView
 
 
 class Reads:

@@ -15,8 +15,8 @@ from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import BATCHES, FRAGMENT_EVENTS, BatchEvent, Distributed, Moved, TokenRegistered
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.infrastructure.journal.format import may_hold_batches
-from tallystick.infrastructure.ledger.lines.entries import EntryEvents
-from tallystick.infrastructure.ledger.lines.shares import Shares
+from tallystick.infrastructure.ledger.reading.lines.entries import EntryEvents
+from tallystick.infrastructure.ledger.reading.lines.shares import Shares
 from tallystick.projections.lines import Change
 
 WasApp = Callable[[str, int], bool]

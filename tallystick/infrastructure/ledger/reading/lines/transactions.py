@@ -6,8 +6,8 @@ from tallystick.domain.batch.batch import Batch, read_batch
 from tallystick.domain.entry.kinds import kind_of_row, movements
 from tallystick.domain.events import BATCHES, BatchEvent
 from tallystick.infrastructure.ledger.core import LedgerCore
-from tallystick.infrastructure.ledger.lines.apps import Apps
-from tallystick.infrastructure.ledger.lines.entries import EntryEvents
+from tallystick.infrastructure.ledger.reading.lines.apps import Apps
+from tallystick.infrastructure.ledger.reading.lines.entries import EntryEvents
 from tallystick.projections.transactions import Transaction, transaction_of
 
 

@@ -13,9 +13,9 @@ from tallystick.domain.values.instant import from_microseconds
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.journal.port import PAGE_ROWS, SMALL, VERSION_MAX, Journal
-from tallystick.infrastructure.ledger.lines.cell import LinedCell
-from tallystick.infrastructure.ledger.lines.entries import EntryEvents, entries_of
-from tallystick.infrastructure.ledger.lines.request import LinesRequest
+from tallystick.infrastructure.ledger.reading.lines.cell import LinedCell
+from tallystick.infrastructure.ledger.reading.lines.entries import EntryEvents, entries_of
+from tallystick.infrastructure.ledger.reading.lines.request import LinesRequest
 from tallystick.projections.lines import Change, Line, NextPage, Page, party
 
 

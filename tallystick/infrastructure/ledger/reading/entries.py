@@ -16,9 +16,9 @@ from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, metadata_digest, place_in
 from tallystick.infrastructure.journal.format import JournalRow, decode_events, decode_keys, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
-from tallystick.infrastructure.ledger.entry import Entry
-from tallystick.infrastructure.ledger.lines.entries import entries_of
-from tallystick.infrastructure.ledger.lines.transactions import transactions_of
+from tallystick.infrastructure.ledger.reading.entry import Entry
+from tallystick.infrastructure.ledger.reading.lines.entries import entries_of
+from tallystick.infrastructure.ledger.reading.lines.transactions import transactions_of
 from tallystick.projections.transactions import Transaction
 
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from tallystick.domain.errors import InvalidPosition, InvalidRequest
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.infrastructure.journal.format import JournalRow
-from tallystick.infrastructure.ledger.lines.entries import EntryEvents
+from tallystick.infrastructure.ledger.reading.lines.entries import EntryEvents
 from tallystick.projections.lines import Change, NextPage
 
 By = Literal["recorded_at", "occurred_at"]

@@ -14,11 +14,11 @@ from tallystick.domain.errors import DuplicateTransferId, InvalidAccount, Invali
 from tallystick.domain.token.token_state import TokenState
 from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.commit.member import BatchMember
-from tallystick.infrastructure.ledger.arrow_columns import encoded_names, prepared
-from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt, make_batch_receipt
+from tallystick.infrastructure.ledger.batches.arrow_columns import encoded_names, prepared
+from tallystick.infrastructure.ledger.batches.batch_receipt import BatchReceipt, make_batch_receipt
+from tallystick.infrastructure.ledger.batches.first_uses import FirstUses
+from tallystick.infrastructure.ledger.batches.given_notes import GivenNotes, ids_and_notes, memos_of
 from tallystick.infrastructure.ledger.core import LedgerCore
-from tallystick.infrastructure.ledger.rows.first_uses import FirstUses
-from tallystick.infrastructure.ledger.rows.given_notes import GivenNotes, ids_and_notes, memos_of
 
 OnRefusal = Literal["abort", "skip"]
 

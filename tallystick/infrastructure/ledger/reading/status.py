@@ -9,6 +9,7 @@ from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.result import Result
 from tallystick.infrastructure.journal.format import Head
 from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.expiry import Expiry
 
 
 class HeadStatus(Result, frozen=True):
@@ -40,11 +41,22 @@ class SnapshotStatus(Result, frozen=True):
     folder: str | None
 
 
+class ExpiryStatus(Result, frozen=True):
+    """The giving back of what is due: whether it `is_running`, how many rounds it had (`runs`), how many holds it `released`,
+    and the `last_error` of one that failed, None where none did.
+    """
+
+    is_running: bool
+    runs: int
+    released: int
+    last_error: str | None
+
+
 class Status(Result, frozen=True):
     """How a ledger is. `head` is where the journal ends, and `lag` how many positions its books are behind that.
 
     `queue` is how many wait to be committed, with those that are being committed. `index` and `snapshots` tell of what is kept
-    beside the journal.
+    beside the journal, and `expiry` of the holds that are given back by themselves.
     """
 
     head: HeadStatus
@@ -52,6 +64,7 @@ class Status(Result, frozen=True):
     queue: int
     index: IndexStatus
     snapshots: SnapshotStatus
+    expiry: ExpiryStatus
 
 
 def status_of(core: LedgerCore) -> Status:
@@ -68,7 +81,13 @@ def status_of(core: LedgerCore) -> Status:
         core.queue.waiting,
         IndexStatus(reached, None if written is None else str(written)),
         SnapshotStatus(snapshots.newest_position(), snapshots.is_writing, None if kept is None else str(kept / "snapshots")),
+        _expiry_status(core.expiry),
     )
+
+
+def _expiry_status(expiry: Expiry) -> ExpiryStatus:
+    error = expiry.last_error
+    return ExpiryStatus(expiry.is_running, expiry.runs, expiry.released, None if error is None else repr(error))
 
 
 def _head_status(head: Head) -> HeadStatus:
