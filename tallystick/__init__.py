@@ -6,6 +6,7 @@ from tallystick.domain.app.seats_handle import PlannedSeats
 from tallystick.domain.batch.decisions import RefusedRow
 from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.contract.handle import PlannedContract
+from tallystick.domain.entry.trades import Trade
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
     AccountIsFrozen,
@@ -94,6 +95,7 @@ from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactionContext
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
+from tallystick.infrastructure.ledger.calls.app_state import AppState
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.status import Status
@@ -102,6 +104,7 @@ from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
+from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
@@ -125,6 +128,7 @@ __all__ = [
     "AllocationsExceedBalance",
     "AllocationsSumBelowZero",
     "AlreadyReversed",
+    "AppState",
     "AsyncLedger",
     "AsyncTransactionContext",
     "AuditReport",
@@ -171,6 +175,7 @@ __all__ = [
     "LedgerError",
     "LedgerReadOnly",
     "Leg",
+    "Line",
     "LinearCurve",
     "MalformedEvent",
     "MalformedRow",
@@ -178,6 +183,7 @@ __all__ = [
     "Money",
     "MoneySlice",
     "NameInUse",
+    "NextPage",
     "NoHolders",
     "NotALedger",
     "NotAnApp",
@@ -186,6 +192,7 @@ __all__ = [
     "NotReversible",
     "NothingAllocated",
     "OutcomeUnknown",
+    "Page",
     "PlannedApp",
     "PlannedContract",
     "PlannedSeats",
@@ -210,6 +217,7 @@ __all__ = [
     "TokenNotAccepted",
     "TokenNotFound",
     "TooManyGaps",
+    "Trade",
     "Transaction",
     "TransactionClosed",
     "TransactionContext",

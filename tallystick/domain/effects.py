@@ -18,6 +18,7 @@ from tallystick.domain.events import (
     Burned,
     Distributed,
     DomainEvent,
+    ForeignEvent,
     FragmentsBurned,
     FragmentsMinted,
     FragmentsMintedMany,
@@ -75,7 +76,7 @@ EFFECTS: Rules[Callable[[Any], Effects]] = Rules(
             (AppUpdated, FragmentsMinted, FragmentsMintedMany, FragmentsBurned, FragmentsReserved, FragmentsReleased),
             _moves_no_money,
         ),
-        **dict.fromkeys((*CONTRACT_EVENTS, *BOOK_EVENTS), _moves_no_money),
+        **dict.fromkeys((*CONTRACT_EVENTS, *BOOK_EVENTS, ForeignEvent), _moves_no_money),
     }
 )
 """By type of event. All types are named, those of streams that are no token's too."""

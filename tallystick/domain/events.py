@@ -51,6 +51,10 @@ type.__setattr__(Event, "stream", Event.token)
 type.__setattr__(ContractEvent, "stream", ContractEvent.contract)
 
 
+class ForeignEvent(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The base of what stands in a journal between these events and is none: somebody else's, which moves no money."""
+
+
 class TokenRegistered(Event, frozen=True):
     """A token exists from here on; all of `max_supply` lies in its supply reserve. Fields as in `Token`. Since 1."""
 

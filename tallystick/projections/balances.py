@@ -15,7 +15,7 @@ from tallystick.domain.arithmetic.shares import shares_among
 from tallystick.domain.batch.batch import Batch
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.effects import EFFECTS, RESERVE, shared
-from tallystick.domain.events import EVENT_TYPES, Distributed, Moved, TokenRegistered
+from tallystick.domain.events import EVENT_TYPES, Distributed, ForeignEvent, Moved, TokenRegistered
 from tallystick.domain.rounding import check_rounding
 
 Cells = dict[str, defaultdict[str, int]]
@@ -32,7 +32,7 @@ class Balances:
         self._columns: dict[str, _Changes] = {}
         # What is more than adding effects; all other types have None.
         self._rules: Rules[Callable[[int, Any], None] | None] = Rules(
-            {**dict.fromkeys(EVENT_TYPES), TokenRegistered: self._register, Distributed: self._distribute}
+            {**dict.fromkeys((*EVENT_TYPES, ForeignEvent)), TokenRegistered: self._register, Distributed: self._distribute}
         )
 
     @property

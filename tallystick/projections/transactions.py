@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tallystick.domain.effects import RESERVE, effects
+from tallystick.domain.entry.kinds import Kind
 from tallystick.domain.events import RECORDED, MoneyEvent
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.result import Amount, Result
@@ -19,6 +20,9 @@ class Transaction(Result, frozen=True):
 
     `burned_amount` is what the sender gave and `minted_amount` what the receiver got, in the token's smallest unit. `hold`
     names the hold it opened or drew from. Its `id` is its `position` in the journal, which took it at `recorded_at`.
+    `entry_id` is the first position of the atomic block that it belongs to, and `kind` says which operation it was part of;
+    both are None where it is told from its own event alone. It happened at `occurred_at`, which is `recorded_at` where nothing
+    else is said, and `reference` is that of its block, or of its row of a batch.
     """
 
     id: int
@@ -31,6 +35,10 @@ class Transaction(Result, frozen=True):
     recorded_at: datetime
     position: int
     hold: str | None = None
+    entry_id: int | None = None
+    kind: Kind | None = None
+    occurred_at: datetime | None = None
+    reference: str | None = None
 
 
 def parties(event: MoneyEvent) -> tuple[str | None, str | None]:
@@ -39,7 +47,15 @@ def parties(event: MoneyEvent) -> tuple[str | None, str | None]:
     return (None if giver == RESERVE else giver), (None if taker == RESERVE else taker)
 
 
-def transaction_of(position: int, recorded_at: int, event: Any) -> Transaction | None:
+def transaction_of(
+    position: int,
+    recorded_at: int,
+    event: Any,
+    entry_id: int | None = None,
+    kind: Kind | None = None,
+    occurred_at: int | None = None,
+    reference: str | None = None,
+) -> Transaction | None:
     """The transaction that an event records; None where the event moves no money."""
     if not isinstance(event, RECORDED):
         return None
@@ -55,6 +71,10 @@ def transaction_of(position: int, recorded_at: int, event: Any) -> Transaction |
         recorded_at=from_microseconds(recorded_at),
         position=position,
         hold=getattr(event, "hold", None),
+        entry_id=entry_id,
+        kind=kind,
+        occurred_at=from_microseconds(recorded_at if occurred_at is None else occurred_at),
+        reference=reference,
     )
 
 

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tallystick import Balances, BatchReceipt, CommitTooLarge, Fragments, Ledger, LedgerError, SupplyReserves, Transactions
+from tallystick.domain.values.instant import to_microseconds
 from tallystick.infrastructure.commit import group
 from tests.support.books.batch_book import (
     CODES,
     TOKENS,
     BatchRow,
     RowByRow,
+    RowNotes,
     check_replays,
     columns_of,
     differences,
@@ -35,9 +37,9 @@ from tests.support.books.batch_book import (
 from tests.support.strategies import (
     ACCOUNTS,
     batch_ids,
+    batch_notes,
     crowd,
     freezes,
-    memos,
     on_refusals,
     picks,
     singles,
@@ -46,6 +48,7 @@ from tests.support.strategies import (
     transfer_rows,
 )
 
+Notes = dict[str, Any]
 whichever = st.integers(0, 1)
 NONE = {"debits": False}
 
@@ -61,7 +64,8 @@ class BatchMachine(RuleBasedStateMachine):
         self.ledgers = [self.open(), self.open()]
         own_ids = count()
         self.single = Ledger.open("memory:", ids=lambda: f"hold-{next(own_ids)}")
-        self.used: set[int] = set()
+        self.used: set[Any] = set()
+        self.said: dict[int, tuple[Any, ...]] = {}
         self.next_id = 100
         self.handles: list[dict[tuple[str, str], int]] = [{}, {}]
 
@@ -71,6 +75,7 @@ class BatchMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         ledger = self.ledgers[0]
         check_replays(ledger)
+        assert ledger.replay(RowNotes()).state == self.said
         assert meaning(ledger) == meaning(self.single)
         assert ledger.verify().ok
         report = ledger.audit()
@@ -92,26 +97,32 @@ class BatchMachine(RuleBasedStateMachine):
                 tx.mint("WEI", "bob", 2**200)
 
     @rule(
-        which=whichever, token=tokens, rows=transfer_rows, ids=batch_ids, memo=memos, on=on_refusals, as_handles=st.booleans()
+        which=whichever,
+        token=tokens,
+        rows=transfer_rows,
+        ids=batch_ids,
+        notes=batch_notes,
+        on=on_refusals,
+        as_handles=st.booleans(),
     )
-    def transfer(self, which: int, token: str, rows: list[BatchRow], ids: Any, memo: str, on: str, as_handles: bool) -> None:
+    def transfer(self, which: int, token: str, rows: list[BatchRow], ids: Any, notes: Notes, on: str, as_handles: bool) -> None:
         columns = columns_of(rows := self.resolve(token, rows))
         if as_handles:
             columns[:2] = [self.handles_of(which, token, names) for names in columns[:2]]
-        self.play(self.ledgers[which].transfer_many, "transfer", token, rows, columns, ids, memo, on)
+        self.play(self.ledgers[which].transfer_many, "transfer", token, rows, columns, ids, notes, on)
 
     @rule(
         which=whichever,
         token=tokens,
         rows=supply_rows,
         ids=batch_ids,
-        memo=memos,
+        notes=batch_notes,
         on=on_refusals,
         name=st.sampled_from(["mint", "burn"]),
     )
-    def mint_or_burn(self, which: int, token: str, rows: list[BatchRow], ids: Any, memo: str, on: str, name: str) -> None:
+    def mint_or_burn(self, which: int, token: str, rows: list[BatchRow], ids: Any, notes: Notes, on: str, name: str) -> None:
         rows = self.resolve(token, rows)
-        self.play(getattr(self.ledgers[which], f"{name}_many"), name, token, rows, columns_of(rows), ids, memo, on)
+        self.play(getattr(self.ledgers[which], f"{name}_many"), name, token, rows, columns_of(rows), ids, notes, on)
 
     def resolve(self, token: str, rows: list[BatchRow]) -> list[BatchRow]:
         """The rows with amounts, where they ask for all that somebody has."""
@@ -132,30 +143,35 @@ class BatchMachine(RuleBasedStateMachine):
         rows: Sequence[BatchRow],
         columns: list[Any],
         ids: Any,
-        memo: str,
+        notes: Notes,
         on: str,
     ) -> None:
         """A batch, and its rows one after another."""
         if ids is not None:
             ids = ids[: len(rows)] if ids != "ascending" else list(range(self.next_id, self.next_id + len(rows)))
             self.next_id += len(rows)
+            ids = [f"id {id}" for id in ids] if notes["ids are text"] else ids
+        given = {name: cut(notes[name], len(rows)) for name in ("memo", "occurred_at", "references")}
         refusal = first_refusal(self.single, operation, token, rows, ids, self.used)
         before = self.ledgers[0].verify().position
         if on == "abort" and refusal is not None:
             index, kind, fields = refusal
             with pytest.raises(kind) as caught:
-                call(token, *columns, memo=memo, ids=ids, on_refusal=on)
+                call(token, *columns, ids=ids, on_refusal=on, **given)
             assert type(caught.value) is kind
             assert caught.value.fields == {**fields, "row": index}
             assert str(caught.value).startswith(f"row {index}: ")
             assert self.ledgers[0].verify().position == before
             return
-        receipt = call(token, *columns, memo=memo, ids=ids, on_refusal=on)
-        verdicts = one_after_another(self.single, operation, token, rows, ids, self.used, memo)
+        receipt = call(token, *columns, ids=ids, on_refusal=on, **given)
+        verdicts = one_after_another(self.single, operation, token, rows, ids, self.used, given["memo"])
         assert verdicts_of(receipt.refused) == verdicts
         assert receipt.accepted == len(rows) - len(verdicts) == len(receipt.transaction_ids)
         assert receipt.position == self.ledgers[0].verify().position
         assert list(receipt.transaction_ids) == list(range(before + 1, before + 1 + receipt.accepted))
+        done = [row for row in range(len(rows)) if row not in {verdict[0] for verdict in verdicts}]
+        for position, row in zip(receipt.transaction_ids, done, strict=True):
+            self.said[position] = said_by(row, ids, given)
 
     @rule(which=whichever, token=tokens, step=singles)
     def transact(self, which: int, token: str, step: tuple[Any, ...]) -> None:
@@ -233,6 +249,22 @@ class BatchMachine(RuleBasedStateMachine):
             expected = money(self.single)
             for ledger in self.ledgers:
                 assert differences(ledger, expected) == []
+
+
+def cut(given: Any, rows: int) -> Any:
+    """One value, or a column of so many rows."""
+    return given[:rows] if isinstance(given, list) else given
+
+
+def said_by(row: int, ids: Any, given: Notes) -> tuple[Any, ...]:
+    """What a row says: its memo, time, reference and id of text."""
+    memo, times, references = given["memo"], given["occurred_at"], given["references"]
+    return (
+        memo if isinstance(memo, str) else memo[row],
+        None if times is None else to_microseconds(times[row]),
+        None if references is None else references[row],
+        ids[row] if ids is not None and isinstance(ids[row], str) else None,
+    )
 
 
 def copy_of(ledger: Ledger, token: str) -> Ledger:

@@ -1,8 +1,11 @@
 """All Hypothesis strategies: accounts, amounts around every boundary, and what a transaction may ask of money and contracts."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from tallystick import FixedPriceCurve, LinearCurve, SquareRootCurve
+from tallystick.domain.values.instant import from_microseconds
 
 ACCOUNTS = ("alice", "bob", "carol", "dave", "0x" + "ab" * 20)
 KEEPERS = ("keeper", "bob")
@@ -178,6 +181,23 @@ batch_ids = st.one_of(st.none(), st.just("ascending"), st.just("ascending"), st.
 
 on_refusals = st.sampled_from(["abort", "skip", "skip"])
 memos = st.sampled_from(["", "rent", 'æ "quoted" Many",'])
+
+
+def of_rows(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    """A column for as many rows as a batch may have."""
+    return st.lists(values, min_size=14, max_size=14)
+
+
+batch_notes = st.fixed_dictionaries(
+    {
+        "memo": st.one_of(memos, of_rows(memos), of_rows(st.text(st.characters(exclude_categories=["Cs"]), max_size=5))),
+        "occurred_at": st.one_of(st.none(), of_rows(st.integers(0, 17 * 10**14).map(from_microseconds))),
+        "references": st.one_of(st.none(), of_rows(st.sampled_from([None, "order 7", "ø"]))),
+        "ids are text": st.booleans(),
+    }
+)
+"""What rows say beside what they move, as one value or as columns."""
+
 singles = st.one_of(
     st.tuples(st.just("transfer"), crowd, crowd, batch_amounts),
     st.tuples(st.just("mint"), crowd, ordinary),

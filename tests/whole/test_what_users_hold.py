@@ -11,11 +11,16 @@ import tallystick
 from tallystick import AsyncLedger, Ledger, Token
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
-BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve rollback savepoint
-seats settle topup transfer unfreeze withdraw"""
+BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve reverse rollback
+save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """accounts allocation allocations allocations_of atomic audit balance balances burn_many close contract contract_ids
 contracts expire_every fragments frozen handles history hold holds is_contract mint_many open register_token replay
 run snapshot state status supply take_over token tokens transaction transfer_many update_app verify"""
+DIRECT = "app burn expire mint release reserve settle transfer"
+BOOKS = f"""{DIRECT} accounts allocation allocations allocations_of atomic audit balance balances burn_many close contract
+contract_ids contracts fragments history hold holds is_contract mint_many open register_token replay run snapshot state supply
+take_over token tokens transaction transfer_many update_app verify"""
+APP = "accepts buy code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
     "ledger for asyncio": f"{BOOKS} blocking",
@@ -26,6 +31,8 @@ HELD = {
     "money": "burn owner remaining reserve slice split token transfer_to",
     "slice": "burn owner remaining reserve slice split token transfer_to",
     "app": "buy code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
+    "app as it stands": APP,
+    "app as it stands for asyncio": APP,
     "seats": "collect_memory_tax pay_public_service share_distribution_pool share_income",
     "contract": """alloc allocation allocs_sum balance balance_down balance_up dealloc defund fund id num_allocs shadow_down
     shadow_down_all shadow_up shadow_up_all""",
@@ -36,7 +43,7 @@ HELD = {
     "contract's view": "allocation allocations allocs_sum backed_by balance id num_allocs",
     "contract's view for asyncio": "allocation allocations allocs_sum backed_by balance id num_allocs",
     "contracts": "get items keys values",
-    "receipt": "hold_ids position recorded_at transaction_ids",
+    "receipt": "hold_id hold_ids position recorded_at transaction_ids",
     "batch's receipt": "accepted position recorded_at refused transaction_ids",
     "balance": "available reserved total",
     "supply": "circulating max reserve",
@@ -45,7 +52,11 @@ HELD = {
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
     "allocation": "sati sats",
-    "transaction": "burned_amount hold id memo minted_amount position receiver recorded_at sender token",
+    "line": """account available change counterparty entry_id hold kind memo occurred_at position recorded_at reference reserved
+    reserved_change token transaction_id""",
+    "page of lines": "count index next",
+    "next page": "account available keys position reserved token version",
+    "transaction": "burned_amount entry_id hold id kind memo minted_amount position receiver recorded_at sender token",
     "audit's report": "digest findings ok position",
     "status": "head index lag queue snapshots",
     "status of the head": "digest position recorded_at",
@@ -101,6 +112,7 @@ def held() -> dict[str, Any]:
     (hold,) = ledger.holds("USD", "keeper")
     return found | {
         "ledger": ledger,
+        "app as it stands": ledger.app("TeaParty"),
         "double map": ledger.state,
         "its row": ledger.state["USD"],
         "contract's view": ledger.contract("pool"),
@@ -114,7 +126,10 @@ def held() -> dict[str, Any]:
         "frozen account": ledger.frozen()[0],
         "leg": ledger.hold(hold.id).legs[0],
         "allocation": ledger.allocation("pool", "alice"),
-        "transaction": ledger.history("USD", "alice")[0],
+        "transaction": ledger.transaction(tx.receipt.transaction_ids[0]),  # type: ignore[union-attr]
+        "line": ledger.history("USD", "alice")[0],
+        "page of lines": ledger.history("USD", "alice"),
+        "next page": ledger.history("USD", "alice", limit=1).next,
         "audit's report": ledger.audit(),
         "status": ledger.status(),
         "status of the head": ledger.status().head,
@@ -136,6 +151,7 @@ async def held_by_a_task() -> dict[str, Any]:
             "block for asyncio": found.pop("block"),
             "ledger for asyncio": ledger,
             "ledger that is being opened": opening,
+            "app as it stands for asyncio": await ledger.app("TeaParty"),
             "double map for asyncio": ledger.state,
             "its row for asyncio": ledger.state["USD"],
             "contract's view for asyncio": await ledger.contract("pool"),

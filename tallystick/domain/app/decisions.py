@@ -67,6 +67,18 @@ def purchase(
     """
     settlement = settlement_of(view).code
     require(view, settlement, payer, payment)
+    amount, spread = bought_for(view, app, payment, at_least, told)
+    movements: list[DomainEvent] = []
+    if payment > spread:
+        movements.append(Moved(settlement, payer, bonding_cell(app.code), payment - spread, memo))
+    if spread and app.owner is not None:
+        movements.append(Moved(settlement, payer, app.owner, spread, memo))
+    return Purchase(movements, amount)
+
+
+def bought_for(view: View, app: Token, payment: int, at_least: int = 1, told: int | None = None) -> tuple[int, int]:
+    """How much of the app's token `payment` buys, whoever pays, and what of that is spread. Refusals as `purchase`."""
+    settlement = settlement_of(view).code
     state = view.token_state(app.code)
     supply = state.token.max_supply - state.reserve
     amount = _ask(app, "amount_for", supply, payment)
@@ -79,14 +91,36 @@ def purchase(
     spread = max(0, cost - _ask(app, "proceeds", supply + amount, amount)) if app.owner is not None else 0
     if spread:
         check_party(view, view.token_state(settlement).token, app.owner or "")
-    bonding = bonding_cell(app.code)
-    _check_backing(view, app, supply + amount, view.token_state(settlement).available_of(bonding) + payment - spread)
-    movements: list[DomainEvent] = []
-    if payment > spread:
-        movements.append(Moved(settlement, payer, bonding, payment - spread, memo))
-    if spread and app.owner is not None:
-        movements.append(Moved(settlement, payer, app.owner, spread, memo))
-    return Purchase(movements, amount)
+    held = view.token_state(settlement).available_of(bonding_cell(app.code))
+    _check_backing(view, app, supply + amount, held + payment - spread)
+    return amount, spread
+
+
+def paid_for(view: View, app: Token, amount: int, at_least: int = 1, told: int | None = None) -> int:
+    """What `amount` of the app's token brings, whoever sells: `InsufficientFunds` where not so much is in circulation,
+    `UnknownCurve`, `InvalidAmount` where it brings nothing or less than `at_least` (`Conflict` where the block was `told`
+    of more), `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
+    """
+    settlement = settlement_of(view).code
+    supply = app.max_supply - view.token_state(app.code).reserve
+    if amount > supply:
+        raise InsufficientFunds(token=app.code, account="everybody together", required=amount, available=supply)
+    paid = _ask(app, "proceeds", supply, amount)
+    _check_least("brings", app, paid, at_least, told)
+    left = view.token_state(settlement).available_of(bonding_cell(app.code)) - paid
+    _check_backing(view, app, supply - amount, left)
+    return paid
+
+
+def price_of(view: View, app: Token) -> int | None:
+    """What one whole token costs about, in settlement units, rounded down; None where no curve is there to say."""
+    if app.curve is None:
+        return None
+    try:
+        price: object = app.curve.price(app.max_supply - view.token_state(app.code).reserve)
+    except Exception:  # a curve of a user's own fails, or is not known here
+        return None
+    return price if type(price) is int else None
 
 
 def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str) -> Sequence[DomainEvent]:
@@ -172,15 +206,10 @@ def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
     check_debits(view, app.code, operation.seller)
     check_credits(view, settlement.code, operation.seller)
     require(view, app.code, operation.seller, operation.amount)
-    supply = app.max_supply - view.token_state(app.code).reserve
-    paid = _ask(app, "proceeds", supply, operation.amount)
-    _check_least("brings", app, paid, operation.at_least, operation.told)
-    bonding = bonding_cell(app.code)
-    left = view.token_state(settlement.code).available_of(bonding) - paid
-    _check_backing(view, app, supply - operation.amount, left)
+    paid = paid_for(view, app, operation.amount, operation.at_least, operation.told)
     return (
         Burned(app.code, operation.seller, operation.amount, operation.memo),
-        Moved(settlement.code, bonding, operation.seller, paid, operation.memo),
+        Moved(settlement.code, bonding_cell(app.code), operation.seller, paid, operation.memo),
     )
 
 

@@ -10,20 +10,10 @@ from typing import Protocol
 import msgspec
 
 from tallystick.domain.app.decisions import brought_by
-from tallystick.domain.app.operations import (
-    Buy,
-    ConsumeDeposit,
-    Deposit,
-    DistributeDividend,
-    DistributeIncome,
-    Pay,
-    Refund,
-    Sell,
-    WithdrawIncome,
-)
+from tallystick.domain.app.operations import Buy, DistributeDividend, DistributeIncome, Sell, WithdrawIncome
+from tallystick.domain.app.requests import buy_of, consume_deposit_of, deposit_of, pay_of, refund_of, sell_of
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
-from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
 
@@ -36,7 +26,9 @@ class Planning(Protocol):
 
 
 class PlannedApp:
-    """An app, by its token's code."""
+    """An app, by its token's code. Where an account's money is frozen, what would move it is `AccountIsFrozen`, but for what
+    is shared among holders and an owner's spread.
+    """
 
     def __init__(self, plan: Planning, code: str) -> None:
         self._plan = plan
@@ -52,22 +44,22 @@ class PlannedApp:
 
     def deposit(self, account: str, amount: int, *, memo: str = "") -> None:
         """Moves the account's settlement tokens into its deposit: `MeaninglessCell`, `InvalidAccount`, `InsufficientFunds`."""
-        self._plan.propose_newest(Deposit(self._code, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(deposit_of(self._code, account, amount, memo))
 
     def refund(self, account: str, amount: int, *, memo: str = "") -> None:
         """Moves some of the account's deposit back to it; `InsufficientFunds` where it has deposited less."""
-        self._plan.propose_newest(Refund(self._code, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(refund_of(self._code, account, amount, memo))
 
     def consume_deposit(self, account: str, amount: int, *, memo: str = "") -> None:
         """Makes some of the account's deposit the app's income; `InsufficientFunds` where it has deposited less."""
-        self._plan.propose_newest(ConsumeDeposit(self._code, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(consume_deposit_of(self._code, account, amount, memo))
 
     def pay(self, account: str, amount: int, token: str | None = None, *, memo: str = "") -> None:
         """Makes some of the account's `token`, the settlement token if it is not given, the app's income.
 
         `TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`.
         """
-        self._plan.propose_newest(Pay(self._code, check_account(account), token, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(pay_of(self._code, account, amount, token, memo))
 
     def buy(self, account: str, payment: int, at_least: int = 1, *, memo: str = "") -> int:
         """Pays `payment` settlement units in full and gives how many units of the app's token that buys.
@@ -75,13 +67,11 @@ class PlannedApp:
         `InvalidAccount`, `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`; `InvalidAmount` where it buys fewer than
         `at_least`, which at the end of the block is a `Conflict`; `InvalidCurve`.
         """
-        least = check_amount(at_least, "at_least")
-        return self._trade(Buy(self._code, check_account(account), check_amount(payment), least, None, check_memo(memo)))
+        return self._trade(buy_of(self._code, account, payment, at_least, memo))
 
     def sell(self, account: str, amount: int, at_least: int = 1, *, memo: str = "") -> int:
         """Gives up `amount` units of the app's token and gives how many settlement units that brings. Refusals as `buy`."""
-        least = check_amount(at_least, "at_least")
-        return self._trade(Sell(self._code, check_account(account), check_amount(amount), least, None, check_memo(memo)))
+        return self._trade(sell_of(self._code, account, amount, at_least, memo))
 
     def distribute_income(self, *, memo: str = "") -> None:
         """Buys the app's token with all its income in the settlement token, for its holders, in proportion to what they have.

@@ -11,7 +11,9 @@ from tallystick.domain.values.memo import check_memo
 
 
 class PlannedSeats:
-    """Taxes and pools."""
+    """Taxes and pools. Shares come whatever is frozen; what a frozen account would pay, or be paid for a service, is
+    `AccountIsFrozen`.
+    """
 
     def __init__(self, plan: Planning) -> None:
         self._plan = plan

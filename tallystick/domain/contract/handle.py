@@ -40,7 +40,11 @@ class Planning(Protocol):
 
 
 class PlannedContract:
-    """A contract as the plan so far would leave it. The refusals are listed in the order in which they are made."""
+    """A contract as the plan so far would leave it. The refusals are listed in the order in which they are made.
+
+    Funding and taking the balance are `AccountIsFrozen` where the account's money is frozen, lowering and ending its own
+    allocation where its debits are; proportional changes reach everybody.
+    """
 
     def __init__(self, plan: Planning, id: str) -> None:
         self._plan = plan

@@ -7,7 +7,7 @@ operations refuse: nobody but a trade touches a bonding cell or burns an app's t
 operations touches the account of an app.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from tallystick.domain.batch.batch import RowEvent, numbered
@@ -75,8 +75,8 @@ class Movement(NamedTuple):
     kind: Kind
 
 
-def movements(events: Sequence[Any], first_position: int, is_app: IsApp) -> list[Movement]:
-    """The movements of an entry, in order, its first event standing at `first_position`.
+def movements(events: Sequence[Any], first_position: int, is_app: IsApp, among: Container[int] | None = None) -> list[Movement]:
+    """The movements of an entry, in order, its first event standing at `first_position`; if given, those `among` positions.
 
     A distribution is one movement, and so is a batch, of whose rows `kind_of_row` says it. The legs of an operation all have
     its kind: what a buyer pays to the curve and to the app's owner, and what is minted for it, are each a "buy". Where an
@@ -88,7 +88,7 @@ def movements(events: Sequence[Any], first_position: int, is_app: IsApp) -> list
     found: list[Movement] = []
     for index, (position, event) in enumerate(told):
         rule = RULES[type(event)]
-        if rule is not None:
+        if rule is not None and (among is None or position in among):
             found.append(Movement(position, event, rule(entry, index, event)))
     return found
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column
 from tallystick.domain.arithmetic.shares import pro_rata
-from tallystick.domain.cells import check_holder
 from tallystick.domain.events import Distributed
 from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.token_state import Balance, TokenState
@@ -48,11 +47,7 @@ class DraftedToken:
 
     def check_holder(self, account: str) -> None:
         """Raises as `cells.check_holder` does; an account of the books that passed is not checked again."""
-        state = self._token_state
-        if type(account) is not str or account not in state.holders:
-            check_holder(state.token, account)
-            if state.knows(account):
-                state.holders.add(account)
+        self._token_state.check_holder(account)
 
     @property
     def reserve(self) -> int:

@@ -5,22 +5,30 @@ block is executed: the hold is due at once then, and money in it can only be rel
 """
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.domain.plan.recording import Surroundings
 from tallystick.domain.values.instant import from_microseconds, to_microseconds
 
 _LAST = to_microseconds(datetime.fromisoformat("9999-12-31T23:59:59.999999+00:00"))
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def due_date(surroundings: Surroundings, expires_at: datetime | None, expires_in: timedelta | None) -> int | None:
+class Clock(Protocol):
+    """What knows the ledger's time."""
+
+    def now(self) -> int:
+        """The time in microseconds in UTC."""
+        ...
+
+
+def due_date(clock: Clock, expires_at: datetime | None, expires_in: timedelta | None) -> int | None:
     """The date in microseconds; None where neither is given. `InvalidRequest` where both are, or where it is not ahead."""
     if expires_at is None and expires_in is None:
         return None
     if expires_at is not None and expires_in is not None:
         raise InvalidRequest("a hold falls due at expires_at or after expires_in, not at both")
-    now = surroundings.now()
+    now = clock.now()
     due = now + _span(expires_in) if expires_at is None else to_microseconds(expires_at)
     if not now < due <= _LAST:
         raise InvalidRequest(

@@ -5,35 +5,42 @@ data, which the ledger executes once, later, on whatever the newest state is by 
 books (a balance, a count) is recorded too, and if it no longer holds at execution the plan is in conflict.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import cast
 
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
-from tallystick.domain.cells import check_receiver_of_mint
 from tallystick.domain.checks import app_of
 from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
-from tallystick.domain.errors import AlreadyReversed, Conflict, EntryNotFound, InvalidRequest, NotFound, TransactionNotFound
-from tallystick.domain.plan.due_date import due_date
+from tallystick.domain.errors import Conflict, NotFound
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
 from tallystick.domain.plan.recording import Recording
+from tallystick.domain.plan.requests import (
+    burn_of,
+    freeze_of,
+    mint_of,
+    release_of,
+    reserve_of,
+    settle_of,
+    transfer_of,
+    unfreeze_of,
+)
 from tallystick.domain.plan.savepoint import Savepoint
-from tallystick.domain.reversal.operations import Reverse
-from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
-from tallystick.domain.token.freezing import FreezeAccount, UnfreezeAccount
-from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, Release, Reserve, Settle, Transfer
+from tallystick.domain.reversal.original import Original
+from tallystick.domain.reversal.requests import originals_asked, reversals_of
+from tallystick.domain.token.operations import Expire, Observe
 from tallystick.domain.token.token_state import Balance
-from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
 
 
 class Plan:
-    """The calls of a block. Every amount is an `int` in the token's smallest unit."""
+    """The calls of a block. Every amount is an `int` in the token's smallest unit.
+
+    What would move a frozen account's money is `AccountIsFrozen`, before it is asked whether that money is there.
+    """
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -43,29 +50,21 @@ class Plan:
     def mint(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` out of the supply reserve to `account`; `SupplyExhausted` where it holds less."""
         recording = self._recording
-        check_receiver_of_mint(recording.token_state(token).token, account)
-        recording.propose(Mint(token, account, check_amount(amount), check_memo(memo)))
+        recording.propose(mint_of(recording, token, account, amount, memo))
 
     topup = mint
 
     def burn(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of `account`'s into the supply reserve; `InsufficientFunds` where it has less."""
         recording = self._recording
-        recording.token_state(token).check_holder(account)
-        recording.propose(Burn(token, account, check_amount(amount), check_memo(memo)))
+        recording.propose(burn_of(recording, token, account, amount, memo))
 
     withdraw = burn
 
     def transfer(self, token: str, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` from `sender` to `receiver`; `InsufficientFunds` where the sender has less."""
         recording = self._recording
-        state = recording.token_state(token)
-        holders = state.holders
-        if type(sender) is not str or sender not in holders:
-            state.check_holder(sender)
-        if type(receiver) is not str or receiver not in holders:
-            state.check_holder(receiver)
-        recording.propose(Transfer(token, sender, receiver, check_amount(amount), check_memo(memo)))
+        recording.propose(transfer_of(recording, token, sender, receiver, amount, memo))
 
     def money(self, token: str, owner: str, amount: int) -> Money:
         """Takes `amount` of `owner`'s in hand, to be sliced and sent in this plan; `AccountIsFrozen`, or `InsufficientFunds`
@@ -120,13 +119,10 @@ class Plan:
         neither, never. From then on it can only be released. `InvalidRequest` where both are given.
         """
         recording = self._recording
-        state = recording.token_state(token)
-        state.check_holder(payer)
-        state.check_holder(authority)
-        due = due_date(recording.surroundings, expires_at, expires_in)
-        hold = recording.surroundings.new_hold_id()
-        recording.propose(Reserve(token, payer, authority, check_amount(amount), hold, due, check_memo(memo)))
-        return hold
+        span = (expires_at, expires_in)
+        operation = reserve_of(recording, recording.surroundings, token, payer, authority, amount, span, memo)
+        recording.propose(operation)
+        return operation.hold
 
     def settle(
         self, token: str, authority: str, receiver: str, amount: int, hold: str | None = None, *, memo: str = ""
@@ -136,20 +132,12 @@ class Plan:
         Raises, in this order, `HoldNotFound`, `InvalidAuthority`, `HoldExpired`, `InsufficientFunds`.
         """
         recording = self._recording
-        state = recording.token_state(token)
-        state.check_holder(authority)
-        state.check_holder(receiver)
-        if hold is not None:
-            _check_hold_id(hold)
-        recording.propose_now(Settle(token, authority, receiver, check_amount(amount), hold, check_memo(memo)))
+        recording.propose_now(settle_of(recording, token, authority, receiver, amount, hold, memo))
 
     def release(self, hold: str, amount: int | None = None, *, memo: str = "") -> None:
         """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due."""
         self._recording.check_open()
-        _check_hold_id(hold)
-        if amount is not None:
-            check_amount(amount)
-        self._recording.propose_now(Release(hold, amount, check_memo(memo)))
+        self._recording.propose_now(release_of(hold, amount, memo))
 
     def expire(self, limit: int = 1000) -> int:
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
@@ -168,40 +156,18 @@ class Plan:
     def _originals(self, id: object, entry: object, transaction: object, amount: object) -> list[Original]:
         """What `reverse` is to take back, newest first, read from the journal."""
         self._recording.check_open()
-        if id is not None or (entry is None) == (transaction is None):
-            raise InvalidRequest("what is to be reversed is named: reverse(entry=id) or reverse(transaction=id)")
-        if transaction is not None:
-            if amount is not None:
-                check_amount(amount)
-            recorded = self._recorded(transaction)
-            if recorded is None:
-                raise TransactionNotFound(id=transaction)
-            return [original_of(recorded, cast(int, transaction))]
-        if amount is not None:
-            raise InvalidRequest("a part is taken back of one movement: reverse(transaction=id, amount=...)")
-        recorded = self._recorded(entry)
-        if recorded is None:
-            raise EntryNotFound(id=entry)
-        if recorded.id != entry:
-            raise EntryNotFound(f": that is within entry {recorded.id}", id=entry)
-        return originals_of(recorded)
+        return originals_asked(self._recording.surroundings, id, entry, transaction, amount)
 
-    def _recorded(self, id: object) -> RecordedEntry | None:
-        return self._recording.surroundings.recorded(id) if type(id) is int and 0 < id < 2**63 else None
-
-    def _reverse(self, originals: Sequence[Original], amount: int | None, memo: str) -> None:
+    def _reverse(self, originals: list[Original], amount: int | None, memo: str) -> None:
         """Takes back all that is left of the originals, or this amount of the only one."""
-        check_memo(memo)
-        recording = self._recording
-        with Savepoint(recording):
-            some = False
-            for original in originals:
-                try:
-                    recording.propose_reversal(Reverse(original, amount, memo))
-                    some = True
-                except AlreadyReversed:
-                    if amount is not None or (original is originals[-1] and not some):
-                        raise
+        recording, surroundings = self._recording, self._recording.surroundings
+        recording.check_open()
+        with surroundings.locked():
+            surroundings.reach_head()
+            operations = reversals_of(recording.draft, originals, amount, memo)
+            with Savepoint(recording):
+                for operation in operations:
+                    recording.propose_reversal(operation)
 
     # Closing accounts.
 
@@ -217,9 +183,7 @@ class Plan:
         `InvalidRequest` where nothing would be closed, `TokenNotFound`, `InvalidAccount`, `MeaninglessCell`.
         """
         self._recording.check_open()
-        if type(debits) is not bool or type(credits) is not bool or not (debits or credits):
-            raise InvalidRequest(f"a freeze closes debits, credits or both, not {debits!r} and {credits!r}")
-        self._propose_of(FreezeAccount(check_account(account), token, debits, credits, check_memo(reason)))
+        self._recording.propose(freeze_of(self._recording, account, token, debits, credits, reason))
 
     def unfreeze(self, account: str, token: str | None = None) -> None:
         """Ends the account's freeze in `token`, or that in all tokens; one in a single token is ended by naming that token.
@@ -227,12 +191,7 @@ class Plan:
         Where there is no such freeze nothing is recorded. `TokenNotFound`, `InvalidAccount`.
         """
         self._recording.check_open()
-        self._propose_of(UnfreezeAccount(check_account(account), token))
-
-    def _propose_of(self, operation: FreezeAccount | UnfreezeAccount) -> None:
-        if operation.token is not None:
-            self._recording.token_state(operation.token)
-        self._recording.propose(operation)
+        self._recording.propose(unfreeze_of(self._recording, account, token))
 
     # The double map.
 
@@ -301,8 +260,3 @@ class Plan:
     def rollback(self) -> None:
         """Empties the plan; money taken in it so far is void."""
         self._recording.rollback()
-
-
-def _check_hold_id(hold: object) -> None:
-    if type(hold) is not str:
-        raise InvalidRequest(f"a hold's id is a str, not {hold!r}")

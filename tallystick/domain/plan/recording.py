@@ -30,25 +30,31 @@ from tallystick.domain.plan.execution import decide
 from tallystick.domain.plan.purse import Purse
 from tallystick.domain.reversal.decisions import reversal_by
 from tallystick.domain.reversal.operations import Reverse
-from tallystick.domain.reversal.original import RecordedEntry
+from tallystick.domain.reversal.requests import Recorded
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
 Told = TypeVar("Told", bound=Operation)
-Logged = DomainEvent | Reversal | tuple[Purse, int | None]
-"""What the log holds: an event of the draft, what it takes back, or a purse with what it had before, None where it is new."""
 
 
-class Surroundings(Protocol):
+class Companion(Protocol):
+    """What a plan takes along beside its operations and does not look into; it is void where the plan went back behind it."""
+
+    is_void: bool
+
+
+Logged = DomainEvent | Reversal | tuple[Purse, int | None] | tuple[Companion, None]
+"""What the log holds: an event of the draft, what it takes back, a purse with what it had before, None where it is new, or a
+companion.
+"""
+
+
+class Surroundings(Recorded, Protocol):
     """What a plan needs of the world, given to it by whoever runs it."""
 
     def now(self) -> int:
         """The time in microseconds in UTC."""
-        ...
-
-    def recorded(self, position: int) -> RecordedEntry | None:
-        """The entry to which a position belongs, read from the journal and checked against its digest; None beyond its end."""
         ...
 
     def new_hold_id(self) -> str:
@@ -79,6 +85,8 @@ class Mark(NamedTuple):
 
 class Recording:
     """The operations asked for so far, and the way back. `draft` is what the books would be after them."""
+
+    _companions: Sequence[Companion] = ()
 
     def __init__(self, books: Books, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
@@ -114,8 +122,9 @@ class Recording:
     def rollback(self) -> None:
         """Forgets what was recorded; the purses opened so far are void."""
         self.check_open()
-        for purse in self._purses:
-            purse.is_void = True
+        for each in (*self._purses, *self._companions):
+            each.is_void = True
+        self._companions = ()
         self._begin()
 
     def close(self) -> None:
@@ -130,6 +139,12 @@ class Recording:
                     error = UnconsumedSlice if purse.is_slice else UnslicedMoney
                     raise error(token=purse.token.code, owner=purse.owner, remainder=purse.remaining)
         return tuple(self._operations)
+
+    def take_along(self, companion: Companion) -> None:
+        """Notes what goes with the operations, so that what undoes those undoes it too."""
+        self.check_open()
+        self._companions = (*self._companions, companion)
+        self._log.append((companion, None))
 
     # Operations.
 

@@ -164,7 +164,7 @@ def _open_hold(view: View, id: str) -> OpenHold:
 
 
 def _expire(view: View, operation: Expire, now: int) -> Sequence[DomainEvent]:
-    due = view.due(operation.due_at, operation.limit)
+    due = view.due(now if operation.due_at is None else operation.due_at, operation.limit)
     if operation.told is not None and operation.told != len(due):
         raise Conflict(subject="the number of holds due", told=operation.told, now=len(due))
     return [_released(hold, hold.amount, expired=True, memo="") for hold in due]

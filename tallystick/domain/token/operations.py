@@ -75,10 +75,13 @@ class Release(Operation, frozen=True):
 
 
 class Expire(Operation, frozen=True):
-    """Up to `limit` holds that were due at `due_at` back to their payers; the block was told that they are `told`."""
+    """Up to `limit` holds that were due at `due_at` back to their payers; the block was told that they are `told`.
+
+    None stands for the time of its execution, and for a caller who was told nothing.
+    """
 
     limit: int
-    due_at: int
+    due_at: int | None
     told: int | None
 
 

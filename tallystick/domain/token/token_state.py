@@ -12,6 +12,7 @@ import msgspec
 
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, total
 from tallystick.domain.arithmetic.shares import pro_rata
+from tallystick.domain.cells import check_holder
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.effects import EFFECTS, RESERVE
 from tallystick.domain.events import (
@@ -80,6 +81,13 @@ class TokenState(CellColumns):
     def registered_by(cls, event: TokenRegistered, curves: Mapping[str, CurveMaker] = CURVES) -> Self:
         """The token that began with `event`; its curve is made by one of `curves`."""
         return cls(registered_token(event, curves))
+
+    def check_holder(self, account: str) -> None:
+        """Raises as `cells.check_holder` does; an account that is known and passed is not checked again."""
+        if type(account) is not str or account not in self.holders:
+            check_holder(self.token, account)
+            if self.knows(account):
+                self.holders.add(account)
 
     def freeze(self) -> FrozenTokenState:
         """The cells as they are now, copied where they may change."""

@@ -21,6 +21,7 @@ from tallystick.infrastructure.benchmarks.workloads import (
     batches,
     callers,
     contracts,
+    direct_calls,
     event_reads,
     event_saves,
     growth,
@@ -33,6 +34,7 @@ from tallystick.infrastructure.journal.stores.postgres.address import SCHEMES
 WORKLOADS = (
     *transactions.WORKLOADS,
     *callers.WORKLOADS,
+    *direct_calls.WORKLOADS,
     *batches.WORKLOADS,
     *growth.WORKLOADS,
     *opening.WORKLOADS,

@@ -29,7 +29,7 @@ from tallystick.infrastructure.cli.records import (
     balance_records,
     contract_record,
     contract_records,
-    history_records,
+    line_records,
     print_json,
     print_records,
     supply_records,
@@ -181,14 +181,18 @@ def contract(
 def history(
     token: Annotated[str, typer.Argument(help="The token's code.")],
     account: Annotated[str, typer.Argument(help="The account.")],
-    after: Annotated[int, typer.Option(help="Only transactions above this position.")] = 0,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.", show_default=False)] = None,
+    after: Annotated[int, typer.Option(help="Only lines above this position.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many, and the rest of the last one's entry.", show_default=False)
+    ] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
     url: URL = None,
     json: Json = False,
 ) -> None:
-    """The transactions of an account, oldest first."""
+    """What each movement of an account changed, and what it had then, oldest first."""
     with open_ledger(url) as ledger:
-        _print(history_records(ledger, token, account, after, limit), ledger.tokens(), json)
+        lines = ledger.history(token, account, after, limit=limit, newest_first=newest)
+        _print(line_records(lines), ledger.tokens(), json)
 
 
 @app.command()

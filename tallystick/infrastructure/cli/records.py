@@ -19,12 +19,13 @@ from tallystick.domain.values.token import Token
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.projections.lines import Line
 from tallystick.projections.shadow_spaces import ShadowSpace, ShadowSpaces
 
 Record = dict[str, Any]
 
-MONEY = frozenset({"available", "reserved", "total", "max", "reserve", "circulating", "amount", "burned", "minted"})
-NUMBERS = MONEY | {"id", "balance", "allocs_sum", "num_allocs", "sats", "sati"}
+MONEY = frozenset({"available", "reserved", "total", "max", "reserve", "circulating", "amount", "change", "reserved_change"})
+NUMBERS = MONEY | {"id", "position", "balance", "allocs_sum", "num_allocs", "sats", "sati"}
 
 
 def balance_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
@@ -79,21 +80,24 @@ def fragment_records(fragments: Iterable[ValueObject]) -> list[Record]:
     ]
 
 
-def history_records(ledger: Ledger, token: str, account: str, after: int, limit: int | None) -> list[Record]:
-    """The transactions of an account."""
+def line_records(lines: Iterable[Line]) -> list[Record]:
+    """The lines of an account."""
     return [
         {
-            "id": transaction.id,
-            "recorded_at": transaction.recorded_at.isoformat(),
-            "token": transaction.token,
-            "sender": transaction.sender or "",
-            "receiver": transaction.receiver or "",
-            "burned": transaction.burned_amount,
-            "minted": transaction.minted_amount,
-            "hold": transaction.hold or "",
-            "memo": transaction.memo,
+            "position": line.position,
+            "recorded_at": line.recorded_at.isoformat(),
+            "kind": line.kind,
+            "token": line.token,
+            "account": line.account,
+            "counterparty": line.counterparty or "",
+            "change": line.change,
+            "reserved_change": line.reserved_change,
+            "available": line.available,
+            "reserved": line.reserved,
+            "hold": line.hold or "",
+            "memo": line.memo,
         }
-        for transaction in ledger.history(token, account, after, limit)
+        for line in lines
     ]
 
 

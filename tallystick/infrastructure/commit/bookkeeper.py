@@ -6,7 +6,7 @@ commit of this process is pending nobody else can append, so there is nothing to
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -169,6 +169,10 @@ class Bookkeeper:
                 self._read_on()
                 self.is_behind = False
                 self.snapshot_if_due()
+
+    def last_entries(self, streams: Collection[str]) -> Mapping[str, StreamEntry]:
+        """The newest entries of streams in the journal. Raises `StorageUnavailable`."""
+        return self._journal.last_entries(streams)
 
     def _is_at_head(self) -> bool:
         return not self.is_behind and self._journal.ends_at(self.state.head)

@@ -12,13 +12,14 @@ from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details
+from tallystick.infrastructure.commit.saved_events import SavedStreams
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.details import needs_details
 from tallystick.infrastructure.journal.format import Head, JournalRow, Key, encode_events, join_bodies, make_row
 from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYTES
-from tallystick.infrastructure.journal.port import Overtaken
+from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
 
 ATTEMPTS_MAX = 8
 
@@ -27,6 +28,9 @@ class LedgerGroup(Group[TransactionMember]):
     """The transactions executed so far, and the books that they change."""
 
     attempts_max = ATTEMPTS_MAX
+
+    _saved: SavedStreams | None = None
+    """To what its members save beside their money, where one does."""
 
     def __init__(self, keeper: Bookkeeper) -> None:
         self._keeper = keeper
@@ -39,6 +43,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._key_names: set[str] = set()
         self._recorded: list[tuple[TransactionMember, int, Sequence[DomainEvent]]] = []
         self._events: list[DomainEvent] = []
+        self._own_entries: Sequence[StreamEntry] = ()
         self._details = RowDetails()
 
     def execute(self, queue: CommitQueue[TransactionMember], head: Head) -> Sequence[TransactionMember]:
@@ -79,20 +84,24 @@ class LedgerGroup(Group[TransactionMember]):
         head = self._keeper.state.head
         self._digest = head.digest
         self._first_position = self._position = head.position + 1
+        self._answers = self._keeper.state.keys.answers
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
         admitted: list[TransactionMember] = []
+        self._taken = members
         self.members = admitted
         for member in members:
             if not self._admits(member):
                 break
             admitted.append(member)
             self._add(member)
-        if self._events:
+        if self._counts:
             body = join_bodies(self._bodies)
             details = self._details.encoded()
             row = make_row(self._digest, self._first_position, self._now, self._keys, self._counts, body, details)
-            self.entries = self._keeper.state.versions.entries(self._events, row)
+            self.entries = self._own_entries = self._keeper.state.versions.entries(self._events, row)
+            if self._saved is not None:
+                self.entries = [*self._own_entries, *self._saved.entries(self._first_position)]
             self.metadata = self._details.metadata()
             self.row = row
 
@@ -110,15 +119,18 @@ class LedgerGroup(Group[TransactionMember]):
         reversals = books.reversals.recent
         before = len(reversals)
         try:
-            if member.request is not None:
-                self._keeper.state.keys.check_unused(member.request)
+            request = member.request
+            if request is not None and self._answers.get(request.key, True):  # it asked about most, which were never used
+                self._keeper.state.keys.check_unused(request)
             if member.details is not None:
                 member.details.check(self._now)
+            if member.saved is not None:
+                self._streams_saved().check(member.saved)
             events, count = member.execute(books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)
             return
-        if events:
+        if events or member.saved is not None:
             try:
                 self._record(member, events, count, reversals[before:] if len(reversals) > before else ())
             except LedgerError as error:
@@ -126,11 +138,22 @@ class LedgerGroup(Group[TransactionMember]):
                 books.reversals.go_back(before)
                 member.fail(error)
 
+    def _streams_saved(self) -> SavedStreams:
+        """What is known of the streams to which members save; of all of them, at the first who does."""
+        if self._saved is None:
+            self._saved = SavedStreams(self._keeper, [each.saved for each in self._taken if each.saved is not None])
+        return self._saved
+
     def _record(
         self, member: TransactionMember, events: Sequence[DomainEvent], count: int, reversals: Sequence[Reversal]
     ) -> None:
-        """Adds what the member did to the row; `CommitTooLarge` or `SchemaTooOld` where it cannot be."""
+        """Adds what the member did to the row; `CommitTooLarge`, `InvalidRequest` or `SchemaTooOld` where it cannot be."""
         body = encode_events(events)
+        saved = member.saved
+        if saved is not None:
+            body = saved.body_after(events, body)
+            saved.first_position = self._position + count
+            count += saved.count
         size = len(body)
         if member.details is not None or reversals:
             size += bytes_of_details(member.details, reversals)
@@ -139,6 +162,8 @@ class LedgerGroup(Group[TransactionMember]):
         if member.details is not None or reversals or needs_details(events):
             self._keeper.check_takes_details()
             self._details.add(len(self._counts), self._position, member.details, events, reversals)
+        if saved is not None:
+            self._streams_saved().add(saved)
         if member.request is not None:
             self._keys.append(Key(member.request.key, member.request.digest, len(self._counts)))
             self._key_names.add(member.request.key)
@@ -153,7 +178,9 @@ class LedgerGroup(Group[TransactionMember]):
     def succeed(self, row: JournalRow) -> None:
         keeper = self._keeper
         with keeper.lock:
-            keeper.record(row, self._events, self._keys, self.entries)
+            keeper.record(row, self._events, self._keys, self._own_entries)
+            if self._saved is not None:
+                self._saved.note()
             self.note_recorded()
             keeper.snapshot_if_due()  # last: whatever comes of it, the members are told that they stand
 

@@ -64,7 +64,8 @@ class UsedKeys:
             self.index = KeyIndex(journal.cache_folder)
         self.asks_from = 1 if self.index is None else MANY
         """With so many keys or more, `ask` prepares something."""
-        self._asked: Mapping[str, Sequence[int]] = {}
+        self.answers: Mapping[str, Sequence[int]] = {}
+        """What `ask` found: where each key may have been used, nowhere if nothing is there."""
 
     def ask(self, keys: Collection[str], *, overtaken: bool) -> None:
         """Asks about many keys at once, which costs less each; the answers are used until `forget_answers`, before an append
@@ -75,15 +76,15 @@ class UsedKeys:
         """
         if self.index is None:
             found: Mapping[str, int] = self._journal.key_positions(keys) if overtaken else {}
-            self._asked = {key: (found[key],) if key in found else () for key in keys}
+            self.answers = {key: (found[key],) if key in found else () for key in keys}
         else:
             asked = list(keys)
             candidates = self.index.find_many(asked)
-            self._asked = {key: candidates.get(row, ()) for row, key in enumerate(asked)}
+            self.answers = {key: candidates.get(row, ()) for row, key in enumerate(asked)}
 
     def forget_answers(self) -> None:
         """What `ask` found is not used any more."""
-        self._asked = {}
+        self.answers = {}
 
     def check_unused(self, request: Request) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used; and `DamagedRun`."""
@@ -113,7 +114,7 @@ class UsedKeys:
             self.index.close()
 
     def _candidates(self, key: str) -> Sequence[int]:
-        candidates = self._asked.get(key)
+        candidates = self.answers.get(key)
         if candidates is not None:
             return candidates
         if self.index is not None:

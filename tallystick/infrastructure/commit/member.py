@@ -16,6 +16,7 @@ from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
+from tallystick.infrastructure.commit.saved_events import SavedEvents
 from tallystick.infrastructure.group_commit.member import Member
 from tallystick.infrastructure.journal.format import JournalRow
 
@@ -43,12 +44,20 @@ class TransactionMember(Member):
     is_alone = False
     """Whether it wants a commit of its own."""
 
+    saved: SavedEvents | None = None
+    """What it saves of applications beside its money."""
+
     committed: Committed | None = None
 
     def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
         self.operations = operations
         self.request = request
         self.details = details
+
+    def take_along(self, saved: SavedEvents) -> None:
+        """Has these recorded with it, or neither."""
+        self.saved = saved
+        self.is_alone = bool(saved.without_space)  # in one row with others, one of them might register a token of that name
 
     def execute(self, books: Books, used: UsedIds, position: int, now: int) -> tuple[Sequence[DomainEvent], int]:
         """Changes the books and gives the events, the first at `position`, and how many positions they take.

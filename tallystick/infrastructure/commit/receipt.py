@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.entry.kinds import IsApp, movements
 from tallystick.domain.entry.trades import Trade, trades
-from tallystick.domain.events import BATCHES, RECORDED, Burned, Minted, Reserved
+from tallystick.domain.events import BATCHES, RECORDED, Burned, Minted, Moved, Reserved
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.result import Result
 from tallystick.infrastructure.journal.details import decode_details, first_positions
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decode_events
 
 _RECORDED = frozenset(RECORDED)
+_time = lru_cache(16)(from_microseconds)  # a group's receipts have the same
 
 
 class Receipt(Result, frozen=True):
@@ -52,6 +54,10 @@ def make_receipt(
     is_app: IsApp,
 ) -> Receipt:
     """The receipt of the transaction of `row` whose events, from `first_position` on, are these."""
+    recorded_at = _time(row.recorded_at)
+    happened_at = recorded_at if occurred_at is None else _time(occurred_at)
+    if len(events) == 1 and type(events[0]) is Moved:  # as most are
+        return Receipt(first_position, row.last_position, (first_position,), (), recorded_at, happened_at)
     transactions: list[int] = []
     holds: list[str] = []
     for position, event in numbered(events, first_position):
@@ -61,8 +67,6 @@ def make_receipt(
                 holds.append(event.hold)
         elif isinstance(event, BATCHES):
             transactions += range(position, position + event.count)
-    recorded_at = from_microseconds(row.recorded_at)
-    happened_at = recorded_at if occurred_at is None else from_microseconds(occurred_at)
     ids = tuple(transactions)
     traded = _trades(events, first_position, is_app)
     return Receipt(first_position, row.last_position, ids, tuple(holds), recorded_at, happened_at, traded)

@@ -68,7 +68,9 @@ class CommitQueue(Generic[MemberType]):
     def submit(self, member: MemberType) -> None:
         """Adds a member, which will be delivered when it is done; nothing withdraws it."""
         with self._mutex:
-            self._add(member)
+            if self._closed:
+                self._check_open()
+            self._waiting.append(member)
 
     def start(self) -> None:
         """Has the members led that were submitted."""
@@ -115,15 +117,15 @@ class CommitQueue(Generic[MemberType]):
         if self._threads is not None:
             self._threads.shutdown()
 
-    def _add(self, member: MemberType) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise LedgerClosed("the ledger was closed")
-        self._waiting.append(member)
 
     def _run(self, member: MemberType) -> None:
         try:
             with self._mutex:
-                self._add(member)
+                self._check_open()
+                self._waiting.append(member)
                 if self._leader is None:
                     self._leader = member
                 else:

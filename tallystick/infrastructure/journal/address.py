@@ -18,10 +18,12 @@ from tallystick.infrastructure.system.durations import parse_duration
 
 _CLOCK_LEAP = re.compile("[?&]max_clock_leap=[^&]*")
 _FORMS = (
-    "a path, 'sqlite:///relative.db', 'sqlite:////absolute.db', a pathlib.Path, 'memory:' or 'postgresql://user@host/database'"
+    "a path, 'sqlite:///relative.db', 'sqlite:////absolute.db', a pathlib.Path, 'memory:', "
+    "'memory:NAME' or 'postgresql://user@host/database'"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _KNOWN = ("sqlite", "postgres", "postgresql", "memory")
+_MEMORY = re.compile("memory:(?://)?([A-Za-z0-9_.-]*)")
 
 
 def open_journal(url: str | Path, *, create: bool = True, read_only: bool = False) -> Journal:
@@ -30,6 +32,7 @@ def open_journal(url: str | Path, *, create: bool = True, read_only: bool = Fals
     `?durability=normal` lets the store answer before the disk has the commit: a crash of the machine, not of the process, may
     then lose the newest commits. `?max_clock_leap=400d`, or "36h", or "off": how far a clock may stand after the newest commit;
     a number alone is of days. What else PostgreSQL takes, `PostgresAddress.parse` says.
+    "memory:NAME" is one journal for all in this process who open it.
     Raises `InvalidURL`, `NotALedger`, `SchemaTooNew`, `StorageUnavailable`.
     """
     create = create and not read_only
@@ -39,8 +42,8 @@ def open_journal(url: str | Path, *, create: bool = True, read_only: bool = Fals
         return _open_with_clock_leap(url, create=create, read_only=read_only)
     if not isinstance(url, str):
         raise InvalidURL(f"a ledger's address is {_FORMS}, not {url!r}")
-    if url in ("memory:", "memory://"):
-        return MemoryJournal()
+    if (memory := _MEMORY.fullmatch(url)) is not None:
+        return MemoryJournal.open_named(memory[1]) if memory[1] else MemoryJournal()
     if url.startswith(SCHEMES):
         return _open_postgres(PostgresAddress.parse(url), create=create, read_only=read_only)
     if not _SCHEME.match(url):

@@ -15,14 +15,14 @@ import msgspec
 
 from tallystick.domain.batch.batch import positions_of
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import DomainEvent
+from tallystick.domain.events import DomainEvent, ForeignEvent
 
 GENESIS_DIGEST = bytes(32)
 
 Decoded = TypeVar("Decoded")
 
 
-class Foreign(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+class Foreign(ForeignEvent, frozen=True, array_like=True, tag=True, gc=False):
     """An event of somebody else's aggregate, kept as its mapper wrote it."""
 
     stream: str

@@ -124,6 +124,10 @@ class Journal(ABC):
         """Another number once another journal may have been put in this one's place."""
         return 0
 
+    def is_same(self, other: "Journal") -> bool:
+        """Whether what is recorded in the one stands in the other."""
+        return other is self
+
     def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:
         """The first positions of the commits that used these idempotency keys, for those that were used."""
         raise NotImplementedError

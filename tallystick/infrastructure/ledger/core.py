@@ -51,6 +51,7 @@ class LedgerCore:
         self.queue = self._new_queue()
         self.books = self.keeper.books
         self.expiry = Expiry(self.expire_due)
+        self.has_random_ids = new_hold_id is _random_id
         self.is_closed = self._is_journal_closed = False
         close_in_children(self)
 

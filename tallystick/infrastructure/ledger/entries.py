@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from tallystick.domain.batch.batch import expanded, numbered
+from tallystick.domain.batch.batch import numbered
 from tallystick.domain.entry.erasing import EraseMetadata
 from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
 from tallystick.domain.events import NOTED_BATCHES
@@ -17,7 +17,9 @@ from tallystick.infrastructure.journal.details import Details, Place, decode_det
 from tallystick.infrastructure.journal.format import JournalRow, decode_events, decode_keys, may_hold_batches
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.entry import Entry
-from tallystick.projections.transactions import Transaction, transaction_of
+from tallystick.infrastructure.ledger.lines.entries import entries_of
+from tallystick.infrastructure.ledger.lines.transactions import transactions_of
+from tallystick.projections.transactions import Transaction
 
 
 class Entries:
@@ -119,21 +121,8 @@ class Entries:
         return position if row is None else place_in(row, position).positions.start
 
     def _transactions(self, place: Place) -> tuple[Transaction, ...]:
-        return tuple(
-            transaction
-            for position, event in zip(place.positions, self._events(place), strict=True)
-            if (transaction := transaction_of(position, place.row.recorded_at, event)) is not None
-        )
-
-    def _events(self, place: Place) -> Sequence[object]:
-        """The events at the entry's positions, batches as those of their rows."""
-        row = place.row
-        events: Sequence[object] = decode_events(row)
-        if may_hold_batches(row.body):
-            with self._core.locked():
-                self._core.reach_head()
-                events = expanded(events, self._books.names_of)
-        return events[place.positions.start - row.first_position : place.positions.stop - row.first_position]
+        entry = next(islice(entries_of(place.row), place.number, None))
+        return tuple(transactions_of(self._core, entry))
 
 
 def _entries_with(row: JournalRow, reference: str) -> list[int]:

@@ -2,31 +2,39 @@
 
 from collections.abc import Iterator
 
-from tallystick.domain.batch.batch import numbered, positions_of, read_batch
-from tallystick.domain.errors import CorruptJournal, InvalidPosition, TransactionNotFound
-from tallystick.domain.events import BATCHES
+from tallystick.domain.books.books import Books
+from tallystick.domain.cells import Cell, locate
+from tallystick.domain.errors import InvalidPosition, InvalidRequest, TransactionNotFound
+from tallystick.domain.token.token_state import Balance
+from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
 from tallystick.domain.values.account import check_account
 from tallystick.infrastructure.journal.chain import rows_after
-from tallystick.infrastructure.journal.format import EMPTY, JournalEvent, JournalRow, decode_events, may_hold_batches
+from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
-from tallystick.infrastructure.ledger.reads import Reads
+from tallystick.infrastructure.ledger.lines.apps import Apps
+from tallystick.infrastructure.ledger.lines.cell import LinedCell
+from tallystick.infrastructure.ledger.lines.entries import entries_of
+from tallystick.infrastructure.ledger.lines.reading import LinesReader, Subject
+from tallystick.infrastructure.ledger.lines.request import LinesRequest
+from tallystick.infrastructure.ledger.lines.shares import Shares
+from tallystick.infrastructure.ledger.lines.transactions import transactions_of
 from tallystick.infrastructure.ledger.replaying import Follower, commit_of
 from tallystick.infrastructure.proof import audit
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.projections.lines import Page
 from tallystick.projections.projection import Commit, ProjectionType
 from tallystick.projections.projection import replay as replay_projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
-from tallystick.projections.transactions import Transaction, transaction_of
+from tallystick.projections.transactions import Transaction
 
 
 class History:
     """The answers."""
 
-    def __init__(self, core: LedgerCore, reads: Reads) -> None:
+    def __init__(self, core: LedgerCore) -> None:
         self._core = core
         self._journal = core.journal
         self._books = core.books
-        self._reads = reads
         self._shadow_spaces = Follower(core.journal, ShadowSpaces)
 
     def allocations_of(self, account: str) -> Allocations:
@@ -39,25 +47,28 @@ class History:
         """The recorded transaction of this id; else `TransactionNotFound`."""
         self._core.check_open()
         row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
-        transaction = None if row is None else transaction_of(id, row.recorded_at, self._event_at(row, id))
+        transaction = None if row is None else self._transaction_in(row, id)
         if transaction is None:
             raise TransactionNotFound(id=id)
         return transaction
 
-    def history(self, token: str, account: str, after: int = 0, limit: int | None = None) -> list[Transaction]:
-        """The account's transactions in a token, oldest first: up to `limit`, those above position `after`."""
-        self._reads.balance(token, account)
-        _check_position(after)
-        found: list[Transaction] = []
-        for commit in self._commits(after):
-            for position, event in self._touching(commit, token, account):
-                transaction = transaction_of(position, commit.recorded_at, event) if position > after else None
-                if transaction is None or account not in (transaction.sender, transaction.receiver):
-                    continue
-                if limit is not None and len(found) >= limit:
-                    return found
-                found.append(transaction)
-        return found
+    def history(self, token: str, account: str, request: LinesRequest) -> Page:
+        """A page of the account's lines in a token; `InvalidRequest` where the page before was another's."""
+        core = self._core
+        with core.locked():
+            core.reach_head()
+            cell = _lined_cell(self._books, token, account)
+            state = self._books.token_state(cell.token.code)
+            balance = Balance(state.reserve, 0, state.reserve) if cell.name == RESERVE else state.balance_of(cell.name)
+            number, names = self._books.number_of(state.token.code, cell.name), self._books.names_of(state.token.code)
+            head = core.keeper.state.head.position
+        subject = Subject(token, state.token.code, account, balance.available, balance.reserved, head)
+        start = request.start
+        if start is not None and (start.token, start.account) != (token, account):
+            raise InvalidRequest(f"the page before was of {start.account} in {start.token}, not of {account} in {token}")
+        shares = Shares(self._journal, subject.token, cell.name, names)
+        lined = LinedCell(subject.token, cell.name, number, names, shares, Apps(core).was_app)
+        return LinesReader(self._journal, lined, subject).page(request)
 
     def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
         """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
@@ -70,7 +81,7 @@ class History:
             head = self._journal.head().position
             if upto > head:
                 raise InvalidPosition(f"the journal has reached position {head}, not {upto}")
-        return replay_projection(projection, self._commits(0, upto), upto)
+        return replay_projection(projection, self._commits(upto), upto)
 
     def verify(self) -> AuditReport:
         """Checks every stored byte against the chain of digests, and positions and times for gaps."""
@@ -82,49 +93,24 @@ class History:
         self._core.check_open()
         return audit.audit(self._journal)
 
-    def _commits(self, after: int, upto: int | None = None) -> Iterator[Commit]:
-        """The commits from the one in which `after` lies, and those behind it, each held against the one before."""
-        head = EMPTY
-        if after:
-            if after >= self._journal.head().position:
-                return
-            first = self._journal.row_at(after)
-            if first is None:
-                raise CorruptJournal("no row holds it, and the journal goes on behind it", position=after)
-            yield commit_of(first)
-            head = first.head()
-        for row in rows_after(self._journal, head):
+    def _commits(self, upto: int | None) -> Iterator[Commit]:
+        """The commits, each held against the one before."""
+        for row in rows_after(self._journal, EMPTY):
             if upto is not None and row.first_position > upto:
                 return
             yield commit_of(row)
 
-    def _event_at(self, row: JournalRow, position: int) -> JournalEvent:
-        """What stands at a position of the row; of a batch, what its row says."""
-        events = decode_events(row)
-        if not may_hold_batches(row.body):
-            return events[position - row.first_position]
-        first, event = next(
-            (first, event) for first, event in numbered(events, row.first_position) if position < first + positions_of(event)
-        )
-        if not isinstance(event, BATCHES):
-            return event
-        with self._core.locked():
-            self._core.reach_head()
-            return read_batch(event, self._books.names_of(event.token)).event(position - first)
+    def _transaction_in(self, row: JournalRow, id: int) -> Transaction | None:
+        entry = next(entry for entry in entries_of(row) if id <= entry.last_position)
+        return next(transactions_of(self._core, entry, (id,)), None)
 
-    def _touching(self, commit: Commit, token: str, account: str) -> Iterator[tuple[int, JournalEvent]]:
-        """The events of a token, and of its batches those of the rows that name the account, with their positions."""
-        for position, event in numbered(commit.events, commit.first_position):
-            if getattr(event, "token", None) != token:
-                continue
-            if not isinstance(event, BATCHES):
-                yield position, event
-                continue
-            with self._core.locked():
-                self._core.reach_head()
-                batch, number = read_batch(event, self._books.names_of(token)), self._books.number_of(token, account)
-            for row in batch.rows_of(number):
-                yield position + row, batch.event(row)
+
+def _lined_cell(books: Books, token: object, account: object) -> Cell:
+    """The cell of a token's account, or what a user has deposited to an app; `TokenNotFound` and what `locate` raises."""
+    app = books.token(account) if isinstance(account, str) else None
+    if not isinstance(token, str) or books.token(token) is not None or app is None or app.role != "app":
+        books.token_state(token)
+    return locate(books, token, account)
 
 
 def _check_position(position: object) -> None:

@@ -26,6 +26,10 @@ from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
 from tallystick.infrastructure.ledger.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.batches import Batches, OnRefusal
+from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
+from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Make
+from tallystick.infrastructure.ledger.calls.execution import call
+from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.entries import Entries
@@ -33,6 +37,7 @@ from tallystick.infrastructure.ledger.entry import Entry
 from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.history import History
 from tallystick.infrastructure.ledger.hold_reads import HoldReads
+from tallystick.infrastructure.ledger.lines.request import By, lines_request
 from tallystick.infrastructure.ledger.reads import Reads
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.rows.given_notes import GivenNotes
@@ -41,6 +46,7 @@ from tallystick.infrastructure.ledger.status import Status, status_of
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.holds import Hold
+from tallystick.projections.lines import NextPage, Page
 from tallystick.projections.projection import ProjectionType
 from tallystick.projections.shadow_spaces import Allocations
 from tallystick.projections.transactions import Transaction
@@ -48,7 +54,7 @@ from tallystick.projections.transactions import Transaction
 Result = TypeVar("Result")
 
 
-class Ledger:
+class Ledger(LedgerCalls):
     """The books of one journal. Use it as a context manager, or call `close`."""
 
     def __init__(self, core: LedgerCore) -> None:
@@ -57,9 +63,10 @@ class Ledger:
         self._registrations = Registrations(core)
         self._batches = Batches(core)
         self._reads = Reads(core)
-        self._history = History(core, self._reads)
         self._entries = Entries(core)
         self._hold_reads = HoldReads(core)
+        self._history = History(core)
+        self._apps = AppReads(core)
 
     @classmethod
     def open(
@@ -224,6 +231,16 @@ class Ledger:
         check_seconds(seconds)
         return self._core.expiry.start(seconds)
 
+    # Changing without a block: `LedgerCalls`, and those of an app.
+
+    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
+        return call(self._core, self._blocks, options, make, arguments)
+
+    def app(self, code: str) -> AppState:
+        """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
+        now = self._apps.figures(code)
+        return AppState(now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, self._call)
+
     # Batches.
 
     def handles(self, token: str, names: Any) -> Column:
@@ -257,8 +274,8 @@ class Ledger:
         that of the batch, as of any block.
 
         What is wrong with a row (`InvalidAmount`, `InvalidAccount`, `InvalidRequest`) refuses the whole batch. What the books
-        refuse (`InsufficientFunds`, `DuplicateTransferId`) refuses it too, or with `on_refusal` "skip" that row alone. Raises
-        also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
+        refuse (`DuplicateTransferId`, `AccountIsFrozen`, `InsufficientFunds`) refuses it too, or with `on_refusal` "skip" that
+        row alone. Raises also `TokenNotFound`, `InvalidRequest` and the errors of a commit; then nothing is changed.
         """
         notes = GivenNotes(memo, ids, occurred_at, references, metadata)
         columns = {"senders": senders, "receivers": receivers, "amounts": amounts}
@@ -404,9 +421,31 @@ class Ledger:
         """The recorded transaction of this id; else `TransactionNotFound`."""
         return self._history.transaction(id)
 
-    def history(self, token: str, account: str, after: int = 0, limit: int | None = None) -> list[Transaction]:
-        """The account's transactions in a token, oldest first: up to `limit`, those above position `after`."""
-        return self._history.history(token, account, after, limit)
+    def history(
+        self,
+        token: str,
+        account: str,
+        after: int | NextPage = 0,
+        before: int | NextPage | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By = "recorded_at",
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Page:
+        """The account's lines in a token, in pages: what each movement changed, and what the account had after it.
+
+        Lines are those above position `after` and below `before`, from the time `since` on and before `until` (aware), which
+        `by` "occurred_at" is when they happened and else when they were recorded. A page has whole entries: it ends with
+        the entry that brings it to `limit` lines, so it may have some more. `page.next`, None at the end, is where the next
+        page begins: give it as `after`, of the newest first as `before`, with all else as before.
+
+        It is the history of the cell `state[token][account]`, so an app with the bonding account gives what the app's curve
+        holds, and a user with an app the user's deposit, both in the settlement token. Raises `TokenNotFound`,
+        `InvalidAccount`, `MeaninglessCell`, `InvalidPosition`, `InvalidRequest` and `CorruptJournal`.
+        """
+        request = lines_request(after, before, since, until, by, limit, newest_first)
+        return self._history.history(token, account, request)
 
     def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
         """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.

@@ -1,18 +1,21 @@
 """The block of one transaction: a plan that is executed when the block ends, under an idempotency key if it has one."""
 
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import TransactionClosed
-from tallystick.domain.plan.plan import Plan
+from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.saving import Saves, SavingPlan
 
 
 class OpenBlocks(threading.local):
@@ -20,8 +23,13 @@ class OpenBlocks(threading.local):
 
     is_in_one = False
 
+    def check_none_is_open(self) -> None:
+        """`TransactionClosed` in a block: another transaction in it would be one of its own, which surprises."""
+        if self.is_in_one:
+            raise TransactionClosed("a transaction is open on this thread: blocks of one ledger do not nest")
 
-class TransactionContext(Plan):
+
+class TransactionContext(SavingPlan):
     """What `ledger.atomic()` gives: a plan, and once the block has ended its receipt."""
 
     def __init__(self, core: LedgerCore, blocks: OpenBlocks, request: Request | None, details: EntryDetails | None) -> None:
@@ -66,7 +74,7 @@ class TransactionContext(Plan):
         if core.is_closed:
             core.check_open()
         if self._blocks.is_in_one:
-            raise TransactionClosed("a transaction is open on this thread: blocks of one ledger do not nest")
+            self._blocks.check_none_is_open()
         if self._request is not None:
             core.keeper.check_unused(self._request)
         self._blocks.is_in_one = True  # last, for what is interrupted before is not left again
@@ -77,10 +85,32 @@ class TransactionContext(Plan):
         self._recording.close()
         if kind is None:
             operations = self._recording.finished()
-            if operations:
+            if self._saves is not None:
+                self._commit_with(self._saves, operations)
+            elif operations:
                 core = self._core
                 if core.is_closed:  # a child that was forked in the block would commit it once more
                     core.check_open()
                 member = TransactionMember(operations, self._request, self._details)
                 core.queue.run(member)
                 self._committed = member.outcome()
+
+    def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
+        """Commits the operations together with what is saved, and tells the applications of it."""
+        core = self._core
+        core.check_open()
+        member = TransactionMember(operations, self._request, self._details)
+        saved = saves.finished()
+        if saved is not None:
+            member.take_along(saved)
+        if operations or saved is not None:
+            try:
+                core.queue.run(member)
+                self._committed = member.outcome()
+            finally:
+                if member.committed is not None:  # though this thread may have been interrupted since
+                    saves.take_out()
+        saves.tell(saved)
+
+    def _ledgers_journal(self) -> Journal:
+        return self._core.journal

@@ -10,6 +10,7 @@ from tallystick.domain.books.aggregate import AGGREGATES
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.events import (
     BATCHES,
+    BOOK_EVENTS,
     EVENT_TYPES,
     Allocated,
     AllShadowsLowered,
@@ -102,4 +103,5 @@ def test_an_aggregate_is_what_its_events_make_of_it(kind: type) -> None:
 @pytest.mark.parametrize("kind", EVENT_TYPES)
 def test_every_event_is_one_of_some_aggregates_life(kind: type) -> None:
     knowing = [aggregate for aggregate, life in LIVES.items() if kind in map(type, life[1])]
-    assert len(knowing) == (0 if kind in BATCHES else 1), "a batch is applied as the events of its rows"
+    of_none = (*BATCHES, *BOOK_EVENTS)
+    assert len(knowing) == (0 if kind in of_none else 1), "a batch is applied as the events of its rows"

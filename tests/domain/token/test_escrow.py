@@ -175,7 +175,7 @@ def test_expiring_releases_what_is_due(ledger: Ledger, token: str, clock: Clock)
         tx.expire()
     assert [hold.amount for hold in ledger.holds(token, "keeper")] == [13, 5]
     released = ledger.history(token, "keeper")[-1]
-    assert (released.sender, released.receiver, released.minted_amount, released.hold) == ("keeper", "alice", 12, holds[2])
+    assert (released.kind, released.counterparty, released.reserved_change, released.hold) == ("expire", "alice", -12, holds[2])
     assert ledger.audit().ok
 
 

@@ -1,5 +1,6 @@
 """Frozen accounts: what each operation is told, by direction and token, when it is planned and when it is executed."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from tallystick import (
     DAO_RESERVED_ACCOUNT,
     TOTAL_SUPPLY_RESERVE,
     AccountIsFrozen,
+    AsyncLedger,
     FixedPriceCurve,
     InsufficientFunds,
     InvalidAccount,
@@ -459,3 +461,35 @@ def test_another_ledger_on_the_journal_minds_it(shared_url: str | Path) -> None:
         with pytest.raises(AccountIsFrozen):
             do(second, lambda tx: tx.transfer("USD", "alice", "bob", 1))
         assert second.frozen() == first.frozen()
+
+
+def test_of_one_group_the_later_are_refused() -> None:
+    """Transactions that were planned before anybody was frozen, and are executed in the commit that freezes."""
+
+    async def play() -> tuple[Any, Any, Any, Any]:
+        async with AsyncLedger.open("memory:") as ledger:
+            await ledger.register_token(Token("USD"))
+            async with ledger.atomic() as tx:
+                tx.mint("USD", "alice", 100)
+
+            async def block(*calls: Call) -> Any:
+                async with ledger.atomic() as tx:
+                    for call in calls:
+                        call(tx)
+                return tx.receipt
+
+            outcomes = await asyncio.gather(
+                block(lambda tx: tx.transfer("USD", "alice", "bob", 5)),
+                block(lambda tx: tx.freeze("alice", "USD")),
+                block(lambda tx: tx.transfer("USD", "alice", "bob", 5)),
+                block(lambda tx: tx.unfreeze("alice", "USD"), lambda tx: tx.mint("USD", "alice", 1)),
+                return_exceptions=True,
+            )
+            return outcomes[0], outcomes[1], outcomes[2], (outcomes[3], await ledger.balance("USD", "alice"))
+
+    paid, frozen, refused, (minted, balance) = asyncio.run(play())
+    assert (
+        paid.position == frozen.position == minted.position
+    )  # one commit; nothing was there to be unfrozen when it was planned
+    assert isinstance(refused, AccountIsFrozen)
+    assert balance.available == 96

@@ -97,7 +97,7 @@ def test_a_transfer_to_oneself_leaves_fragments_alone(usd: Ledger) -> None:
     with usd.atomic() as tx:
         tx.transfer("CENT", "alice", "alice", 6_000)
     assert usd.fragments("CENT", "alice") == before
-    assert usd.history("CENT", "alice")[-1].burned_amount == 6_000
+    assert usd.transaction(usd.history("CENT", "alice")[-1].position).burned_amount == 6_000
 
 
 def test_escrow_flips_whole_fragments_and_splits_the_last(usd: Ledger) -> None:

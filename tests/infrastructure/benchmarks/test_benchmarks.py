@@ -44,7 +44,7 @@ sys.modules['psycopg'] = sys.modules['pyarrow'] = None"""
     done = bench_after(before, *settings, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
-    assert len(found["figures"]) == 123
+    assert len(found["figures"]) == 127
     for figure in found["figures"]:
         assert figure["baselines"], figure["name"]
         for rates in (figure["rates"], *(baseline["rates"] for baseline in figure["baselines"])):
@@ -66,6 +66,7 @@ sys.modules['psycopg'] = sys.modules['pyarrow'] = None"""
     ("workloads", "baselines", "figures"),
     [
         (("callers", "callers-many"), 2, {"SQLite": 12, "PostgreSQL, not durable": 12}),
+        (("callers-direct",), 1, {"SQLite": 4, "PostgreSQL, not durable": 2}),
         (("event-saves", "event-reads"), 1, {"memory": 16, "SQLite": 16, "PostgreSQL, not durable": 16}),
     ],
 )

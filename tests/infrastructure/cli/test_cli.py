@@ -79,7 +79,7 @@ def test_json_is_exact(books: Path) -> None:
     contract = json.loads(run("contract", "pool[1]", "--json", "--url", books).stdout)
     assert (contract["balance"], contract["allocations"][0]["sati"]) == (2**70, 2**69 * 10**8)
     history = json.loads(run("history", "USD", "alice", "--after", 3, "--limit", 1, "--json", "--url", books).stdout)
-    assert [(row["sender"], row["receiver"], row["burned"]) for row in history] == [("alice", "bob", 30_50)]
+    assert [(row["kind"], row["counterparty"], row["change"]) for row in history] == [("transfer", "bob", -30_50)]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,14 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import resolve_topic
 
-from tallystick import Ledger, Token, TokenNotFound
+from tallystick import (
+    Balances,
+    Ledger,
+    ShadowSpaces,
+    SupplyReserves,
+    Token,
+    TokenNotFound,
+)
 from tallystick.domain.events import Minted, TokenRegistered
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.recorders import JournalRecorder
@@ -158,3 +165,18 @@ def test_aggregates_of_the_library_are_stored_and_read(journal: Journal, beside:
         copy = stored_event.mutate(copy)  # type: ignore[attr-defined]
     assert copy == order
     assert beside.audit().ok
+
+
+@pytest.mark.parametrize("projection", [Balances, ShadowSpaces, SupplyReserves])
+def test_projections_pass_over_events_that_are_not_the_ledgers(
+    recorder: JournalRecorder, beside: Ledger, projection: Any
+) -> None:
+    with Ledger.open("memory:") as alone:
+        for ledger in (alone, beside):
+            ledger.register_token(Token("USD"))
+            if ledger is beside:
+                recorder.insert_events(stored("order", 1, 2))
+            with ledger.atomic() as tx:
+                tx.mint("USD", "alice", 30)
+                tx.register_contract("pool").balance_up(5)
+        assert beside.replay(projection()).state == alone.replay(projection()).state

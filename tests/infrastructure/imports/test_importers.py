@@ -49,8 +49,8 @@ def opening_balances(ledger: Ledger, token: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for account in ledger.balances(token):
         for minted in ledger.history(token, account):
-            if minted.memo == "opening balance" and minted.receiver == account:
-                found[account] += minted.minted_amount
+            if minted.memo == "opening balance" and minted.kind == "mint":
+                found[account] += minted.change
     return found
 
 
@@ -88,7 +88,7 @@ def test_transfers_mints_burns_and_openings(ledger: Ledger, tmp_path: Path) -> N
     assert (report.skipped, report.openings, report.batches, report.batches_before) == (1, 2, 1, 0)
     assert ledger.balance(TOKEN, BOB).available == 10 + 2**255 - 1 - 7 + 1 + 5
     assert opening_balances(ledger, TOKEN) == {}
-    opened = [t.minted_amount for t in ledger.history(TOKEN, ALICE) if t.memo == "opening balance"]
+    opened = [t.change for t in ledger.history(TOKEN, ALICE) if t.memo == "opening balance"]
     assert opened == [10, 5]
     assert ledger.history(TOKEN, BOB)[0].memo == "0xff:1"
     position = ledger.verify().position

@@ -20,6 +20,7 @@ from tallystick import (
     Transactions,
 )
 from tallystick.domain.batch.batch import positions_of
+from tallystick.domain.batch.text_ids import hashed
 from tallystick.domain.events import (
     BurnedMany,
     FragmentsBurned,
@@ -27,7 +28,9 @@ from tallystick.domain.events import (
     MintedMany,
     Moved,
     MovedMany,
+    NotedMintedMany,
     Reserved,
+    RowNotes,
     TokenRegistered,
 )
 from tallystick.infrastructure.journal.format import encode_events, make_row
@@ -38,12 +41,21 @@ from tallystick.infrastructure.recorders import JournalRecorder
 PLAIN = TokenRegistered("T", 0, 1000, None, "external")
 FRAGMENTED = TokenRegistered("T", 0, 1000, 10, "external")
 MINTED = MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", (1).to_bytes(16, "little") + (2).to_bytes(16, "little"))
+IDS = hashed(["x", "y"]).to_bytes()
 PIECES = FragmentsMintedMany("T", 2, 7, b"\0\1", b"\5\6")
+
+
+def noted(notes: RowNotes, ids: bytes = MINTED.ids) -> NotedMintedMany:
+    return NotedMintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", ids, notes)
+
+
 GOOD: list[list[Any]] = [
     [PLAIN, MINTED],
     [PLAIN, MINTED, MovedMany("T", 2, ["c"], b"\0\1", b"\2\2", b"\5\6")],
     [PLAIN, MINTED, BurnedMany("T", 1, [], b"\1", (6).to_bytes(16, "little"))],
     [PLAIN, MINTED, MovedMany("T", 1, [], b"\0", b"\0", b"\5", "", (3).to_bytes(16, "little")), Moved("T", "a", "b", 5)],
+    [PLAIN, noted(RowNotes(4, 1, b"\0\2", ["x", "y"], b"", ["r", None], b"", ["x", "y"]), IDS)],
+    [PLAIN, noted(RowNotes(0, 1, b"\0\2", ["x", "y"], b"\1\1", ["r"]))],
     [FRAGMENTED, MINTED, PIECES],
     [FRAGMENTED, MINTED, PIECES, BurnedMany("T", 1, [], b"\0", b"\5"), FragmentsBurned("T", [7])],
 ]
@@ -66,6 +78,29 @@ UNREADABLE: list[tuple[list[Any], int]] = [
     ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", bytes(31))], 2),
     ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", bytes(16))], 2),
     ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", bytes(range(48)))], 2),
+    *(
+        ([PLAIN, noted(notes)], 2)
+        for notes in (
+            RowNotes(5),
+            RowNotes(times=b"\0\0"),
+            RowNotes(0, -1),
+            RowNotes(-1, 1),
+            RowNotes(2**70, 1),
+            RowNotes(1, 2**70),
+            RowNotes(0, 1, b"\0"),
+            RowNotes(0, 1, b"\0\1"),
+            RowNotes(0, 86_400_000_000, (2**40).to_bytes(8, "little") * 2),
+            RowNotes(5, 1, (2**100).to_bytes(16, "little") * 2),
+            RowNotes(memos=["x", "y", "z"]),
+            RowNotes(memos=["x"], memo_rows=b"\0\1"),
+            RowNotes(memo_rows=b"\0\0"),
+            RowNotes(refs=[None, "x", "y"]),
+            RowNotes(refs=["x", "y"], ref_rows=b"\0"),
+            RowNotes(id_texts=["x"]),
+            RowNotes(id_texts=["x", "y", "z"]),
+        )
+    ),
+    ([PLAIN, noted(RowNotes(id_texts=["x", "y"]), b"")], 2),
     ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 7, b"\0\2", b"\5\6")], 4),
     ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 3, 7, b"\0\1", b"\5\6")], 4),
     ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 7, b"\0\1", b"\5\6\7")], 4),
@@ -85,6 +120,9 @@ UNTRUE: list[tuple[list[Any], int]] = [
     ([PLAIN, MINTED, MovedMany("T", 4, [], bytes(4), b"\1\1\1\1", (2**62).to_bytes(8, "little") * 4)], 4),
     ([PLAIN, MINTED, MovedMany("T", 1, [], b"\0", b"\1", (2**200).to_bytes(32, "little"))], 4),
     ([PLAIN, MINTED, BurnedMany("T", 3, [], b"\0\0\1", b"\3\3\6")], 5),
+    ([PLAIN, noted(RowNotes(id_texts=["x", "y"]))], 2),
+    ([PLAIN, noted(RowNotes(id_texts=["y", "x"]), IDS)], 2),
+    ([PLAIN, noted(RowNotes(1, 86_400_000_000, b"\0\2"))], 2),
     ([FRAGMENTED, MINTED], 2),
     ([FRAGMENTED, MINTED, MovedMany("T", 1, [], b"\0", b"\1", b"\5")], 2),
     ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 7, b"\1\0", b"\5\6")], 2),

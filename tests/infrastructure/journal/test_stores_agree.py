@@ -71,7 +71,7 @@ def _escrow(ledger: Ledger) -> None:
         tx.settle("USD", "court", "seller", 50_00)
         tx.release(first, 1)
     with ledger.atomic() as tx:
-        due = tx.reserve("DAI", "bób", "court", 333, START)
+        due = tx.reserve("DAI", "bób", "court", 333, expires_in=timedelta(minutes=1))
         with pytest.raises(HoldExpired), tx.savepoint():
             tx.settle("DAI", "court", "alice", 1, due)
         assert tx.expire() == 1

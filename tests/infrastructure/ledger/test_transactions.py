@@ -69,12 +69,12 @@ def test_history(ledger: Ledger, token: str) -> None:
     with ledger.atomic() as tx:
         tx.transfer(token, "alice", "bob", 1)
         tx.transfer(token, "bob", "carol", 1)
-    assert [t.id for t in ledger.history(token, "alice")] == [*ids, tx.receipt.transaction_ids[0]]  # type: ignore[union-attr]
-    assert [t.id for t in ledger.history(token, "alice", after=ids[0], limit=2)] == ids[1:]
-    assert [t.minted_amount for t in ledger.history(token, "bob")] == [1, 1]
-    assert ledger.history(token, "bob", after=tx.receipt.transaction_ids[0], limit=5)[0].receiver == "carol"  # type: ignore[union-attr]
-    assert ledger.history(token, "nobody") == []
-    assert ledger.history(token, "alice", limit=0) == []
+    assert [line.transaction_id for line in ledger.history(token, "alice")] == [*ids, tx.receipt.transaction_ids[0]]  # type: ignore[union-attr]
+    assert [line.transaction_id for line in ledger.history(token, "alice", after=ids[0], limit=2)] == ids[1:]
+    assert [line.change for line in ledger.history(token, "bob")] == [1, -1]
+    assert ledger.history(token, "bob", after=tx.receipt.transaction_ids[0], limit=5)[0].counterparty == "carol"  # type: ignore[union-attr]
+    assert len(ledger.history(token, "nobody")) == 0
+    assert len(ledger.history(token, "alice", limit=0)) == 0
     for wrong in (-1, "1", 1.0, True):
         with pytest.raises(InvalidPosition):
             ledger.history(token, "alice", after=wrong)  # type: ignore[arg-type]

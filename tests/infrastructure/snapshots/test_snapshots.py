@@ -184,7 +184,7 @@ def test_a_snapshot_that_is_undamaged_and_yet_no_books_is_passed_over(path: Path
         assert goes_on_from(path) == 0
         with Ledger.open(path) as ledger:
             assert everything(ledger) == expected
-    manifest.write_bytes(snapshots._encode(msgspec.structs.replace(written, format=1)))
+    manifest.write_bytes(snapshots._encode(msgspec.structs.replace(written, format=snapshots.FORMAT + 1)))
     assert goes_on_from(path) == 0
     manifest.write_bytes(snapshots._encode(written))
     assert goes_on_from(path) > 0

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tallystick import Balances, DuplicateTransferId, FragmentState, Ledger, LedgerError, RefusedRow, Token, Transactions
+from tallystick.domain.batch.batch import Batch
 
 TOKENS = (Token("PLN", max_supply=2**63), Token("CENT", max_supply=2**66, unit=1000), Token("WEI", max_supply=2**256 - 1))
 CODES = tuple(token.code for token in TOKENS)
@@ -29,9 +30,9 @@ def one_after_another(
     operation: str,
     token: str,
     rows: Sequence[BatchRow],
-    ids: Sequence[int] | None,
-    used: set[int],
-    memo: str = "",
+    ids: Sequence[Any] | None,
+    used: set[Any],
+    memo: str | Sequence[str] = "",
 ) -> list[Verdict]:
     """Does each row as a transaction of its own, and passes over those that are refused, or whose id was used."""
     verdicts: list[Verdict] = []
@@ -41,7 +42,7 @@ def one_after_another(
             continue
         try:
             with ledger.atomic() as tx:
-                getattr(tx, operation)(token, *row, memo=memo)
+                getattr(tx, operation)(token, *row, memo=memo if isinstance(memo, str) else memo[index])
         except LedgerError as error:
             verdicts.append((index, type(error), error.fields))
         else:
@@ -50,7 +51,7 @@ def one_after_another(
 
 
 def first_refusal(
-    ledger: Ledger, operation: str, token: str, rows: Sequence[BatchRow], ids: Sequence[int] | None, used: set[int]
+    ledger: Ledger, operation: str, token: str, rows: Sequence[BatchRow], ids: Sequence[Any] | None, used: set[Any]
 ) -> Verdict | None:
     """The first row that `one_after_another` would pass over; nothing is done."""
     seen = set(used)
@@ -131,6 +132,24 @@ class RowByRow:
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         self._projection.apply(position, recorded_at, event)
         self._noted(position, self._projection)
+
+
+class RowNotes:
+    """A projection: memo, time, reference and id of text of every row of every batch, by its position."""
+
+    name = "row notes"
+    version = 1
+
+    def __init__(self) -> None:
+        self.state: dict[int, tuple[Any, ...]] = {}
+
+    def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
+        pass
+
+    def apply_columns(self, position: int, recorded_at: int, batch: Batch, /) -> None:
+        for row, memo in enumerate([batch.memo] * len(batch) if batch.memos is None else batch.memos):
+            assert memo == batch.memo_of(row) == batch.event(row).memo
+            self.state[position + row] = (memo, batch.occurred_at(row), batch.reference(row), batch.id_text(row))
 
 
 def total(ledger: Ledger, token: str) -> int:

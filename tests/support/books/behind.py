@@ -21,7 +21,8 @@ def core_on(
     new_hold_id: Callable[[], str] = lambda: "hold",
     contracts_in_memory: int = CONTRACTS_IN_MEMORY,
 ) -> LedgerCore:
-    """The core of a ledger on `journal`."""
+    """The core of a ledger on `journal`, beside which others may go by the machine's clock."""
+    journal.max_clock_leap = None
     return LedgerCore(journal, clock, new_hold_id, contracts_in_memory)
 
 

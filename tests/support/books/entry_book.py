@@ -63,9 +63,9 @@ class Told(NamedTuple):
     events: list[Any]
 
 
-def open_entry_book(url: Any) -> Ledger:
+def open_entry_book(url: Any, holds: int = HOLDS) -> Ledger:
     """Everybody has much of everything: users of each token, apps some income, the pools, the contract "pool" of BTC and
-    the figure "figure"; and as many holds as `HOLDS` are due.
+    the figure "figure"; and so many holds are due.
     """
     clock = Clock()
     ledger = Ledger.open(url, curves={"spread": AllIsSpread}, clock=clock)
@@ -89,7 +89,7 @@ def open_entry_book(url: Any) -> Ledger:
         tx.seats.collect_memory_tax("Plain", 10**4)
         tx.seats.share_income({"alice": 10**8, "bob": 10**3})
     with ledger.atomic() as tx:
-        for _ in range(HOLDS):
+        for _ in range(holds):
             tx.reserve("CUP", "dev", "keeper", 11, START + timedelta(hours=1))
     clock.time += timedelta(hours=2)
     return ledger

@@ -19,11 +19,14 @@ from psycopg.conninfo import conninfo_to_dict
 from tallystick.infrastructure.imports.event_store.address import open_eventsourcing_store
 from tallystick.infrastructure.imports.event_store.event_store import EventsourcingReport, import_eventsourcing
 from tallystick.infrastructure.imports.event_store.sqlite import EventsourcingSQLite
+from tallystick.infrastructure.journal.clock import system_time
 from tallystick.infrastructure.journal.format import Foreign, JournalEvent, decode_events, encode_events, make_row
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tests.support.programs.postgres_server import unused_name
 
 PLAIN = "PlainAccounts"
+IMPORTED_AT = system_time()
+"""Applications go on after it, so it is not long ago."""
 
 
 class Account(Aggregate):
@@ -161,7 +164,7 @@ def imported(journal: Journal, url: str | Path, application: str | None = None, 
     """Imports at a time that stands still."""
     id_type = options.pop("id_type", None)
     with open_eventsourcing_store(url, application, id_type) as store:
-        return import_eventsourcing(journal, store, clock=lambda: 1_700_000_000_000_000, **options)
+        return import_eventsourcing(journal, store, clock=lambda: IMPORTED_AT, **options)
 
 
 def events_of(journal: Journal) -> list[JournalEvent]:
@@ -179,7 +182,7 @@ def append(journal: Journal, stream: str, version: int) -> None:
     """Somebody else's event, recorded by somebody else."""
     with journal.writing() as head:
         body = encode_events([Foreign(stream, version, "topic", b"state")])
-        row = make_row(head.digest, head.position + 1, head.recorded_at, (), (1,), body)
+        row = make_row(head.digest, head.position + 1, max(head.recorded_at, IMPORTED_AT), (), (1,), body)
         journal.append(row, [StreamEntry(stream, version, version, row.first_position)])
 
 

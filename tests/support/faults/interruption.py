@@ -20,6 +20,7 @@ MODULES = (
     "infrastructure/commit/group.py",
     "infrastructure/commit/ledger_state.py",
     "infrastructure/commit/member.py",
+    "infrastructure/commit/saved_events.py",
     "infrastructure/event_store/log/batch_names.py",
     "infrastructure/event_store/log/event_group.py",
     "infrastructure/event_store/log/insertion.py",
@@ -28,6 +29,7 @@ MODULES = (
     "infrastructure/event_store/log/writer.py",
     "infrastructure/event_store/recorders/aggregate_recorder.py",
     "infrastructure/event_store/recorders/subscription.py",
+    "infrastructure/event_store/saving.py",
     "infrastructure/group_commit/group.py",
     "infrastructure/group_commit/group_commit.py",
     "infrastructure/group_commit/member.py",
@@ -37,6 +39,7 @@ MODULES = (
     "infrastructure/journal/stream_versions.py",
     "infrastructure/ledger/ledger.py",
     "infrastructure/ledger/reads.py",
+    "infrastructure/ledger/saving.py",
     "infrastructure/ledger/transaction.py",
 )
 FILES = {str(PACKAGE / module) for module in MODULES}

@@ -386,8 +386,10 @@ class LedgerCases:
             for amount in (1, 2, 3):
                 tx.transfer("USD", "alice", "bob", amount)
         history = await ledger.history("USD", "bob", limit=2)
-        assert [found.minted_amount for found in history] == [1, 2]
-        assert [found.id for found in history] == list(tx.receipt.transaction_ids[:2])
+        assert [found.change for found in history] == [1, 2, 3]  # of one entry
+        assert [found.transaction_id for found in history] == list(tx.receipt.transaction_ids)
+        newest = await ledger.history("USD", "bob", newest_first=True)
+        assert (list(newest), newest.next) == (list(history)[::-1], None)
         with pytest.raises(TransactionNotFound):
             await ledger.transaction(10**6)
         with pytest.raises(InvalidPosition):

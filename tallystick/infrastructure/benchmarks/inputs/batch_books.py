@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ ROWS_TO_GROW = 500_000
 SEED = 1
 FUNDS = 10**9
 REFUSED_EACH = 100
+FIRST_DAY = np.datetime64("2020-01-01", "D")
+DAYS = 2_000
 USD = Token("USD", decimals=2)
 
 
@@ -105,6 +108,21 @@ class BatchBooks:
     def by_handles_with_ids(self, rows: Rows) -> Work:
         """A batch of arrays, with rising ids in a list."""
         return self.by_handles(rows, self.rising_ids(len(rows)))
+
+    def by_kept_names_with_notes(self, rows: Rows, memos: int | None = None, everything: bool = False) -> Work:
+        """A batch of lists, with a memo a row, its own or one of so many, and a time; or with all that a row can say."""
+        count, first = len(rows), self._milliseconds
+        numbers = range(first, first + count) if memos is None else listed(self._chance.integers(0, memos, count))
+        notes: dict[str, Any] = {
+            "memo": [f"payment of invoice {number}" for number in numbers],
+            "occurred_at": FIRST_DAY + np.sort(self._chance.integers(0, DAYS, count)),
+        }
+        if everything:
+            notes["references"] = [f"order {number}" for number in range(first, first + count)]
+        ids = self.rising_ids(count) if everything else None
+        transfer = self.ledger.transfer_many
+        work = partial(transfer, self.token, self.kept(rows.senders), self.kept(rows.receivers), listed(rows.amounts), ids=ids)
+        return lambda: work(**notes).accepted
 
     def transfer(self, senders: Accounts, receivers: Accounts, amounts: Numbers, ids: list[int] | None = None) -> int:
         """Transfers one batch, to its durable receipt, and gives the number of its rows."""

@@ -78,6 +78,17 @@ class CallerBooks:
         """The same by so many tasks of one event loop."""
         return self._loop.run(self._by_tasks(payments, tasks))
 
+    def by_calling(self, payments: Sequence[Payment]) -> int:
+        """A direct call for each payment, one after another."""
+        transfer = self.ledger.transfer
+        for key, sender, receiver, amount in payments:
+            transfer("USD", sender, receiver, amount, idempotency_key=key)
+        return len(payments)
+
+    def by_calling_tasks(self, payments: Sequence[Payment], tasks: int) -> int:
+        """The same by so many tasks of one event loop."""
+        return self._loop.run(self._by_calling_tasks(payments, tasks))
+
     def at_once(self, transactions: Sequence[Sequence[Payment]]) -> int:
         """A transaction for each sequence of payments, whose keys are not used."""
         done = 0
@@ -97,6 +108,15 @@ class CallerBooks:
         for key, sender, receiver, amount in payments:
             async with atomic(key) as tx:
                 tx.transfer("USD", sender, receiver, amount)
+        return len(payments)
+
+    async def _by_calling_tasks(self, payments: Sequence[Payment], tasks: int) -> int:
+        return sum(await asyncio.gather(*map(self._call_directly, _shares(payments, tasks))))
+
+    async def _call_directly(self, payments: Sequence[Payment]) -> int:
+        transfer = self._shared.transfer
+        for key, sender, receiver, amount in payments:
+            await transfer("USD", sender, receiver, amount, idempotency_key=key)
         return len(payments)
 
     def close(self) -> None:

@@ -59,6 +59,19 @@ def with_ids(settings: Settings) -> Iterator[Figure]:
                 yield arena.compare(name, size, ours, (SAME_BYTES, ROW_BY_ROW), point=point, ids=True)
 
 
+def with_notes(settings: Settings) -> Iterator[Figure]:
+    """Lists with a memo and a time a row: a hundred memos that repeat, and each its own; and with a reference and an id too."""
+    with Arena(settings, USUAL_ACCOUNTS // settings.scale) as arena:
+        size, books = _accounts(arena.books), arena.books
+        for name, ours in (
+            ("batches without notes", books.by_kept_names),
+            ("batches with memos that repeat and times", partial(books.by_kept_names_with_notes, memos=100)),
+            ("batches with a memo of its own and times", books.by_kept_names_with_notes),
+            ("batches with all notes and ids", partial(books.by_kept_names_with_notes, everything=True)),
+        ):
+            yield arena.compare(name, size, ours, (SAME_BYTES,))
+
+
 def of_fragments(settings: Settings) -> Iterator[Figure]:
     """Transfers of a fragmented token."""
     with Arena(settings, USUAL_ACCOUNTS // settings.scale, FRAGMENTED, FRAGMENTED_FUNDS) as arena:
@@ -106,6 +119,7 @@ WORKLOADS = (
     Workload("batch-lists", f"batches of {ROWS:,} transfers, lists of str and int", from_lists, ALL, plotted=True),
     Workload("batch-handles", "the same as arrays of handles", from_handles, (SAME_BYTES, COLUMNS), plotted=True),
     Workload("batch-ids", "the same with an id each, in the order of time", with_ids, (SAME_BYTES, ROW_BY_ROW), plotted=True),
+    Workload("batch-notes", "the same with a memo and a time each, and with all that a row can say", with_notes, (SAME_BYTES,)),
     Workload("batch-fragments", "the same of a fragmented token", of_fragments, SQLITE_AND_OURS),
     Workload("batch-wide", "the same of amounts above 2**63", of_wide_amounts, SQLITE_AND_OURS),
     Workload("batch-refused", "the same with each hundredth row refused", with_refusals, SQLITE_AND_OURS),

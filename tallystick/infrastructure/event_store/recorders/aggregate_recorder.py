@@ -86,12 +86,15 @@ class JournalAggregateRecorder(LogRecorder, persistence.AggregateRecorder):
         id = self._id(text)
         return [stored_event(id if isinstance(event, Foreign) else text, version, event) for version, event in found]
 
+    def as_journal_events(self, stored_events: Sequence[StoredEvent]) -> list[Foreign]:
+        """The events as the journal keeps them. Raises the library's `DataError` where it cannot."""
+        stream_of = self._space.stream_of
+        return [foreign(stream_of(event.originator_id), event) for event in stored_events]
+
     @in_library_errors
     def _insert(self, stored_events: Sequence[StoredEvent], *others: Foreign) -> range:
         """Makes the events durable, and some others in the same commit; gives the positions of the first ones."""
-        stream_of = self._space.stream_of
-        events = [foreign(stream_of(event.originator_id), event) for event in stored_events]
-        events += others
+        events = [*self.as_journal_events(stored_events), *others]
         if not events:
             return range(0)
         position = self._log.insert(events)

@@ -41,5 +41,10 @@ class LogRecorder:
         self.purpose = purpose
         self._log = journal if isinstance(journal, EventLog) else EventLog(journal, clock)
 
+    @property
+    def journal(self) -> Journal:
+        """Where it records."""
+        return self._log.journal
+
     def _id(self, text: str) -> UUID | str:
         return UUID(text) if self.originator_id_type == "uuid" and _UUID.fullmatch(text) else text

@@ -1,12 +1,18 @@
-"""A journal in memory: for tests and for trying things out; it ends with the process."""
+"""A journal in memory: for tests and for trying things out; it ends with the process.
+
+One that has a name is shared, in this process, by all who open it under that name, as a ledger and an application are that
+want to commit together. It ends when all of them have closed it.
+"""
 
 import threading
+import weakref
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from operator import attrgetter
+from typing import Self
 
 from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
 from tallystick.infrastructure.journal.port import (
@@ -31,6 +37,24 @@ class MemoryJournal(Journal):
         self._firsts: list[int] = []
         self._streams: defaultdict[str, list[StreamEntry]] = defaultdict(list)
         self._metadata: dict[int, MetadataRow] = {}
+        self._openers: weakref.WeakSet[MemoryJournal] | None = None
+
+    @classmethod
+    def open_named(cls, name: str) -> Self:
+        """The journal of this name, which has what those have recorded in it who have it open."""
+        with _naming:
+            openers = _named.setdefault(name, weakref.WeakSet())
+            journal = cls()
+            for opener in openers:
+                journal._lock, journal._metadata = opener._lock, opener._metadata
+                journal._rows, journal._firsts, journal._streams = opener._rows, opener._firsts, opener._streams
+                break
+            openers.add(journal)
+            journal._openers = openers
+        return journal
+
+    def is_same(self, other: Journal) -> bool:
+        return isinstance(other, MemoryJournal) and other._rows is self._rows
 
     def head(self) -> Head:
         if not self._rows:
@@ -123,4 +147,11 @@ class MemoryJournal(Journal):
         """Nothing to do."""
 
     def close(self) -> None:
-        """Nothing to do."""
+        """One that has a name is forgotten with the last who had it open."""
+        if self._openers is not None:
+            with _naming:
+                self._openers.discard(self)
+
+
+_naming = threading.Lock()
+_named: dict[str, weakref.WeakSet[MemoryJournal]] = {}

@@ -23,8 +23,13 @@ from tallystick.domain.values.entry_details import details_of
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
+from tallystick.infrastructure.ledger.asyncio.app_state import AsyncAppState
+from tallystick.infrastructure.ledger.asyncio.calls import Asked, awaited
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
+from tallystick.infrastructure.ledger.calls.app_state import AppReads
+from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Make
+from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.contract_view import ContractView
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
@@ -43,6 +48,7 @@ class AsyncLedger:
         self._blocking = Ledger(core)
         self._threads = threads
         self._commits = AsyncCommits(core, threads)
+        self._apps = AppReads(core)
         self._closing: asyncio.Future[None] | None = None
         self._expiring: asyncio.Task[None] | None = None
 
@@ -183,6 +189,27 @@ class AsyncLedger:
                 await asyncio.sleep(seconds)
         finally:
             stopped.set()
+
+    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Asked:
+        return self._commits, options, make, arguments
+
+    mint = awaited(LedgerCalls.mint)
+    burn = awaited(LedgerCalls.burn)
+    transfer = awaited(LedgerCalls.transfer)
+    reserve = awaited(LedgerCalls.reserve)
+    settle = awaited(LedgerCalls.settle)
+    release = awaited(LedgerCalls.release)
+    expire = awaited(LedgerCalls.expire)
+    reverse = awaited(LedgerCalls.reverse)
+    freeze = awaited(LedgerCalls.freeze)
+    unfreeze = awaited(LedgerCalls.unfreeze)
+
+    async def app(self, code: str) -> AsyncAppState:
+        """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
+        now = await self._on_a_thread(lambda: self._apps.figures(code))
+        return AsyncAppState(
+            now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, self._call, self._on_a_thread
+        )
 
     @staticmethod
     def _awaited(

@@ -77,6 +77,9 @@ class PostgresJournal(Journal):
         """The channel on which each commit's last position is notified."""
         return self._pool.ledger.channel
 
+    def is_same(self, other: Journal) -> bool:
+        return isinstance(other, PostgresJournal) and other._pool.ledger.id == self._pool.ledger.id
+
     # Reading.
 
     def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:

@@ -98,6 +98,14 @@ class SQLiteJournal(Journal):
         with self._reading:
             return self._file.times_opened
 
+    def is_same(self, other: Journal) -> bool:
+        if other is self or not isinstance(other, SQLiteJournal):
+            return other is self
+        try:
+            return self.path.samefile(other.path)
+        except OSError:
+            return False
+
     def head(self) -> Head:
         with self._reading as connection:
             return head_of(connection)

@@ -1,0 +1,60 @@
+"""What is asked for by a reversal, made into operations: the same for a block's call and for one without a block."""
+
+from typing import Protocol, cast
+
+from tallystick.domain.errors import AlreadyReversed, EntryNotFound, InvalidRequest, TransactionNotFound
+from tallystick.domain.reversal.decisions import left_of
+from tallystick.domain.reversal.operations import Reverse
+from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
+from tallystick.domain.values.amount import check_amount
+from tallystick.domain.values.memo import check_memo
+from tallystick.domain.view import View
+
+
+class Recorded(Protocol):
+    """What reads the journal."""
+
+    def recorded(self, position: int) -> RecordedEntry | None:
+        """The entry to which a position belongs, read from the journal and checked against its digest; None beyond its end."""
+        ...
+
+
+def originals_asked(journal: Recorded, id: object, entry: object, transaction: object, amount: object) -> list[Original]:
+    """What is to be taken back, newest first: the movements of an entry, or one transaction.
+
+    Raises `InvalidRequest`, `InvalidAmount`, `EntryNotFound`, `TransactionNotFound`, `NotReversible`.
+    """
+    if id is not None or (entry is None) == (transaction is None):
+        raise InvalidRequest("what is to be reversed is named: reverse(entry=id) or reverse(transaction=id)")
+    if transaction is not None:
+        if amount is not None:
+            check_amount(amount)
+        recorded = _recorded(journal, transaction)
+        if recorded is None:
+            raise TransactionNotFound(id=transaction)
+        return [original_of(recorded, cast(int, transaction))]
+    if amount is not None:
+        raise InvalidRequest("a part is taken back of one movement: reverse(transaction=id, amount=...)")
+    recorded = _recorded(journal, entry)
+    if recorded is None:
+        raise EntryNotFound(id=entry)
+    if recorded.id != entry:
+        raise EntryNotFound(f": that is within entry {recorded.id}", id=entry)
+    return originals_of(recorded)
+
+
+def reversals_of(view: View, originals: list[Original], amount: int | None, memo: str) -> list[Reverse]:
+    """The operations that take back all that is left of the originals, or `amount` of the only one.
+
+    `AlreadyReversed` where nothing is left of any.
+    """
+    check_memo(memo)
+    left = [original for original in originals if amount is not None or left_of(view, original)]
+    if not left:
+        oldest = originals[-1]
+        raise AlreadyReversed(id=oldest.id, amount=oldest.event.amount, left=0)
+    return [Reverse(original, amount, memo) for original in left]
+
+
+def _recorded(journal: Recorded, id: object) -> RecordedEntry | None:
+    return journal.recorded(id) if type(id) is int and 0 < id < 2**63 else None

@@ -1,0 +1,39 @@
+"""An app as it stands, for asyncio: what a trade would bring and the calls are awaited."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from tallystick.infrastructure.ledger.asyncio.calls import awaited
+from tallystick.infrastructure.ledger.calls.app_state import AppFigures, AppReads
+from tallystick.infrastructure.ledger.calls.direct_calls import AppCalls, Make
+from tallystick.infrastructure.ledger.calls.options import CallOptions
+
+
+@dataclass(frozen=True)
+class AsyncAppState(AppFigures):
+    """As `AppState`, with quotes and calls that are awaited.
+
+    `code`, `owner`, `accepts`, `price`, `supply` and `reserve` are its figures as they stood.
+    """
+
+    _reads: AppReads = field(repr=False, compare=False)
+    _execute: Callable[..., Any] = field(repr=False, compare=False)
+    _on_a_thread: Callable[[Callable[[], int]], Coroutine[Any, Any, int]] = field(repr=False, compare=False)
+
+    buy = awaited(AppCalls.buy)
+    sell = awaited(AppCalls.sell)
+    pay = awaited(AppCalls.pay)
+    deposit = awaited(AppCalls.deposit)
+    refund = awaited(AppCalls.refund)
+
+    async def quote_buy(self, payment: int) -> int:
+        """As `AppState.quote_buy`."""
+        return await self._on_a_thread(lambda: self._reads.quote_buy(self.code, payment))
+
+    async def quote_sell(self, amount: int) -> int:
+        """As `AppState.quote_sell`."""
+        return await self._on_a_thread(lambda: self._reads.quote_sell(self.code, amount))
+
+    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
+        return self._execute(options, make, *arguments)

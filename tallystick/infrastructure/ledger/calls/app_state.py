@@ -1,0 +1,90 @@
+"""An app as it stands: `ledger.app(code)`, its figures, what a trade would bring, and the calls by which one deals with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tallystick.domain.app.decisions import bought_for, paid_for, price_of
+from tallystick.domain.cells import bonding_cell
+from tallystick.domain.checks import app_of
+from tallystick.domain.values.amount import check_amount
+from tallystick.infrastructure.ledger.calls.direct_calls import AppCalls, Make
+from tallystick.infrastructure.ledger.calls.options import CallOptions
+from tallystick.infrastructure.ledger.core import LedgerCore
+
+
+@dataclass(frozen=True)
+class AppFigures:
+    """An app's figures as they stood when it was asked for, in smallest units.
+
+    `code` is its token's, and its account; `owner` gets its spread and income; `accepts` are the further tokens that it takes
+    in payment. `price` is what one whole token costs about, in settlement units, rounded down, None where no curve can say;
+    `supply` is what of its token is in circulation, and `reserve` what its curve holds of the settlement token.
+    """
+
+    code: str
+    owner: str | None
+    accepts: tuple[str, ...]
+    price: int | None
+    supply: int
+    reserve: int
+
+
+class AppReads:
+    """What a ledger answers about apps."""
+
+    def __init__(self, core: LedgerCore) -> None:
+        self._core = core
+        self._books = core.books
+
+    def figures(self, code: str) -> AppFigures:
+        """The app's figures; `TokenNotFound` or `NotAnApp`."""
+        books = self._books
+        with self._core.locked():
+            self._core.reach_head()
+            app = app_of(books, code)
+            settlement = books.settlement()
+            reserve = 0 if settlement is None else books.token_state(settlement.code).available_of(bonding_cell(code))
+            supply = app.max_supply - books.token_state(code).reserve
+            return AppFigures(code, app.owner, app.accepts, price_of(books, app), supply, reserve)
+
+    def quote_buy(self, code: str, payment: int) -> int:
+        """How much of the app's token the payment would buy now."""
+        check_amount(payment)
+        with self._core.locked():
+            self._core.reach_head()
+            return bought_for(self._books, app_of(self._books, code), payment)[0]
+
+    def quote_sell(self, code: str, amount: int) -> int:
+        """What the amount of the app's token would bring now."""
+        check_amount(amount)
+        with self._core.locked():
+            self._core.reach_head()
+            return paid_for(self._books, app_of(self._books, code), amount)
+
+
+@dataclass(frozen=True)
+class AppState(AppFigures, AppCalls):
+    """An app's figures as they stood when it was asked for, and its calls, which act on it as it is by then.
+
+    `code` is its token's, and its account; `owner` gets its spread and income; `accepts` are the further tokens that it takes
+    in payment. `price` is what one whole token costs about, in settlement units, rounded down, None where no curve can say;
+    `supply` is what of its token is in circulation, and `reserve` what its curve holds of the settlement token.
+    """
+
+    _reads: AppReads = field(repr=False, compare=False)
+    _execute: Callable[..., Any] = field(repr=False, compare=False)
+
+    def quote_buy(self, payment: int) -> int:
+        """How many units of the app's token `payment` settlement units would buy now. Refusals as `buy`, but the payer's."""
+        return self._reads.quote_buy(self.code, payment)
+
+    def quote_sell(self, amount: int) -> int:
+        """How many settlement units `amount` of the app's token would bring now. Refusals as `sell`, but the seller's.
+
+        `InsufficientFunds` where there is less in circulation.
+        """
+        return self._reads.quote_sell(self.code, amount)
+
+    def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
+        return self._execute(options, make, *arguments)
