@@ -135,7 +135,7 @@ NEEDING: list[Callable[[Ledger], object]] = [
     lambda ledger: pay(ledger, reference="order 7"),
     lambda ledger: pay(ledger, metadata={}),
     lambda ledger: ledger.run(lambda tx: tx.freeze("alice")),
-    lambda ledger: ledger.run(lambda tx: tx.reverse(transaction=ledger.history("PLN", "alice")[-1].id)),
+    lambda ledger: ledger.run(lambda tx: tx.reverse(transaction=ledger.receipt("together-3").transaction_ids[0])),
 ]
 
 
