@@ -100,6 +100,9 @@ def test_json_is_exact(books: Path) -> None:
         (["demo", "--url", "BOOKS"], 3, "wants a new one"),
         (["expire", "--every", "soon", "--url", "BOOKS"], 2, "a duration is a number above 0"),
         (["expire", "--every", "999999999d", "--url", "BOOKS"], 2, "error: invalid_request"),
+        (["upgrade"], 2, "no ledger is named"),
+        (["upgrade", "missing.db"], 3, "error: storage_unavailable"),
+        (["upgrade", __file__], 3, "error: not_a_ledger"),
         (["unknown"], 2, "No such command"),
     ],
 )

@@ -91,7 +91,7 @@ def test_a_key_of_a_transaction_is_no_batchs(ledger: Ledger, token: str) -> None
         tx.mint(token, "alice", 5)
     with pytest.raises(DuplicateIdempotencyKey) as caught:
         ledger.mint_many(token, ["alice"], [1], idempotency_key="key")
-    assert caught.value.receipt == msgspec.structs.replace(tx.receipt, repeated=True)
+    assert caught.value.receipt == tx.receipt
     with pytest.raises(IdempotencyMismatch), ledger.atomic("key", request={"a": 2}):
         pass
 

@@ -33,6 +33,7 @@ from tallystick.domain.events import (
     RowNotes,
     TokenRegistered,
 )
+from tallystick.infrastructure.journal.details import NO_DETAILS, needs_details
 from tallystick.infrastructure.journal.format import encode_events, make_row
 from tallystick.infrastructure.journal.port import StreamEntry
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
@@ -141,7 +142,8 @@ def write(folder: Path, events: list[Any]) -> Path:
     for event in events:
         counts[event.token] += positions_of(event)
     with closing(SQLiteJournal(path)) as journal, journal.writing() as head:
-        row = make_row(head.digest, 1, 5, (), (sum(counts.values()),), encode_events(events))
+        details = NO_DETAILS if needs_details(events) else None
+        row = make_row(head.digest, 1, 5, (), (sum(counts.values()),), encode_events(events), details)
         journal.append(row, [StreamEntry(stream, 1, count, 1) for stream, count in counts.items()])
     return path
 
@@ -171,7 +173,7 @@ def try_everything(ledger: Ledger) -> bool:
 @pytest.mark.parametrize("events", GOOD)
 def test_what_may_have_happened(tmp_path: Path, events: list[Any]) -> None:
     """What is wrong with the others is what they differ in from these."""
-    with Ledger.open(write(tmp_path, events)) as ledger:
+    with Ledger.open(write(tmp_path, events), max_clock_leap=None) as ledger:
         report = ledger.audit()
         assert report.ok, report.findings
         assert ledger.supply("T").circulating == 1000 - ledger.replay(SupplyReserves()).state["T"]
@@ -179,14 +181,14 @@ def test_what_may_have_happened(tmp_path: Path, events: list[Any]) -> None:
 
 
 def test_what_stands_after_a_batch_in_its_commit_has_its_position(tmp_path: Path) -> None:
-    with Ledger.open(write(tmp_path, [PLAIN, MINTED, Reserved("T", "a", "b", 5, "hold")])) as ledger:
+    with Ledger.open(write(tmp_path, [PLAIN, MINTED, Reserved("T", "a", "b", 5, "hold")]), max_clock_leap=None) as ledger:
         assert ledger.hold("hold").position == 4
         assert ledger.audit().ok
 
 
 @pytest.mark.parametrize(("events", "verdict"), UNREADABLE)
 def test_a_batch_that_cannot_be_read(tmp_path: Path, events: list[Any], verdict: int) -> None:
-    with Ledger.open(write(tmp_path, events)) as ledger:
+    with Ledger.open(write(tmp_path, events), max_clock_leap=None) as ledger:
         assert ledger.verify().ok
         report = ledger.audit()
         assert verdict in [finding.position for finding in report.findings]
@@ -195,7 +197,7 @@ def test_a_batch_that_cannot_be_read(tmp_path: Path, events: list[Any], verdict:
 
 @pytest.mark.parametrize(("events", "verdict"), UNTRUE)
 def test_a_batch_that_cannot_have_happened(tmp_path: Path, events: list[Any], verdict: int) -> None:
-    with Ledger.open(write(tmp_path, events)) as ledger:
+    with Ledger.open(write(tmp_path, events), max_clock_leap=None) as ledger:
         assert ledger.verify().ok
         report = ledger.audit()
         assert report.findings[0].position == verdict, report.findings
@@ -213,7 +215,7 @@ def test_a_count_that_is_none(tmp_path: Path, count: Any) -> None:
             b'"MintedMany","T",2', b'"MintedMany","T",%s' % encode_events([count])[1:-1]
         )
         journal.append(make_row(head.digest, 1, 5, (), (3,), body), [StreamEntry("T", 1, 3, 1)])
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, max_clock_leap=None) as ledger:
         assert [finding.position for finding in ledger.audit().findings] == [1]
         assert not ledger.verify().ok
         assert not try_everything(ledger)
@@ -225,7 +227,7 @@ def test_a_column_that_is_no_base64(tmp_path: Path, content: str) -> None:
     with closing(SQLiteJournal(path)) as journal, journal.writing() as head:
         body = encode_events([PLAIN, MINTED]).replace(b'"AAE="', content.encode())
         journal.append(make_row(head.digest, 1, 5, (), (3,), body), [StreamEntry("T", 1, 3, 1)])
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, max_clock_leap=None) as ledger:
         assert [finding.position for finding in ledger.audit().findings] == [1]
         assert not try_everything(ledger)
 
@@ -236,7 +238,7 @@ def test_a_row_of_another_number_of_positions(tmp_path: Path, positions: int) ->
     with closing(SQLiteJournal(path)) as journal, journal.writing() as head:
         row = make_row(head.digest, 1, 5, (), (positions,), encode_events([PLAIN, MINTED]))
         journal.append(row, [StreamEntry("T", 1, positions, 1)])
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, max_clock_leap=None) as ledger:
         assert [finding.position for finding in ledger.audit().findings] == [1]
         assert not try_everything(ledger)
 
@@ -247,7 +249,7 @@ def test_a_row_of_another_number_of_positions(tmp_path: Path, positions: int) ->
 @pytest.mark.parametrize("projection", [Balances, Transactions, Fragments, SupplyReserves])
 def test_a_replay_of_batches_that_cannot_be_read(tmp_path: Path, projection: Callable[[], Any]) -> None:
     for number, (events, _) in enumerate(UNREADABLE):
-        with Ledger.open(write(tmp_path / str(number), events)) as ledger, pytest.raises(CorruptJournal):
+        with Ledger.open(write(tmp_path / str(number), events), max_clock_leap=None) as ledger, pytest.raises(CorruptJournal):
             ledger.replay(projection())
 
 
@@ -271,7 +273,7 @@ def test_a_recorder_on_batches_that_cannot_be_read(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_with_two_numbers(tmp_path: Path, events: list[Any]) -> None:
-    with Ledger.open(write(tmp_path, events)) as ledger:
+    with Ledger.open(write(tmp_path, events), max_clock_leap=None) as ledger:
         try:
             complete = len(ledger.history("T", "a")) == 2
         except CorruptJournal:
@@ -286,7 +288,7 @@ def test_a_tag_with_an_escaped_letter_is_a_batch_all_the_same(tmp_path: Path) ->
         body = encode_events([MINTED]).replace(b"MintedMany", b"Minted\\u004dany")
         row = make_row(head.digest, head.position + 1, head.recorded_at, (), (2,), body)
         journal.append(row, [StreamEntry("T", 2, 3, row.first_position)])
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, max_clock_leap=None) as ledger:
         assert ledger.balance("T", "b").total == 6
         assert ledger.transaction(3).minted_amount == 6
         assert ledger.replay(Balances()).state["T"]["available"] == {"a": 5, "b": 6}

@@ -25,7 +25,7 @@ from tallystick import (
 from tallystick.domain.events import EVENT_TYPES, FORMAT_2_EVENTS
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 from tallystick.infrastructure.journal.stores.sqlite.file import upgrade_schema
-from tests.infrastructure.journal.golden.make import say
+from tests.infrastructure.journal.golden.make import clock, play, play_more, say
 from tests.support.books.snapshot_book import goes_on_from
 from tests.support.programs.old_version import GOLDEN, OldVersion
 
@@ -68,6 +68,17 @@ def test_the_golden_journal_has_every_event_of_its_format() -> None:
     named = set(re.findall(r'\["([A-Z][A-Za-z]+)"', text))
     assert named >= {kind.__name__ for kind in EVENT_TYPES if kind not in FORMAT_2_EVENTS} | {"Foreign"}
     assert "'[3,3,3,3,3]'" in text  # a row of five transactions
+
+
+def test_what_made_it_can_be_played_by_this_version(tmp_path: Path) -> None:
+    times = clock()
+    with Ledger.open(tmp_path / "books.db", clock=lambda: next(times)) as ledger:
+        play(ledger)
+        play_more(ledger)
+        said = say(ledger)
+        assert [entry.reference for entry in ledger.find("order 7")] == ["order 7"] * 2
+    with Ledger.open(tmp_path / "books.db") as ledger:
+        assert say(ledger) == said
 
 
 def test_it_is_read_and_says_what_it_said(old: Path) -> None:
@@ -124,7 +135,7 @@ NEEDING: list[Callable[[Ledger], object]] = [
     lambda ledger: pay(ledger, reference="order 7"),
     lambda ledger: pay(ledger, metadata={}),
     lambda ledger: ledger.run(lambda tx: tx.freeze("alice")),
-    lambda ledger: ledger.run(lambda tx: tx.reverse(transaction=ledger.history("PLN", "alice")[-1].id)),
+    lambda ledger: ledger.run(lambda tx: tx.reverse(transaction=ledger.receipt("together-3").transaction_ids[0])),
 ]
 
 

@@ -98,6 +98,26 @@ def play(ledger: Ledger) -> None:
         tx.expire()
 
 
+def play_more(ledger: Any) -> None:
+    """Does what a ledger can do since format 2."""
+    occurred_at = datetime(2020, 2, 29, tzinfo=UTC)
+    with ledger.atomic("detailed", occurred_at=occurred_at, reference="order 7", metadata={"name": "Zoë", "n": 10**40}) as tx:
+        tx.transfer("PLN", "alice", "bob", 5)
+        tx.transfer("USD", "bob", "alice", 1)
+    with ledger.atomic(metadata={"to be": "erased"}) as erased:
+        erased.transfer("PLN", "alice", "bob", 2)
+    ledger.erase(erased.receipt.entry_id, "on request")
+    with ledger.atomic(reference="order 7") as taken:
+        taken.reverse(entry=tx.receipt.entry_id)
+    with ledger.atomic() as part:
+        part.reverse(transaction=erased.receipt.transaction_ids[0], amount=1)
+    with ledger.atomic() as closing_accounts:
+        closing_accounts.freeze("dora", "USD", credits=True, reason="inquiry")
+        closing_accounts.freeze("emil")
+    with ledger.atomic() as again:
+        again.unfreeze("emil")
+
+
 async def play_together(path: Path, times: Iterator[datetime]) -> None:
     """Transactions that are recorded as one row, or a few."""
     async with AsyncLedger.open(path, clock=lambda: next(times)) as ledger:
@@ -129,7 +149,7 @@ def say(ledger: Ledger) -> dict[str, Any]:
             id: {account: str(has.sati) for account, has in contract.allocations().items()}
             for id, contract in ledger.contracts().items()
         },
-        "history": [[each.id, each.memo] for each in ledger.history("USD", "alice")],
+        "memo": ledger.transaction(len(TOKENS) + 1).memo,
     }
 
 
@@ -160,8 +180,6 @@ def main(name: str) -> None:
                 events = [StoredEvent(STREAM, version, "orders:Order.Paid", b'{"total":7}') for version in (1, 2, 5)]
                 recorder.insert_events(events)
             if SCHEMA_VERSION > 1:
-                from play_format_2 import play_more  # pyright: ignore[reportMissingImports]
-
                 play_more(ledger)
             said = say(ledger)
         here = Path(__file__).parent
