@@ -16,7 +16,7 @@ from tallystick.domain.batch.batch import Batch
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.effects import EFFECTS, RESERVE, shared
 from tallystick.domain.events import EVENT_TYPES, Distributed, ForeignEvent, Moved, TokenRegistered
-from tallystick.domain.rounding import check_rounding
+from tallystick.domain.rounding import sharing_of
 
 Cells = dict[str, defaultdict[str, int]]
 
@@ -106,10 +106,10 @@ class Balances:
         self._cells[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
 
     def _distribute(self, position: int, event: Distributed) -> None:
-        check_rounding(event, position)
+        share = sharing_of(event, position)
         self._add_up(event.token)
         available = self._cells[event.token]["available"]
-        shares = list(shares_among(available, event.amount, event.excluded, event.turn))
+        shares = list(shares_among(available, event.amount, event.excluded, event.turn, share))
         for account, share, _ in shared(event, shares):
             if account != RESERVE:
                 available[account] += share

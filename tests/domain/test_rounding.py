@@ -10,6 +10,7 @@ import pytest
 from eventsourcing.application import Application
 
 from tallystick import Balances, CorruptJournal, Ledger, ShadowSpaces
+from tallystick.domain.arithmetic.shares import sampled
 from tallystick.domain.books.books import Books
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.events import (
@@ -29,6 +30,7 @@ from tallystick.domain.plan.draft import Draft
 from tallystick.domain.rounding import ROUNDINGS
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.token import Token
+from tallystick.infrastructure.journal.details import needs_details
 from tallystick.infrastructure.journal.format import encode_events, make_row, stream_of
 from tallystick.infrastructure.journal.port import StreamEntry
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
@@ -176,3 +178,26 @@ def append(path: Path, events: list[Any]) -> None:
         row = make_row(head.digest, first, 5, (), (len(events),), encode_events(events))
         journal.append(row, [StreamEntry(stream, first, row.last_position, first)])
     journal.close()
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_everything_that_keeps_balances_knows_rule_2(turn: int) -> None:
+    shared = Distributed("APP", None, 2, turn, (), 2)
+    expected = dict(zip("abc", sampled(2, [1, 1, 1], "abc".__getitem__, turn), strict=True))
+    books, balances = Books(), Balances()
+    for position, event in enumerate(SHARED, 1):
+        books.apply(event, position)
+        balances.apply(position, 0, event)
+    draft = Draft(books)
+    draft.apply(shared)
+    drafted = {account: draft.token_state("APP").available_of(account) - 1 for account in "abc"}
+    books.apply(shared, 5)
+    balances.apply(5, 0, shared)
+    kept = {account: books.token_state("APP").available_of(account) - 1 for account in "abc"}
+    projected = {account: balances.state["APP"]["available"][account] - 1 for account in "abc"}
+    assert drafted == kept == projected == expected
+
+
+def test_a_row_with_rule_2_has_details() -> None:
+    assert needs_details([Distributed("APP", None, 2, 0, (), 2)])
+    assert not needs_details([Distributed("APP", None, 2, 0, (), 1)])

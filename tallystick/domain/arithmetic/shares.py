@@ -2,6 +2,10 @@
 
 Largest remainder: everyone gets the floor of an exact share, then one unit more goes to each of the largest remainders.
 Ties are taken in order, beginning at a place that a caller varies so that nobody is favoured for ever.
+
+Systematic sampling: everyone gets the floor, and the units that are left are dealt out along the remainders laid end to end in
+the order of names, one at each whole unit, beginning at a place that moves by the golden section with every turn. Each share
+is the floor or one more, and over many turns everybody comes to what is due to him within a unit.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -13,6 +17,12 @@ from tallystick.domain.arithmetic.division import multiply_divide
 from tallystick.domain.errors import InvalidAmount
 
 _NARROW = 2**63
+_GOLDEN = 11400714819323198485
+"""The golden section of 2**64."""
+
+
+Sharing = Callable[[int, "Column | list[int]", Callable[[int], str], int], "Column | list[int]"]
+"""Shares a whole as the weights are to each other; a name for each orders them, and a turn says where to begin."""
 
 
 def largest_remainder(whole: int, weights: Sequence[int], start: int = 0) -> list[int]:
@@ -59,14 +69,31 @@ def pro_rata(whole: int, weights: Column | list[int], name_of: Callable[[int], s
     return shares
 
 
-def shares_among(available: Mapping[str, int], whole: int, excluded: Collection[str], turn: int) -> Iterator[tuple[str, int]]:
+def sampled(whole: int, weights: Column | list[int], name_of: Callable[[int], str], turn: int) -> Column | list[int]:
+    """`whole` in shares as the weights, all above 0, are to each other, by systematic sampling in the order of `name_of`."""
+    is_column = isinstance(weights, np.ndarray)
+    listed: list[int] = weights.tolist() if is_column else list(weights)
+    total = sum(listed)
+    shares = [0] * len(listed)
+    before = ((turn * _GOLDEN) % 2**64) * total >> 64
+    for index in sorted(range(len(listed)), key=name_of):
+        share, remainder = divmod(whole * listed[index], total)
+        after = before + remainder
+        shares[index] = share + (after // total - before // total)
+        before = after
+    return np.array(shares, dtype=np.int64) if is_column and whole < _NARROW else shares
+
+
+def shares_among(
+    available: Mapping[str, int], whole: int, excluded: Collection[str], turn: int, share: Sharing = pro_rata
+) -> Iterator[tuple[str, int]]:
     """The share of everybody who has some and is not `excluded`, in proportion to it."""
     holders = [account for account, amount in available.items() if amount > 0 and account not in excluded]
     if not holders:
         return
     amounts = [available[account] for account in holders]
     weights = np.array(amounts, dtype=np.int64) if sum(amounts) < _NARROW else amounts
-    shares = pro_rata(whole, weights, holders.__getitem__, turn)
+    shares = share(whole, weights, holders.__getitem__, turn)
     yield from zip(holders, shares.tolist() if isinstance(shares, np.ndarray) else shares, strict=True)
 
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column
-from tallystick.domain.arithmetic.shares import pro_rata
 from tallystick.domain.events import Distributed
-from tallystick.domain.rounding import check_rounding
+from tallystick.domain.rounding import check_rounding, sharing_of
 from tallystick.domain.token.token_state import Balance, TokenState
 from tallystick.domain.values.token import Token
 
@@ -114,7 +113,8 @@ class DraftedToken:
         count = len(holders)
         if not len(everyone):
             return _Shares([], {})
-        shares = pro_rata(event.amount, everyone, lambda k: names[int(holders[k])] if k < count else new[k - count], event.turn)
+        share = sharing_of(event)
+        shares = share(event.amount, everyone, lambda k: names[int(holders[k])] if k < count else new[k - count], event.turn)
         if isinstance(shares, np.ndarray):
             by_handle: Column | list[int] = np.zeros(len(amounts), dtype=np.int64)
             by_handle[holders] = shares[:count]

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, total
-from tallystick.domain.arithmetic.shares import pro_rata
 from tallystick.domain.cells import check_holder
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.effects import EFFECTS, RESERVE
@@ -32,7 +31,7 @@ from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.cell_columns import CellColumns
 from tallystick.domain.memory.frozen_books import FrozenTokenState
 from tallystick.domain.memory.numbering import Places
-from tallystick.domain.rounding import check_rounding
+from tallystick.domain.rounding import sharing_of
 from tallystick.domain.token.registration import registered_token
 from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.result import Amount, Result
@@ -161,10 +160,10 @@ class TokenState(CellColumns):
 
         Raises `CorruptJournal` where its rule of rounding is not known.
         """
-        check_rounding(event, position)
+        share = sharing_of(event, position)
         left_out = self._handles_among(event.excluded)
         holders, weights = self._spenders(left_out)
-        shares = pro_rata(event.amount, weights, lambda index: self.names[int(holders[index])], event.turn)
+        shares = share(event.amount, weights, lambda index: self.names[int(holders[index])], event.turn)
         distribution = Distribution(holders, shares)
         self.distributions += 1
         if event.source is None:

@@ -15,7 +15,8 @@ import msgspec
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import FORMAT_2_EVENTS, Moved
+from tallystick.domain.events import FORMAT_2_EVENTS, Distributed, Moved
+from tallystick.domain.rounding import SYSTEMATIC
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decoded
 
@@ -117,4 +118,6 @@ def needs_details(events: Sequence[JournalEvent]) -> bool:
     """Whether one of the events is of format 2. Most transactions are one movement, and that is told at once."""
     if len(events) == 1 and type(events[0]) is Moved:
         return False
-    return not _FORMAT_2.isdisjoint(map(type, events))
+    if not _FORMAT_2.isdisjoint(map(type, events)):
+        return True
+    return any(isinstance(event, Distributed) and event.rounding == SYSTEMATIC for event in events)

@@ -35,7 +35,7 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
-from tallystick.domain.rounding import is_known_rounding
+from tallystick.domain.rounding import is_known_rounding, sharing_of
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.result import Result
 from tallystick.projections.invariants.contracts import ContractInvariants
@@ -201,7 +201,7 @@ class Invariants:
             self._find(position, f"{event.token} is distributed leaving out {event.excluded}, not {sorted(special)}")
         if event.source not in (None, event.token):
             self._find(position, f"{event.source} gives {event.token} to its holders, and not the app")
-        shares = list(shares_among(available, event.amount, event.excluded, event.turn))
+        shares = list(shares_among(available, event.amount, event.excluded, event.turn, sharing_of(event)))
         if not shares:
             self._find(position, f"nobody holds any {event.token}, and it is distributed")
         if event.source is None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tallystick import Balances, FixedPriceCurve, Ledger, Token
 from tallystick.domain.arithmetic.division import multiply_divide
-from tallystick.domain.arithmetic.shares import pro_rata, shares_among
+from tallystick.domain.arithmetic.shares import pro_rata, sampled, shares_among
 from tests.support.strategies import holdings, narrow_holdings, wholes
 
 
@@ -128,3 +128,38 @@ def test_a_wide_token_is_shared_too() -> None:
         assert told == ledger.balance("App", "alice").available == 2**100 + 2**90 // 3
         assert ledger.balance("App", "alice").available + ledger.balance("App", "bob").available == 3 * 2**100 + 2**90
         assert ledger.audit().ok
+
+
+@given(wholes, st.lists(narrow_holdings, min_size=1, max_size=60), st.integers(0, 10**6))
+def test_sampled_shares_are_each_the_floor_or_one_more_and_sum_to_the_whole(whole: int, weights: list[int], turn: int) -> None:
+    shares = sampled(whole, weights, names, turn)
+    total = sum(weights)
+    assert sum(shares) == whole
+    assert all(0 <= share - whole * weight // total <= 1 for share, weight in zip(shares, weights, strict=True))
+    column = sampled(whole, np.array(weights, dtype=np.int64), names, turn)
+    assert list(map(int, column)) == list(shares)
+
+
+SAMPLED: list[tuple[int, list[int], int, list[int]]] = [
+    (1, [1, 1, 1], 0, [0, 0, 1]),
+    (1, [1, 1, 1], 1, [0, 1, 0]),
+    (1, [1, 1, 1], 2, [0, 0, 1]),
+    (1, [1, 1, 1], 3, [1, 0, 0]),
+    (2, [1, 1, 1], 0, [0, 1, 1]),
+    (10, [7, 2, 1], 5, [7, 2, 1]),
+    (1, [976, 24], 0, [0, 1]),
+    (1, [976, 24], 1, [1, 0]),
+]
+
+
+@pytest.mark.parametrize(("whole", "weights", "turn", "shares"), SAMPLED)
+def test_sampled_shares_as_the_format_says(whole: int, weights: list[int], turn: int, shares: list[int]) -> None:
+    assert sampled(whole, weights, names, turn) == shares
+
+
+def test_over_many_turns_sampling_owes_nobody_more_than_a_unit() -> None:
+    weights = [976, 24]
+    got = [0, 0]
+    for turn in range(1000):
+        got = [sum(pair) for pair in zip(got, sampled(1, weights, names, turn), strict=True)]
+    assert all(abs(share - weight) <= 1 for share, weight in zip(got, weights, strict=True))
