@@ -241,6 +241,8 @@ class AsyncLedger:
     tokens = _awaited(Ledger.tokens)
     balance = _awaited(Ledger.balance)
     balances = _awaited(Ledger.balances)
+    balances_of = _awaited(Ledger.balances_of)
+    total = _awaited(Ledger.total)
     supply = _awaited(Ledger.supply)
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)
