@@ -137,12 +137,12 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         self,
         function: Callable[[TransactionContext], Result],
         idempotency_key: str | None = None,
-        attempts: int = 8,
         *,
         request: Any = None,
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        attempts: int = 8,
     ) -> Result:
         """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result."""
         check_attempts(attempts)
@@ -160,12 +160,12 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         self,
         function: Callable[[TransactionContext], object],
         idempotency_key: str,
-        attempts: int = 8,
         *,
         request: Any = None,
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        attempts: int = 8,
     ) -> Receipt | None:
         """Runs `function(tx)` as `run` does and gives the receipt; where the key was used, the first one, `repeated`.
 
@@ -180,7 +180,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
 
         keywords: Any = {"request": request, "occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         try:
-            return self.run(call, idempotency_key, attempts, **keywords).receipt
+            return self.run(call, idempotency_key, attempts=attempts, **keywords).receipt
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise

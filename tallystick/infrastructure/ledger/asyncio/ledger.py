@@ -117,12 +117,12 @@ class AsyncLedger:
         self,
         function: Callable[[AsyncTransactionContext], Awaitable[Result] | Result],
         idempotency_key: str | None = None,
-        attempts: int = 8,
         *,
         request: Any = None,
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        attempts: int = 8,
     ) -> Result:
         """Calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, up to `attempts` times."""
         check_attempts(attempts)
@@ -141,12 +141,12 @@ class AsyncLedger:
         self,
         function: Callable[[AsyncTransactionContext], object],
         idempotency_key: str,
-        attempts: int = 8,
         *,
         request: Any = None,
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        attempts: int = 8,
     ) -> Receipt | None:
         """Runs `function(tx)` as `run` does and gives the receipt; where the key was used, the first one, `repeated`."""
         check_key(idempotency_key)
@@ -159,7 +159,7 @@ class AsyncLedger:
 
         keywords: Any = {"request": request, "occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         try:
-            return (await self.run(call, idempotency_key, attempts, **keywords)).receipt
+            return (await self.run(call, idempotency_key, attempts=attempts, **keywords)).receipt
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise
@@ -241,6 +241,8 @@ class AsyncLedger:
     tokens = _awaited(Ledger.tokens)
     balance = _awaited(Ledger.balance)
     balances = _awaited(Ledger.balances)
+    balances_of = _awaited(Ledger.balances_of)
+    total = _awaited(Ledger.total)
     supply = _awaited(Ledger.supply)
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)

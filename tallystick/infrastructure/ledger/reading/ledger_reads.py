@@ -51,9 +51,19 @@ class LedgerReads:
         """What `account` has; zeros where it was never heard of."""
         return self._reads.balance(token, account)
 
-    def balances(self, token: str) -> dict[str, Balance]:
-        """Every account that has something of the token."""
-        return self._reads.balances(token)
+    def balances(self, token: str, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
+        """Every account that has something of the token; or in the order of their names those whose name begins with `prefix`
+        and comes `after` another, `limit` of them.
+        """
+        return self._reads.balances(token, prefix, limit, after)
+
+    def balances_of(self, account: str) -> dict[str, Balance]:
+        """What the account has, by token: of every token of which it has something."""
+        return self._reads.balances_of(account)
+
+    def total(self, token: str, prefix: str = "") -> Balance:
+        """What all accounts have together of the token, or those whose name begins with `prefix`."""
+        return self._reads.total(token, prefix)
 
     @property
     def state(self) -> StateView:
