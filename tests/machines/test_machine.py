@@ -299,7 +299,7 @@ class Model:
 
 
 class LedgerMachine(TransactingMachine):
-    """Transactions, calls, batches, refusals, keys, time, reopening, and a second ledger on the journal that comes in between."""
+    """Transactions, calls, batches, refusals, keys, time, reopening, and a second ledger on the journal in between."""
 
     def __init__(self, url: str = "", cache: Path | None = None) -> None:
         self.url, self.cache = url, cache
