@@ -130,8 +130,8 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         core = self._core
         if core.is_closed or core.read_only:
             core.check_writable()
-        details = details_of(occurred_at, reference, metadata)
-        return TransactionContext(core, self._blocks, make_request(idempotency_key, request), details)
+        asked, details = make_request(idempotency_key, request), details_of(occurred_at, reference, metadata)
+        return TransactionContext(core, self._blocks, asked, details)
 
     def run(
         self,

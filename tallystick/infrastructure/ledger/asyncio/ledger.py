@@ -110,8 +110,8 @@ class AsyncLedger:
     ) -> AsyncTransactionContext:
         """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
         self._core.check_writable()
-        details = details_of(occurred_at, reference, metadata)
-        return AsyncTransactionContext(self._commits, make_request(idempotency_key, request), details)
+        asked, details = make_request(idempotency_key, request), details_of(occurred_at, reference, metadata)
+        return AsyncTransactionContext(self._commits, asked, details)
 
     async def run(
         self,
