@@ -124,7 +124,8 @@ class CommitQueue(Generic[MemberType]):
     def _run(self, member: MemberType) -> None:
         try:
             with self._mutex:
-                self._check_open()
+                if self._closed:
+                    self._check_open()
                 self._waiting.append(member)
                 if self._leader is None:
                     self._leader = member
