@@ -26,6 +26,7 @@ from tests.support.strategies import (
     on_refusals,
     picks,
     plans,
+    reversals,
     tokens,
     transfer_rows,
 )
@@ -123,6 +124,14 @@ class LedgerMachine(TransactingMachine):
     def transact_in_a_race(self, which: int, plan: list[Any], between: list[Any]) -> None:
         """One transaction; just before it ends the other ledger does `between`, as a transaction of its own."""
         self.play_transaction(which, plan, between, None, fails=False)
+
+    @rule(which=st.integers(0, 1), step=reversals, token=tokens)
+    def take_back_in_vain(self, which: int, step: tuple[Any, ...], token: str) -> None:
+        """A reversal that is executed, and then in conflict with what the same block was told: nothing was taken back."""
+        told, changed = (token, ("balance", "carol"), ""), (token, ("mint", "carol", 1), "")
+        self.play_transaction(which, [(token, step, "savepoint"), told], [changed], None, fails=False)
+        for id in list(self.model.entries)[-12:]:
+            compare_entry(self.ledgers[which], self.model, id)
 
     @rule(
         which=st.integers(0, 1),
