@@ -1,5 +1,7 @@
 """A call without a block means exactly its block: the same journal, byte by byte, and the same refusals."""
 
+import copy
+import pickle
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -274,7 +277,7 @@ def test_a_key_that_was_used_is_raised_or_gives_the_first_receipt(ledger: Ledger
 def test_a_key_used_by_another_process_is_found(shared_url: str | Path) -> None:
     with Ledger.open(shared_url) as ledger, Ledger.open(shared_url) as other:
         other.register_token(Token("USD"))
-        first = other.mint("USD", "alice", 5, idempotency_key="k")
+        first = msgspec.structs.replace(other.mint("USD", "alice", 5, idempotency_key="k"), repeated=True)
         assert ledger.mint("USD", "alice", 5, idempotency_key="k", on_repeat="receipt") == first
         assert ledger.burn("USD", "alice", 9, idempotency_key="k", on_repeat="receipt") == first
         assert ledger.balance("USD", "alice").total == 5
@@ -304,6 +307,8 @@ def test_an_app_as_it_stands_and_what_a_trade_would_bring(ledger: Ledger) -> Non
     ledger.mint("TEA", "alice", 100 * T)
     app = ledger.app("TeaParty")
     assert app == ledger.app("TeaParty")
+    assert hash(app) == hash(ledger.app("TeaParty"))
+    assert app != ledger.app("GlobalToken")
     assert (app.code, app.owner, app.accepts, app.supply, app.reserve) == ("TeaParty", "dev", ("USDT",), 0, 0)
     for payment in (1, T, 3 * T):
         quoted, rows = app.quote_buy(payment), len(list(journal_of(ledger).rows()))
@@ -320,6 +325,21 @@ def test_an_app_as_it_stands_and_what_a_trade_would_bring(ledger: Ledger) -> Non
     assert curve is not None
     assert newest.price == curve.price(newest.supply)
     assert app.supply == 0, "it is as it was"
+
+
+def test_an_app_that_was_pickled_has_its_figures_and_no_ledger(ledger: Ledger) -> None:
+    for token in TOKENS:
+        ledger.register_token(token)
+    app = ledger.app("TeaParty")
+    again = pickle.loads(pickle.dumps(app))
+    assert (again, repr(again), again.to_dict()) == (app, repr(app), app.to_dict())
+    assert repr(app).startswith("AppState(code='TeaParty', owner='dev', accepts=('USDT',), price=")
+    assert repr(app).endswith("supply=0, reserve=0)")
+    for ask in (lambda: again.quote_buy(1), lambda: again.quote_sell(1), lambda: again.buy("alice", 1)):
+        with pytest.raises(LedgerClosed, match="TeaParty"):
+            ask()
+    for copied in (copy.copy(app), copy.deepcopy(app)):
+        assert copied.quote_buy(T) == app.quote_buy(T)
 
 
 def quotes(app: AppState) -> list[Any]:
