@@ -128,7 +128,7 @@ def test_batches(book: Ledger, call: str, arguments: tuple[Any, ...], kinds: lis
     assert reason == (
         None
         if "seats" not in kinds
-        else f"transaction {told.first_position + 1} cannot be reversed: it touches the pools of the seats or the DAO's reserve"
+        else f"its transaction {told.first_position + 1} has no way back: it touches the pools of the seats or the DAO's reserve"
     )
 
 
