@@ -144,7 +144,10 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         metadata: Mapping[str, Any] | None = None,
         attempts: int = 8,
     ) -> Result:
-        """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result."""
+        """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result.
+
+        The keywords are those of `atomic`. Raises the last `Conflict`, and what the block raises.
+        """
         check_attempts(attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:
