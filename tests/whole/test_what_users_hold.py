@@ -13,10 +13,10 @@ from tallystick import AsyncLedger, Ledger, Token, Trade
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve reverse rollback
 save savepoint seats settle topup transfer unfreeze withdraw"""
-BOOKS = """allocation allocations allocations_of app atomic audit balance balances burn burn_many close contract contract_ids
-contracts entry erase expire expire_every find fragments freeze frozen handles history hold holds is_contract mint
+BOOKS = """allocation allocations allocations_of app atomic audit balance balances balances_of burn burn_many close contract
+contract_ids contracts entry erase expire expire_every find fragments freeze frozen handles history hold holds is_contract mint
 mint_many once open receipt register_token release replay reserve reverse run settle snapshot state status supply
-take_over token tokens transaction transfer transfer_many unfreeze update_app verify"""
+take_over token tokens total transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
@@ -25,8 +25,8 @@ HELD = {
     "block": BLOCK,
     "block for asyncio": BLOCK,
     "savepoint": "",
-    "money": "burn owner remaining reserve slice split token transfer_to",
-    "slice": "burn owner remaining reserve slice split token transfer_to",
+    "money": "burn owner remaining reserve slice slices split token transfer_to",
+    "slice": "burn owner remaining reserve slice slices split token transfer_to",
     "app": "buy code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
     "app as it stands": APP,
     "app as it stands for asyncio": APP,
@@ -44,7 +44,7 @@ HELD = {
     "entry": """id key last_position metadata occurred_at position recorded_at reference reversed_by reverses
     transactions""",
     "trade": "account app paid received side transaction_id",
-    "batch's receipt": "accepted position recorded_at refused transaction_ids",
+    "batch's receipt": "accepted entry_id position recorded_at refused transaction_ids",
     "balance": "available reserved total",
     "supply": "circulating max reserve",
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
@@ -203,9 +203,11 @@ def test_every_name_that_users_see_is_documented(everything_held: list[tuple[str
 
 
 def test_names_in_the_documents_are_there(everything_held: list[tuple[str, Any]]) -> None:
-    """What the README and the guide call on a ledger or in a block."""
+    """What the README and the guides call on a ledger or in a block."""
     folder = Path(tallystick.__file__).parent
-    text = "".join(file.read_text() for file in (folder.parent / "README.md", folder / "infrastructure" / "EVENTSOURCING.md"))
+    guides = (folder.parent / "docs").glob("*.md")
+    files = (folder.parent / "README.md", folder / "infrastructure" / "EVENTSOURCING.md", *guides)
+    text = "".join(file.read_text() for file in files)
     for name, known in (("ledger", BOOKS), ("tx", BLOCK)):
         called = set(re.findall(rf"\b{name}\.(\w+)", text))
         assert len(called) > 9

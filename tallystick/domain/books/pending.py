@@ -7,6 +7,7 @@ the events say what that is, so a commit that nobody looks at while it is under 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from tallystick.domain.cells import is_crossing
 from tallystick.domain.effects import RESERVE, effects
 from tallystick.domain.events import BookEvent, ContractEvent, DomainEvent, FragmentEvent, MoneyEvent
 from tallystick.domain.token.token_state import Balance, Supply
@@ -35,11 +36,11 @@ class Pending:
         held = balance.reserved - self._held.get((token, account), 0)
         return Balance(available, held, available + held)
 
-    def balances_before(self, token: str, balances: Mapping[str, Balance]) -> dict[str, Balance]:
-        """What every account had before them that had anything, and has as `balances` with them."""
+    def balances_before(self, token: str, balances: Mapping[str, Balance], prefix: str = "") -> dict[str, Balance]:
+        """What every account, named like this, had before them that had anything, and has as `balances` with them."""
         found = dict(balances)
         for code, account in {**self._available, **self._held}:
-            if code == token and account != RESERVE:
+            if code == token and account != RESERVE and account.startswith(prefix) and not is_crossing(account):
                 before = self.balance_before(token, account, found.pop(account, Balance(0, 0, 0)))
                 if before.total:
                     found[account] = before

@@ -29,6 +29,9 @@ from tallystick.domain.events import (
     MoneyEvent,
     Moved,
     MovedMany,
+    NotedBurnedMany,
+    NotedMintedMany,
+    NotedMovedMany,
     Released,
     Reserved,
     Settled,
@@ -204,9 +207,9 @@ RULES: Rules[_Rule | None] = Rules(
         Settled: _always("settle"),
         Released: lambda entry, index, event: "expire" if event.expired else "release",
         Distributed: _always("distribution"),
-        MovedMany: _always("transfer"),
-        MintedMany: _always("mint"),
-        BurnedMany: _always("burn"),
+        **dict.fromkeys((MovedMany, NotedMovedMany), _always("transfer")),
+        **dict.fromkeys((MintedMany, NotedMintedMany), _always("mint")),
+        **dict.fromkeys((BurnedMany, NotedBurnedMany), _always("burn")),
     }
 )
 """By type of event; None for those that move no money."""

@@ -126,8 +126,6 @@ class LedgerGroup(Group[TransactionMember]):
             request = member.request
             if request is not None and self._answers.get(request.key, True):  # it asked about most, which were never used
                 self._keeper.state.keys.check_unused(request)
-            if member.details is not None:
-                member.details.check(self._now)
             if member.saved is not None:
                 self._streams_saved().check(member.saved)
             events, count = member.execute(books, self._keeper.state.transfer_ids, self._position, self._now)
@@ -159,6 +157,8 @@ class LedgerGroup(Group[TransactionMember]):
             saved.first_position = self._position + count
             count += saved.count
         size = len(body)
+        if member.details is not None:
+            member.details.check(self._now)
         if member.details is not None or reversals:
             size += bytes_of_details(member.details, reversals)
         if size > COMMIT_BYTES_MAX:

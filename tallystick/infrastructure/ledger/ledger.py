@@ -130,21 +130,24 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         core = self._core
         if core.is_closed or core.read_only:
             core.check_writable()
-        details = details_of(occurred_at, reference, metadata)
-        return TransactionContext(core, self._blocks, make_request(idempotency_key, request), details)
+        asked, details = make_request(idempotency_key, request), details_of(occurred_at, reference, metadata)
+        return TransactionContext(core, self._blocks, asked, details)
 
     def run(
         self,
         function: Callable[[TransactionContext], Result],
         idempotency_key: str | None = None,
-        attempts: int = 8,
         *,
         request: Any = None,
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        attempts: int = 8,
     ) -> Result:
-        """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result."""
+        """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result.
+
+        The keywords are those of `atomic`. Raises the last `Conflict`, and what the block raises.
+        """
         check_attempts(attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:
@@ -160,12 +163,12 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         self,
         function: Callable[[TransactionContext], object],
         idempotency_key: str,
-        attempts: int = 8,
         *,
         request: Any = None,
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        attempts: int = 8,
     ) -> Receipt | None:
         """Runs `function(tx)` as `run` does and gives the receipt; where the key was used, the first one, `repeated`.
 
@@ -180,7 +183,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
 
         keywords: Any = {"request": request, "occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         try:
-            return self.run(call, idempotency_key, attempts, **keywords).receipt
+            return self.run(call, idempotency_key, attempts=attempts, **keywords).receipt
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise

@@ -20,7 +20,7 @@ from tallystick.domain.batch.batch import expanded
 from tallystick.domain.entry.kinds import KINDS, RULES, kind_of_row, movements
 from tallystick.domain.entry.reversibility import entry_not_reversible, kind_not_reversible
 from tallystick.domain.entry.trades import Trade, trades
-from tallystick.domain.events import EVENT_TYPES, RECORDED, Distributed, Event
+from tallystick.domain.events import BATCHES, EVENT_TYPES, RECORDED, Distributed, Event
 from tests.support.books.behind import core_of, drafted
 from tests.support.books.entry_book import apps_of, kinds_of, newest, open_entry_book
 from tests.support.books.entry_calls import CALLS
@@ -125,11 +125,9 @@ def test_batches(book: Ledger, call: str, arguments: tuple[Any, ...], kinds: lis
     rows = expanded(told.events, core_of(book).books.names_of)
     assert [kind_of_row(row) for row in rows if isinstance(row, RECORDED)] == kinds
     reason = entry_not_reversible(told.events, told.first_position, apps_of(book), core_of(book).books.names_of)
-    assert reason == (
-        None
-        if "seats" not in kinds
-        else f"transaction {told.first_position + 1} cannot be reversed: it touches the pools of the seats or the DAO's reserve"
-    )
+    second = told.first_position + 1
+    why = f"its transaction {second} has no way back: it touches the pools of the seats or the DAO's reserve"
+    assert reason == (why if "seats" in kinds else None)
 
 
 def test_kinds_ask_who_was_an_app_when_the_entry_was_made() -> None:
@@ -214,3 +212,22 @@ def test_an_entry_that_moves_nothing_cannot_be_reversed(book: Ledger) -> None:
     book.register_token(Token("Nothing"))
     told = newest(book)
     assert entry_not_reversible(told.events, told.first_position, apps_of(book), lambda token: ()) == "it moves no money"
+
+
+@pytest.mark.parametrize("kind", [*RECORDED, *BATCHES, Distributed])
+def test_what_moves_money_has_a_rule(kind: type) -> None:
+    assert RULES[kind] is not None
+
+
+def test_rows_with_notes_are_movements() -> None:
+    with Ledger.open("memory:") as ledger:
+        ledger.register_token(Token("PLN"))
+        minted = ledger.mint_many("PLN", ["alice"] * 2, [5, 6], ["a", "b"])
+        moved = ledger.transfer_many("PLN", ["alice"] * 2, ["bob"] * 2, [1, 2], references=["x", "y"])
+        burned = ledger.burn_many("PLN", ["bob"] * 2, [1, 1], ids=["one", "two"])
+        told = [(each.kind, each.memo, each.reference) for each in ledger.entry(minted.transaction_ids[0]).transactions]
+        assert told == [("mint", "a", None), ("mint", "b", None)]
+        told = [(each.kind, each.memo, each.reference) for each in ledger.entry(moved.transaction_ids[0]).transactions]
+        assert told == [("transfer", "", "x"), ("transfer", "", "y")]
+        assert ledger.transaction(burned.transaction_ids[1]).kind == "burn"
+        assert [line.kind for line in ledger.history("PLN", "bob")] == ["transfer", "transfer", "burn", "burn"]

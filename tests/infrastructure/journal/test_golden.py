@@ -7,12 +7,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tallystick import (
+    AlreadyReversed,
     AsyncLedger,
     DuplicateIdempotencyKey,
     DuplicateTransferId,
@@ -25,20 +27,26 @@ from tallystick import (
 from tallystick.domain.events import EVENT_TYPES, FORMAT_2_EVENTS
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 from tallystick.infrastructure.journal.stores.sqlite.file import upgrade_schema
-from tests.infrastructure.journal.golden.make import clock, play, play_more, say
+from tests.infrastructure.journal.golden.make import clock, play, play_more, say, say_more
 from tests.support.books.snapshot_book import goes_on_from
 from tests.support.programs.old_version import GOLDEN, OldVersion
 
 OCCURRED = datetime(2020, 2, 29, tzinfo=UTC)
+opened = partial(Ledger.open, max_clock_leap=None)
+"""Opens a journal that is older every day."""
+
+
+def made(tmp_path: Path, name: str) -> Path:
+    path = tmp_path / f"{name}.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((GOLDEN / f"{name}.sql").read_text())
+    return path
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """The golden journal of format 1."""
-    path = tmp_path / "golden.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript((GOLDEN / "format_1.sql").read_text())
-    return path
+    return made(tmp_path, "format_1")
 
 
 def asked(path: Path, question: str) -> list[tuple[Any, ...]]:
@@ -72,18 +80,18 @@ def test_the_golden_journal_has_every_event_of_its_format() -> None:
 
 def test_what_made_it_can_be_played_by_this_version(tmp_path: Path) -> None:
     times = clock()
-    with Ledger.open(tmp_path / "books.db", clock=lambda: next(times)) as ledger:
+    with opened(tmp_path / "books.db", clock=lambda: next(times)) as ledger:
         play(ledger)
         play_more(ledger)
         said = say(ledger)
         assert [entry.reference for entry in ledger.find("order 7")] == ["order 7"] * 2
-    with Ledger.open(tmp_path / "books.db") as ledger:
+    with opened(tmp_path / "books.db") as ledger:
         assert say(ledger) == said
 
 
 def test_it_is_read_and_says_what_it_said(old: Path) -> None:
     said = json.loads((GOLDEN / "format_1.json").read_text())
-    with Ledger.open(old) as ledger:
+    with opened(old) as ledger:
         assert json.loads(json.dumps(say(ledger))) == said
         assert ledger.verify().digest == said["digest"]
         assert (ledger.find("anything"), ledger.receipt("batch-1") is None) == ([], False)
@@ -94,7 +102,7 @@ def test_it_is_read_and_says_what_it_said(old: Path) -> None:
 
 
 def test_keys_and_ids_of_before_are_known(old: Path) -> None:
-    with Ledger.open(old) as ledger:
+    with opened(old) as ledger:
         with pytest.raises(DuplicateIdempotencyKey), ledger.atomic("deposit-1", request={"of": "alice"}):
             pass
         with pytest.raises(IdempotencyMismatch), ledger.atomic("deposit-1", request={"of": "bob"}):
@@ -118,7 +126,7 @@ PLAIN: list[Callable[[Ledger], object]] = [
 
 
 def test_plain_commits_leave_it_as_it_is(old: Path) -> None:
-    with Ledger.open(old) as ledger:
+    with opened(old) as ledger:
         for commit in PLAIN:
             commit(ledger)
             assert version(old) == 1
@@ -142,7 +150,7 @@ NEEDING: list[Callable[[Ledger], object]] = [
 @pytest.mark.parametrize("commit", NEEDING)
 def test_what_needs_the_new_format_brings_it(old: Path, commit: Callable[[Ledger], object]) -> None:
     before = digests(old)
-    with Ledger.open(old) as ledger, Ledger.open(old) as other:
+    with opened(old) as ledger, opened(old) as other:
         position = other.audit().position
         commit(ledger)
         assert version(old) == 2
@@ -153,7 +161,7 @@ def test_what_needs_the_new_format_brings_it(old: Path, commit: Callable[[Ledger
             pay_back(each)
     assert digests(old)[: len(before)] == before
     assert asked(old, "SELECT count(*) FROM commits WHERE details IS NOT NULL") == [(1,)]
-    with Ledger.open(old) as ledger:
+    with opened(old) as ledger:
         assert ledger.audit().ok
 
 
@@ -163,7 +171,7 @@ def pay_back(ledger: Ledger) -> None:
 
 
 def test_a_refused_commit_leaves_it_as_it_is(old: Path) -> None:
-    with Ledger.open(old) as ledger:
+    with opened(old) as ledger:
         with pytest.raises(InsufficientFunds), ledger.atomic(reference="much") as tx:
             tx.transfer("PLN", "alice", "bob", 10**9)
         with ledger.atomic(metadata={"nothing": "is recorded"}):
@@ -180,7 +188,7 @@ def test_a_commit_that_fails_on_the_way_leaves_it_as_it_is(
         upgrade_schema(connection)
         raise error("in between")
 
-    with Ledger.open(old) as ledger:
+    with opened(old) as ledger:
         monkeypatch.setattr(sqlite, "upgrade_schema", upgrade_and_fail)
         with pytest.raises((error, StorageUnavailable)):
             pay(ledger, reference="order 7")
@@ -201,7 +209,7 @@ def test_a_killed_upgrade_is_undone_whole(old: Path) -> None:
         upgrade_schema(connection)
         copy = old.with_name("copy.db")
         copy.write_bytes(old.read_bytes())
-    with Ledger.open(copy) as ledger:
+    with opened(copy) as ledger:
         assert version(copy) == 1
         pay(ledger, reference="order 7")
     assert version(copy) == 2
@@ -211,7 +219,7 @@ def test_an_awaited_ledger_upgrades_too(old: Path) -> None:
     """Of those that are recorded together, one alone needs it."""
 
     async def main() -> None:
-        async with AsyncLedger.open(old) as ledger:
+        async with AsyncLedger.open(old, max_clock_leap=None) as ledger:
 
             async def pay(number: int) -> int:
                 async with ledger.atomic(reference="order 7" if number == 5 else None) as tx:
@@ -232,8 +240,31 @@ def test_snapshots_of_before_are_passed_over(old: Path) -> None:
         before("ledger.snapshot(); result = ledger.balance('PLN', 'bob').total; ledger.close()")
     assert list(Path(f"{old}.cache", "snapshots").iterdir())
     assert goes_on_from(old) == 0
-    with Ledger.open(old) as ledger:
+    with opened(old) as ledger:
         said = json.loads((GOLDEN / "format_1.json").read_text())
         assert json.loads(json.dumps(say(ledger))) == said
         ledger.snapshot()
     assert goes_on_from(old) == said["position"]
+
+
+def test_the_golden_journal_of_format_2_has_every_event_of_it() -> None:
+    text = (GOLDEN / "format_2.sql").read_text()
+    assert set(re.findall(r'\["([A-Z][A-Za-z]+)"', text)) >= {kind.__name__ for kind in EVENT_TYPES} | {"Foreign"}
+
+
+def test_the_golden_journal_of_format_2_is_read_and_written_on(tmp_path: Path) -> None:
+    path = made(tmp_path, "format_2")
+    said = json.loads((GOLDEN / "format_2.json").read_text())
+    with opened(path) as ledger:
+        assert json.loads(json.dumps(say(ledger) | say_more(ledger))) == said
+        report = ledger.verify()
+        assert (report.ok, report.digest) == (True, said["digest"])
+        with pytest.raises(DuplicateTransferId):
+            ledger.mint_many("PLN", ["bob"], [1], ids=["second"])
+        with pytest.raises(AlreadyReversed), ledger.atomic() as tx:
+            tx.reverse(entry=ledger.find("order 7")[1].id)
+        pay(ledger, reference="order 7")
+        ledger.snapshot()
+    with opened(path) as ledger:
+        assert len(ledger.find("order 7")) == 3
+        assert ledger.audit().ok

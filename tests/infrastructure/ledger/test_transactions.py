@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
 
 from tallystick import (
     AsyncLedger,
+    Balance,
     Conflict,
     DuplicateIdempotencyKey,
     IdempotencyMismatch,
     InsufficientFunds,
+    InvalidAccount,
     InvalidPosition,
     InvalidRequest,
     Ledger,
@@ -185,7 +188,7 @@ def test_two_threads_spending_the_same_money(ledger: Ledger, token: str) -> None
         try:
             with ledger.atomic() as tx:
                 tx.money(token, "alice", 100).transfer_to(receiver)
-                barrier.wait(10)
+                barrier.wait(120)
             outcomes.append(receiver)
         except InsufficientFunds as error:
             outcomes.append(error)
@@ -285,3 +288,49 @@ def test_two_ledgers_on_one_file_see_each_other(tmp_path: Path) -> None:
         assert one.balances("USD") == two.balances("USD")
         assert [one.fragments("USD", a) for a in ["alice", "bob"]] == [two.fragments("USD", a) for a in ["alice", "bob"]]
         assert one.audit().ok
+
+
+NAMED = ("assets:bank", "assets:cash", "assets", "bob", "équité")
+CHOSEN: list[tuple[dict[str, Any], list[str] | type[Exception]]] = [
+    ({}, [*NAMED]),
+    ({"prefix": "assets:"}, ["assets:bank", "assets:cash"]),
+    ({"prefix": "nobody"}, []),
+    ({"limit": 2}, ["assets", "assets:bank"]),
+    ({"limit": 2, "after": "assets:bank"}, ["assets:cash", "bob"]),
+    ({"prefix": "assets", "after": "assets", "limit": 1}, ["assets:bank"]),
+    ({"limit": 0}, []),
+    ({"limit": -1}, InvalidRequest),
+    ({"limit": True}, InvalidRequest),
+    ({"prefix": None}, InvalidRequest),
+    ({"after": 5}, InvalidRequest),
+]
+
+
+@pytest.mark.parametrize(("chosen", "verdict"), CHOSEN)
+def test_balances_by_the_beginning_of_names_and_in_pages(ledger: Ledger, chosen: Any, verdict: Any) -> None:
+    with ledger.atomic() as tx:
+        for amount, account in enumerate(NAMED, 1):
+            tx.mint("PLN", account, amount)
+        tx.reserve("PLN", "bob", "assets:cash", 1)
+    if isinstance(verdict, list):
+        found = ledger.balances("PLN", **chosen)
+        assert list(found) == verdict
+        assert all(found[account] == ledger.balance("PLN", account) for account in verdict)
+    else:
+        with pytest.raises(verdict):
+            ledger.balances("PLN", **chosen)
+
+
+def test_what_accounts_have_together_and_what_one_has_of_all_tokens(ledger: Ledger) -> None:
+    with ledger.atomic() as tx:
+        tx.mint("PLN", "assets:bank", 5)
+        tx.mint("PLN", "assets:cash", 7)
+        tx.mint("PLN", "bob", 9)
+        tx.mint("USD", "bob", 200)
+        tx.reserve("PLN", "bob", "assets:cash", 4)
+    assert ledger.total("PLN", "assets:") == Balance(12, 4, 16)
+    assert ledger.total("PLN") == Balance(17, 4, 21)
+    assert ledger.balances_of("bob") == {"PLN": Balance(5, 0, 5), "USD": Balance(200, 0, 200)}
+    assert ledger.balances_of("nobody") == {}
+    with pytest.raises(InvalidAccount):
+        ledger.balances_of("no body")

@@ -41,7 +41,7 @@ THREADS = 8
 
 
 class AsyncLedger:
-    """The books of one journal, for the tasks of one event loop."""
+    """The books of a journal, for the tasks of one event loop. Its calls are those of `Ledger`, with their errors, awaited."""
 
     def __init__(self, core: LedgerCore, threads: ThreadPoolExecutor) -> None:
         self._core = core
@@ -110,21 +110,21 @@ class AsyncLedger:
     ) -> AsyncTransactionContext:
         """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
         self._core.check_writable()
-        details = details_of(occurred_at, reference, metadata)
-        return AsyncTransactionContext(self._commits, make_request(idempotency_key, request), details)
+        asked, details = make_request(idempotency_key, request), details_of(occurred_at, reference, metadata)
+        return AsyncTransactionContext(self._commits, asked, details)
 
     async def run(
         self,
         function: Callable[[AsyncTransactionContext], Awaitable[Result] | Result],
         idempotency_key: str | None = None,
-        attempts: int = 8,
         *,
         request: Any = None,
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        attempts: int = 8,
     ) -> Result:
-        """Calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, up to `attempts` times."""
+        """As `Ledger.run`: calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, `attempts` times."""
         check_attempts(attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:
@@ -141,12 +141,12 @@ class AsyncLedger:
         self,
         function: Callable[[AsyncTransactionContext], object],
         idempotency_key: str,
-        attempts: int = 8,
         *,
         request: Any = None,
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        attempts: int = 8,
     ) -> Receipt | None:
         """Runs `function(tx)` as `run` does and gives the receipt; where the key was used, the first one, `repeated`."""
         check_key(idempotency_key)
@@ -159,7 +159,7 @@ class AsyncLedger:
 
         keywords: Any = {"request": request, "occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         try:
-            return (await self.run(call, idempotency_key, attempts, **keywords)).receipt
+            return (await self.run(call, idempotency_key, attempts=attempts, **keywords)).receipt
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise
@@ -241,6 +241,8 @@ class AsyncLedger:
     tokens = _awaited(Ledger.tokens)
     balance = _awaited(Ledger.balance)
     balances = _awaited(Ledger.balances)
+    balances_of = _awaited(Ledger.balances_of)
+    total = _awaited(Ledger.total)
     supply = _awaited(Ledger.supply)
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)

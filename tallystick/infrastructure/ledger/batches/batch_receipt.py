@@ -14,7 +14,8 @@ class BatchReceipt(Result, frozen=True):
     """`position` is where the journal ended with the batch, `accepted` the number of rows that were done.
 
     `refused` names the others by index, from 0, each with the error that says why. `transaction_ids` are those of the rows
-    that were done, in their order. `recorded_at` is None where nothing was.
+    that were done, in their order, and `entry_id` is that of the batch. `recorded_at` and `entry_id` are None where nothing was
+    done.
     """
 
     position: int
@@ -22,6 +23,7 @@ class BatchReceipt(Result, frozen=True):
     refused: tuple[RefusedRow, ...]
     transaction_ids: Sequence[int] = ()
     recorded_at: datetime | None = None
+    entry_id: int | None = None
 
 
 def make_batch_receipt(batch: BatchMember) -> BatchReceipt:
@@ -33,4 +35,4 @@ def make_batch_receipt(batch: BatchMember) -> BatchReceipt:
     row, first_position = committed.row, committed.first_position
     rows = positions_of(committed.events[0])  # the batch itself, before the fragments that carried it
     ids = range(first_position, first_position + rows)
-    return BatchReceipt(row.last_position, rows, refused, ids, from_microseconds(row.recorded_at))
+    return BatchReceipt(row.last_position, rows, refused, ids, from_microseconds(row.recorded_at), first_position)

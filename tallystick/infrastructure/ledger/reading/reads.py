@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.cells import deposit_cell, is_crossing, locate
 from tallystick.domain.contract.contract import Allocation, allocation_of
+from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL_SUPPLY_RESERVE, check_account
@@ -40,13 +41,35 @@ class Reads:
             self._books.token_state(token)
             return self._balance_at(token, account, pending)
 
-    def balances(self, token: str) -> dict[str, Balance]:
-        """Every account that has something of the token."""
+    def balances(self, token: str, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
+        """The accounts that have something of the token: all, or those named like this, in the order of their names."""
+        check_page(prefix, limit, after)
         with self._core.locked():
             pending = self._core.reach_head_or_pending()
             cells = self._books.token_state(token).balances()
-            found = {account: balance for account, balance in cells if not is_crossing(account)}
-            return found if pending is None else pending.balances_before(token, found)
+            found = {account: balance for account, balance in cells if account.startswith(prefix) and not is_crossing(account)}
+            if pending is not None:
+                found = pending.balances_before(token, found, prefix)
+        if not prefix and limit is None and not after:
+            return found
+        names = sorted(account for account in found if account > after)
+        return {account: found[account] for account in names[:limit]}
+
+    def total(self, token: str, prefix: str = "") -> Balance:
+        """What all those accounts have together."""
+        found = self.balances(token, prefix).values()
+        available, reserved = sum(each.available for each in found), sum(each.reserved for each in found)
+        return Balance(available, reserved, available + reserved)
+
+    def balances_of(self, account: str) -> dict[str, Balance]:
+        """What the account has, by token, of every token of which it has something."""
+        check_account(account)
+        with self._core.locked():
+            pending = self._core.reach_head_or_pending()
+            found = {token.code: self._books.token_state(token.code).balance_of(account) for token in self._books.tokens()}
+            if pending is not None:
+                found = {code: pending.balance_before(code, account, balance) for code, balance in found.items()}
+        return {code: balance for code, balance in found.items() if balance.total}
 
     def cell(self, first: str, second: str) -> int:
         """`state[first][second]`."""
@@ -139,3 +162,12 @@ class Reads:
         with self._core.locked():
             self._core.reach_head()
             return dict(self._books.contract(contract).allocations())
+
+
+def check_page(prefix: object, limit: object, after: object) -> None:
+    """Raises `InvalidRequest` where these are no beginning of a name, no number of accounts, and no name."""
+    for text in (prefix, after):
+        if not isinstance(text, str):
+            raise InvalidRequest(f"accounts are chosen by a str, not {text!r}")
+    if limit is not None and (type(limit) is not int or limit < 0):
+        raise InvalidRequest(f"a limit is an int, 0 or more, not {limit!r}")

@@ -116,6 +116,22 @@ def play_more(ledger: Any) -> None:
         closing_accounts.freeze("emil")
     with ledger.atomic() as again:
         again.unfreeze("emil")
+    days = [occurred_at + timedelta(days=number) for number in range(3)]
+    ledger.transfer_many(
+        "PLN",
+        ["alice"] * 3,
+        ["bob", "fred", "bob"],
+        [1, 2, 3],
+        memo=["raz", "dwa", "raz"],
+        occurred_at=days,
+        references=["order 8", None, "order 8"],
+        ids=["first", "second", "third"],
+        metadata={"file": "june.csv"},
+    )
+    ledger.mint_many("USD", ["bob"] * 2, [7, 8], memo=["a", "b"], occurred_at=occurred_at, references="order 9")
+    ledger.burn_many("USD", ["bob"] * 2, [1, 1], references=["order 9", "order 10"])
+    with ledger.atomic() as of_row:
+        of_row.reverse(transaction=ledger.find("order 8")[0].transactions[2].id, amount=2)
 
 
 async def play_together(path: Path, times: Iterator[datetime]) -> None:
@@ -153,6 +169,27 @@ def say(ledger: Ledger) -> dict[str, Any]:
     }
 
 
+def say_more(ledger: Any) -> dict[str, Any]:
+    """What it says of what came with format 2."""
+    entries = [entry for order in range(7, 11) for entry in ledger.find(f"order {order}")]
+    return {
+        "entries": [
+            [entry.id, str(entry.occurred_at), entry.metadata, list(entry.reverses), list(entry.reversed_by)]
+            for entry in entries
+        ],
+        "transactions": [
+            [transaction.id, transaction.memo, str(transaction.occurred_at), transaction.reference, transaction.kind]
+            for entry in entries
+            for transaction in entry.transactions
+        ],
+        "frozen": [[each.account, each.token, each.debits, each.credits, each.reason] for each in ledger.frozen()],
+        "lines": [
+            [line.position, str(line.change), str(line.available), line.memo, line.reference]
+            for line in ledger.history("PLN", "bob", by="occurred_at", until=datetime(2021, 1, 1, tzinfo=UTC))
+        ],
+    }
+
+
 def fragments_of(ledger: Ledger, code: str, account: str) -> tuple[int, str]:
     """How many there are, and the SHA-256 of all."""
     found = [[fragment.id, str(fragment.amount)] for fragment in ledger.fragments(code, account)]
@@ -181,7 +218,7 @@ def main(name: str) -> None:
                 recorder.insert_events(events)
             if SCHEMA_VERSION > 1:
                 play_more(ledger)
-            said = say(ledger)
+            said = say(ledger) | (say_more(ledger) if SCHEMA_VERSION > 1 else {})
         here = Path(__file__).parent
         (here / f"{name}.sql").write_text(dump(path))
         (here / f"{name}.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
