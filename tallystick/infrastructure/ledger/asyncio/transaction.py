@@ -80,7 +80,7 @@ class AsyncCommits:
         queue.start()
 
     def _wake_loop(self) -> None:
-        """Called on the thread that leads the queue: if members are done, the loop, when it comes round, is to tell their tasks."""
+        """Called on the thread that leads: if members are done, the loop, when it comes round, is to tell their tasks."""
         if not self.done or self._is_waking:
             return
         self._is_waking = True
