@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -335,9 +336,9 @@ def test_a_key_that_was_used_is_raised_or_gives_the_first_receipt(ledger: Ledger
 def test_a_key_used_by_another_process_is_found(shared_url: str | Path) -> None:
     with Ledger.open(shared_url) as ledger, Ledger.open(shared_url) as other:
         other.register_token(Token("USD"))
-        first = {**other.mint("USD", "alice", 5, idempotency_key="k"), "repeated": True}
-        assert dict(ledger.mint("USD", "alice", 5, idempotency_key="k", on_repeat="receipt")) == first
-        assert dict(ledger.burn("USD", "alice", 9, idempotency_key="k", on_repeat="receipt")) == first
+        first = msgspec.structs.replace(other.mint("USD", "alice", 5, idempotency_key="k"), repeated=True)
+        assert ledger.mint("USD", "alice", 5, idempotency_key="k", on_repeat="receipt") == first
+        assert ledger.burn("USD", "alice", 9, idempotency_key="k", on_repeat="receipt") == first
         assert ledger.balance("USD", "alice").total == 5
 
 

@@ -188,7 +188,7 @@ def test_two_threads_spending_the_same_money(ledger: Ledger, token: str) -> None
         try:
             with ledger.atomic() as tx:
                 tx.money(token, "alice", 100).transfer_to(receiver)
-                barrier.wait(10)
+                barrier.wait(120)
             outcomes.append(receiver)
         except InsufficientFunds as error:
             outcomes.append(error)
