@@ -125,8 +125,14 @@ class Model:
         return (name, token, *arguments)
 
     def resolve_reversal(self, what: str, pick: int, amount: int | None) -> tuple[Any, ...]:
-        """What is taken back, among the newest, and the movements of it of which something is left now."""
-        among = list(self.entries if what == "entry" else self.movements)[-12:]
+        """What is taken back, one of the newest entries or of the newest movements of a kind, and of which of its movements
+        something is left now.
+        """
+        among = list(self.entries)[-6:]
+        if what == "transaction":
+            kinds = sorted({movement.kind for movement in self.movements.values()})
+            pick, kind = divmod(pick, len(kinds))
+            among = [id for id, movement in self.movements.items() if movement.kind == kinds[kind]][-3:]
         id = among[-1 - pick % len(among)]
         ids = self.entries[id].ids[::-1] if what == "entry" else (id,)
         return ("reverse", what, id, None if what == "entry" else amount, [each for each in ids if self.left(each)])
