@@ -267,7 +267,7 @@ class Model:
                 self.draw(hold, amount, payer, "release")
             case _:
                 self.do_transfer(token, receiver, payer if kind == "settle" else sender, amount)
-        self.taken[id] = self.taken.get(id, 0) + amount
+        self.taken[id] = self.taken.pop(id, 0) + amount  # the last one now
         self.done[-1] = self.done[-1]._replace(reverses=id)
 
     def do_rows(self, name: str, token: str, rows: list[Any], ids: list[Any] | None) -> dict[int, type[LedgerError]]:
