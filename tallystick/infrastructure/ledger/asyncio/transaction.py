@@ -36,7 +36,7 @@ class AsyncCommits:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
         self.questions = KeyQuestions(core, self.loop, executor)
-        self._submitted: list[AwaitedMember] = []
+        self._submitted: list[TransactionMember] = []
         self._is_starting = False
         self.done: deque[AwaitedMember] = deque()
         self._is_waking = False
@@ -80,7 +80,7 @@ class AsyncCommits:
         queue.start()
 
     def _wake_loop(self) -> None:
-        """Called on the thread that leads the queue: if members are done, the loop, when it comes round, is to tell their tasks."""
+        """Called on the thread that leads the queue: if members are done, has the loop tell their tasks when it comes round."""
         if not self.done or self._is_waking:
             return
         self._is_waking = True
