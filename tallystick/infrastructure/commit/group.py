@@ -32,6 +32,9 @@ class LedgerGroup(Group[TransactionMember]):
     _saved: SavedStreams | None = None
     """To what its members save beside their money, where one does."""
 
+    _details: RowDetails | None = None
+    """What its row says beside events, where it has anything of format 2."""
+
     def __init__(self, keeper: Bookkeeper) -> None:
         self._keeper = keeper
         self._bytes = 0
@@ -44,7 +47,6 @@ class LedgerGroup(Group[TransactionMember]):
         self._recorded: list[tuple[TransactionMember, int, Sequence[DomainEvent]]] = []
         self._events: list[DomainEvent] = []
         self._own_entries: Sequence[StreamEntry] = ()
-        self._details = RowDetails()
 
     def execute(self, queue: CommitQueue[TransactionMember], head: Head) -> Sequence[TransactionMember]:
         keeper = self._keeper
@@ -53,7 +55,8 @@ class LedgerGroup(Group[TransactionMember]):
                 members = queue.take()
                 keeper.reach(head)
                 self._now = keeper.time_of_commit()
-                self._ask(members)
+                if len(members) >= keeper.state.keys.asks_from:
+                    self._ask(members)
                 self._begin()
                 self._execute(members)
                 if self.row is not None:
@@ -97,12 +100,13 @@ class LedgerGroup(Group[TransactionMember]):
             self._add(member)
         if self._counts:
             body = join_bodies(self._bodies)
-            details = self._details.encoded()
+            details = None if self._details is None else self._details.encoded()
             row = make_row(self._digest, self._first_position, self._now, self._keys, self._counts, body, details)
             self.entries = self._own_entries = self._keeper.state.versions.entries(self._events, row)
             if self._saved is not None:
                 self.entries = [*self._own_entries, *self._saved.entries(self._first_position)]
-            self.metadata = self._details.metadata()
+            if self._details is not None:
+                self.metadata = self._details.metadata()
             self.row = row
 
     def _admits(self, member: TransactionMember) -> bool:
@@ -122,8 +126,6 @@ class LedgerGroup(Group[TransactionMember]):
             request = member.request
             if request is not None and self._answers.get(request.key, True):  # it asked about most, which were never used
                 self._keeper.state.keys.check_unused(request)
-            if member.details is not None:
-                member.details.check(self._now)
             if member.saved is not None:
                 self._streams_saved().check(member.saved)
             events, count = member.execute(books, self._keeper.state.transfer_ids, self._position, self._now)
@@ -155,12 +157,16 @@ class LedgerGroup(Group[TransactionMember]):
             saved.first_position = self._position + count
             count += saved.count
         size = len(body)
+        if member.details is not None:
+            member.details.check(self._now)
         if member.details is not None or reversals:
             size += bytes_of_details(member.details, reversals)
         if size > COMMIT_BYTES_MAX:
             raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
         if member.details is not None or reversals or needs_details(events):
             self._keeper.check_takes_details()
+            if self._details is None:
+                self._details = RowDetails()
             self._details.add(len(self._counts), self._position, member.details, events, reversals)
         if saved is not None:
             self._streams_saved().add(saved)

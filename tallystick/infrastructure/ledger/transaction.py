@@ -11,6 +11,7 @@ from tallystick.domain.errors import (
     DuplicateIdempotencyKey,
     IdempotencyMismatch,
     InvalidRequest,
+    LedgerClosed,
     LedgerError,
     NotFound,
     Refused,
@@ -32,8 +33,9 @@ REFUSALS = (InvalidRequest, NotFound, Refused)
 
 
 def is_perhaps_repeated(request: Request | None, refusal: LedgerError) -> TypeGuard[Request]:
-    """Whether what was refused has a key, and it is not that which refused it."""
-    return request is not None and not isinstance(refusal, (DuplicateIdempotencyKey, IdempotencyMismatch))
+    """Whether what was refused has a key, and a first use of it may be the reason that nobody was told of."""
+    other = (DuplicateIdempotencyKey, IdempotencyMismatch, LedgerClosed, TransactionClosed)
+    return request is not None and not isinstance(refusal, other)
 
 
 class OpenBlocks(threading.local):
