@@ -8,12 +8,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tallystick.domain.contract.handle import PlannedContract
-from tallystick.domain.errors import InvalidRequest, LedgerClosed, LedgerError, StorageError, TransactionClosed
+from tallystick.domain.errors import InvalidRequest, LedgerClosed, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.values.entry_details import EntryDetails
@@ -24,7 +23,6 @@ from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.asyncio.key_questions import KeyQuestions
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.saving import Saves, SavingPlan
-from tallystick.infrastructure.ledger.transaction import REFUSALS, is_perhaps_repeated
 
 Result = TypeVar("Result")
 
@@ -38,7 +36,7 @@ class AsyncCommits:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
         self.questions = KeyQuestions(core, self.loop, executor)
-        self._submitted: list[TransactionMember] = []
+        self._submitted: list[AwaitedMember] = []
         self._is_starting = False
         self.done: deque[AwaitedMember] = deque()
         self._is_waking = False
@@ -82,7 +80,7 @@ class AsyncCommits:
         queue.start()
 
     def _wake_loop(self) -> None:
-        """Called on the thread that leads the queue: if members are done, has the loop tell their tasks when it comes round."""
+        """Called on the thread that leads: if members are done, the loop, when it comes round, is to tell their tasks."""
         if not self.done or self._is_waking:
             return
         self._is_waking = True
@@ -185,26 +183,14 @@ class AsyncTransactionContext(SavingPlan):
             self._commits.tasks.discard(self._task)
         self._recording.close()
         if kind is None:
-            try:
-                operations = self._recording.finished()
-                if self._saves is not None:
-                    await self._commit_with(self._saves, operations)
-                elif operations:
-                    self._member = AwaitedMember(operations, self._request, self._commits, self._details)
-                    self._commits.submit(self._member)
-                    await self._member.future
-                    self._member.outcome()
-            except REFUSALS as refusal:
-                await self._check_still_unused(refusal)
-                raise
-        elif isinstance(error, REFUSALS):
-            await self._check_still_unused(error)
-
-    async def _check_still_unused(self, refusal: LedgerError) -> None:
-        """As that of a block of a thread."""
-        if is_perhaps_repeated(self._request, refusal) and not self._commits.core.is_closed:
-            with suppress(StorageError):
-                await self._check_unused(self._request)
+            operations = self._recording.finished()
+            if self._saves is not None:
+                await self._commit_with(self._saves, operations)
+            elif operations:
+                self._member = AwaitedMember(operations, self._request, self._commits, self._details)
+                self._commits.submit(self._member)
+                await self._member.future
+                self._member.outcome()
 
     async def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
         """Commits the operations together with what is saved, and has the applications told of it, on a thread."""
