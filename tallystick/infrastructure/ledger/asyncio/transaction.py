@@ -36,7 +36,7 @@ class AsyncCommits:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
         self.questions = KeyQuestions(core, self.loop, executor)
-        self._submitted: list[AwaitedMember] = []
+        self._submitted: list[TransactionMember] = []
         self._is_starting = False
         self.done: deque[AwaitedMember] = deque()
         self._is_waking = False
