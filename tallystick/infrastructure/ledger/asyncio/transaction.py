@@ -185,8 +185,10 @@ class AsyncTransactionContext(SavingPlan):
             self._commits.tasks.discard(self._task)
         self._recording.close()
         if kind is None:
+            is_looked_up = False
             try:
                 operations = self._recording.finished()
+                is_looked_up = not self._commits.core.journal.keeps_keys  # whoever executes it looks the key up
                 if self._saves is not None:
                     await self._commit_with(self._saves, operations)
                 elif operations:
@@ -195,7 +197,8 @@ class AsyncTransactionContext(SavingPlan):
                     await self._member.future
                     self._member.outcome()
             except REFUSALS as refusal:
-                await self._check_still_unused(refusal)
+                if not is_looked_up:
+                    await self._check_still_unused(refusal)
                 raise
         elif isinstance(error, REFUSALS):
             await self._check_still_unused(error)
