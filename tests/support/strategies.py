@@ -47,7 +47,7 @@ direct_steps = st.one_of(
     st.tuples(st.just("release"), picks, st.one_of(st.none(), amounts)),
     st.tuples(st.just("expire"), st.integers(1, 3)),
     st.tuples(st.just("drain"), accounts, accounts),
-    st.tuples(st.just("freeze"), st.sampled_from([*ACCOUNTS, *KEEPERS]), st.booleans(), freezes),
+    st.tuples(st.just("freeze"), st.sampled_from([*KEEPERS, *KEEPERS, *ACCOUNTS]), st.booleans(), freezes),
     st.tuples(st.just("unfreeze"), st.sampled_from([*ACCOUNTS, *KEEPERS]), st.booleans()),
     reversals,
     reversals,

@@ -1,10 +1,12 @@
 """An app as it stands: its figures, what a trade would bring, and its calls."""
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
 
-from tallystick import AppState, Ledger, LedgerError, Token, UnknownCurve
+from tallystick import AppState, Ledger, LedgerClosed, LedgerError, Token, UnknownCurve
 from tests.support.books.app_book import BONDING, TOKENS, T
 from tests.support.books.behind import journal_of
 
@@ -15,6 +17,8 @@ def test_an_app_as_it_stands_and_what_a_trade_would_bring(ledger: Ledger) -> Non
     ledger.mint("TEA", "alice", 100 * T)
     app = ledger.app("TeaParty")
     assert app == ledger.app("TeaParty")
+    assert hash(app) == hash(ledger.app("TeaParty"))
+    assert app != ledger.app("GlobalToken")
     assert (app.code, app.owner, app.accepts, app.supply, app.reserve) == ("TeaParty", "dev", ("USDT",), 0, 0)
     for payment in (1, T, 3 * T):
         quoted, rows = app.quote_buy(payment), len(list(journal_of(ledger).rows()))
@@ -31,6 +35,21 @@ def test_an_app_as_it_stands_and_what_a_trade_would_bring(ledger: Ledger) -> Non
     assert curve is not None
     assert newest.price == curve.price(newest.supply)
     assert app.supply == 0, "it is as it was"
+
+
+def test_an_app_that_was_pickled_has_its_figures_and_no_ledger(ledger: Ledger) -> None:
+    for token in TOKENS:
+        ledger.register_token(token)
+    app = ledger.app("TeaParty")
+    again = pickle.loads(pickle.dumps(app))
+    assert (again, repr(again), again.to_dict()) == (app, repr(app), app.to_dict())
+    assert repr(app).startswith("AppState(code='TeaParty', owner='dev', accepts=('USDT',), price=")
+    assert repr(app).endswith("supply=0, reserve=0)")
+    for ask in (lambda: again.quote_buy(1), lambda: again.quote_sell(1), lambda: again.buy("alice", 1)):
+        with pytest.raises(LedgerClosed, match="TeaParty"):
+            ask()
+    for copied in (copy.copy(app), copy.deepcopy(app)):
+        assert copied.quote_buy(T) == app.quote_buy(T)
 
 
 def quotes(app: AppState) -> list[Any]:

@@ -1,9 +1,13 @@
 """What a ledger says of its books and of its journal, compared with the plain model of `tests/machines/test_machine.py`."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tallystick import Balances, Fragments, FragmentState, Ledger, SupplyReserves, Token
+import pytest
+
+from tallystick import AlreadyReversed, Balances, Fragments, FragmentState, Ledger, SupplyReserves, Token
+from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tests.support.strategies import CROWD, KEEPERS
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -79,6 +83,20 @@ def compare_entry(ledger: Ledger, model: Any, id: int) -> None:
         assert (each.occurred_at, each.reference) == (_occurred(m), m.reference)
 
 
+def compare_left(ledger: Ledger, model: Any, ids: Iterable[int]) -> None:
+    """How much of these movements can still be taken back, which whoever asks for more is told."""
+    with ledger.atomic() as tx:
+        for id in ids:
+            if model.movements[id].kind not in ("release", "expire"):
+                check_left(tx, id, model.left(id))
+
+
+def check_left(tx: TransactionContext, id: int, left: int) -> None:
+    with pytest.raises(AlreadyReversed) as refused:
+        tx.reverse(transaction=id, amount=2**256 - 1)
+    assert refused.value.left == left
+
+
 def compare_journal(ledger: Ledger, model: Any) -> None:
     """Every entry, by id, by reference and by key, every line, and what a replay makes of it all."""
     for id in model.entries:
@@ -93,6 +111,7 @@ def compare_journal(ledger: Ledger, model: Any) -> None:
     for id, told in model.told.items():
         hold = ledger.hold(id)
         assert (hold.amount, tuple((leg.kind, leg.receiver, leg.amount) for leg in hold.legs)) == told
+    compare_left(ledger, model, model.taken)
     _compare_replays(ledger, model)
 
 

@@ -30,7 +30,16 @@ from tests.support.strategies import (
     tokens,
     transfer_rows,
 )
-from tests.support.suites.comparison import HOUR, START, compare_books, compare_entry, compare_journal, compare_lines
+from tests.support.suites.comparison import (
+    HOUR,
+    START,
+    check_left,
+    compare_books,
+    compare_entry,
+    compare_journal,
+    compare_left,
+    compare_lines,
+)
 from tests.support.suites.machine import AbandonedError, TransactingMachine
 
 TOKENS = (Token("PLN", max_supply=2**63), Token("CENT", max_supply=2**66, unit=1000), Token("WEI", max_supply=2**256 - 1))
@@ -41,6 +50,13 @@ FIRST: list[list[Any]] = [
     [("settle", "keeper", "carol", 150), ("burn", "carol", 50)],
 ]
 """What every book begins with, of each token, so that there is something to take back of every kind."""
+
+FREEZES: list[Any] = [
+    ("PLN", ("freeze", "dave", True, {}), ""),
+    ("CENT", ("freeze", "bob", False, {"credits": True}), ""),
+    ("WEI", ("freeze", "keeper", False, {}), ""),
+]
+"""And who is frozen in it."""
 
 
 class LedgerMachine(TransactingMachine):
@@ -100,6 +116,13 @@ class LedgerMachine(TransactingMachine):
         for ledger in self.ledgers:
             compare_entry(ledger, self.model, receipt.entry_id)
 
+    def look(self, tx: Any, model: Any, step: tuple[Any, ...]) -> None:
+        if step[0] == "reverse":
+            what, id = step[1:3]
+            for each in model.entries[id].ids if what == "entry" else (id,):
+                if model.movements[each].kind not in ("release", "expire"):
+                    check_left(tx, each, model.left(each))
+
     @initialize()
     def register_and_fund(self) -> None:
         for token in TOKENS:
@@ -107,7 +130,8 @@ class LedgerMachine(TransactingMachine):
         for steps in FIRST:
             plan = [(token.code, step, "") for token in TOKENS for step in steps]
             self.play_transaction(0, plan, [], None, fails=False, details={"metadata": {"steps": len(plan)}})
-        assert len(self.model.entries) == len(FIRST)
+        self.play_transaction(0, FREEZES, [], None, fails=False)
+        assert len(self.model.entries) == len(FIRST) + 1
 
     @rule(
         which=st.integers(0, 1),
@@ -130,22 +154,24 @@ class LedgerMachine(TransactingMachine):
         """A reversal that is executed, and then in conflict with what the same block was told: nothing was taken back."""
         told, changed = (token, ("balance", "carol"), ""), (token, ("mint", "carol", 1), "")
         self.play_transaction(which, [(token, step, "savepoint"), told], [changed], None, fails=False)
-        for id in list(self.model.entries)[-12:]:
-            compare_entry(self.ledgers[which], self.model, id)
+        compare_left(self.ledgers[which], self.model, list(self.model.movements)[-20:])
 
     @rule(
         which=st.integers(0, 1),
-        token=tokens,
-        step=direct_steps,
+        steps=st.lists(st.tuples(tokens, direct_steps), min_size=1, max_size=4),
         key=st.sampled_from([None, None, None, *"vwxyz"]),
         drawn=entry_details,
         on_repeat=st.sampled_from(["raise", "receipt"]),
     )
-    def call_directly(
-        self, which: int, token: str, step: tuple[Any, ...], key: str | None, drawn: dict[str, Any], on_repeat: str
-    ) -> None:
+    def call_directly(self, which: int, steps: list[Any], key: str | None, drawn: dict[str, Any], on_repeat: str) -> None:
+        """Calls without a block, the first perhaps with a key."""
+        for token, step in steps:
+            self.play_call(which, self.model.resolve(token, step), key, self.said(drawn), on_repeat)
+            key = None
+
+    def play_call(self, which: int, step: tuple[Any, ...], key: str | None, details: dict[str, Any], on_repeat: str) -> None:
         """One call without a block, which means exactly its block: that is tried first, and given up."""
-        ledger, step, details = self.ledgers[which], self.model.resolve(token, step), self.said(drawn)
+        ledger = self.ledgers[which]
         expected: LedgerError | None = None
         try:
             with ledger.atomic(**details) as tx:
@@ -275,6 +301,7 @@ class LedgerMachine(TransactingMachine):
             if not self.model.entries:
                 return
             compare_books(ledger, self.model, TOKENS)
+            compare_left(ledger, self.model, list(self.model.taken)[-2:])
 
 
 def cut(given: Any, rows: int) -> Any:

@@ -180,6 +180,7 @@ class TransactingMachine(RuleBasedStateMachine):
                     raise AbandonedError
         except AbandonedError:
             after.apply(concrete, result)
+            self.look(tx, model, concrete)
             return
         except (Refused, NotFound, InvalidRequest) as error:
             try:
@@ -193,3 +194,7 @@ class TransactingMachine(RuleBasedStateMachine):
         after.apply(concrete, result)
         model.__dict__.update(after.__dict__)
         done.append((concrete, result))
+        self.look(tx, model, concrete)
+
+    def look(self, tx: TransactionContext, model: Any, step: tuple[Any, ...]) -> None:
+        """Looks in the midst of a block whether it stands as the model does, after a step that was done or given up."""

@@ -9,7 +9,7 @@ from tallystick.infrastructure.ledger.calls.direct_calls import AppCalls, Make
 from tallystick.infrastructure.ledger.calls.options import CallOptions
 
 
-class AsyncAppState(AppFigures, frozen=True):
+class AsyncAppState(AppFigures, frozen=True, eq=False):
     """As `AppState`, with quotes and calls that are awaited.
 
     `code`, `owner`, `accepts`, `price`, `supply` and `reserve` are its figures as they stood.

@@ -97,7 +97,7 @@ class AppReads:
             return paid_for(self._books, app_of(self._books, code), amount)
 
 
-class AppState(AppFigures, AppCalls, frozen=True):
+class AppState(AppFigures, AppCalls, frozen=True, eq=False):
     """An app's figures as they stood when it was asked for, and its calls, which act on it as it is by then.
 
     `code` is its token's, and its account; `owner` gets its spread and income; `accepts` are the further tokens that it takes
