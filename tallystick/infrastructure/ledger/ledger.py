@@ -110,8 +110,8 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         """Registers `tokens` and moves amounts out of supply reserves into cells (first, second, amount), as one commit.
 
         This is for taking over an older book: unlike minting it reaches special cells and apps' tokens. Raises what
-        `register_token` does; `MeaninglessCell`, `InvalidAccount`, `InvalidAmount`, `SupplyExhausted` and, with `only_empty`, `CellNotEmpty`, which
-        name the cell; and the errors of a commit.
+        `register_token` does; `MeaninglessCell`, `InvalidAccount`, `InvalidAmount` and `SupplyExhausted`, which name the
+        cell, and with `only_empty` `CellNotEmpty` where there is something in it; and the errors of a commit.
         """
         self._registrations.take_over(tokens, cells, idempotency_key, only_empty)
 
