@@ -67,7 +67,6 @@ def import_erc20(
         EarlierCut("erc20", in_batches, _content, counts_rows=False),
         opens=True,
         by_token=True,
-        compares_memos=False,
         key_of_movement=_key_of,
         further_tokens=frozenset(transfer.token for transfer in reader.transfers),
     )

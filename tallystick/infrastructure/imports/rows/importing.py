@@ -24,6 +24,7 @@ from tallystick.domain.errors import (
     TokenNotFound,
 )
 from tallystick.domain.values.token import Token
+from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.imports.rows.desk import ImportDesk
 from tallystick.infrastructure.imports.rows.earlier import EarlierCut, EarlierImport
@@ -33,6 +34,7 @@ from tallystick.infrastructure.imports.rows.name import ImportName
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 from tallystick.infrastructure.ledger.batches.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.projections.transactions import Transaction
 
 ATTEMPTS = 8
 """So often a piece is tried while others record rows of it."""
@@ -45,8 +47,8 @@ class RowFile(msgspec.Struct, frozen=True):
     """A file of rows, whichever importer reads it.
 
     `blocks` reads it, from the beginning at each call. `opens`: senders that have less than they send are given the rest.
-    `by_token`: rows of one token are recorded together, for those of others do not matter to them. `compares_memos`: a known
-    row with another memo says something else. `key_of_movement`: by which id an earlier version's movements are known.
+    `by_token`: rows of one token are recorded together, for those of others do not matter to them. `key_of_movement`: by which
+    id an earlier version's movements are known.
     """
 
     path: Path
@@ -54,7 +56,6 @@ class RowFile(msgspec.Struct, frozen=True):
     earlier: EarlierCut
     opens: bool = False
     by_token: bool = False
-    compares_memos: bool = True
     key_of_movement: KeyOfMovement | None = None
     further_tokens: frozenset[str] = frozenset()
 
@@ -157,7 +158,7 @@ class RowImport:
         name, ledger = self._name, self._ledger
         ended = ledger.receipt(name.end_key)
         fit = Fit(ledger, self._desk, self._new, opens=self._file.opens)
-        known = KnownRows(self._desk, compares_memos=self._file.compares_memos)
+        known = KnownRows(self._desk)
         earlier = EarlierImport(ledger, self._file.earlier)
         place = tried = done = 0
         recorded_at = None if ended is None else ended.recorded_at
@@ -174,9 +175,11 @@ class RowImport:
                 self._note_token(rows.tokens[0], rows.numbers[0])
                 self._check_times(rows)
                 used = known.note(rows) if rows.ids[0] is not None else None
-                receipt = ledger.receipt(name.key(place))
+                receipt = ledger.receipt(name.key(place, has_ids=rows.ids[0] is not None))
                 if receipt is not None:
                     tried, recorded_at = place, recorded_at or receipt.recorded_at
+                    if name.is_given and rows.ids[0] is None:
+                        self._check_same(rows, receipt)
                     fit.reset()
                     fault = None
                 elif self._options.on_refused is None and fault is None:
@@ -194,6 +197,14 @@ class RowImport:
             passed_over.update(row for row, is_used in enumerate(used) if is_used)
         refused = fit.add(rows, passed_over).refused
         return _at(rows, *refused[0]) if refused else None
+
+    def _check_same(self, rows: TransferRows, receipt: Receipt) -> None:
+        """Raises `InvalidRequest` where what stands under a name that was given is not of these rows."""
+        recorded = self._ledger.entry(receipt.entry_id).transactions
+        left = iter(zip(rows.senders, rows.receivers, rows.amounts, strict=True))
+        if not all(_moved(each) in left for each in recorded):
+            what = f"an import named {self._name.text!r} was taken on {receipt.recorded_at:%Y-%m-%d}, and said something else"
+            raise InvalidRequest(what, row=rows.numbers[0])
 
     def _note_token(self, code: str, row: int) -> None:
         """Raises `TokenNotFound` and `InvalidToken`, which name the row."""
@@ -253,7 +264,7 @@ class RowImport:
 
     def _take(self, survey: _Survey, place: int, rows: TransferRows) -> tuple[int, int]:
         """Records what is new of a piece, and says how many of its rows were recorded and refused now."""
-        key = self._name.key(place)
+        key = self._name.key(place, has_ids=rows.ids[0] is not None)
         if place <= survey.tried:
             self._count_tried(survey.known, key, rows)
             return 0, 0
@@ -358,6 +369,10 @@ def _at(rows: TransferRows, index: int, error: Refused) -> Refused:
 def _stands_for_another(rows: TransferRows, index: int) -> Refused:
     id = rows.ids[index]
     return DuplicateTransferId(id="" if id is None else id).at_row(rows.numbers[index])
+
+
+def _moved(transaction: Transaction) -> tuple[str, str, int]:
+    return transaction.sender or "", transaction.receiver or "", transaction.minted_amount or transaction.burned_amount
 
 
 def _stat(path: Path) -> tuple[int, int, int]:

@@ -1,7 +1,8 @@
 """Rows that are known: those whose id the journal holds, or that stand in the file before.
 
 A file is gone through once for its ids alone. Of those that the journal holds it is then asked, in one walk, whether it says
-the same of them; what is kept of each row meanwhile is a number of 64 bits for each thing that it says.
+the same of them; what is kept of each row meanwhile is a number of 64 bits for each thing that it says. What only one of
+both says, a memo, a time or a reference, makes no difference.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -22,11 +23,10 @@ KeyOfMovement = Callable[[RowEvent], str]
 
 
 class KnownRows:
-    """The rows of one file, gone through and then asked for. `compares_memos`: a row with another memo says something else."""
+    """The rows of one file, gone through and then asked for."""
 
-    def __init__(self, desk: ImportDesk, *, compares_memos: bool) -> None:
+    def __init__(self, desk: ImportDesk) -> None:
         self._desk = desk
-        self._compares_memos = compares_memos
         self._ids: list[Words] = []
         self._known: list[Column] = []
         self._last = -1
@@ -56,7 +56,8 @@ class KnownRows:
                     (
                         _words(ids)[found].view(np.int64),
                         np.array(chosen.numbers, dtype=np.int64),
-                        np.array([self._said(*row) for row in _movements(chosen)], dtype=np.int64),
+                        np.array(list(map(hash, _movements(chosen))), dtype=np.int64),
+                        np.array(list(map(_hash, chosen.memos)), dtype=np.int64),
                         np.array([NO_TIME if time is None else time for time in chosen.times], dtype=np.int64),
                         np.array(list(map(_hash, chosen.references)), dtype=np.int64),
                     )
@@ -96,14 +97,14 @@ class KnownRows:
                 places = by_id.get((_signed(id & 2**64 - 1), _signed(id >> 64)))
                 if places is None:
                     continue
-                said = self._said(*_parts(batch.event(row)))
+                *moved, memo = _parts(batch.event(row))
+                content, told = hash(tuple(moved)), _hash(memo)
                 time = at if batch.times is None else batch.occurred_at(row)
                 referred = _hash(reference if batch.refs is None else batch.reference(row))
                 for place in places:
-                    _, _, number, content, given_time, given_reference = known[place].tolist()
-                    same_time = time is None or given_time in (NO_TIME, time)
-                    same_reference = not referred or given_reference in (0, referred)
-                    if not (content == said and same_time and same_reference):
+                    _, _, number, given, given_memo, given_time, given_reference = known[place].tolist()
+                    is_same = given == content and (time is None or given_time in (NO_TIME, time))
+                    if not (is_same and _agree(told, given_memo) and _agree(referred, given_reference)):
                         self.differing.add(number)
 
     # Asking for rows.
@@ -123,7 +124,7 @@ class KnownRows:
                 continue
             id = ids[row] if self.repeated or self.singles else 0
             if id in self.repeated:
-                said = self._said(*next(iter(_movements(rows.part(row, row + 1)))))
+                said = hash((*next(iter(_movements(rows.part(row, row + 1)))), rows.memos[row]))
                 first = self._first.setdefault(id, (number, said))
                 if first[0] != number:
                     (known if first[1] == said else wrong).append(row)
@@ -131,17 +132,14 @@ class KnownRows:
             (known if is_used or id in self.singles else new).append(row)
         return new, known, wrong
 
-    def _said(self, token: str, sender: str, receiver: str, amount: int, memo: str) -> int:
-        return hash((token, sender, receiver, amount, memo if self._compares_memos else ""))
-
 
 def transfer_ids_of(rows: TransferRows) -> TransferIds:
     """The ids of rows that all have one, of the same type."""
     return ids_and_texts_of(list(rows.ids))[0]
 
 
-def _movements(rows: TransferRows) -> Iterable[tuple[str, str, str, int, str]]:
-    return zip(rows.tokens, rows.senders, rows.receivers, rows.amounts, rows.memos, strict=True)
+def _movements(rows: TransferRows) -> Iterable[tuple[str, str, str, int]]:
+    return zip(rows.tokens, rows.senders, rows.receivers, rows.amounts, strict=True)
 
 
 def _parts(event: RowEvent) -> tuple[str, str, str, int, str]:
@@ -153,7 +151,12 @@ def _parts(event: RowEvent) -> tuple[str, str, str, int, str]:
 
 
 def _hash(text: str | None) -> int:
-    return 0 if text is None else hash(text) or 1
+    return hash(text) or 1 if text else 0
+
+
+def _agree(first: int, second: int) -> bool:
+    """Whether two hashes of texts are the same, or one of them is of none."""
+    return first == second or not (first and second)
 
 
 def _words(ids: TransferIds) -> Words:

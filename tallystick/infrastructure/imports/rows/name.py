@@ -16,27 +16,38 @@ NAME_LENGTH_MAX = 64
 
 class ImportName(NamedTuple):
     """The import of a file of this `kind`, under a `name`, for the `token` of all its rows, "" where they say theirs; `time`
-    counts how often it was asked for again.
+    counts how often it was asked for again. `digest`: the file's, where the name `is_given` and not that.
     """
 
     kind: str
     name: str
     token: str
+    digest: str = ""
     time: int = 1
+
+    @property
+    def is_given(self) -> bool:
+        """Whether somebody gave the name."""
+        return bool(self.digest)
 
     @property
     def text(self) -> str:
         """The name, as people see it."""
         return self.name if self.time == 1 else f"{self.name}#{self.time}"
 
-    def key(self, place: int) -> str:
-        """The idempotency key of the piece at this place, counted from 1."""
-        return f"import:{self.kind} {self.token} {place} {self.text}"
+    def key(self, place: int, *, has_ids: bool) -> str:
+        """The idempotency key of the piece at this place, counted from 1. One whose rows have ids is its file's: in another
+        one of the same name rows are known by their ids.
+        """
+        return self._key(f"{place} {self.digest}" if has_ids and self.digest else str(place))
 
     @property
     def end_key(self) -> str:
         """The key under which its end is recorded, where the last of its rows left nothing."""
-        return f"import:{self.kind} {self.token} end {self.text}"
+        return self._key(f"end {self.digest}" if self.digest else "end")
+
+    def _key(self, part: str) -> str:
+        return f"import:{self.kind} {self.token} {part} {self.text}"
 
     def again(self) -> "ImportName":
         """The same for one more time."""
@@ -49,7 +60,7 @@ def name_of(kind: str, given: str | None, path: Path, token: str | None) -> Impo
         return ImportName(kind, digest_of_file(path), token or "")
     if not 1 <= len(given) <= NAME_LENGTH_MAX or not given.isprintable() or given != given.strip():
         raise InvalidRequest(f"an import's name has 1 to {NAME_LENGTH_MAX} printable characters, not {given!r}")
-    return ImportName(kind, given, token or "")
+    return ImportName(kind, given, token or "", digest_of_file(path))
 
 
 def digest_of_file(path: Path) -> str:
