@@ -51,7 +51,7 @@ def import_allocations(
     which name the row, or with `on_refused` are told to it for the row that is then passed over.
     """
     check_is_file(path)
-    others = {"JSON": "import erc20 or import tea-state", "Parquet": "import transfers reads it"}
+    others = {"JSON": "import erc20 or import tea-state reads it", "Parquet": "import transfers reads it"}
     check_looks_like(path, "CSV", others)
     new = NewTokens(ledger, max_supply, decimals)
     report = ImportReport()
@@ -99,7 +99,7 @@ def _read(path: Path, token: str, units: Units, report: ImportReport) -> list[_A
         try:
             header = [name.strip().lower() for name in next(reader, list[str]())]
             if any(header.count(column) != 1 for column in COLUMNS):
-                raise MalformedRow(f"the header has the columns {', '.join(COLUMNS)}, each once, not {header}", row=1)
+                raise MalformedRow(_wanted(header), row=1)
             places = [header.index(column) for column in COLUMNS]
             for row, fields in enumerate(reader, 2):
                 if not fields:
@@ -113,6 +113,12 @@ def _read(path: Path, token: str, units: Units, report: ImportReport) -> list[_A
         except (csv.Error, UnicodeError) as error:
             raise MalformedRow(str(error), row=report.rows + 2) from error
     return allocations
+
+
+def _wanted(header: list[str]) -> str:
+    return (
+        f"row 1 is the header, with the columns {' and '.join(COLUMNS)}, each once; it has {header}: name those of this file so"
+    )
 
 
 def _parse(row: int, fields: list[str], places: list[int], width: int, token: str, units: Units) -> _Allocation | None:

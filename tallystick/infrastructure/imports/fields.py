@@ -16,6 +16,8 @@ _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 def account_at(row: int, account: object) -> str:
     """The account in a field of row number `row`; `MalformedRow` where it is none."""
+    if isinstance(account, str) and any("\ud800" <= letter <= "\udfff" for letter in account):
+        raise MalformedRow(f"it is no UTF-8: {account[:80]!r}", row=row)
     try:
         return check_account(account)
     except InvalidAccount as error:

@@ -31,6 +31,7 @@ from tallystick.infrastructure.imports.rows.earlier import EarlierCut, EarlierIm
 from tallystick.infrastructure.imports.rows.fit import Fit
 from tallystick.infrastructure.imports.rows.known_rows import KeyOfMovement, KnownRows
 from tallystick.infrastructure.imports.rows.name import ImportName
+from tallystick.infrastructure.imports.rows.spelling import Spelling
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 from tallystick.infrastructure.ledger.batches.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.ledger import Ledger
@@ -58,14 +59,6 @@ class RowFile(msgspec.Struct, frozen=True):
     by_token: bool = False
     key_of_movement: KeyOfMovement | None = None
     further_tokens: frozenset[str] = frozenset()
-
-    def pieces(self) -> Iterator[tuple[int, TransferRows]]:
-        """The rows as they are recorded, each piece with its place, counted from 1."""
-        place = 0
-        for block in self.blocks():
-            for rows in self.cut(block):
-                place += 1
-                yield place, rows
 
     def cut(self, block: TransferRows) -> Iterator[TransferRows]:
         """The pieces of a block."""
@@ -115,6 +108,7 @@ class RowImport:
         self._report = report
         self._new: dict[str, Token] = {}
         self._tokens: set[str] = set()
+        self._spelling = Spelling(ledger)
         self._stat = _stat(file.path)
 
     def run(self) -> None:
@@ -138,7 +132,7 @@ class RowImport:
                 self._ledger.register_token(token)
         self._count_earlier(survey.earlier)
         last_recorded = last_refused = done = 0
-        for place, rows in self._file.pieces():
+        for place, rows in self._pieces():
             left = self._behind(rows, survey.earlier.through) if survey.earlier.through else rows
             recorded, refused = self._take(survey, place, left) if len(left) else (0, 0)
             report.batches += 1
@@ -170,7 +164,7 @@ class RowImport:
                 if earlier.through > before:
                     fit.reset()
                     fault = None
-            for rows in self._file.cut(block):
+            for rows in self._file.cut(self._spelling.of(block)):
                 place += 1
                 self._note_token(rows.tokens[0], rows.numbers[0])
                 self._check_times(rows)
@@ -237,7 +231,7 @@ class RowImport:
             return
         known = survey.known
         if known.differing or known.repeated:
-            for place, rows in self._file.pieces():
+            for place, rows in self._pieces():
                 if place > survey.tried and rows.ids[0] is not None:
                     wrong = known.sort(rows)[2]
                     if wrong:
@@ -251,6 +245,14 @@ class RowImport:
             raise InvalidRequest(f"{self._file.path} was changed while it was imported")
 
     # The second time.
+
+    def _pieces(self) -> Iterator[tuple[int, TransferRows]]:
+        """The rows as they are recorded, each piece with its place, counted from 1."""
+        place = 0
+        for block in self._file.blocks():
+            for rows in self._file.cut(self._spelling.of(block)):
+                place += 1
+                yield place, rows
 
     def _count_earlier(self, earlier: EarlierImport) -> None:
         report = self._report
