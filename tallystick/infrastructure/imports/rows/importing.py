@@ -168,8 +168,8 @@ class RowImport:
                 place += 1
                 self._note_token(rows.tokens[0], rows.numbers[0])
                 self._check_times(rows)
-                used = known.note(rows) if rows.ids[0] is not None else None
                 receipt = ledger.receipt(name.key(place, has_ids=rows.ids[0] is not None))
+                used = known.note(rows, compares=receipt is None) if rows.ids[0] is not None else None
                 if receipt is not None:
                     tried, recorded_at = place, recorded_at or receipt.recorded_at
                     if name.is_given and rows.ids[0] is None:

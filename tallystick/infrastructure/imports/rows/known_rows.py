@@ -41,14 +41,16 @@ class KnownRows:
 
     # Going through the file.
 
-    def note(self, rows: TransferRows) -> Sequence[bool]:
-        """Goes through rows that all have ids, and says which of them the journal holds."""
+    def note(self, rows: TransferRows, *, compares: bool = True) -> Sequence[bool]:
+        """Goes through rows that all have ids, and says which of them the journal holds. `compares`: it is to be asked what it
+        says of them, for they may have come in another file.
+        """
         ids = transfer_ids_of(rows)
         self._ascends = self._ascends and ids.is_ascending() and ids[0] > self._last
         self._last = ids.largest if self._ascends else self._last
         self._ids.append(_words(ids))
         used = self._desk.used(ids)
-        if used.any():
+        if compares and used.any():
             found = np.flatnonzero(used)
             chosen = rows.select(listed(found))
             self._known.append(
