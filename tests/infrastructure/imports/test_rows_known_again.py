@@ -322,3 +322,18 @@ def test_a_column_of_each_kind_from_parquet(books: Ledger, tmp_path: Path) -> No
     assert (line.memo, line.reference, line.occurred_at.timestamp()) == ("m", "r", 1_700_000_000)
     assert [entry.id for entry in books.find("r")] == [line.entry_id]
     assert import_transfers(books, write(tmp_path / "b.csv", "PLN,,bob,6,y", header=IDS)).known == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts"),
+    [
+        (["PLN,alice,bob,5,x", "PLN,,alice,9,y", "PLN,alice,bob,5,x"], (2, 0, 1)),  # refused at first, its id is free
+        (["PLN,,alice,5,x", "PLN,,alice,5,x", "PLN,,alice,6,x"], (1, 1, 1)),
+        (["PLN,alice,bob,5,x", "PLN,,alice,9,x", "PLN,,alice,9,x"], (1, 1, 1)),
+        (["PLN,,alice,5,x", "PLN,,bob,5,y", "PLN,,alice,5,x", "PLN,,alice,5,x"], (2, 2, 0)),
+    ],
+)
+def test_an_id_that_stands_twice_in_a_file(books: Ledger, tmp_path: Path, rows: list[str], counts: tuple[int, ...]) -> None:
+    report = import_transfers(books, write(tmp_path / "a.csv", *rows, header=IDS), on_refused=lambda error: None)
+    assert (report.recorded, report.known, report.refused) == counts
+    assert books.audit().ok

@@ -169,7 +169,11 @@ class RowImport:
                 self._note_token(rows.tokens[0], rows.numbers[0])
                 self._check_times(rows)
                 receipt = ledger.receipt(name.key(place, has_ids=rows.ids[0] is not None))
-                used = known.note(rows, compares=receipt is None) if rows.ids[0] is not None else None
+                used = (
+                    known.note(rows, compares=receipt is None or len(receipt.transaction_ids) < len(rows))
+                    if rows.ids[0] is not None
+                    else None
+                )
                 if receipt is not None:
                     tried, recorded_at = place, recorded_at or receipt.recorded_at
                     if name.is_given and rows.ids[0] is None:
@@ -271,20 +275,21 @@ class RowImport:
             self._count_tried(survey.known, key, rows)
             return 0, 0
         for _ in range(ATTEMPTS):
-            new, known, wrong = survey.known.sort(rows) if rows.ids[0] is not None else (list(range(len(rows))), [], [])
+            has_ids, skips = rows.ids[0] is not None, self._options.on_refused is not None
+            new, known, wrong = survey.known.sort(rows, skips=skips) if has_ids else (list(range(len(rows))), [], [])
             refused: list[Refused] = [_stands_for_another(rows, row) for row in wrong]
-            if refused and self._options.on_refused is None:
+            if refused and not skips:
                 raise refused[0]
             try:
-                recorded = self._record(key, rows.select(new), refused) if new else 0
+                recorded, repeated = self._record(survey.known, key, rows.select(new), refused) if new else (0, 0)
             except DuplicateIdempotencyKey:  # somebody else imports the same file
                 self._count_tried(survey.known, key, rows)
                 return 0, 0
             except DuplicateTransferId:
-                if self._options.on_refused is None and survey.known.sort(rows)[0] != new:
+                if not skips and survey.known.sort(rows)[0] != new:
                     continue  # somebody else recorded some of the rows meanwhile
                 raise
-            self._count(rows.kind, recorded, len(known), len(refused))
+            self._count(rows.kind, recorded, len(known) + repeated, len(refused))
             for error in refused:
                 if self._options.on_refused is not None:
                     self._options.on_refused(error)
@@ -306,13 +311,15 @@ class RowImport:
         report.refused += refused
         setattr(report, kind, getattr(report, kind) + recorded + known)
 
-    def _record(self, key: str, rows: TransferRows, refused: list[Refused]) -> int:
-        """Records rows as one batch, and says how many; adds the others to `refused`, if they may be passed over."""
+    def _record(self, known: KnownRows, key: str, rows: TransferRows, refused: list[Refused]) -> tuple[int, int]:
+        """Records rows as one batch, and says how many, and how many stand in it twice; adds the others to `refused`, if they
+        may be passed over.
+        """
         skips = self._options.on_refused is not None
         if self._file.opens and rows.senders[0]:
             rows = self._opened(key, rows, refused)
             if not len(rows):
-                return 0
+                return 0, 0
         try:
             receipt = self._commit(key, rows, skips=skips)
         except (DuplicateIdempotencyKey, DuplicateTransferId):
@@ -320,8 +327,11 @@ class RowImport:
         except (InvalidRequest, Refused) as error:
             index: int = error.fields.get("row", 0)
             raise error.at_row(rows.numbers[index]) from None
-        refused += [_at(rows, index, reason) for index, reason in receipt.refused]
-        return receipt.accepted
+        others = [(index, error) for index, error in receipt.refused if not _says_the_same(error)]
+        refused += [_at(rows, index, error) for index, error in others]
+        if skips and rows.ids[0] is not None:
+            known.note_recorded(rows, {index for index, _ in receipt.refused})
+        return receipt.accepted, len(receipt.refused) - len(others)
 
     def _opened(self, key: str, rows: TransferRows, refused: list[Refused]) -> TransferRows:
         """Mints what senders are short of, and gives the rows for which the supply reserve had enough."""
@@ -375,6 +385,10 @@ def _stands_for_another(rows: TransferRows, index: int) -> Refused:
 
 def _moved(transaction: Transaction) -> tuple[str, str, int]:
     return transaction.sender or "", transaction.receiver or "", transaction.minted_amount or transaction.burned_amount
+
+
+def _says_the_same(error: Refused) -> bool:
+    return isinstance(error, DuplicateTransferId) and error.same
 
 
 def _stat(path: Path) -> tuple[int, int, int]:

@@ -111,8 +111,12 @@ class KnownRows:
 
     # Asking for rows.
 
-    def sort(self, rows: TransferRows) -> tuple[list[int], list[int], list[int]]:
-        """The indices of rows that are new, that are known, and whose id stands for something else."""
+    def sort(self, rows: TransferRows, *, skips: bool = False) -> tuple[list[int], list[int], list[int]]:
+        """The indices of rows that are new, that are known, and whose id stands for something else.
+
+        `skips`: rows may be refused, and then their ids are free for others: which of the new ones stand twice among them is
+        left to the batch.
+        """
         ids = transfer_ids_of(rows)
         used = self._desk.used(ids)
         new: list[int] = []
@@ -121,18 +125,27 @@ class KnownRows:
         if not used.any() and not self.repeated and not self.singles:
             return list(range(len(rows))), known, wrong
         for row, (is_used, number) in enumerate(zip(used.tolist(), rows.numbers, strict=True)):
+            id = ids[row] if self.repeated or self.singles else 0
             if number in self.differing:
                 wrong.append(row)
-                continue
-            id = ids[row] if self.repeated or self.singles else 0
-            if id in self.repeated:
-                said = hash((*next(iter(_movements(rows.part(row, row + 1)))), rows.memos[row]))
-                first = self._first.setdefault(id, (number, said))
-                if first[0] != number:
+            elif id in self.repeated and (is_used or not skips):
+                said = _all_said(rows, row)
+                first = self._first.get(id) if is_used else self._first.setdefault(id, (number, said))
+                if first is None or first[0] == number:
+                    (known if is_used or id in self.singles else new).append(row)
+                else:
                     (known if first[1] == said else wrong).append(row)
-                    continue
-            (known if is_used or id in self.singles else new).append(row)
+            else:
+                (known if is_used or id in self.singles else new).append(row)
         return new, known, wrong
+
+    def note_recorded(self, rows: TransferRows, refused: Collection[int]) -> None:
+        """Rows were recorded, but for those at the indices `refused`."""
+        if self.repeated:
+            ids = transfer_ids_of(rows)
+            for row, number in enumerate(rows.numbers):
+                if row not in refused and ids[row] in self.repeated:
+                    self._first[ids[row]] = number, _all_said(rows, row)
 
 
 def transfer_ids_of(rows: TransferRows) -> TransferIds:
@@ -142,6 +155,10 @@ def transfer_ids_of(rows: TransferRows) -> TransferIds:
 
 def _movements(rows: TransferRows) -> Iterable[tuple[str, str, str, int]]:
     return zip(rows.tokens, rows.senders, rows.receivers, rows.amounts, strict=True)
+
+
+def _all_said(rows: TransferRows, row: int) -> int:
+    return hash((rows.tokens[row], rows.senders[row], rows.receivers[row], rows.amounts[row], rows.memos[row]))
 
 
 def _parts(event: RowEvent) -> tuple[str, str, str, int, str]:
