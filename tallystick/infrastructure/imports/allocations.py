@@ -17,9 +17,10 @@ from tallystick.infrastructure.imports.files import check_is_file, check_looks_l
 from tallystick.infrastructure.imports.new_tokens import NewTokens
 from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.imports.rows.earlier import EarlierCut
-from tallystick.infrastructure.imports.rows.importing import ImportOptions, OnRefused, RowFile, RowImport
+from tallystick.infrastructure.imports.rows.importing import RowImport
 from tallystick.infrastructure.imports.rows.name import name_of, row_key
 from tallystick.infrastructure.imports.rows.pieces import BATCH_ROWS, in_batches
+from tallystick.infrastructure.imports.rows.row_file import ImportOptions, OnRefused, RowFile
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 from tallystick.infrastructure.ledger.ledger import Ledger
 
@@ -116,9 +117,8 @@ def _read(path: Path, token: str, units: Units, report: ImportReport) -> list[_A
 
 
 def _wanted(header: list[str]) -> str:
-    return (
-        f"row 1 is the header, with the columns {' and '.join(COLUMNS)}, each once; it has {header}: name those of this file so"
-    )
+    wanted = " and ".join(COLUMNS)
+    return f"the header has the columns {wanted}, each once, and this one {header}: name those of this file so"
 
 
 def _parse(row: int, fields: list[str], places: list[int], width: int, token: str, units: Units) -> _Allocation | None:

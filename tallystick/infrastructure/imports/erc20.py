@@ -18,9 +18,10 @@ from tallystick.infrastructure.imports.erc20_rows import ZERO_ADDRESS, Erc20Read
 from tallystick.infrastructure.imports.files import check_is_file
 from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.imports.rows.earlier import EarlierCut
-from tallystick.infrastructure.imports.rows.importing import ImportOptions, OnRefused, RowFile, RowImport
+from tallystick.infrastructure.imports.rows.importing import RowImport
 from tallystick.infrastructure.imports.rows.name import name_of, row_key
 from tallystick.infrastructure.imports.rows.pieces import BATCH_ROWS, in_batches
+from tallystick.infrastructure.imports.rows.row_file import ImportOptions, OnRefused, RowFile
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 from tallystick.infrastructure.ledger.ledger import Ledger
 

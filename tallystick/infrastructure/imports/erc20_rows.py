@@ -14,7 +14,7 @@ from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.infrastructure.imports.csv_format import wrong_width
 from tallystick.infrastructure.imports.fields import account_at, as_number, instant_of
 from tallystick.infrastructure.imports.files import check_looks_like, looks_like, open_text
-from tallystick.infrastructure.imports.rows.importing import OnRefused
+from tallystick.infrastructure.imports.rows.row_file import OnRefused
 
 ZERO_ADDRESS = "0x" + 40 * "0"
 NEEDED = ("token_address", "from_address", "to_address", "value")

@@ -164,7 +164,12 @@ ETHEREUM_ETL = f"token_address,from_address,to_address,value,transaction_hash,lo
 @pytest.mark.parametrize(
     ("content", "command", "code", "verdict"),
     [
-        ("0x0039F2,616769324436087513975\n0xbB1332,101420402187403279886\n", "allocations", 2, "row 1 is the header"),
+        (
+            "0x0039F2,616769324436087513975\n0xbB1332,101420402187403279886\n",
+            "allocations",
+            2,
+            "row 1: the header has the columns",
+        ),
         ("safe_address,tokens\na,5\nJos\udce9,5\n", "allocations", 2, "row 3: it is no UTF-8"),
         ("safe_address,tokens,tokens\na,1,2\n", "allocations", 2, "each once"),
         (OFX, "transfers", 2, "row 1: there is no column"),

@@ -13,8 +13,9 @@ from tallystick.infrastructure.imports.files import PARQUET, beginning, check_is
 from tallystick.infrastructure.imports.new_tokens import NewTokens
 from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.imports.rows.earlier import EarlierCut
-from tallystick.infrastructure.imports.rows.importing import ImportOptions, OnRefused, RowFile, RowImport
+from tallystick.infrastructure.imports.rows.importing import RowImport
 from tallystick.infrastructure.imports.rows.name import name_of
+from tallystick.infrastructure.imports.rows.row_file import ImportOptions, OnRefused, RowFile
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 from tallystick.infrastructure.imports.transfers.csv_file import read_csv
 from tallystick.infrastructure.imports.transfers.parquet_file import read_parquet
