@@ -22,8 +22,10 @@
       IntegrityError                  what is stored is not what was written
         CorruptJournal  ImportDiffers
 
-A class has a stable `code`, typed fields, and a `rule` that becomes the message. A refused call changes nothing. Checks
-run in the order in which the call's documentation lists them, and that order is part of the contract.
+A class has a stable `code`, typed fields, and a `rule` that becomes the message. Amounts among the fields are in smallest units
+where nothing else is said, and times are aware datetimes. An error of a row of a batch has the row's number in `row`, from 0,
+whatever its class. A refused call changes nothing. Checks run in the order in which the call's documentation lists them, and
+that order is part of the contract.
 """
 
 import re
@@ -33,7 +35,10 @@ from typing import Any, ClassVar, Self
 
 
 class LedgerError(Exception):
-    """The base of all errors of this package. `code` is stable; the message names the ids and the rule."""
+    """The base of all errors of this package. `code` is stable; the message names the ids and the rule.
+
+    `fields` has by name what the class declares and was given, and it is an attribute of its own too.
+    """
 
     code: ClassVar[str] = "ledger_error"
     rule: ClassVar[str] = "{reason}"
@@ -90,10 +95,14 @@ class Refused(LedgerError):
 
 
 class Conflict(LedgerError):
-    """A value that this transaction was told has changed since; nothing was recorded, run it again."""
+    """A value that this transaction was told has changed since; nothing was recorded, run it again.
 
-    token: str
+    `subject` says of what, `told` what the transaction was told, and `now` what it is: numbers or texts, for people.
+    """
+
     subject: str
+    told: Any
+    now: Any
     rule = "{subject} was told to this transaction as {told} and is now {now}: run it again"
 
 
@@ -153,7 +162,7 @@ class MeaninglessCell(InvalidRequest):
 
 
 class UnslicedMoney(InvalidRequest):
-    """Money was taken with `tx.money` and not used up; `remainder` is what is left, in the token's unit."""
+    """Money was taken with `tx.money` and not used up; `remainder` is what is left, in the token's smallest unit."""
 
     token: str
     owner: str
@@ -162,7 +171,7 @@ class UnslicedMoney(InvalidRequest):
 
 
 class UnconsumedSlice(InvalidRequest):
-    """A slice of money was neither sent, burned nor reserved."""
+    """A slice of money was neither sent, burned nor reserved; `remainder` is what is left of it."""
 
     token: str
     owner: str
@@ -208,7 +217,7 @@ class HoldNotFound(NotFound):
 
 
 class EntryNotFound(NotFound):
-    """No entry begins at this position."""
+    """No entry begins at this position, which is the `id` of none; the message says within which it is."""
 
     id: int
     rule = "no entry begins at position {id}{reason}"
@@ -222,7 +231,7 @@ class TransactionNotFound(NotFound):
 
 
 class InsufficientFunds(Refused):
-    """An account has less than is asked of it."""
+    """An account, or the cell that is named as one, has less than is asked of it: `available` of the `required`."""
 
     token: str
     account: str
@@ -232,7 +241,7 @@ class InsufficientFunds(Refused):
 
 
 class SupplyExhausted(Refused):
-    """Minting would exceed the token's `max_supply`."""
+    """Minting would exceed the token's `max_supply`: `required` is what was asked for, `reserve` what is left to be minted."""
 
     token: str
     required: int
@@ -264,7 +273,7 @@ class DuplicateIdempotencyKey(Refused):
 
 
 class IdempotencyMismatch(Refused):
-    """The key was used for another request; `receipt` is what the first use was given."""
+    """The key was used for another request; `receipt` is what the first use was given. Nothing was recorded again."""
 
     key: str
     receipt: Any
@@ -307,7 +316,10 @@ class DuplicateTransferId(Refused):
 
 
 class AlreadyReversed(Refused):
-    """More of a movement would be taken back than is left of it: `left`, in the token's unit."""
+    """More of a movement would be taken back than is left of it: `amount` of the transaction `id`, of which there is `left`.
+
+    Both are in the token's smallest unit. `amount` is all of it where no part was named.
+    """
 
     id: int
     amount: int
@@ -316,7 +328,7 @@ class AlreadyReversed(Refused):
 
 
 class NotReversible(Refused):
-    """What the entry or the transaction with this id did cannot be taken back."""
+    """What the entry or the transaction with this `id` did cannot be taken back; the message says why."""
 
     id: int
     rule = "{id} cannot be reversed: {reason}"
@@ -495,9 +507,10 @@ class AccountIsFrozen(Refused):
 
 
 class CommitTooLarge(Refused):
-    """One transaction would take more than the journal's largest commit."""
+    """One transaction would take more than the journal's largest commit: `bytes` of the `limit`."""
 
     bytes: int
+    limit: int
     rule = "the transaction takes {bytes} bytes of the {limit} that one commit may have"
 
 
@@ -546,7 +559,10 @@ class SchemaTooNew(StorageError):
 
 
 class SchemaTooOld(StorageError):
-    """A commit needs a newer schema, which the owner of the database has to make: run `tallystick upgrade`."""
+    """A commit needs a newer schema, which the owner of the database has to make: run `tallystick upgrade`.
+
+    Nothing was recorded. `ledger` says which one it is.
+    """
 
     ledger: str
     rule = "{ledger} has schema 1 and this commit needs 2, so its owner has to run `tallystick upgrade`; nothing was recorded"

@@ -1,6 +1,6 @@
 """A journal as an event store of the `eventsourcing` library: its persistence module, for every store that a journal has.
 
-With `PERSISTENCE_MODULE=tallystick.infrastructure.recorders` an application keeps its aggregates, snapshots and tracking in the
+With `PERSISTENCE_MODULE=tallystick.recorders` an application keeps its aggregates, snapshots and tracking in the
 journal that `event_store_url` finds, under a name of its own beside other applications and the ledger. Its repository gives
 tokens and contracts as well, and its subscriptions tell it of the ledger's events, which only the ledger records.
 """

@@ -22,9 +22,10 @@ from tallystick.domain.events import BATCHES, FragmentsMintedMany
 
 
 class Projection(Protocol):
-    """What `replay` needs. `recorded_at` is in microseconds in UTC.
+    """What `replay` needs: its `name` and `version`, its `state`, and `apply`, which adds an event at its position.
 
-    An event of a type that it does not know it passes over, or raises `KeyError`.
+    `recorded_at` is in microseconds since 1970 in UTC. An event of a type that it does not know it passes over, or raises
+    `KeyError`.
     """
 
     name: str

@@ -7,6 +7,7 @@ batch is to abort, that side must be as it was, and the error that of the first 
 import copy
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tallystick import Balances, BatchReceipt, CommitTooLarge, Fragments, Ledger, LedgerError, SupplyReserves, Transactions
+from tallystick import (
+    AlreadyReversed,
+    Balances,
+    BatchReceipt,
+    CommitTooLarge,
+    Fragments,
+    Ledger,
+    LedgerError,
+    SupplyReserves,
+    Transactions,
+)
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.infrastructure.commit import group
 from tests.support.books.batch_book import (
@@ -66,6 +77,10 @@ class BatchMachine(RuleBasedStateMachine):
         self.single = Ledger.open("memory:", ids=lambda: f"hold-{next(own_ids)}")
         self.used: set[Any] = set()
         self.said: dict[int, tuple[Any, ...]] = {}
+        self.rows: list[tuple[int, int]] = []
+        """Of each row, its id in a batch and that of the transaction that did the same alone."""
+        self.batches: list[range] = []
+        """Where among them those of each batch are."""
         self.next_id = 100
         self.handles: list[dict[tuple[str, str], int]] = [{}, {}]
 
@@ -164,12 +179,16 @@ class BatchMachine(RuleBasedStateMachine):
             assert self.ledgers[0].verify().position == before
             return
         receipt = call(token, *columns, ids=ids, on_refusal=on, **given)
-        verdicts = one_after_another(self.single, operation, token, rows, ids, self.used, given["memo"])
+        alone: list[int] = []
+        verdicts = one_after_another(self.single, operation, token, rows, ids, self.used, given["memo"], alone)
         assert verdicts_of(receipt.refused) == verdicts
         assert receipt.accepted == len(rows) - len(verdicts) == len(receipt.transaction_ids)
         assert receipt.position == self.ledgers[0].verify().position
         assert list(receipt.transaction_ids) == list(range(before + 1, before + 1 + receipt.accepted))
         done = [row for row in range(len(rows)) if row not in {verdict[0] for verdict in verdicts}]
+        if done:
+            self.batches.append(range(len(self.rows), len(self.rows) + len(done)))
+            self.rows += zip(receipt.transaction_ids, alone, strict=True)
         for position, row in zip(receipt.transaction_ids, done, strict=True):
             self.said[position] = said_by(row, ids, given)
 
@@ -191,6 +210,46 @@ class BatchMachine(RuleBasedStateMachine):
                 outcomes.append(None)
             except LedgerError as error:
                 outcomes.append((type(error), error.fields))
+        assert outcomes[0] == outcomes[1]
+
+    @rule(which=whichever, pick=picks, part=st.one_of(st.none(), st.integers(1, 900)), directly=st.booleans())
+    def take_back_a_row(self, which: int, pick: int, part: int | None, directly: bool) -> None:
+        """A row, or a part of it, as if it had been done alone."""
+        if not self.rows:
+            return
+        outcomes: list[object] = []
+        for ledger, id in zip((self.ledgers[which], self.single), self.rows[-1 - pick % len(self.rows)], strict=True):
+            try:
+                if directly:
+                    ledger.reverse(transaction=id, amount=part)
+                else:
+                    with ledger.atomic() as tx:
+                        tx.reverse(transaction=id, amount=part)
+                outcomes.append(None)
+            except LedgerError as error:
+                outcomes.append((type(error), {**error.fields, "id": None}))
+        assert outcomes[0] == outcomes[1]
+
+    @rule(which=whichever, pick=picks)
+    def take_back_a_batch(self, which: int, pick: int) -> None:
+        """A batch as a whole, which is its rows, the newest first, all or none of them."""
+        if not self.batches:
+            return
+        rows = [self.rows[row] for row in self.batches[-1 - pick % len(self.batches)]]
+        outcomes: list[object] = []
+        try:
+            self.ledgers[which].reverse(entry=rows[0][0])
+            outcomes.append(None)
+        except LedgerError as error:
+            outcomes.append(type(error))
+        try:
+            with self.single.atomic() as tx:
+                for _, alone in rows[::-1]:
+                    with suppress(AlreadyReversed):
+                        tx.reverse(transaction=alone)
+            outcomes.append(None if tx.receipt is not None else AlreadyReversed)
+        except LedgerError as error:
+            outcomes.append(type(error))
         assert outcomes[0] == outcomes[1]
 
     @rule(which=whichever, token=st.one_of(st.none(), tokens), account=crowd, ways=freezes.filter(lambda ways: ways != NONE))

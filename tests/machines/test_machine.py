@@ -1,55 +1,141 @@
 """A state machine against a model of plain dictionaries, for plain, fragmented and wide tokens alike, with reopening.
 
-The model knows balances, holds and freezes and nothing of columns, fragments, drafts or journals. Each rule plays a transaction
-on both, from the same ledger object or another one on the same file, and whatever the model refuses the ledger must refuse.
+The model knows balances, holds, freezes, entries and what was taken back of them, and nothing of columns, fragments, drafts or
+journals. Each rule (`tests/support/suites/ledger_machine.py`) plays a transaction, a call or a batch on both, from the same
+ledger object or another one on the same journal, and whatever the model refuses the ledger must refuse. `comparison.py` beside
+the rules holds what the ledger then says against the model.
 """
 
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule
+from hypothesis.stateful import run_state_machine_as_test
 
 from tallystick import (
+    AccountIsFrozen,
+    AlreadyReversed,
     Balance,
-    Balances,
-    Fragments,
-    FragmentState,
-    Ledger,
-    SupplyReserves,
-    Token,
+    DuplicateTransferId,
+    LedgerError,
+    NotReversible,
+    Receipt,
 )
-from tallystick.infrastructure.ledger.transaction import TransactionContext
-from tests.support.strategies import ACCOUNTS, KEEPERS, plans
-from tests.support.suites.machine import ModelRefusal, TransactingMachine
+from tests.support.programs.postgres_server import SchemaRemover, ledger_url, unused_name
+from tests.support.suites.ledger_machine import TOKENS, LedgerMachine
+from tests.support.suites.machine import ModelRefusal
 
-START = datetime(2030, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-TOKENS = (Token("PLN", max_supply=2**63), Token("CENT", max_supply=2**66, unit=1000), Token("WEI", max_supply=2**256 - 1))
+
+class Movement(NamedTuple):
+    """What moved from whom to whom; `payer` is that of the hold, `reverses` the movement that it takes back.
+
+    The rest is known once it is recorded.
+    """
+
+    kind: str
+    token: str
+    sender: str | None
+    receiver: str | None
+    amount: int
+    hold: str | None = None
+    payer: str | None = None
+    reverses: int | None = None
+    memo: str = ""
+    entry: int = 0
+    hour: int = 0
+    occurred_at: datetime | None = None
+    reference: str | None = None
+
+
+class Recorded(NamedTuple):
+    """An entry: the ids of its movements, when it was recorded, and what was said of it."""
+
+    ids: tuple[int, ...]
+    hour: int
+    key: str | None = None
+    occurred_at: datetime | None = None
+    reference: str | None = None
+    metadata: dict[str, Any] | None = None
 
 
 class Model:
-    """Balances, holds and freezes in dictionaries, changed by steps: tuples of a name, a token and arguments."""
+    """Balances, holds, freezes and entries in dictionaries, changed by steps: tuples of a name, a token and arguments."""
 
     def __init__(self) -> None:
         self.reserve = {token.code: token.max_supply for token in TOKENS}
         self.available: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.holds: dict[str, list[Any]] = {}
-        self.told: dict[str, tuple[int, list[Any]]] = {}
+        self.told: dict[str, tuple[int, tuple[Any, ...]]] = {}
         """Of every hold, open or closed, what was reserved and how it left."""
         self.freezes: dict[tuple[str, str | None], tuple[bool, bool, str]] = {}
+        self.movements: dict[int, Movement] = {}
+        self.taken: dict[int, int] = {}
+        """How much of a movement was taken back."""
+        self.entries: dict[int, Recorded] = {}
+        self.receipts: dict[str, Receipt] = {}
+        """By idempotency key."""
+        self.ids: set[Any] = set()
+        """Those of rows."""
+        self.done: list[Movement] = []
+        """Those that have no id yet."""
         self.hour = 0
 
+    def __deepcopy__(self, memo: object) -> "Model":
+        copied = Model()
+        for name, value in vars(self).items():
+            setattr(copied, name, value if isinstance(value, int) else value.copy())
+        copied.holds = {id: [*hold] for id, hold in self.holds.items()}
+        return copied
+
+    def record(
+        self, id: int, ids: tuple[int, ...], key: str | None, rows: list[dict[str, Any]] | None = None, **said: Any
+    ) -> None:
+        """What was done since is an entry now; of a batch, `rows` say more of its movements."""
+        assert len(ids) == len(self.done)
+        entry = self.entries[id] = Recorded(ids, self.hour, key, **said)
+        for number, movement in enumerate(self.done):
+            told = {"occurred_at": entry.occurred_at, "reference": entry.reference} if rows is None else rows[number]
+            self.movements[ids[number]] = movement._replace(entry=id, hour=self.hour, **told)
+        self.done = []
+
+    def found(self, reference: str) -> list[int]:
+        """The entries with a reference, newest first."""
+        named = {id for id, entry in self.entries.items() if entry.reference == reference}
+        return sorted(named | {m.entry for m in self.movements.values() if m.reference == reference}, reverse=True)
+
     def resolve(self, token: str, step: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The step with its token, and a hold where it only picks one."""
+        """The step with its token, and a hold where it only picks one; as often as not no more than there is."""
         name, *arguments = step
-        if name in ("settle_hold", "release"):
-            arguments[0] = list(self.holds)[arguments[0] % len(self.holds)] if self.holds else "unknown"
+        if name in ("settle_hold", "release") and self.holds:
+            id = arguments[0] = list(self.holds)[-1 - arguments[0] % len(self.holds)]
+            amount = arguments[-1]
+            if amount is not None and amount % 4:
+                token, arguments[-1] = self.holds[id][0], min(amount, self.holds[id][3])
+        elif name in ("settle_hold", "release"):
+            arguments[0] = "unknown"
+        if name == "settle" and arguments[2] % 4:
+            arguments[2] = min(arguments[2], self.held(token, arguments[0]) or 1)
+        if name == "reverse":
+            return self.resolve_reversal(*arguments)
         if name == "drain":
             return ("transfer", token, *arguments, max(1, self.available[token, arguments[0]]))
         return (name, token, *arguments)
+
+    def resolve_reversal(self, what: str, pick: int, amount: int | None) -> tuple[Any, ...]:
+        """What is taken back, one of the newest entries or of the newest movements of a kind, and of which of its movements
+        something is left now.
+        """
+        among = list(self.entries)[-6:]
+        if what == "transaction":
+            kinds = sorted({movement.kind for movement in self.movements.values()})
+            pick, kind = divmod(pick, len(kinds))
+            among = [id for id, movement in self.movements.items() if movement.kind == kinds[kind]][-3:]
+        id = among[-1 - pick % len(among)]
+        ids = self.entries[id].ids[::-1] if what == "entry" else (id,)
+        return ("reverse", what, id, None if what == "entry" else amount, [each for each in ids if self.left(each)])
 
     def apply(self, step: tuple[Any, ...], result: Any = None) -> None:
         """Does a step whole, or raises `ModelRefusal`; `result` is what the ledger gave for it."""
@@ -64,7 +150,8 @@ class Model:
     def check_open(self, token: str, *, giver: str | None = None, taker: str | None = None) -> None:
         for direction, account in enumerate((giver, taker)):
             for where in (None, token):
-                self.check(account is None or not self.freezes.get((account, where), (False, False, ""))[direction])
+                frozen = account is not None and self.freezes.get((account, where), (False, False, ""))[direction]
+                self.check(not frozen, AccountIsFrozen)
 
     def take(self, token: str, account: str, amount: int) -> None:
         self.check_open(token, giver=account)
@@ -75,8 +162,10 @@ class Model:
         hold = self.holds[id]
         self.check(hold[3] >= amount)
         hold[3] -= amount
-        self.told[id][1].append((kind, receiver, amount))
+        told = self.told[id]
+        self.told[id] = (told[0], (*told[1], (kind, receiver, amount)))
         self.available[hold[0], receiver] += amount
+        self.done.append(Movement(kind, hold[0], hold[1], receiver, amount, id, hold[2]))
         if not hold[3]:
             del self.holds[id]
 
@@ -85,15 +174,18 @@ class Model:
         self.check(self.reserve[token] >= amount)
         self.reserve[token] -= amount
         self.available[token, account] += amount
+        self.done.append(Movement("mint", token, None, account, amount))
 
     def do_burn(self, token: str, account: str, amount: int) -> None:
         self.take(token, account, amount)
         self.reserve[token] += amount
+        self.done.append(Movement("burn", token, account, None, amount))
 
     def do_transfer(self, token: str, sender: str, receiver: str, amount: int) -> None:
         self.check_open(token, taker=receiver)
         self.take(token, sender, amount)
         self.available[token, receiver] += amount
+        self.done.append(Movement("transfer", token, sender, receiver, amount))
 
     def do_split(self, token: str, owner: str, amount: int, weights: dict[str, int]) -> None:
         self.take(token, owner, amount)
@@ -105,11 +197,13 @@ class Model:
         for receiver, share in shares.items():
             self.check_open(token, taker=receiver if share else None)
             self.available[token, receiver] += share
+            self.done += [Movement("transfer", token, owner, receiver, share)] if share else []
 
     def do_reserve(self, token: str, payer: str, keeper: str, amount: int, hours: int | None, id: str) -> None:
         self.check(hours is None or hours > 0)
         self.take(token, payer, amount)
-        self.told[id] = (amount, [])
+        self.told[id] = (amount, ())
+        self.done.append(Movement("reserve", token, payer, keeper, amount, id, payer))
         self.holds[id] = [token, keeper, payer, amount, None if hours is None else self.hour + hours]
 
     def do_settle(self, token: str, keeper: str, receiver: str, amount: int) -> None:
@@ -122,8 +216,8 @@ class Model:
         self.check(not amount)
 
     def do_settle_hold(self, token: str, id: str, receiver: str, amount: int) -> None:
+        self.check_open(token, giver=self.holds[id][1] if id in self.holds else "keeper", taker=receiver)
         self.check(id in self.holds and self.holds[id][0] == token and not self.due(self.holds[id]))
-        self.check_open(token, giver=self.holds[id][1], taker=receiver)
         self.draw(id, amount, receiver, "settle")
 
     def do_release(self, token: str, id: str, amount: int | None) -> None:
@@ -144,143 +238,86 @@ class Model:
         self.check(debits or credits)
         self.freezes[account, None if everywhere else token] = (debits, credits, ways.get("reason", ""))
 
-    def do_unfreeze(self, token: str, account: str) -> None:
-        for where in (None, token):
-            self.freezes.pop((account, where), None)
+    def do_unfreeze(self, token: str, account: str, everywhere: bool) -> None:
+        self.freezes.pop((account, None if everywhere else token), None)
+
+    def left(self, id: int) -> int:
+        """How much of a movement can be taken back: of what was reserved, what is still held."""
+        movement = self.movements[id]
+        if movement.kind == "reserve":
+            return self.holds[movement.hold][3] if movement.hold in self.holds else 0
+        return movement.amount - self.taken.get(id, 0)
+
+    def do_reverse(self, what: str, id: int, amount: int | None, left: list[int]) -> None:
+        ids = self.entries[id].ids if what == "entry" else (id,)
+        self.check(bool(ids) and not {"release", "expire"} & {self.movements[each].kind for each in ids}, NotReversible)
+        self.check(bool(left) or amount is not None, AlreadyReversed)
+        for each in left or ids:
+            self.take_back(each, self.left(each) if amount is None else amount)
+
+    def take_back(self, id: int, amount: int) -> None:
+        kind, token, sender, receiver, _, hold, payer, *_ = self.movements[id]
+        self.check(0 < amount <= self.left(id), AlreadyReversed)
+        match kind:
+            case "mint":
+                self.do_burn(token, receiver, amount)
+            case "burn":
+                self.do_mint(token, sender, amount)
+            case "reserve":
+                self.draw(hold, amount, payer, "release")
+            case _:
+                self.do_transfer(token, receiver, payer if kind == "settle" else sender, amount)
+        self.taken[id] = self.taken.pop(id, 0) + amount  # the last one now
+        self.done[-1] = self.done[-1]._replace(reverses=id)
+
+    def do_rows(self, name: str, token: str, rows: list[Any], ids: list[Any] | None) -> dict[int, type[LedgerError]]:
+        """Does the rows one after another, and gives those that it refuses."""
+        refused: dict[int, type[LedgerError]] = {}
+        for index, row in enumerate(rows):
+            try:
+                self.check(ids is None or ids[index] not in self.ids, DuplicateTransferId)
+                getattr(self, f"do_{name}")(token, *row)
+                self.ids.update([] if ids is None else [ids[index]])
+            except ModelRefusal as refusal:
+                refused[index] = refusal.expected
+        return refused
 
     @staticmethod
-    def check(condition: bool) -> None:
+    def check(condition: bool, expected: type[LedgerError] = LedgerError) -> None:
         if not condition:
-            raise ModelRefusal
+            raise ModelRefusal(expected)
 
 
-class LedgerMachine(TransactingMachine):
-    """Transactions, refusals, keys, time, reopening, and a second ledger on the same file that comes in between."""
+class MachineWithModel(LedgerMachine):
+    """The machine with that model."""
 
     def make_model(self) -> Model:
         return Model()
 
-    def open(self, which: int) -> Ledger:
-        return Ledger.open(f"sqlite:///{self.path}?durability=normal", clock=lambda: START + self.model.hour * HOUR)
 
-    def call(self, tx: TransactionContext, model: Model, step: tuple[Any, ...]) -> Any:
-        """The step as a call on the transaction."""
-        match step:
-            case ("split", token, owner, amount, weights):
-                return tx.money(token, owner, amount).slice(amount).split(weights)
-            case ("reserve", token, payer, keeper, amount, hours):
-                due = None if hours is None else START + (model.hour + hours) * HOUR
-                return tx.reserve(token, payer, keeper, amount, due)
-            case ("settle_hold", token, id, receiver, amount):
-                authority = model.holds[id][1] if id in model.holds else "keeper"
-                return tx.settle(token, authority, receiver, amount, hold=id)
-            case ("release", _, id, amount):
-                return tx.release(id, amount)
-            case ("expire", _, limit):
-                return tx.expire(limit)
-            case ("freeze", token, account, everywhere, ways):
-                return tx.freeze(account, None if everywhere else token, **ways)
-            case ("unfreeze", token, account):
-                tx.unfreeze(account)
-                return tx.unfreeze(account, token)
-            case _:
-                return getattr(tx, step[0])(*step[1:])
-
-    @initialize()
-    def register_and_fund(self) -> None:
-        with self.ledgers[0] as ledger:
-            for token in TOKENS:
-                ledger.register_token(token)
-            with ledger.atomic() as tx:
-                for step in [("mint", token.code, account, 25_000) for token in TOKENS for account in ACCOUNTS]:
-                    self.call(tx, self.model, step)
-                    self.model.apply(step)
-        self.ledgers[0] = self.open(0)
-
-    @rule(which=st.integers(0, 1), plan=plans, key=st.sampled_from([None, None, None, *"vwxyz"]), fails=st.integers(0, 9))
-    def transact(self, which: int, plan: list[Any], key: str | None, fails: int) -> None:
-        """One transaction."""
-        self.play_transaction(which, plan, [], key, fails=not fails)
-
-    @rule(which=st.integers(0, 1), plan=plans, between=plans)
-    def transact_in_a_race(self, which: int, plan: list[Any], between: list[Any]) -> None:
-        """One transaction; just before it ends the other ledger does `between`, as a transaction of its own."""
-        self.play_transaction(which, plan, between, None, fails=False)
-
-    @rule(which=st.integers(0, 1), hours=st.integers(0, 2), replay=st.booleans())
-    def pause(self, which: int, hours: int, replay: bool) -> None:
-        """Time goes by, one of the ledgers is opened anew, and perhaps the projections are rebuilt."""
-        self.model.hour += hours
-        self.ledgers[which].close()
-        self.ledgers[which] = self.open(which)
-        if replay:
-            self.replay()
-
-    @invariant()
-    def books_are_as_in_the_model(self) -> None:
-        for ledger in self.ledgers:
-            if not ledger.tokens():
-                return
-            for token in TOKENS:
-                self.compare(ledger, token)
-            self.compare_holds(ledger)
-
-    def compare_holds(self, ledger: Ledger) -> None:
-        """What is found by each filter, and how every hold was drawn from."""
-        for found, named in (
-            (ledger.holds(), lambda hold: True),
-            (ledger.holds(authority="keeper"), lambda hold: hold[1] == "keeper"),
-            (ledger.holds(payer="alice"), lambda hold: hold[2] == "alice"),
-            (ledger.holds("CENT", payer="bob"), lambda hold: (hold[0], hold[2]) == ("CENT", "bob")),
-            (ledger.holds(due_before=START + (self.model.hour + 1) * HOUR), lambda hold: (hold[4] or 99) <= self.model.hour),
-        ):
-            assert [hold.id for hold in found] == [id for id, hold in self.model.holds.items() if named(hold)]
-            for hold in found:
-                legs = [(leg.kind, leg.receiver, leg.amount) for leg in hold.legs]
-                assert (hold.amount, legs) == self.model.told[hold.id]
-        frozen = {(each.account, each.token): (each.debits, each.credits, each.reason) for each in ledger.frozen()}
-        assert frozen == self.model.freezes
-
-    def compare(self, ledger: Ledger, token: Token) -> None:
-        code = token.code
-        total = 0
-        for account in {*ACCOUNTS, *KEEPERS}:
-            balance = ledger.balance(code, account)
-            assert (balance.available, balance.reserved) == (
-                self.model.available[code, account],
-                self.model.held(code, account),
-            )
-            total += balance.total
-            holds = ledger.holds(code, account)
-            assert [(hold.id, hold.payer, hold.remaining) for hold in holds] == [
-                (id, hold[2], hold[3]) for id, hold in self.model.holds.items() if hold[:2] == [code, account]
-            ]
-            if token.unit is not None:
-                fragments = ledger.fragments(code, account)
-                live = [fragment.amount for fragment in fragments if fragment.state is FragmentState.ALIVE]
-                assert sum(live) == balance.available
-                assert all(live)
-                for hold in holds:
-                    assert sum(fragment.amount for fragment in fragments if fragment.hold == hold.id) == hold.remaining
-                assert len({fragment.id for fragment in fragments}) == len(fragments)
-        assert ledger.supply(code).reserve == self.model.reserve[code] == token.max_supply - total
-
-    def replay(self) -> None:
-        ledger = self.ledgers[0]
-        for id, told in self.model.told.items():
-            hold = ledger.hold(id)
-            assert (hold.amount, [(leg.kind, leg.receiver, leg.amount) for leg in hold.legs]) == told
-        balances = ledger.replay(Balances()).state
-        reserves = ledger.replay(SupplyReserves()).state
-        fragments = ledger.replay(Fragments()).state
-        for (code, account), amount in self.model.available.items():
-            assert balances[code]["available"].get(account, 0) == amount
-        assert reserves == self.model.reserve
-        everything = {
-            f.id: [f.token, f.owner, f.amount, f.hold] for a in {*ACCOUNTS, *KEEPERS} for f in ledger.fragments("CENT", a)
-        }
-        assert fragments == everything
+TestLedger = MachineWithModel.TestCase
+TestLedger.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
-TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+def test_in_memory() -> None:
+    numbers = count()
+    run_state_machine_as_test(
+        lambda: MachineWithModel(f"memory:machine-{next(numbers)}"),
+        settings=settings(max_examples=20, stateful_step_count=20, deadline=None),
+    )
+
+
+def test_in_postgresql(postgres: str, remove_schema: SchemaRemover, tmp_path: Path) -> None:
+    numbers = count()
+
+    class Machine(MachineWithModel):
+        def __init__(self) -> None:
+            self.schema = unused_name()
+            cache = tmp_path / f"cache {next(numbers)}"
+            super().__init__(ledger_url(postgres, cache, schema=self.schema), cache)
+
+        def teardown(self) -> None:
+            super().teardown()
+            remove_schema(self.schema)
+
+    run_state_machine_as_test(Machine, settings=settings(max_examples=6, stateful_step_count=20, deadline=None))

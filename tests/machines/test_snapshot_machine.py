@@ -60,6 +60,7 @@ class SnapshotMachine(RuleBasedStateMachine):
         self.hold_ids = [count(), count()]
         self.hour = 0
         self.next_id = 100
+        self.entries: list[int] = []
         self.growth, snapshot_keeper.GROWTH_BYTES_MIN = snapshot_keeper.GROWTH_BYTES_MIN, 3000
         self.ledgers = [self.open(0), self.open(1)]
 
@@ -79,10 +80,11 @@ class SnapshotMachine(RuleBasedStateMachine):
         snapshot_keeper.GROWTH_BYTES_MIN = self.growth
         self.folder.cleanup()
 
-    def on_both(self, work: Callable[[Ledger], Any]) -> None:
+    def on_both(self, work: Callable[[Ledger], Any]) -> Any:
         """Both do it, and the same comes of it."""
         outcomes = [outcome_of(lambda ledger=ledger: work(ledger)) for ledger in self.ledgers]
         assert outcomes[0] == outcomes[1]
+        return outcomes[0]
 
     @initialize(unit=st.sampled_from([None, 2**70, 50]))
     def register_and_fund(self, unit: int | None) -> None:
@@ -120,8 +122,10 @@ class SnapshotMachine(RuleBasedStateMachine):
         held = [
             hold.id for token in ("PLN", "CENT", "WEI") for keeper in KEEPERS for hold in self.ledgers[0].holds(token, keeper)
         ]
-        calls = [money_call(token, step, held, START + timedelta(hours=self.hour)) for token, step, _ in plan]
-        self.on_both(lambda ledger: transact(ledger, calls, key))
+        now = START + timedelta(hours=self.hour)
+        calls = [money_call(token, step, held, now, self.entries) for token, step, _ in plan]
+        entry = self.on_both(lambda ledger: transact(ledger, calls, key))[-1]
+        self.entries += [entry] if isinstance(entry, int) else []
 
     @rule(plan=contract_plans)
     def change_contracts(self, plan: list[Any]) -> None:

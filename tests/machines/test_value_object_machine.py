@@ -91,6 +91,7 @@ class ValueObjectMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.hold_ids = count()
         self.hour = 0
+        self.entries: list[int] = []
         self.ledger = self.open()
         self.plain = PlainFragments()
 
@@ -133,12 +134,14 @@ class ValueObjectMachine(RuleBasedStateMachine):
                     tx.app(app).buy(user, 10**12)
 
     def transact(self, calls: list[Callable[[TransactionContext], Any]]) -> None:
-        transact(self.ledger, calls)
+        entry = transact(self.ledger, calls)[-1]
+        self.entries += [entry] if isinstance(entry, int) else []
 
     @rule(plan=plans)
     def move_money(self, plan: list[Any]) -> None:
         held = [hold.id for token in CODES for keeper in KEEPERS for hold in self.ledger.holds(token, keeper)]
-        self.transact([money_call(token, step, held, START + timedelta(hours=self.hour)) for token, step, _ in plan])
+        now = START + timedelta(hours=self.hour)
+        self.transact([money_call(token, step, held, now, self.entries) for token, step, _ in plan])
 
     @rule(token=tokens, payer=st.sampled_from(ACCOUNTS), amount=ordinary, hours=st.sampled_from([None, 1, 2]))
     def reserve(self, token: str, payer: str, amount: int, hours: int | None) -> None:

@@ -29,20 +29,35 @@ freezes = st.sampled_from(
 )
 """What a freeze closes; one of them closes nothing."""
 
-steps = st.one_of(
+reversals = st.tuples(
+    st.just("reverse"),
+    st.sampled_from(["entry", "transaction", "transaction"]),
+    picks,
+    st.one_of(st.none(), st.none(), st.integers(1, 30), ordinary),
+)
+"""What is taken back: one of the newest entries or transactions, of the latter perhaps a part."""
+
+direct_steps = st.one_of(
     st.tuples(st.just("mint"), accounts, amounts),
     st.tuples(st.just("burn"), accounts, amounts),
     st.tuples(st.just("transfer"), accounts, accounts, amounts),
-    st.tuples(st.just("split"), accounts, amounts, weights),
     st.tuples(st.just("reserve"), accounts, keepers, amounts, st.one_of(st.none(), st.integers(0, 3))),
     st.tuples(st.just("settle"), keepers, accounts, amounts),
     st.tuples(st.just("settle_hold"), picks, accounts, amounts),
     st.tuples(st.just("release"), picks, st.one_of(st.none(), amounts)),
     st.tuples(st.just("expire"), st.integers(1, 3)),
-    st.tuples(st.just("balance"), accounts),
     st.tuples(st.just("drain"), accounts, accounts),
-    st.tuples(st.just("freeze"), st.sampled_from([*ACCOUNTS, *KEEPERS]), st.booleans(), freezes),
-    st.tuples(st.just("unfreeze"), st.sampled_from([*ACCOUNTS, *KEEPERS])),
+    st.tuples(st.just("freeze"), st.sampled_from([*KEEPERS, *KEEPERS, *ACCOUNTS]), st.booleans(), freezes),
+    st.tuples(st.just("unfreeze"), st.sampled_from([*ACCOUNTS, *KEEPERS]), st.booleans()),
+    reversals,
+    reversals,
+)
+"""One call that a block has and a ledger too: its name and arguments, the token left out."""
+
+steps = st.one_of(
+    direct_steps,
+    st.tuples(st.just("split"), accounts, amounts, weights),
+    st.tuples(st.just("balance"), accounts),
 )
 """One call on a transaction: its name and arguments, the token left out."""
 
@@ -197,6 +212,17 @@ batch_notes = st.fixed_dictionaries(
     }
 )
 """What rows say beside what they move, as one value or as columns."""
+
+metadata = st.sampled_from([None, None, None, {}, {"name": "Zoë", "lines": [1, 2.5, None, True, {"n": 10**40}]}])
+
+entry_details = st.fixed_dictionaries(
+    {
+        "occurred": st.sampled_from([None, None, None, None, -1000, -30, -1, 0, 24, 25]),
+        "reference": st.sampled_from([None, None, "order 7", "ø"]),
+        "metadata": metadata,
+    }
+)
+"""What a block says of its entry: by how many hours it happened later than it is recorded, its reference and metadata."""
 
 singles = st.one_of(
     st.tuples(st.just("transfer"), crowd, crowd, batch_amounts),

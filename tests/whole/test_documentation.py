@@ -1,6 +1,4 @@
-"""The README is true, and so is the guide to the event store: their examples run and print what they say, and the README knows
-every command.
-"""
+"""The README is true, and so are the guides: their examples run and print what they say, and the README knows every command."""
 
 import re
 import subprocess
@@ -13,13 +11,30 @@ from typer.main import get_command
 
 import tallystick
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-GUIDE = (Path(tallystick.__file__).parent / "infrastructure" / "EVENTSOURCING.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", README + GUIDE, re.DOTALL)
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+GUIDES = [Path(tallystick.__file__).parent / "infrastructure" / "EVENTSOURCING.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = re.findall(r"```python\n(.*?)```", "".join([README, *(guide.read_text() for guide in GUIDES)]), re.DOTALL)
 
 
 def test_an_example_is_within_reach() -> None:
     assert README[: README.index("```python\n")].count("\n") < 30
+
+
+def test_the_readme_stays_a_readme() -> None:
+    assert README.count("\n") < 480
+
+
+def test_every_link_leads_somewhere() -> None:
+    """To a file that is there, and to a title in it."""
+    for page in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *GUIDES):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if "://" not in link:
+                path, _, title = link.partition("#")
+                target = (page.parent / path).resolve() if path else page
+                assert target.exists(), f"{page.name}: {link}"
+                titles = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+                assert not title or title in [each.lower().replace(" ", "-") for each in titles], f"{page.name}: {link}"
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

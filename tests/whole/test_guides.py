@@ -10,8 +10,17 @@ import tallystick.domain.events as events
 import tallystick.infrastructure.recorders as recorders
 
 ROOT = Path(tallystick.__file__).resolve().parents[1]
-GUIDES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "CHANGELOG.md", "tallystick/infrastructure/JOURNAL.md")
-PATH = re.compile(r"(?:tallystick|tests)/[\w/.-]*|\b(?:pyproject\.toml|requirements\.lock|Makefile|[A-Z]+\.md)\b(?!\])")
+GUIDES = (
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "CHANGELOG.md",
+    "tallystick/infrastructure/JOURNAL.md",
+    "tallystick/infrastructure/EVENTSOURCING.md",
+    "docs/USING.md",
+    "docs/SPEED.md",
+)
+PATH = re.compile(r"(?:tallystick|tests|docs)/[\w/.-]*|\b(?:pyproject\.toml|requirements\.lock|Makefile|[A-Z]+\.md)\b(?!\])")
 """How a path of the project is written in a text."""
 
 
@@ -25,6 +34,7 @@ def paths_in(guide: str) -> list[str]:
         ("see `tallystick/domain/events.py`, then", ["tallystick/domain/events.py"]),
         ("in tests/support/.", ["tests/support/"]),
         ("[the map](ARCHITECTURE.md)", ["ARCHITECTURE.md"]),
+        ("[SPEED.md](docs/SPEED.md)", ["docs/SPEED.md"]),
         ("`tallystick replay` and tests", []),
     ],
 )
@@ -62,7 +72,8 @@ def test_folders_are_small() -> None:
 
 def test_changes_that_people_make_are_described() -> None:
     titles = re.findall(r"^## (.+)$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    wanted = ("projection", "command", "operation", "new field", "importer", "curve", "store", "snapshot's format", "HTTP")
+    wanted = ("projection", "command", "operation", "new event", "new field", "key of the details", "result", "importer")
+    wanted += ("curve", "store", "snapshot's format", "HTTP")
     assert [word for word in wanted if not any(word in title for title in titles)] == []
 
 

@@ -2,9 +2,11 @@
 
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 from decimal import Decimal
+from string import Formatter
 
 import pytest
 
@@ -206,6 +208,13 @@ def test_errors_have_a_code_and_are_drawn_in_the_tree(kind: type[LedgerError]) -
     assert kind.code == kind.code.lower()
     assert kind.__name__ in (errors.__doc__ or "")
     assert kind.__name__ in tallystick.__all__
+
+
+@pytest.mark.parametrize("kind", error_classes())
+def test_errors_declare_the_fields_that_their_rule_names(kind: type[LedgerError]) -> None:
+    declared = {name for base in kind.__mro__ for name in inspect.get_annotations(base)}
+    named = {re.split(r"[.\[]", name)[0] for _, name, _, _ in Formatter().parse(kind.rule) if name}
+    assert named - {"reason"} <= declared
 
 
 def test_error_bases() -> None:

@@ -25,8 +25,8 @@ HELD = {
     "block": BLOCK,
     "block for asyncio": BLOCK,
     "savepoint": "",
-    "money": "burn owner remaining reserve slice split token transfer_to",
-    "slice": "burn owner remaining reserve slice split token transfer_to",
+    "money": "burn owner remaining reserve slice slices split token transfer_to",
+    "slice": "burn owner remaining reserve slice slices split token transfer_to",
     "app": "buy code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
     "app as it stands": APP,
     "app as it stands for asyncio": APP,
@@ -203,9 +203,11 @@ def test_every_name_that_users_see_is_documented(everything_held: list[tuple[str
 
 
 def test_names_in_the_documents_are_there(everything_held: list[tuple[str, Any]]) -> None:
-    """What the README and the guide call on a ledger or in a block."""
+    """What the README and the guides call on a ledger or in a block."""
     folder = Path(tallystick.__file__).parent
-    text = "".join(file.read_text() for file in (folder.parent / "README.md", folder / "infrastructure" / "EVENTSOURCING.md"))
+    guides = (folder.parent / "docs").glob("*.md")
+    files = (folder.parent / "README.md", folder / "infrastructure" / "EVENTSOURCING.md", *guides)
+    text = "".join(file.read_text() for file in files)
     for name, known in (("ledger", BOOKS), ("tx", BLOCK)):
         called = set(re.findall(rf"\b{name}\.(\w+)", text))
         assert len(called) > 9

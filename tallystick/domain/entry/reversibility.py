@@ -42,7 +42,7 @@ def entry_not_reversible(
         rows = _rows(event, names_of) if isinstance(event, MintedMany) else (kind,)
         for row, kind_of_it in enumerate(rows):
             if kind_of_it in _REASONS:
-                return f"transaction {position + row} cannot be reversed: {_REASONS[kind_of_it]}"
+                return f"its transaction {position + row} has no way back: {_REASONS[kind_of_it]}"
     for event in events:
         if isinstance(event, ContractEvent):
             return f"it holds a step of the contract {event.contract}"

@@ -42,18 +42,19 @@ def execute(books: Books, operations: Sequence[Operation], position: int, now: i
     `now` is in microseconds in UTC. Where one is refused, those before it are taken back and the refusal goes on.
     """
     events: list[DomainEvent] = []
-    reversals = len(books.reversals.recent)
+    reversals = 0
     try:
         for operation in operations:
             rule = _TIMED_RULES.get(type(operation))  # as `decide` does, which is not called for the sake of speed
             decided = _TIMELESS_RULES[type(operation)](books, operation) if rule is None else rule(books, operation, now)
             if type(operation) is Reverse:
                 books.reversals.add(reversal_by(operation, decided, position + len(events)))
+                reversals += 1
             for event in decided:
                 books.record(event, position + len(events), events)
     except BaseException:
         books.revert(events)
-        books.reversals.go_back(reversals)
+        books.reversals.go_back(len(books.reversals.recent) - reversals)
         raise
     return events
 

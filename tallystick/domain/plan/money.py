@@ -6,6 +6,7 @@ was taken must have been used: a remainder that nobody decided about is an error
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import cast
 
 from tallystick.domain.arithmetic.shares import largest_remainder
 from tallystick.domain.cells import check_holder
@@ -55,6 +56,19 @@ class PlannedMoney:
         recording.set_remaining(part, amount)
         return MoneySlice(recording, part)
 
+    def slices(self, weights: Mapping[str, int]) -> dict[str, "MoneySlice"]:
+        """What remains, sliced as the weights are to each other, by largest remainder: a slice for each name, which may be any
+        text. A slice of nothing need not be consumed.
+        """
+        recording, purse = self._recording, self._purse
+        recording.check_usable(purse)
+        shares = _shares(purse.remaining, weights)
+        parts = {name: recording.open_purse(purse.token, purse.owner, is_slice=True) for name in shares}
+        recording.set_remaining(purse, 0)
+        for name, part in parts.items():
+            recording.set_remaining(part, shares[name])
+        return {name: MoneySlice(recording, part) for name, part in parts.items()}
+
     def transfer_to(self, receiver: str, *, memo: str = "") -> None:
         """Sends what remains; where nothing does, nothing is recorded."""
         self._send(receiver, self._purse.remaining, memo)
@@ -89,10 +103,9 @@ class PlannedMoney:
         """Sends what remains in shares as the weights are to each other, by largest remainder; gives each one's share."""
         purse = self._purse
         self._recording.check_usable(purse)
-        if not isinstance(weights, Mapping):
-            raise InvalidAmount(f"a split maps receivers to weights, not {weights!r}")
-        receivers = [check_holder(purse.token, receiver) for receiver in weights]
-        shares = dict(zip(receivers, largest_remainder(purse.remaining, list(weights.values())), strict=True))
+        if isinstance(weights, Mapping):
+            weights = {check_holder(purse.token, receiver): weight for receiver, weight in weights.items()}
+        shares = _shares(purse.remaining, weights)
         with Savepoint(self._recording):
             for receiver, share in shares.items():
                 self._send(receiver, share, memo)
@@ -112,3 +125,10 @@ class Money(PlannedMoney):
 
 class MoneySlice(PlannedMoney):
     """A part of money: it must be consumed, or sliced up, before the block ends."""
+
+
+def _shares(whole: int, weights: object) -> dict[str, int]:
+    if not isinstance(weights, Mapping):
+        raise InvalidAmount(f"money is divided by a mapping of names to weights, not by {weights!r}")
+    named = cast(Mapping[str, int], weights)
+    return dict(zip(named, largest_remainder(whole, list(named.values())), strict=True))

@@ -39,6 +39,8 @@ from tallystick.domain.values.memo import check_memo
 class Plan:
     """The calls of a block. Every amount is an `int` in the token's smallest unit.
 
+    Each raises `TransactionClosed` behind the block's end, `InvalidAmount`, `InvalidAccount` or `InvalidRequest` where an
+    argument is none, `TokenNotFound`, `MeaninglessCell` where the account cannot hold the token, and what it says itself.
     What would move a frozen account's money is `AccountIsFrozen`, before it is asked whether that money is there.
     """
 
@@ -135,7 +137,10 @@ class Plan:
         recording.propose_now(settle_of(recording, token, authority, receiver, amount, hold, memo))
 
     def release(self, hold: str, amount: int | None = None, *, memo: str = "") -> None:
-        """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due."""
+        """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due.
+
+        `HoldNotFound` where it is not open, `InsufficientFunds` where less is left in it.
+        """
         self._recording.check_open()
         self._recording.propose_now(release_of(hold, amount, memo))
 

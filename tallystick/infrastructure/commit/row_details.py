@@ -23,7 +23,6 @@ class RowDetails:
 
     def __init__(self) -> None:
         self._details: list[tuple[int, Details]] = []
-        self._is_needed = False
         self._added: list[MetadataRow] = []
         self._erased: list[int] = []
 
@@ -47,12 +46,9 @@ class RowDetails:
         if given is not None or reverses:
             self._details.append((number, Details(at, ref, meta, reverses)))
         self._erased += [event.entry for event in events if isinstance(event, MetadataErased)]
-        self._is_needed = True
 
-    def encoded(self) -> bytes | None:
-        """The row's details; None where it has nothing of format 2."""
-        if not self._is_needed:
-            return None
+    def encoded(self) -> bytes:
+        """The row's details."""
         return encode_details(self._details) if self._details else NO_DETAILS
 
     def metadata(self) -> MetadataChange:

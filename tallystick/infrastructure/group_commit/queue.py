@@ -35,6 +35,8 @@ class CommitQueue(Generic[MemberType]):
         self._inside: set[int] = set()
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
+        self.listeners: list[Callable[[], None]] = []
+        """Called when members are done, once for all who are at one moment."""
 
     @property
     def leader(self) -> Member | None:
@@ -65,12 +67,15 @@ class CommitQueue(Generic[MemberType]):
         finally:
             self._inside.discard(thread)
 
-    def submit(self, member: MemberType) -> None:
-        """Adds a member, which will be delivered when it is done; nothing withdraws it."""
+    def submit(self, members: list[MemberType]) -> None:
+        """Takes members out of the list, which will be delivered when they are done; nothing withdraws them.
+
+        Raises `LedgerClosed`; then they are in the list still.
+        """
         with self._mutex:
-            if self._closed:
-                self._check_open()
-            self._waiting.append(member)
+            self._check_open()
+            self._waiting += members  # no call between this and the next
+            del members[:]
 
     def start(self) -> None:
         """Has the members led that were submitted."""
@@ -99,8 +104,7 @@ class CommitQueue(Generic[MemberType]):
     def tell(self, members: Sequence[MemberType]) -> None:
         """These are done, and it is known what became of them."""
         self._told = members
-        for member in members:
-            member.finish()
+        self._finish(members)
         self._taken = () if len(members) == len(self._taken) else [each for each in self._taken if not each.is_done]
         self._told = ()
 
@@ -124,7 +128,8 @@ class CommitQueue(Generic[MemberType]):
     def _run(self, member: MemberType) -> None:
         try:
             with self._mutex:
-                self._check_open()
+                if self._closed:
+                    self._check_open()
                 self._waiting.append(member)
                 if self._leader is None:
                     self._leader = member
@@ -175,13 +180,19 @@ class CommitQueue(Generic[MemberType]):
 
     def _tell_what_is_known(self) -> None:
         """To those whom an interrupted leader did not tell any more."""
-        for member in self._told:
-            member.finish()
-        for member in self._taken:
-            if not member.is_done:
-                member.fail(OutcomeUnknown("the thread that was committing it was interrupted"))
-                member.finish()
+        self._finish(self._told)
+        unknown = [member for member in self._taken if not member.is_done]
+        for member in unknown:
+            member.fail(OutcomeUnknown("the thread that was committing it was interrupted"))
+        self._finish(unknown)
         self._told = self._taken = ()
+
+    def _finish(self, members: Sequence[MemberType]) -> None:
+        """These are done; again, if that was interrupted before."""
+        for member in members:
+            member.finish()
+        for tell in self.listeners:
+            tell()
 
     def _wake(self, leader: Member) -> None:
         if leader is not self._own:
@@ -202,7 +213,7 @@ class CommitQueue(Generic[MemberType]):
         self._waiting = deque(member for member in self._waiting if member.turn is not None)
         for member in away:
             member.fail(StorageUnavailable(f"nothing was recorded: {error!r}"))
-            member.finish()
+        self._finish(away)
 
     def _lead(self) -> None:
         """Commits until nobody is first who has no thread of its own."""

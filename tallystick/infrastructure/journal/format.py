@@ -85,6 +85,8 @@ _BATCH_MARK = b'Many"'  # stands in the tags of all batches, and at most by chan
 _FOREIGN_MARK = b'"Foreign"'
 _ESCAPE = rb"\u"  # as which another writer might have written a letter of a tag
 _length = Struct(">Q").pack
+_SHORT = tuple(map(_length, range(64)))
+"""The lengths of numbers, which are looked up faster than made."""
 _encode = msgspec.json.Encoder().encode
 _decode_events = msgspec.json.Decoder(list[JournalEvent]).decode
 _decode_keys = msgspec.json.Decoder(list[Key]).decode
@@ -154,9 +156,9 @@ def _digest(
     first, last, recorded = b"%d" % first_position, b"%d" % last_position, b"%d" % recorded_at
     columns = (
         *(_length(len(previous)), previous),
-        *(_length(len(first)), first),
-        *(_length(len(last)), last),
-        *(_length(len(recorded)), recorded),
+        *(_SHORT[len(first)], first),
+        *(_SHORT[len(last)], last),
+        *(_SHORT[len(recorded)], recorded),
         *(_length(len(keys)), keys),
         *(_length(len(transactions)), transactions),
         *(_length(len(body)), body),

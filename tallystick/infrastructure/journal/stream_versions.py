@@ -47,8 +47,10 @@ class StreamVersions:
 
 def _counts(events: Sequence[JournalEvent], row: JournalRow) -> Mapping[str, int]:
     """How many of the row's positions are events of each stream."""
-    streams: list[str] = list(map(_stream_of, events))
     positions = row.last_position - row.first_position + 1
+    if len(events) == 1 == positions:
+        return {events[0].stream: 1}
+    streams: list[str] = list(map(_stream_of, events))
     if positions == len(events):
         if streams.count(streams[0]) == positions:  # nearly always, and many times faster to find out
             return {streams[0]: positions}

@@ -135,8 +135,8 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         core = self._core
         if core.is_closed or core.read_only:
             core.check_writable()
-        details = details_of(occurred_at, reference, metadata)
-        return TransactionContext(core, self._blocks, make_request(idempotency_key, request), details)
+        asked, details = make_request(idempotency_key, request), details_of(occurred_at, reference, metadata)
+        return TransactionContext(core, self._blocks, asked, details)
 
     def run(
         self,
@@ -149,7 +149,10 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         metadata: Mapping[str, Any] | None = None,
         attempts: int = 8,
     ) -> Result:
-        """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result."""
+        """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result.
+
+        The keywords are those of `atomic`. Raises the last `Conflict`, and what the block raises.
+        """
         check_attempts(attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:

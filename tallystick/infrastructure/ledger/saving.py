@@ -67,7 +67,7 @@ class SavingPlan(Plan):
     def save(self, application: Any, *aggregates: Any) -> None:
         """Saves pending events of an application's aggregates, or events, in one commit with the block's money, or neither.
 
-        The application keeps its events in this ledger's journal, by `PERSISTENCE_MODULE=tallystick.infrastructure.recorders`.
+        The application keeps its events in this ledger's journal, by `PERSISTENCE_MODULE=tallystick.recorders`.
         What is pending now is saved, once, when the block ends; until that stands, the aggregates have it pending. After that
         the application does what follows its own `save`: snapshots, cache, `notify`; what goes wrong there is logged, as
         `tallystick.save`, and not raised.

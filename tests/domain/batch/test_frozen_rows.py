@@ -53,7 +53,7 @@ CASES: list[tuple[str, list[tuple[str, dict[str, bool]]], str, Rows, list[tuple[
         [("alice", {})],
         "transfer",
         [("alice", "bob", 10**4), ("alice", "bob", 1)],
-        [(0, AccountIsFrozen)] * 2,
+        [(0, AccountIsFrozen), (1, AccountIsFrozen)],
     ),
     (
         "one that nobody knew",
@@ -84,7 +84,7 @@ def test_rows(
         do(funded, lambda tx, account=account, ways=ways: tx.freeze(account, None if everywhere else token, **ways))
     columns: list[Any] = [list(column) for column in zip(*rows, strict=True)]
     if as_handles:
-        columns = [*(funded.accounts(token, names) for names in columns[:-1]), columns[-1]]
+        columns = [*(funded.handles(token, names) for names in columns[:-1]), columns[-1]]
     call = getattr(funded, f"{operation}_many")
     if refused:
         before = funded.balances(token)
@@ -149,4 +149,4 @@ def test_marks_come_and_go(funded: Ledger, token: str, kept: int, monkeypatch: p
 
 def test_handles_of_frozen_accounts_are_given(funded: Ledger, token: str) -> None:
     do(funded, lambda tx: tx.freeze("alice", credits=True))
-    assert len(funded.accounts(token, ["alice", "bob"])) == 2
+    assert len(funded.handles(token, ["alice", "bob"])) == 2

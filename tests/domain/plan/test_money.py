@@ -240,6 +240,51 @@ def test_split(ledger: Ledger, weights: dict[str, int], amount: int, verdict: ob
     assert available(ledger, "USD", "alice") == (amount,)
 
 
+@pytest.mark.parametrize(
+    ("weights", "verdict"),
+    [
+        ({"the seller": 2, "the fee": 1}, {"the seller": 67, "the fee": 33}),
+        ({"all": 1}, {"all": 100}),
+        ({"none": 0, "all": 1}, {"none": 0, "all": 100}),
+        ({}, InvalidAmount),
+        ({"a": 0}, InvalidAmount),
+        ({"a": -1, "b": 2}, InvalidAmount),
+        ({"a": 1.5}, InvalidAmount),
+        ("ab", InvalidAmount),
+    ],
+)
+def test_slices_by_weights(ledger: Ledger, token: str, weights: dict[str, int], verdict: object) -> None:
+    fund(ledger, token, alice=110)
+    if not isinstance(verdict, dict):
+        assert isinstance(verdict, type)
+        with pytest.raises(verdict), ledger.atomic() as tx:
+            tx.money(token, "alice", 100).slices(weights)
+        assert available(ledger, token, "alice") == (110,)
+        return
+    with ledger.atomic() as tx:
+        money = tx.money(token, "alice", 110)
+        money.slice(10).transfer_to("bob")
+        parts = money.slices(weights)
+        assert ({name: part.remaining for name, part in parts.items()}, money.remaining) == (verdict, 0)
+        held = {name: part.reserve("shop") for name, part in parts.items()}
+    assert [name for name, hold in held.items() if hold is None] == [name for name, share in verdict.items() if not share]
+    assert ledger.balance(token, "shop").reserved == 100
+    assert sorted(hold.amount for hold in ledger.holds(token)) == sorted(share for share in verdict.values() if share)
+
+
+def test_slices_by_weights_must_be_consumed(ledger: Ledger, token: str) -> None:
+    fund(ledger, token, alice=100)
+    with pytest.raises(UnconsumedSlice) as caught, ledger.atomic() as tx:
+        tx.money(token, "alice", 100).slices({"a": 70, "b": 30, "c": 0})["a"].transfer_to("bob")
+    assert caught.value.remainder == 30
+    with ledger.atomic() as tx:
+        with pytest.raises(InsufficientFunds), tx.savepoint():
+            tx.money(token, "alice", 100).slices({"a": 1, "b": 1})["a"].transfer_to("bob")
+            tx.transfer(token, "carol", "bob", 1)
+        tx.transfer(token, "alice", "carol", 100)
+    assert available(ledger, token, "alice", "bob", "carol") == (0, 0, 100)
+
+
 def test_money_must_be_used_up(ledger: Ledger, token: str) -> None:
     fund(ledger, token, alice=100)
     with pytest.raises(UnslicedMoney) as unsliced, ledger.atomic() as tx:

@@ -175,7 +175,7 @@ def test_reversals_of_one_group_see_each_other(ledger: Ledger, unit: int) -> Non
     def take_back() -> None:
         with ledger.atomic() as tx:
             tx.reverse(transaction=entry, amount=40 * unit)
-            barrier.wait(30)  # all have planned it
+            barrier.wait(120)  # all have planned it
         done.append(True)
 
     def tried() -> None:

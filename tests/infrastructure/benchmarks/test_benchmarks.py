@@ -44,7 +44,7 @@ sys.modules['psycopg'] = sys.modules['pyarrow'] = None"""
     done = bench_after(before, *settings, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
-    assert len(found["figures"]) == 127
+    assert len(found["figures"]) == 131
     for figure in found["figures"]:
         assert figure["baselines"], figure["name"]
         for rates in (figure["rates"], *(baseline["rates"] for baseline in figure["baselines"])):

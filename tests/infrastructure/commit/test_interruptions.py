@@ -39,7 +39,7 @@ class Delivered(TransactionMember):
 
 def deliver(crowd: Crowd, receiver: str) -> "Future[Any]":
     member = Delivered([Transfer("USD", "alice", receiver, 1, "")])
-    queue_of(crowd.ledger).submit(member)
+    queue_of(crowd.ledger).submit([member])
     return member.future
 
 

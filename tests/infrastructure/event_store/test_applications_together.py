@@ -226,7 +226,7 @@ def test_a_system_processes_each_event_once(shared_url: Url, runner_class: type[
         with runner_class(System([[Orders, Turnovers]]), env=environment) as runner:
             orders, turnovers = runner.get(Orders), runner.get(Turnovers)
             last = [orders.place(total) for total in range(1, 11)][-1]
-            turnovers.recorder.wait(orders.name, last, timeout=30)
+            turnovers.recorder.wait(orders.name, last, timeout=120)
             turnover = turnovers.repository.get(Turnover.create_id("all"))
             assert (turnover.total, turnover.orders) == (55 * repetition, 10 * repetition)
     with Ledger.open(shared_url) as ledger:
@@ -268,5 +268,5 @@ def test_a_stock_view_follows_an_application_in_a_journal(url: Url, tmp_path: Pa
     ) as runner:
         for total in range(1, 21):
             runner.app.place(total)
-        runner.wait(runner.app.recorder.max_notification_id(), timeout=30)
+        runner.wait(runner.app.recorder.max_notification_id(), timeout=120)
         assert runner.view.total() == 210

@@ -125,7 +125,7 @@ def test_nobody_leads_for_longer_than_its_own_member_takes(line: Line) -> None:
 def test_members_that_nobody_waits_for_are_led_by_a_thread_of_the_queue(line: Line) -> None:
     members = [Delivered(f"{number}") for number in range(3)]
     for member in members:
-        line.queue.submit(member)
+        line.queue.submit([member])
     assert line.groups == []
     line.queue.start()
     assert [result(member.future) for member in members] == ["0", "1", "2"]
@@ -179,7 +179,7 @@ def test_nor_can_the_thread_of_the_queue(line: Line) -> None:
 
     line.during = again
     member = Delivered("delivered")
-    line.queue.submit(member)
+    line.queue.submit([member])
     line.queue.start()
     assert result(member.future) == "delivered"
     assert len(told) == 1

@@ -73,7 +73,7 @@ def test_a_path_is_a_file_of_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("mysql://host/db", "a ledger's address is a path"),
         ("http://host/books.db", "a ledger's address is a path"),
         ("file:///books.db", "a ledger's address is a path"),
-        ("memory:x", "for a file of that name write './memory:x'"),
+        ("memory:two words", "for a file of that name write './memory:two words'"),
         ("a:b.db", "for a file of that name write './a:b.db'"),
         (5, "not 5"),
         (None, "not None"),

@@ -204,14 +204,16 @@ def test_cancelled_in_the_block_nothing_is_recorded_and_the_key_is_free() -> Non
     async def main() -> None:
         _, opening = held()
         async with opening as ledger:
+            planned = asyncio.Event()
 
             async def linger() -> None:
                 async with ledger.atomic("key") as tx:
                     tx.transfer("USD", "alice", "bob", 1)
-                    await asyncio.sleep(PATIENCE_SECONDS)
+                    planned.set()
+                    await asyncio.Event().wait()
 
             task = asyncio.create_task(linger())
-            await asyncio.sleep(0.01)
+            await planned.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -142,7 +142,7 @@ def test_a_closed_ledger_and_another_loop_take_no_calls() -> None:
 def test_a_cancelled_task_does_not_withdraw_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another in the same group is told as ever, and the key of the cancelled one says what became of it."""
     journal = HeldJournal()
-    monkeypatch.setattr("tallystick.infrastructure.ledger.core.open_journal", lambda url, create: journal)
+    monkeypatch.setattr("tallystick.infrastructure.ledger.core.open_journal", lambda url, **options: journal)
 
     async def case(ledger: AsyncLedger) -> None:
         journal.holds = True

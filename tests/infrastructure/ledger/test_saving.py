@@ -83,7 +83,7 @@ def test_events_and_money_are_one_commit(books: Shop) -> None:
     assert order.pending_events == []
     assert paid(orders, order) == ledger.balance("USD", "shop").total == 30
     assert notified(orders) == [3, 4, 5]
-    assert [found.id for found in ledger.history("USD", "shop")] == [3]
+    assert [line.transaction_id for line in ledger.history("USD", "shop")] == [3]
 
 
 def test_a_save_alone_is_a_commit_and_its_key_is_used(books: Shop) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tallystick import AsyncLedger, Ledger, LedgerClosed, Token
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
+from tests.support.faults.held_journal import PATIENCE_SECONDS, until
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -72,7 +73,7 @@ def slow_appends(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Ev
 
     def slowly(journal: MemoryJournal, *arguments: Any) -> None:
         is_there.set()
-        assert may_go_on.wait(30)
+        assert may_go_on.wait(PATIENCE_SECONDS)
         append(journal, *arguments)
 
     with monkeypatch.context() as patched:
@@ -91,14 +92,13 @@ def test_it_waits_for_no_commit_and_counts_who_does(monkeypatch: pytest.MonkeyPa
             threads = [threading.Thread(target=mint, args=(ledger,)) for _ in range(3)]
             for thread in threads:
                 thread.start()
-            assert is_there.wait(30)
-            while ledger.status().queue < 3:
-                threading.Event().wait(0.001)
+            assert is_there.wait(PATIENCE_SECONDS)
+            until(lambda: ledger.status().queue >= 3)
             found = ledger.status()
             assert (found.queue, found.head.position) == (3, 1)
             may_go_on.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(PATIENCE_SECONDS)
         assert (ledger.status().queue, ledger.status().head.position) == (0, 4)
 
 
@@ -107,7 +107,7 @@ def test_it_does_not_wait_for_the_books(ledger: Ledger) -> None:
     with ledger._core.locked():  # as whoever reads a long journal on
         asking = threading.Thread(target=lambda: found.append(ledger.status()))
         asking.start()
-        asking.join(30)
+        asking.join(PATIENCE_SECONDS)
         assert found
 
 

@@ -26,7 +26,7 @@ def test_books_are_not_dropped_under_a_commit(tmp_path: Path, monkeypatch: pytes
 
         def append_late(row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange) -> None:
             is_with_the_store.set()
-            may_go_on.wait(30)
+            may_go_on.wait(120)
             append(row, entries, metadata)
 
         def find_damage(keys: UsedKeys, request: Request) -> None:
@@ -40,7 +40,7 @@ def test_books_are_not_dropped_under_a_commit(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(journal_of(ledger), "append", append_late)
         committing = threading.Thread(target=spend)
         committing.start()
-        assert is_with_the_store.wait(30)
+        assert is_with_the_store.wait(120)
         monkeypatch.setattr(UsedKeys, "check_unused", find_damage)
         request = make_request("key", None)
         assert request is not None

@@ -33,8 +33,12 @@ def one_after_another(
     ids: Sequence[Any] | None,
     used: set[Any],
     memo: str | Sequence[str] = "",
+    done: list[int] | None = None,
 ) -> list[Verdict]:
-    """Does each row as a transaction of its own, and passes over those that are refused, or whose id was used."""
+    """Does each row as a transaction of its own, and passes over those that are refused, or whose id was used.
+
+    The ids of those that are `done` are added there.
+    """
     verdicts: list[Verdict] = []
     for index, row in enumerate(rows):
         if ids is not None and ids[index] in used:
@@ -47,6 +51,8 @@ def one_after_another(
             verdicts.append((index, type(error), error.fields))
         else:
             used.update(() if ids is None else (ids[index],))
+            if done is not None and tx.receipt is not None:
+                done += tx.receipt.transaction_ids
     return verdicts
 
 

@@ -1,6 +1,6 @@
 """The steps that strategies draw, as calls on a transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,10 @@ BACKING = "BTC"
 """The token that the contract named "backed" is made of."""
 
 
-def money_call(token: str, step: Any, held: list[str], now: datetime) -> Callable[[TransactionContext], Any]:
+def money_call(
+    token: str, step: Any, held: list[str], now: datetime, entries: Sequence[int] = ()
+) -> Callable[[TransactionContext], Any]:
+    """Holds are picked among those `held`, and what is taken back among the newest `entries` of the ledger."""
     match step:
         case ("split", owner, amount, weights):
             return lambda tx: tx.money(token, owner, amount).slice(amount).split(weights)
@@ -26,8 +29,11 @@ def money_call(token: str, step: Any, held: list[str], now: datetime) -> Callabl
             return lambda tx: tx.transfer(token, sender, receiver, tx.balance(token, sender).available)
         case ("freeze", account, everywhere, ways):
             return lambda tx: tx.freeze(account, None if everywhere else token, **ways)
-        case ("unfreeze", account):
-            return lambda tx: (tx.unfreeze(account), tx.unfreeze(account, token))
+        case ("unfreeze", account, everywhere):
+            return lambda tx: tx.unfreeze(account, None if everywhere else token)
+        case ("reverse", what, pick, amount):
+            id = entries[-1 - pick % min(9, len(entries))] if entries else 0
+            return lambda tx: tx.reverse(**{what: id}, amount=None if what == "entry" else amount)
         case (name, *arguments):
             return lambda tx: getattr(tx, name)(token, *arguments)
 

@@ -83,16 +83,17 @@ def outcome_of(work: Callable[[], Any]) -> Any:
 
 
 def transact(ledger: Ledger, calls: list[Callable[[TransactionContext], Any]], key: str | None = None) -> list[Any]:
-    """Makes each call in a savepoint of one transaction; gives what came of each and of all."""
+    """Makes each call in a savepoint of one transaction; gives what came of each and of all: its entry's id, if it has one."""
     outcomes: list[Any] = []
 
     def guarded(tx: TransactionContext, call: Callable[[TransactionContext], Any]) -> Any:
         with tx.savepoint():
             return call(tx)
 
-    def run() -> None:
+    def run() -> int | None:
         with ledger.atomic(key) as tx:
             for call in calls:
                 outcomes.append(outcome_of(lambda call=call: guarded(tx, call)))
+        return None if tx.receipt is None else tx.receipt.entry_id
 
     return [*outcomes, outcome_of(run)]

@@ -32,7 +32,7 @@ def runs_in(folder: Path) -> list[Path]:
 
 def until(done: Callable[[], bool]) -> None:
     """Waits for the background."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not done():
         assert time.monotonic() < deadline, "the background does not come to an end"
         time.sleep(0.001)

@@ -20,7 +20,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-START_SECONDS = 60
+START_SECONDS = 180
 LOCK_SECONDS = 10
 ENVIRONMENT = "TALLYSTICK_POSTGRES"
 

@@ -13,12 +13,19 @@ from typing import Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from tallystick import Conflict, DuplicateIdempotencyKey, InvalidRequest, Ledger, NotFound, Refused
+from tallystick import Conflict, DuplicateIdempotencyKey, InvalidRequest, Ledger, LedgerError, NotFound, Receipt, Refused
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 
 
 class ModelRefusal(Exception):
-    """The model says no."""
+    """The model says no; it may know with which error the ledger must."""
+
+    def __init__(self, expected: type[LedgerError] = LedgerError) -> None:
+        self.expected = expected
+
+    def check(self, error: LedgerError) -> None:
+        """The ledger says no for the same reason."""
+        assert isinstance(error, self.expected), f"{error!r} and not {self.expected.__name__}"
 
 
 class StoppedError(Exception):
@@ -71,6 +78,7 @@ class TransactingMachine(RuleBasedStateMachine):
         fails: bool,
         place: int | None = None,
         detour: tuple[Any, ...] | list[Any] = (),
+        details: dict[str, Any] | None = None,
     ) -> None:
         """Plays `plan`; before its step number `place`, or at its end, the other ledger commits `between`.
 
@@ -80,7 +88,7 @@ class TransactingMachine(RuleBasedStateMachine):
         start = copy.deepcopy(self.model)
         done: list[tuple[tuple[Any, ...], Any]] = []
         try:
-            with ledger.atomic(key) as tx:
+            with ledger.atomic(key, **(details or {})) as tx:
                 assert key not in self.keys
                 planned = copy.deepcopy(start)
                 for number, (subject, step, guard) in enumerate(plan):
@@ -102,11 +110,19 @@ class TransactingMachine(RuleBasedStateMachine):
             assert refusal.receipt.position == self.keys[str(key)]
             return
         except (Refused, NotFound, InvalidRequest):
-            assert not self.follows(done), "the ledger refused what the model allows"
+            assert self.is_refused(details) or not self.follows(done), "the ledger refused what the model allows"
             return
         assert self.follows(done), "the ledger did what the model refuses"
-        if key is not None and tx.receipt is not None:
-            self.keys[key] = tx.receipt.position
+        self.note(tx.receipt, key, details or {})
+
+    def is_refused(self, details: dict[str, Any] | None) -> bool:
+        """Whether what is said of an entry is wrong, as is only known when it is recorded."""
+        return False
+
+    def note(self, receipt: Receipt | None, key: str | None, details: dict[str, Any]) -> None:
+        """What the model did is recorded by the ledger, which gave the receipt."""
+        if key is not None and receipt is not None:
+            self.keys[key] = receipt.position
 
     def continue_after(self, which: int, between: list[Any], done: list[Any]) -> Any:
         """The other commits `between` in the middle of a plan; gives what the plan so far makes of that, if it still can be."""
@@ -138,6 +154,7 @@ class TransactingMachine(RuleBasedStateMachine):
             for subject, step, _ in plan:
                 self.play(tx, planned, subject, step, "savepoint", done)
         self.model = planned
+        self.note(tx.receipt, None, {})
 
     def follows(self, done: list[tuple[tuple[Any, ...], Any]]) -> bool:
         """Does on the model what was planned, if it can be done on what the model is by now."""
@@ -163,11 +180,13 @@ class TransactingMachine(RuleBasedStateMachine):
                     raise AbandonedError
         except AbandonedError:
             after.apply(concrete, result)
+            self.look(tx, model, concrete)
             return
-        except (Refused, NotFound, InvalidRequest):
+        except (Refused, NotFound, InvalidRequest) as error:
             try:
                 after.apply(concrete, "refused")
-            except ModelRefusal:
+            except ModelRefusal as refusal:
+                refusal.check(error)
                 if not guard:
                     raise StoppedError from None
                 return
@@ -175,3 +194,7 @@ class TransactingMachine(RuleBasedStateMachine):
         after.apply(concrete, result)
         model.__dict__.update(after.__dict__)
         done.append((concrete, result))
+        self.look(tx, model, concrete)
+
+    def look(self, tx: TransactionContext, model: Any, step: tuple[Any, ...]) -> None:
+        """Looks in the midst of a block whether it stands as the model does, after a step that was done or given up."""

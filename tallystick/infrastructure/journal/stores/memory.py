@@ -119,13 +119,11 @@ class MemoryJournal(Journal):
 
     def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         with self._lock:
-            last_entries = self.last_entries([entry.stream for entry in entries])
-            if row.first_position != self.head().position + 1 or any(
-                entry.stream in last_entries and entry.first_version <= last_entries[entry.stream].last_version
-                for entry in entries
-            ):
+            last_position = self._rows[-1].last_position if self._rows else 0
+            if row.first_position != last_position + 1 or not all(map(self._goes_on, entries)):
                 raise Overtaken("a commit begins after the last position, and a stream goes on after its last version")
-            self._check_metadata(row, metadata)
+            if metadata is not NO_METADATA:
+                self._check_metadata(row, metadata)
             self._rows.append(row)
             self._firsts.append(row.first_position)
             for entry in entries:
@@ -134,6 +132,10 @@ class MemoryJournal(Journal):
                 self._metadata[added.entry] = added
             for erased in metadata.erased:
                 self._metadata.pop(erased, None)
+
+    def _goes_on(self, entry: StreamEntry) -> bool:
+        before = self._streams.get(entry.stream)
+        return not before or entry.first_version > before[-1].last_version
 
     def _check_metadata(self, row: JournalRow, metadata: MetadataChange) -> None:
         added = {each.entry for each in metadata.added}

@@ -15,9 +15,9 @@ class AsyncAppState(AppFigures, frozen=True, eq=False):
     `code`, `owner`, `accepts`, `price`, `supply` and `reserve` are its figures as they stood.
     """
 
-    _reads: AppReads
-    _execute: Callable[..., Any]
-    _on_a_thread: Callable[[Callable[[], int]], Coroutine[Any, Any, int]]
+    _reads: AppReads | None = None
+    _execute: Callable[..., Any] | None = None
+    _on_a_thread: Callable[[Callable[[], int]], Coroutine[Any, Any, int]] | None = None
 
     buy = awaited(AppCalls.buy)
     sell = awaited(AppCalls.sell)
@@ -27,11 +27,13 @@ class AsyncAppState(AppFigures, frozen=True, eq=False):
 
     async def quote_buy(self, payment: int) -> int:
         """As `AppState.quote_buy`."""
-        return await self._on_a_thread(lambda: self._reads.quote_buy(self.code, payment))
+        reads = self._asked(self._reads)
+        return await self._asked(self._on_a_thread)(lambda: reads.quote_buy(self.code, payment))
 
     async def quote_sell(self, amount: int) -> int:
         """As `AppState.quote_sell`."""
-        return await self._on_a_thread(lambda: self._reads.quote_sell(self.code, amount))
+        reads = self._asked(self._reads)
+        return await self._asked(self._on_a_thread)(lambda: reads.quote_sell(self.code, amount))
 
     def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
-        return self._execute(options, make, *arguments)
+        return self._asked(self._execute)(options, make, *arguments)

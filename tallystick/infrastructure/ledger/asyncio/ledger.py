@@ -41,7 +41,7 @@ THREADS = 8
 
 
 class AsyncLedger:
-    """The books of one journal, for the tasks of one event loop."""
+    """The books of a journal, for the tasks of one event loop. Its calls are those of `Ledger`, with their errors, awaited."""
 
     def __init__(self, core: LedgerCore, threads: ThreadPoolExecutor) -> None:
         self._core = core
@@ -110,8 +110,8 @@ class AsyncLedger:
     ) -> AsyncTransactionContext:
         """The block of one transaction, `async with ledger.atomic() as tx`; as `Ledger.atomic`."""
         self._core.check_writable()
-        details = details_of(occurred_at, reference, metadata)
-        return AsyncTransactionContext(self._commits, make_request(idempotency_key, request), details)
+        asked, details = make_request(idempotency_key, request), details_of(occurred_at, reference, metadata)
+        return AsyncTransactionContext(self._commits, asked, details)
 
     async def run(
         self,
@@ -124,7 +124,7 @@ class AsyncLedger:
         metadata: Mapping[str, Any] | None = None,
         attempts: int = 8,
     ) -> Result:
-        """Calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, up to `attempts` times."""
+        """As `Ledger.run`: calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, `attempts` times."""
         check_attempts(attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:

@@ -8,11 +8,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tallystick.domain.contract.handle import PlannedContract
-from tallystick.domain.errors import InvalidRequest, TransactionClosed
+from tallystick.domain.errors import InvalidRequest, LedgerClosed, LedgerError, StorageError, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.values.entry_details import EntryDetails
@@ -23,6 +24,7 @@ from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.asyncio.key_questions import KeyQuestions
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.saving import Saves, SavingPlan
+from tallystick.infrastructure.ledger.transaction import REFUSALS, is_perhaps_repeated
 
 Result = TypeVar("Result")
 
@@ -36,9 +38,11 @@ class AsyncCommits:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
         self.questions = KeyQuestions(core, self.loop, executor)
+        self._submitted: list[TransactionMember] = []
         self._is_starting = False
         self.done: deque[AwaitedMember] = deque()
-        self.is_waking = False
+        self._is_waking = False
+        core.queue.listeners.append(self._wake_loop)
 
     def check_usable(self) -> None:
         """`LedgerClosed`, or `InvalidRequest` on another event loop than the one in which the ledger was opened."""
@@ -60,25 +64,38 @@ class AsyncCommits:
         if not self._is_starting:
             self.loop.call_soon(self._start)
             self._is_starting = True
-        self.core.queue.submit(member)
+        self._submitted.append(member)
 
-    def wake_loop(self) -> None:
-        """Called on the queue's thread: members are done, and the loop, when it comes round, is to tell their tasks."""
-        self.is_waking = True
+    def _start(self) -> None:
+        """Hands all over that were submitted since the loop came round last."""
+        self._is_starting = False
+        queue = self.core.queue
+        try:
+            queue.submit(self._submitted)
+        except LedgerClosed as error:
+            away, self._submitted = self._submitted, []
+            for member in away:
+                member.fail(error)
+                member.finish()
+            self._wake()
+            return
+        queue.start()
+
+    def _wake_loop(self) -> None:
+        """Called on the thread that leads: if members are done, the loop, when it comes round, is to tell their tasks."""
+        if not self.done or self._is_waking:
+            return
+        self._is_waking = True
         try:
             self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
             pass  # the loop was closed: nobody waits any more
         except BaseException:
-            self.is_waking = False  # the next one will see to it
+            self._is_waking = False  # the next one will see to it
             raise
 
-    def _start(self) -> None:
-        self._is_starting = False
-        self.core.queue.start()
-
     def _wake(self) -> None:
-        self.is_waking = False
+        self._is_waking = False
         while self.done:
             future = self.done.popleft().future
             if not future.done():  # as it is when its task was cancelled
@@ -103,10 +120,7 @@ class AwaitedMember(TransactionMember):
 
     def finish(self) -> None:
         self.is_done = True
-        commits = self._commits
-        commits.done.append(self)
-        if not commits.is_waking:  # as for the first of a group
-            commits.wake_loop()
+        self._commits.done.append(self)
 
 
 class AsyncTransactionContext(SavingPlan):
@@ -171,14 +185,29 @@ class AsyncTransactionContext(SavingPlan):
             self._commits.tasks.discard(self._task)
         self._recording.close()
         if kind is None:
-            operations = self._recording.finished()
-            if self._saves is not None:
-                await self._commit_with(self._saves, operations)
-            elif operations:
-                self._member = AwaitedMember(operations, self._request, self._commits, self._details)
-                self._commits.submit(self._member)
-                await self._member.future
-                self._member.outcome()
+            is_looked_up = False
+            try:
+                operations = self._recording.finished()
+                is_looked_up = not self._commits.core.journal.keeps_keys  # whoever executes it looks the key up
+                if self._saves is not None:
+                    await self._commit_with(self._saves, operations)
+                elif operations:
+                    self._member = AwaitedMember(operations, self._request, self._commits, self._details)
+                    self._commits.submit(self._member)
+                    await self._member.future
+                    self._member.outcome()
+            except REFUSALS as refusal:
+                if not is_looked_up:
+                    await self._check_still_unused(refusal)
+                raise
+        elif isinstance(error, REFUSALS):
+            await self._check_still_unused(error)
+
+    async def _check_still_unused(self, refusal: LedgerError) -> None:
+        """As that of a block of a thread."""
+        if is_perhaps_repeated(self._request, refusal) and not self._commits.core.is_closed:
+            with suppress(StorageError):
+                await self._check_unused(self._request)
 
     async def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
         """Commits the operations together with what is saved, and has the applications told of it, on a thread."""

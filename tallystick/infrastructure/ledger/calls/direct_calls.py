@@ -85,7 +85,8 @@ class LedgerCalls:
         **options: Unpack[CallOptions],
     ) -> Receipt:
         """Puts `amount` of `payer`'s into `authority`'s keeping: the receipt's `hold_id`. It falls due at `expires_at`, an
-        aware datetime, or `expires_in`, a timedelta, after the ledger's time, or never.
+        aware datetime, or `expires_in`, a timedelta, after the ledger's time, or never. `InsufficientFunds`; `InvalidRequest`
+        where both are given, or what is given is not ahead of the ledger's time.
         """
         due = (expires_at, expires_in)
         return self._call(options, reserve_of, self._core.keeper, token, payer, authority, amount, due, memo)
@@ -110,7 +111,10 @@ class LedgerCalls:
 
     @direct_call
     def release(self, hold: str, amount: int | None = None, *, memo: str = "", **options: Unpack[CallOptions]) -> Receipt:
-        """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due."""
+        """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due.
+
+        `HoldNotFound` where it is not open, `InsufficientFunds` where less is left in it.
+        """
         return self._call(options, without_books, release_of, hold, amount, memo)
 
     @direct_call
@@ -149,12 +153,15 @@ class LedgerCalls:
         reason: str = "",
         **options: Unpack[CallOptions],
     ) -> Receipt | None:
-        """Closes an account in `token`, or in all: what leaves it, what comes to it, or both; None where it is so already."""
+        """Closes an account in `token`, or in all: what leaves it, what comes to it, or both; None where it is so already.
+
+        As `tx.freeze`; `InvalidRequest` where nothing would be closed, `TokenNotFound`, `InvalidAccount`.
+        """
         return self._call(options, freeze_of, account, token, debits, credits, reason)
 
     @direct_call
     def unfreeze(self, account: str, token: str | None = None, **options: Unpack[CallOptions]) -> Receipt | None:
-        """Ends the account's freeze in `token`, or that in all; None where there is none."""
+        """Ends the account's freeze in `token`, or that in all; None where there is none. `TokenNotFound`, `InvalidAccount`."""
         return self._call(options, unfreeze_of, account, token)
 
 

@@ -28,7 +28,11 @@ from tallystick.projections.transactions import Transaction
 
 
 class LedgerReads:
-    """The answers of a ledger, each asked of the part that knows it."""
+    """The answers of a ledger, each asked of the part that knows it. Amounts are in the token's smallest unit.
+
+    All raise `LedgerClosed`, `CorruptJournal` where the journal is not what was written, and errors of storage; and those that
+    name a token, an account or a contract `TokenNotFound`, `InvalidAccount` or `ContractNotFound`.
+    """
 
     def __init__(self, core: LedgerCore) -> None:
         self._core = core
@@ -53,7 +57,7 @@ class LedgerReads:
 
     def balances(self, token: str, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
         """Every account that has something of the token; or in the order of their names those whose name begins with `prefix`
-        and comes `after` another, `limit` of them.
+        and comes `after` another, `limit` of them. `InvalidRequest` where these are no texts and no number.
         """
         return self._reads.balances(token, prefix, limit, after)
 
@@ -138,11 +142,14 @@ class LedgerReads:
         return self._entries.entry(id)
 
     def receipt(self, idempotency_key: str) -> Receipt | None:
-        """The receipt of the entry that used the key; None where none did."""
+        """The receipt of the entry that used the key; None where none did. `InvalidRequest` where it can be no key."""
         return self._entries.receipt(idempotency_key)
 
     def find(self, reference: str, limit: int | None = None) -> list[Entry]:
-        """The entries with this reference, newest first: all of them, or the newest `limit`."""
+        """The entries with this reference, or with rows of batches that have it, newest first: all, or the newest `limit`.
+
+        `InvalidRequest` where it can be no reference, or the limit no number of entries.
+        """
         return self._entries.find(reference, limit)
 
     def transaction(self, id: int) -> Transaction:
@@ -185,14 +192,20 @@ class LedgerReads:
     def status(self) -> Status:
         """Where the journal ends, how far the books are behind it, who waits, and what is kept beside it; it waits for nobody.
 
-        Raises `StorageUnavailable`.
+        Raises `StorageUnavailable` where the store cannot be asked.
         """
         return status_of(self._core)
 
     def verify(self) -> AuditReport:
-        """Checks every stored byte against the chain of digests, and positions and times for gaps."""
+        """Checks every stored byte against the chain of digests, positions and times for gaps, and metadata.
+
+        What is wrong is told in the report and not raised.
+        """
         return self._history.verify()
 
     def audit(self) -> AuditReport:
-        """Derives everything again from the first event and reports whatever does not agree, with its first position."""
+        """Derives everything again from the first event and reports whatever does not agree, with its first position.
+
+        What is wrong is told in the report and not raised.
+        """
         return self._history.audit()

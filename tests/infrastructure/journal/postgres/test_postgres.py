@@ -177,7 +177,7 @@ def test_a_commit_takes_two_round_trips(postgres_server, tmp_path: Path) -> None
 def test_every_commit_is_notified(journal: PostgresJournal, database: psycopg.Connection) -> None:
     database.execute(f"LISTEN {journal.channel}")
     append(journal, 2, 3)
-    assert [notice.payload for notice in database.notifies(timeout=30, stop_after=2)] == ["2", "5"]
+    assert [notice.payload for notice in database.notifies(timeout=120, stop_after=2)] == ["2", "5"]
 
 
 def test_no_transaction_is_left_open(postgres_url: str, database: psycopg.Connection) -> None:

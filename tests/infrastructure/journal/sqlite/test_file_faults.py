@@ -98,7 +98,7 @@ def test_reading_does_not_wait_for_a_commit(path: Path) -> None:
         writer.start()
         entered.wait()
         reader.start()
-        reader.join(20)
+        reader.join(120)
         waits = reader.is_alive()
         leave.set()
         writer.join()
