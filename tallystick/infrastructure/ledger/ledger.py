@@ -100,15 +100,20 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         self._registrations.update_app(code, accepts, owner)
 
     def take_over(
-        self, tokens: Sequence[Token], cells: Sequence[tuple[str, str, int]], idempotency_key: str | None = None
+        self,
+        tokens: Sequence[Token],
+        cells: Sequence[tuple[str, str, int]],
+        idempotency_key: str | None = None,
+        *,
+        only_empty: bool = False,
     ) -> None:
         """Registers `tokens` and moves amounts out of supply reserves into cells (first, second, amount), as one commit.
 
         This is for taking over an older book: unlike minting it reaches special cells and apps' tokens. Raises what
         `register_token` does; `MeaninglessCell`, `InvalidAccount`, `InvalidAmount` and `SupplyExhausted`, which name the
-        cell; and the errors of a commit.
+        cell, and with `only_empty` `CellNotEmpty` where there is something in it; and the errors of a commit.
         """
-        self._registrations.take_over(tokens, cells, idempotency_key)
+        self._registrations.take_over(tokens, cells, idempotency_key, only_empty)
 
     def atomic(
         self,
