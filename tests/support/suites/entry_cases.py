@@ -154,6 +154,8 @@ class EntryCases:
     @played
     async def test_metadata_is_erased(self, ledger: Any) -> None:
         receipt = await pay(ledger, reference="order 7", metadata=METADATA)
+        with pytest.raises(InvalidRequest, match="a reason is a str of at most 65536 characters, not 5"):
+            await ledger.erase(receipt.entry_id, 5)
         await ledger.erase(receipt.entry_id, "on request")
         entry = await ledger.entry(receipt.entry_id)
         assert (entry.reference, entry.metadata) == ("order 7", None)
