@@ -1,4 +1,4 @@
-"""Reversals, freezes and details that are interrupted wherever they are: the books are as a reader of the journal makes them."""
+"""Reversals, freezes and details interrupted wherever they are: the books are as a reader of the journal makes them."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
