@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from tallystick.infrastructure.journal.format import Body, Head, JournalRow
 
@@ -94,7 +94,7 @@ def entries_in_pages(read: ReadEntries, gt: int, lte: int, *, descending: bool) 
 class Journal(ABC):
     """What a store must do. Every method raises `StorageUnavailable` where the store cannot be reached."""
 
-    keeps_keys: ClassVar[bool] = False
+    keeps_keys: bool = False
     """Whether `key_positions` answers out of an index that the store keeps; `append` is then `Overtaken` by a row that used
     one of its keys.
     """
@@ -179,6 +179,10 @@ class Journal(ABC):
     @abstractmethod
     def metadata_entries(self) -> Iterator[int]:
         """The entries that have metadata, in order."""
+
+    def erased_beyond(self) -> Collection[int]:
+        """The entries whose metadata was erased by a commit that is beyond the end of this journal, where that goes on."""
+        return ()
 
     @abstractmethod
     def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:

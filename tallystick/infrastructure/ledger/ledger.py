@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, InvalidRequest
@@ -27,9 +27,14 @@ from tallystick.infrastructure.ledger.calls.execution import call
 from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
+from tallystick.infrastructure.ledger.reading.explanation import LINES_MAX, Explanation
 from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
+from tallystick.infrastructure.ledger.travel.difference import Difference, differences
+from tallystick.infrastructure.ledger.travel.forked_core import ForkedCore
+from tallystick.infrastructure.ledger.travel.moment import Moment, head_at
+from tallystick.infrastructure.ledger.travel.view import View
 
 Result = TypeVar("Result")
 
@@ -43,6 +48,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         self._registrations = Registrations(core)
         self._batches = Batches(core)
         self._apps = AppReads(core)
+        self._forked_at: int | None = None
 
     @classmethod
     def open(
@@ -225,6 +231,51 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
         now = self._apps.figures(code)
         return AppState(now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, self._call)
+
+    # Going back in time.
+
+    def as_of(self, at: Moment) -> View:
+        """The ledger as it stood at the end of the last commit that is not after a position, or an aware datetime.
+
+        Raises `InvalidPosition` beyond what was recorded, and before the first commit.
+        """
+        core = self._core
+        core.check_open()
+        return View(core, head_at(core.journal, at, core.keeper.now()))
+
+    def fork(self, at: Moment | None = None) -> "Ledger":
+        """A scratch ledger that goes on from this one as it is, or as it stood at a moment, as `as_of` takes it.
+
+        What is committed there lies in memory and ends with it; of this ledger it changes nothing, and sees nothing that is
+        committed later. Idempotency keys and ids of transfers that were used after the moment are free in it. It is of use
+        as long as this ledger is open. Raises `InvalidPosition`.
+        """
+        core = self._core
+        core.check_open()
+        end = core.journal.head() if at is None else head_at(core.journal, at, core.keeper.now())
+        fork = Ledger(ForkedCore(core, end, read_only=False))
+        fork._forked_at = end.position
+        return fork
+
+    def diff(self, a: Moment | None = None, b: Moment | None = None, token: str | None = None) -> list[Difference]:
+        """The accounts whose balance at `b` is not what it was at `a`, of one token or of all, with both balances.
+
+        Each is a moment as `as_of` takes it; `b` None is now, and `a` None is where this ledger was forked, which it is for a
+        fork alone. Raises `InvalidPosition`, `InvalidRequest`, `TokenNotFound`.
+        """
+        if a is None and self._forked_at is None:
+            raise InvalidRequest("a diff compares two moments, and only of a fork the first is known: diff(a, b)")
+        begins_empty = a is None and self._forked_at == 0
+        before = None if begins_empty else self.as_of(cast(Moment, self._forked_at if a is None else a))
+        after = self if b is None else self.as_of(b)
+        codes = [each.code for each in after.tokens()] if token is None else [after.token(token).code]
+        return list(differences(before, after, codes))
+
+    def explain(self, token: str, account: str, at: Moment | None = None, limit: int = LINES_MAX) -> Explanation:
+        """The newest of the account's lines in a token that sum to its balance, now or at a moment: those since it last had
+        nothing, or the newest `limit`. Raises what `history` and `as_of` do.
+        """
+        return self._explained(token, account, limit) if at is None else self.as_of(at).explain(token, account, limit)
 
     def snapshot(self) -> None:
         """Takes a snapshot of the newest state, so that opening does not read the journal from its beginning.

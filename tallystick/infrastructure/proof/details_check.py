@@ -64,6 +64,8 @@ class MetadataCheck:
 
     def finish(self) -> Iterator[Finding]:
         """What is left when the last row was read: metadata that nobody erased, and some of entries that are not there."""
+        if self._missing:
+            self._missing.difference_update(self._journal.erased_beyond())
         for entry in sorted(self._missing)[:FINDINGS_MAX]:
             yield Finding(entry, "the metadata is missing, and no event says that it was erased")
         while self._next is not None:

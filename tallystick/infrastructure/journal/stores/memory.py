@@ -29,9 +29,10 @@ from tallystick.infrastructure.journal.port import (
 
 
 class MemoryJournal(Journal):
-    """Rows in a list. Its rules are the port's and nothing is durable."""
+    """Rows in a list, which go on from the head `after`. Its rules are the port's and nothing is durable."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: Head = EMPTY) -> None:
+        self._after = after
         self._lock = threading.RLock()
         self._rows: list[JournalRow] = []
         self._firsts: list[int] = []
@@ -58,7 +59,7 @@ class MemoryJournal(Journal):
 
     def head(self) -> Head:
         if not self._rows:
-            return EMPTY
+            return self._after
         last = self._rows[-1]
         return Head(last.last_position, last.digest, last.recorded_at)
 
@@ -119,7 +120,7 @@ class MemoryJournal(Journal):
 
     def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         with self._lock:
-            last_position = self._rows[-1].last_position if self._rows else 0
+            last_position = self._rows[-1].last_position if self._rows else self._after.position
             if row.first_position != last_position + 1 or not all(map(self._goes_on, entries)):
                 raise Overtaken("a commit begins after the last position, and a stream goes on after its last version")
             if metadata is not NO_METADATA:

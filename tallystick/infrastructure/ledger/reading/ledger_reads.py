@@ -1,7 +1,8 @@
 """What a ledger answers: the calls that change nothing. Reads of the books give the newest durable state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.token.token_state import Balance, Supply
@@ -13,11 +14,13 @@ from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.ledger.reading.entries import Entries
 from tallystick.infrastructure.ledger.reading.entry import Entry
+from tallystick.infrastructure.ledger.reading.explanation import Explanation, explain
 from tallystick.infrastructure.ledger.reading.history import History
 from tallystick.infrastructure.ledger.reading.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reading.lines.request import By, lines_request
 from tallystick.infrastructure.ledger.reading.reads import Reads
 from tallystick.infrastructure.ledger.reading.state_view import StateView
+from tallystick.infrastructure.ledger.reading.statement import Statement, span_of, statement_of
 from tallystick.infrastructure.ledger.reading.status import Status, status_of
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.holds import Hold
@@ -181,6 +184,32 @@ class LedgerReads:
         """
         request = lines_request(after, before, since, until, by, limit, newest_first)
         return self._history.history(token, account, request)
+
+    def statement(
+        self,
+        token: str,
+        account: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By = "occurred_at",
+        *,
+        month: str | None = None,
+        tz: str = "UTC",
+    ) -> Statement:
+        """The account's statement in a token from `since` on and before `until`, aware datetimes, or of a `month`, as
+        "2026-11", in the time zone `tz`: what it had, its lines, and what it had then.
+
+        `by` "occurred_at" it has what happened in that time, in the order in which it did, `by` "recorded_at" what was recorded
+        in it. Raises what `history` does.
+        """
+        span = span_of(since, until, month, tz)
+        return statement_of(self._cell_history(token, account, by), self.balance(token, account), token, account, span, by)
+
+    def _cell_history(self, token: str, account: str, by: By = "recorded_at") -> Callable[..., Page]:
+        return partial(self.history, token, account, by=by)
+
+    def _explained(self, token: str, account: str, limit: int) -> Explanation:
+        return explain(self._cell_history(token, account), self.balance(token, account), token, account, limit)
 
     def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
         """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
