@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast, overload
 
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, InvalidRequest
@@ -29,11 +29,13 @@ from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.reading.explanation import LINES_MAX, Explanation
 from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
+from tallystick.infrastructure.ledger.reading.lines.request import By
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 from tallystick.infrastructure.ledger.travel.difference import Difference, differences
 from tallystick.infrastructure.ledger.travel.forked_core import ForkedCore
-from tallystick.infrastructure.ledger.travel.moment import Moment, head_at
+from tallystick.infrastructure.ledger.travel.moment import Moment, head_at, instant_of
+from tallystick.infrastructure.ledger.travel.occurred_view import OccurredView, occurred_view
 from tallystick.infrastructure.ledger.travel.view import View
 
 Result = TypeVar("Result")
@@ -234,14 +236,31 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
 
     # Going back in time.
 
-    def as_of(self, at: Moment) -> View:
+    @overload
+    def as_of(self, at: Moment, *, known_at: Moment | None = None) -> View: ...
+    @overload
+    def as_of(self, at: Moment, by: Literal["recorded_at"], *, known_at: Moment | None = None) -> View: ...
+    @overload
+    def as_of(self, at: Moment, by: Literal["occurred_at"], *, known_at: Moment | None = None) -> OccurredView: ...
+    def as_of(self, at: Moment, by: By = "recorded_at", *, known_at: Moment | None = None) -> View | OccurredView:
         """The ledger as it stood at the end of the last commit that is not after a position, or an aware datetime.
 
-        Raises `InvalidPosition` beyond what was recorded, and before the first commit.
+        `by` "occurred_at", of a time: what had occurred by then, as far as it is known now, or was `known_at` an earlier
+        moment. Raises `InvalidPosition` beyond what was recorded, and before the first commit; and `InvalidRequest`.
         """
         core = self._core
         core.check_open()
-        return View(core, head_at(core.journal, at, core.keeper.now()))
+        now = core.keeper.now()
+        if by == "recorded_at":
+            if known_at is not None:
+                raise InvalidRequest('what was known at a moment is asked for by "occurred_at"')
+            return View(core, head_at(core.journal, at, now))
+        if by != "occurred_at" or not isinstance(at, datetime):
+            raise InvalidRequest(
+                f'a moment is by "recorded_at", or of an aware datetime by "occurred_at", not {at!r} by {by!r}'
+            )
+        known = core.journal.head() if known_at is None else head_at(core.journal, known_at, now)
+        return occurred_view(core, instant_of(core.journal, at, now), known)
 
     def fork(self, at: Moment | None = None) -> "Ledger":
         """A scratch ledger that goes on from this one as it is, or as it stood at a moment, as `as_of` takes it.

@@ -21,32 +21,25 @@ def head_at(journal: Journal, at: Moment, now: int) -> Head:
 
     Raises `InvalidPosition` beyond the end and before the first commit, and `InvalidRequest` where a time has no zone.
     """
-    head = journal.head()
-    row = _row_at_time(journal, at, head, now) if isinstance(at, datetime) else _row_at_position(journal, at, head)
-    if row is None:
-        raise InvalidPosition(f"nothing was recorded up to {_written(at)}")
-    return row.head()
+    if isinstance(at, datetime):
+        return head_at_time(journal, instant_of(journal, at, now))
+    return _head_at_position(journal, at)
 
 
-def _row_at_position(journal: Journal, at: object, head: Head) -> JournalRow | None:
-    if type(at) is not int or at < 0:
-        raise InvalidPosition(f"a moment is a position, an int of 1 or more, or an aware datetime, not {at!r}")
-    if at > head.position:
-        raise InvalidPosition(f"the journal has reached position {head.position}, not {at}")
-    row = journal.row_at(at)
-    if row is None or row.last_position == at:
-        return row
-    return journal.row_at(row.first_position - 1)
-
-
-def _row_at_time(journal: Journal, at: datetime, head: Head, now: int) -> JournalRow | None:
-    """Found by halves, for no commit was recorded before the one before it."""
-    instant = to_microseconds(at)
-    now = max(now, head.recorded_at)
+def instant_of(journal: Journal, at: datetime, now: int) -> int:
+    """A time in microseconds; `InvalidPosition` where it has not come yet."""
+    instant, now = to_microseconds(at), max(now, journal.head().recorded_at)
     if instant > now:
-        raise InvalidPosition(f"that time has not come: the ledger's time is {from_microseconds(now)}, before {_written(at)}")
-    if head == EMPTY or instant >= head.recorded_at:
-        return journal.row_at(head.position)
+        told, asked = from_microseconds(now).isoformat(), at.isoformat()
+        raise InvalidPosition(f"{asked} has not come: the ledger's time is {told}")
+    return instant
+
+
+def head_at_time(journal: Journal, instant: int) -> Head:
+    """The newest commit that was recorded by then, found by halves; else `InvalidPosition`."""
+    head = journal.head()
+    if head != EMPTY and instant >= head.recorded_at:
+        return head
     found: JournalRow | None = None
     low, high = 1, head.position
     while low <= high:
@@ -55,8 +48,20 @@ def _row_at_time(journal: Journal, at: datetime, head: Head, now: int) -> Journa
             found, low = middle, middle.last_position + 1
         else:
             high = middle.first_position - 1
-    return found
+    if found is None:
+        raise InvalidPosition(f"nothing was recorded up to {from_microseconds(instant).isoformat()}")
+    return found.head()
 
 
-def _written(at: Moment) -> str:
-    return at.isoformat() if isinstance(at, datetime) else f"position {at}"
+def _head_at_position(journal: Journal, at: object) -> Head:
+    if type(at) is not int or at < 0:
+        raise InvalidPosition(f"a moment is a position, an int of 1 or more, or an aware datetime, not {at!r}")
+    head = journal.head()
+    if at > head.position:
+        raise InvalidPosition(f"the journal has reached position {head.position}, not {at}")
+    row = journal.row_at(at)
+    if row is not None and row.last_position > at:
+        row = journal.row_at(row.first_position - 1)
+    if row is None:
+        raise InvalidPosition(f"nothing was recorded up to position {at}")
+    return row.head()
