@@ -48,6 +48,7 @@ class LedgerCore:
         self.journal = journal
         self.read_only = read_only
         self.clock, self.contracts_in_memory, self.curves = clock, contracts_in_memory, curves
+        self.forked_at: int | None = None
         self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
         self.queue = self._new_queue()
         self.books = self.keeper.books

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, cast, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, InvalidRequest
@@ -33,7 +33,7 @@ from tallystick.infrastructure.ledger.reading.lines.request import By
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 from tallystick.infrastructure.ledger.travel.difference import Difference, differences
-from tallystick.infrastructure.ledger.travel.forked_core import ForkedCore
+from tallystick.infrastructure.ledger.travel.forked_core import forked
 from tallystick.infrastructure.ledger.travel.moment import Moment, head_at, instant_of
 from tallystick.infrastructure.ledger.travel.occurred_view import OccurredView, occurred_view
 from tallystick.infrastructure.ledger.travel.view import View
@@ -50,7 +50,6 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         self._registrations = Registrations(core)
         self._batches = Batches(core)
         self._apps = AppReads(core)
-        self._forked_at: int | None = None
 
     @classmethod
     def open(
@@ -269,12 +268,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         committed later. Idempotency keys and ids of transfers that were used after the moment are free in it. It is of use
         as long as this ledger is open. Raises `InvalidPosition`.
         """
-        core = self._core
-        core.check_open()
-        end = core.journal.head() if at is None else head_at(core.journal, at, core.keeper.now())
-        fork = Ledger(ForkedCore(core, end, read_only=False))
-        fork._forked_at = end.position
-        return fork
+        return Ledger(forked(self._core, at))
 
     def diff(self, a: Moment | None = None, b: Moment | None = None, token: str | None = None) -> list[Difference]:
         """The accounts whose balance at `b` is not what it was at `a`, of one token or of all, with both balances.
@@ -282,10 +276,11 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         Each is a moment as `as_of` takes it; `b` None is now, and `a` None is where this ledger was forked, which it is for a
         fork alone. Raises `InvalidPosition`, `InvalidRequest`, `TokenNotFound`.
         """
-        if a is None and self._forked_at is None:
+        first = self._core.forked_at if a is None else a
+        if first is None:
             raise InvalidRequest("a diff compares two moments, and only of a fork the first is known: diff(a, b)")
-        begins_empty = a is None and self._forked_at == 0
-        before = None if begins_empty else self.as_of(cast(Moment, self._forked_at if a is None else a))
+        begins_empty = a is None and first == 0
+        before = None if begins_empty else self.as_of(first)
         after = self if b is None else self.as_of(b)
         codes = [each.code for each in after.tokens()] if token is None else [after.token(token).code]
         return list(differences(before, after, codes))

@@ -14,7 +14,7 @@ from inspect import isawaitable
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, LedgerClosed
@@ -25,6 +25,7 @@ from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
 from tallystick.infrastructure.ledger.asyncio.app_state import AsyncAppState
 from tallystick.infrastructure.ledger.asyncio.calls import Asked, awaited
+from tallystick.infrastructure.ledger.asyncio.past import AsyncOccurredView, AsyncView
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.calls.app_state import AppReads
@@ -34,6 +35,9 @@ from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.ledger import Ledger, check_attempts
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
+from tallystick.infrastructure.ledger.reading.lines.request import By
+from tallystick.infrastructure.ledger.travel.forked_core import forked
+from tallystick.infrastructure.ledger.travel.moment import Moment
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -260,11 +264,33 @@ class AsyncLedger:
     find = _awaited(Ledger.find)
     transaction = _awaited(Ledger.transaction)
     history = _awaited(Ledger.history)
+    statement = _awaited(Ledger.statement)
+    explain = _awaited(Ledger.explain)
+    diff = _awaited(Ledger.diff)
     replay = _awaited(Ledger.replay)
     status = _awaited(Ledger.status)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
     snapshot = _awaited(Ledger.snapshot)
+
+    @overload
+    async def as_of(self, at: Moment, *, known_at: Moment | None = None) -> AsyncView: ...
+    @overload
+    async def as_of(self, at: Moment, by: Literal["recorded_at"], *, known_at: Moment | None = None) -> AsyncView: ...
+    @overload
+    async def as_of(self, at: Moment, by: Literal["occurred_at"], *, known_at: Moment | None = None) -> AsyncOccurredView: ...
+    async def as_of(
+        self, at: Moment, by: By = "recorded_at", *, known_at: Moment | None = None
+    ) -> AsyncView | AsyncOccurredView:
+        """The ledger as it stood at a moment, whose reads are awaited; as `Ledger.as_of`."""
+        if by == "occurred_at":
+            occurred = await self._on_a_thread(lambda: self._blocking.as_of(at, "occurred_at", known_at=known_at))
+            return AsyncOccurredView(occurred, self._on_a_thread)
+        return AsyncView(await self._on_a_thread(lambda: self._blocking.as_of(at, by, known_at=known_at)), self._on_a_thread)
+
+    def fork(self, at: Moment | None = None) -> "Opening":
+        """A scratch ledger that goes on from this one, as `Ledger.fork`: `async with ledger.fork() as fork`, or awaited."""
+        return Opening(lambda: forked(self._core, at))
 
     async def contract(self, id: str) -> AsyncContractView:
         """The contract's balance, what is allocated of it, and to how many; else `ContractNotFound`."""
