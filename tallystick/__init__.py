@@ -114,6 +114,13 @@ from tallystick.projections.transactions import Transaction, Transactions
 
 __version__ = "0.1.0"
 
+from tallystick.infrastructure.ledger.asyncio.past import AsyncOccurredView, AsyncView
+from tallystick.infrastructure.ledger.reading.explanation import Explanation
+from tallystick.infrastructure.ledger.reading.statement import Statement
+from tallystick.infrastructure.ledger.travel.difference import Difference
+from tallystick.infrastructure.ledger.travel.occurred_view import OccurredView
+from tallystick.infrastructure.ledger.travel.view import View
+
 __all__ = [
     "DAO_RESERVED_ACCOUNT",
     "HIDDEN_BONDING_CURVE_ACCOUNT",
@@ -132,7 +139,9 @@ __all__ = [
     "AlreadyReversed",
     "AppState",
     "AsyncLedger",
+    "AsyncOccurredView",
     "AsyncTransactionContext",
+    "AsyncView",
     "AuditReport",
     "Balance",
     "BalanceBelowAllocations",
@@ -150,10 +159,12 @@ __all__ = [
     "ContractView",
     "CorruptJournal",
     "Curve",
+    "Difference",
     "DuplicateIdempotencyKey",
     "DuplicateTransferId",
     "Entry",
     "EntryNotFound",
+    "Explanation",
     "FixedPriceCurve",
     "FragmentState",
     "Fragments",
@@ -195,6 +206,7 @@ __all__ = [
     "NotFound",
     "NotReversible",
     "NothingAllocated",
+    "OccurredView",
     "OutcomeUnknown",
     "Page",
     "PlannedApp",
@@ -209,6 +221,7 @@ __all__ = [
     "SchemaTooOld",
     "ShadowSpaces",
     "SquareRootCurve",
+    "Statement",
     "Status",
     "StorageError",
     "StorageFull",
@@ -231,6 +244,7 @@ __all__ = [
     "UnknownCurve",
     "UnslicedMoney",
     "ValueObject",
+    "View",
     "address",
     "events",
 ]
