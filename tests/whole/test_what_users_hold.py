@@ -13,10 +13,11 @@ from tallystick import AsyncLedger, Ledger, Token, Trade
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve reverse rollback
 save savepoint seats settle topup transfer unfreeze withdraw"""
-BOOKS = """allocation allocations allocations_of app atomic audit balance balances balances_of burn burn_many close contract
-contract_ids contracts entry erase expire expire_every find fragments freeze frozen handles history hold holds is_contract mint
-mint_many once open receipt register_token release replay reserve reverse run settle snapshot state status supply
-take_over token tokens total transaction transfer transfer_many unfreeze update_app verify"""
+BOOKS = """allocation allocations allocations_of app as_of atomic audit balance balances balances_of burn burn_many close
+contract contract_ids contracts diff entry erase expire expire_every explain find fork fragments freeze frozen handles
+history hold holds is_contract mint mint_many once open receipt register_token release replay reserve reverse run
+settle snapshot state statement status supply take_over token tokens total transaction transfer transfer_many unfreeze
+update_app verify"""
 APP = "accepts buy code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
@@ -58,6 +59,17 @@ HELD = {
     "next page": "account available keys position reserved token version",
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at reference
     sender token""",
+    "view": """allocation allocations allocations_of app audit balance balances balances_of contract contract_ids contracts entry
+explain find fragments frozen history hold holds is_contract position receipt recorded_at replay state statement
+status supply token tokens total transaction verify""",
+    "view by occurred time": "balance balances position supply total",
+    "view for asyncio": """allocation allocations allocations_of app audit balance balances balances_of blocking contract contract_ids contracts
+entry explain find fragments frozen history hold holds is_contract position receipt recorded_at replay state statement
+status supply token tokens total transaction verify""",
+    "view by occurred time for asyncio": "balance balances position supply total",
+    "statement": "account by closing lines opening since token until",
+    "explanation": "account balance complete token transactions",
+    "difference": "account after available before reserved token",
     "audit's report": "digest findings ok position",
     "status": "expiry head index lag queue snapshots",
     "status of the expiry": "is_running last_error released runs",
@@ -88,6 +100,9 @@ RESULTS = (
     "entry",
     "trade",
     "line",
+    "statement",
+    "explanation",
+    "difference",
     "leg",
     "frozen account",
     "app as it stands",
@@ -148,6 +163,11 @@ def held() -> dict[str, Any]:
         "status of the snapshots": ledger.status().snapshots,
         "token": ledger.token("USD"),
         "entry": ledger.entry(tx.receipt.entry_id),  # type: ignore[union-attr]
+        "view": ledger.as_of(ledger.status().head.position),
+        "view by occurred time": ledger.as_of(ledger.status().head.recorded_at, by="occurred_at"),
+        "statement": ledger.statement("USD", "alice"),
+        "explanation": ledger.explain("USD", "alice"),
+        "difference": ledger.diff(1, ledger.status().head.position)[0],
         "trade": Trade("TeaParty", "buy", "alice", 5, 7, 1),
     }
 
@@ -169,6 +189,8 @@ async def held_by_a_task() -> dict[str, Any]:
             "its row for asyncio": ledger.state["USD"],
             "contract's view for asyncio": await ledger.contract("pool"),
             "contracts for asyncio": await ledger.contracts(),
+            "view for asyncio": await ledger.as_of((await ledger.status()).head.position),
+            "view by occurred time for asyncio": await ledger.as_of((await ledger.status()).head.recorded_at, "occurred_at"),
             "receipt": tx.receipt,
         }
 

@@ -286,7 +286,8 @@ class AsyncLedger:
         if by == "occurred_at":
             occurred = await self._on_a_thread(lambda: self._blocking.as_of(at, "occurred_at", known_at=known_at))
             return AsyncOccurredView(occurred, self._on_a_thread)
-        return AsyncView(await self._on_a_thread(lambda: self._blocking.as_of(at, by, known_at=known_at)), self._on_a_thread)
+        view = await self._on_a_thread(lambda: self._blocking.as_of(at, by, known_at=known_at))
+        return AsyncView(view, self._on_a_thread)
 
     def fork(self, at: Moment | None = None) -> "Opening":
         """A scratch ledger that goes on from this one, as `Ledger.fork`: `async with ledger.fork() as fork`, or awaited."""

@@ -5,6 +5,9 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+import msgspec
+
+from tallystick.infrastructure.ledger.asyncio.app_state import AsyncAppState
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.travel.occurred_view import OccurredView
 from tallystick.infrastructure.ledger.travel.view import View
@@ -84,6 +87,11 @@ class AsyncView:
     status = _awaited(View.status)
     verify = _awaited(View.verify)
     audit = _awaited(View.audit)
+
+    async def app(self, code: str) -> AsyncAppState:
+        """The app whose token this is, as it stood; `TokenNotFound` or `NotAnApp`. Its calls are `LedgerReadOnly`."""
+        app = await self._on_a_thread(lambda: self._blocking.app(code))
+        return AsyncAppState(*msgspec.structs.astuple(app), self._on_a_thread)
 
     async def contract(self, id: str) -> AsyncContractView:
         """The contract's balance, what was allocated of it, and to how many; else `ContractNotFound`."""
