@@ -59,13 +59,13 @@ HELD = {
     "next page": "account available keys position reserved token version",
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at reference
     sender token""",
-    "view": """allocation allocations allocations_of app audit balance balances balances_of contract contract_ids contracts entry
-explain find fragments frozen history hold holds is_contract position receipt recorded_at replay state statement
-status supply token tokens total transaction verify""",
+    "view": """allocation allocations allocations_of app audit balance balances balances_of contract contract_ids
+    contracts entry explain find fragments frozen history hold holds is_contract position receipt
+    recorded_at replay state statement status supply token tokens total transaction verify""",
     "view by occurred time": "balance balances position supply total",
-    "view for asyncio": """allocation allocations allocations_of app audit balance balances balances_of blocking contract contract_ids contracts
-entry explain find fragments frozen history hold holds is_contract position receipt recorded_at replay state statement
-status supply token tokens total transaction verify""",
+    "view for asyncio": """allocation allocations allocations_of app audit balance balances balances_of blocking contract
+    contract_ids contracts entry explain find fragments frozen history hold holds is_contract position
+    receipt recorded_at replay state statement status supply token tokens total transaction verify""",
     "view by occurred time for asyncio": "balance balances position supply total",
     "statement": "account by closing lines opening since token until",
     "explanation": "account balance complete token transactions",
