@@ -91,7 +91,8 @@ class AsyncView:
     async def app(self, code: str) -> AsyncAppState:
         """The app whose token this is, as it stood; `TokenNotFound` or `NotAnApp`. Its calls are `LedgerReadOnly`."""
         app = await self._on_a_thread(lambda: self._blocking.app(code))
-        return AsyncAppState(*msgspec.structs.astuple(app), self._on_a_thread)
+        fields: tuple[Any, ...] = msgspec.structs.astuple(app)
+        return AsyncAppState(*fields, _on_a_thread=self._on_a_thread)
 
     async def contract(self, id: str) -> AsyncContractView:
         """The contract's balance, what was allocated of it, and to how many; else `ContractNotFound`."""
