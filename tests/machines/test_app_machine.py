@@ -123,16 +123,16 @@ class AppModel:
         self.check(curve.proceeds(supply + amount, supply + amount) <= self.cells[app, HIDDEN_BONDING_CURVE_ACCOUNT])
         return amount
 
-    def do_buy(self, app: str, buyer: str, payment: int, at_least: int, told: Any) -> None:
+    def do_buy(self, app: str, buyer: str, payment: int, at_least: int | None, told: Any) -> None:
         amount = self.purchase(app, ("TEA", buyer), payment)
-        self.check(amount >= at_least)
+        self.check(amount >= (at_least or 1))
         self.move((app, TOTAL_SUPPLY_RESERVE), (app, buyer), amount)
 
-    def do_sell(self, app: str, seller: str, amount: int, at_least: int, told: Any) -> None:
+    def do_sell(self, app: str, seller: str, amount: int, at_least: int | None, told: Any) -> None:
         self.check(self.cells[app, seller] >= amount)
         supply = TOKENS[app].max_supply - self.cells[app, TOTAL_SUPPLY_RESERVE]
         paid = CURVES[app].proceeds(supply, amount)
-        self.check(paid >= at_least)
+        self.check(paid >= (at_least or 1))
         self.move((app, HIDDEN_BONDING_CURVE_ACCOUNT), ("TEA", seller), paid)
         self.move((app, seller), (app, TOTAL_SUPPLY_RESERVE), amount)
 

@@ -30,7 +30,7 @@ from tallystick.domain.plan.requests import (
 from tallystick.domain.plan.savepoint import Savepoint
 from tallystick.domain.reversal.original import Original
 from tallystick.domain.reversal.requests import originals_asked, reversals_of
-from tallystick.domain.token.operations import Expire, Observe
+from tallystick.domain.token.operations import Expire, Observe, ObserveCounted, Require
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
@@ -83,7 +83,10 @@ class Plan:
         return Money(recording, purse)
 
     def balance(self, token: str, account: str) -> Balance:
-        """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`."""
+        """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`.
+
+        Of what trades with `at_least` bring it, it is what the block may count on.
+        """
         recording, surroundings = self._recording, self._recording.surroundings
         recording.token_state(token).check_holder(account)
         with surroundings.locked():
@@ -99,8 +102,21 @@ class Plan:
             claimed = state.claimed.get(account, 0)
         if balance.available < 0:
             raise Conflict(subject="what was planned before", told="possible", now="not")
-        recording.note_told(Observe(token, account, balance.available + claimed, balance.reserved))
+        surplus = recording.surplus_of(token, account) if claimed else 0
+        observe = ObserveCounted if surplus else Observe
+        recording.note_told(observe(token, account, balance.available + claimed - surplus, balance.reserved))
         return balance
+
+    def require(self, token: str, account: str, at_least: int) -> None:
+        """Requires that `account` has `at_least` so much to give after this plan so far; `InsufficientFunds` where it has less.
+
+        The plan is in `Conflict` where that no longer holds when it is executed; other changes of the balance do not matter.
+        """
+        recording = self._recording
+        recording.token_state(token).check_holder(account)
+        recording.propose(Require(token, account, check_amount(at_least, "at_least"), False))
+        claimed = recording.token_state(token).claimed.get(account, 0) - recording.surplus_of(token, account)
+        recording.put_told(Require(token, account, at_least + claimed, True))
 
     # Escrow.
 

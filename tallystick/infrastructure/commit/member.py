@@ -49,6 +49,9 @@ class TransactionMember(Member):
 
     committed: Committed | None = None
 
+    planned: Sequence[object] = ()
+    """The log of its plan, where something else may come of that than was planned."""
+
     def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
         self.operations = operations
         self.request = request
@@ -64,7 +67,7 @@ class TransactionMember(Member):
 
         Raises and changes nothing where it is refused.
         """
-        events = execute(books, self.operations, position, now)
+        events = execute(books, self.operations, position, now, self.planned)
         return events, len(events)
 
     def fail(self, error: BaseException) -> None:

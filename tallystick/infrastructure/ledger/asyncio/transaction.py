@@ -80,7 +80,7 @@ class AsyncCommits:
         queue.start()
 
     def _wake_loop(self) -> None:
-        """Called on the thread that leads the queue: if members are done, the loop, when it comes round, is to tell their tasks."""
+        """Called on the thread that leads the queue: if members are done, the loop is to tell their tasks when it can."""
         if not self.done or self._is_waking:
             return
         self._is_waking = True
@@ -188,6 +188,8 @@ class AsyncTransactionContext(SavingPlan):
                 await self._commit_with(self._saves, operations)
             elif operations:
                 self._member = AwaitedMember(operations, self._request, self._commits, self._details)
+                if self._recording.may_vary:
+                    self._member.planned = self._recording.planned()
                 self._commits.submit(self._member)
                 await self._member.future
                 self._member.outcome()
@@ -195,6 +197,7 @@ class AsyncTransactionContext(SavingPlan):
     async def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
         """Commits the operations together with what is saved, and has the applications told of it, on a thread."""
         member = AwaitedMember(operations, self._request, self._commits, self._details)
+        member.planned = self._recording.planned()
         saved = saves.finished()
         if saved is not None:
             member.take_along(saved)
