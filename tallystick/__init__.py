@@ -98,6 +98,7 @@ from tallystick.infrastructure.ledger.batches.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.calls.app_state import AppState
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
+from tallystick.infrastructure.ledger.reading.entry import Entry
 from tallystick.infrastructure.ledger.reading.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
@@ -149,6 +150,7 @@ __all__ = [
     "Curve",
     "DuplicateIdempotencyKey",
     "DuplicateTransferId",
+    "Entry",
     "EntryNotFound",
     "FixedPriceCurve",
     "FragmentState",

@@ -296,14 +296,14 @@ class MachineWithModel(LedgerMachine):
 
 
 TestLedger = MachineWithModel.TestCase
-TestLedger.settings = settings(max_examples=50, stateful_step_count=20, deadline=None)
+TestLedger.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
 def test_in_memory() -> None:
     numbers = count()
     run_state_machine_as_test(
         lambda: MachineWithModel(f"memory:machine-{next(numbers)}"),
-        settings=settings(max_examples=30, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=20, stateful_step_count=20, deadline=None),
     )
 
 
@@ -320,4 +320,4 @@ def test_in_postgresql(postgres: str, remove_schema: SchemaRemover, tmp_path: Pa
             super().teardown()
             remove_schema(self.schema)
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=8, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=6, stateful_step_count=20, deadline=None))

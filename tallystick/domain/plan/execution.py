@@ -58,7 +58,6 @@ def execute(
     came out other than `planned`, the log of their plan, it is the cause of a `Conflict`.
     """
     events: list[DomainEvent] = []
-    reversals = len(books.reversals.recent)
     course: Course | None = None
     try:
         for operation in operations:
@@ -67,7 +66,7 @@ def execute(
                 decided = rule(books, operation, now)
             elif type(operation) in _COURSE_RULES:
                 if course is None:
-                    course = Course(position, now, events, surpluses or {})
+                    course = Course(position, now, events, surpluses or {}, len(books.reversals.recent))
                 decided = _COURSE_RULES[type(operation)](books, operation, course)
             else:
                 decided = _TIMELESS_RULES[type(operation)](books, operation)
@@ -75,7 +74,8 @@ def execute(
                 books.record(event, position + len(events), events)
     except BaseException as error:
         books.revert(events)
-        books.reversals.go_back(reversals)
+        if course is not None:
+            books.reversals.go_back(course.reversals)
         if planned and isinstance(error, Refused | NotFound | InvalidRequest) and came_out_otherwise(planned, events):
             raise no_longer_possible(error) from error
         raise
@@ -83,12 +83,15 @@ def execute(
 
 
 class Course(NamedTuple):
-    """How an execution goes: the position of its first event, its time, the events and the surpluses of trades so far."""
+    """How an execution goes: the position of its first event, its time, the events and the surpluses of trades so far, and how
+    many reversals there were before it.
+    """
 
     position: int
     now: int
     events: list[DomainEvent]
     surpluses: Surpluses
+    reversals: int
 
     def end(self) -> int:
         """Where the next event stands."""

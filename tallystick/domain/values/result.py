@@ -112,15 +112,16 @@ class Result(msgspec.Struct, frozen=True):
                 field = schema.any_schema(serialization=schema.plain_serializer_function_ser_schema(_plain))
             taken[name] = schema.typed_dict_field(field, required=defaults[name].required)
             given[name] = schema.typed_dict_field(field)
-        made = schema.no_info_after_validator_function(
-            lambda fields: cls(**fields), schema.typed_dict_schema(taken, cls_name=cls.__name__)
-        )
+
+        def make(fields: dict[str, Any]) -> Result:
+            return cls(**fields)
+
+        make.__name__ = make.__qualname__ = cls.__name__  # as errors of pydantic call it
+        made = schema.no_info_after_validator_function(make, schema.typed_dict_schema(taken))
         return schema.json_or_python_schema(
             json_schema=made,
             python_schema=schema.union_schema([schema.is_instance_schema(cls), made]),
-            serialization=schema.plain_serializer_function_ser_schema(
-                _shallow, return_schema=schema.typed_dict_schema(given, cls_name=cls.__name__)
-            ),
+            serialization=schema.plain_serializer_function_ser_schema(_shallow, return_schema=schema.typed_dict_schema(given)),
             ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
         )
 

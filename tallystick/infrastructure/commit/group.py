@@ -7,7 +7,7 @@ row is durable: a refusal too may rest on what a member before it did.
 from collections.abc import Sequence
 
 from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
-from tallystick.domain.events import DomainEvent
+from tallystick.domain.events import DomainEvent, Moved
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
@@ -22,6 +22,8 @@ from tallystick.infrastructure.journal.limits import COMMIT_BYTES_MAX, GROUP_BYT
 from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
 
 ATTEMPTS_MAX = 8
+PLAIN_MEMO_MAX, PLAIN_BYTES = 1024, 128
+"""A movement with a memo of at most so many characters is encoded together with others, and about so large beside its memo."""
 
 
 class LedgerGroup(Group[TransactionMember]):
@@ -40,6 +42,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._bytes = 0
         self._has_asked = False
         self._bodies: list[bytes] = []
+        self._plain: list[Moved] = []
         self._counts: list[int] = []
         self._is_closed = False
         self._keys: list[Key] = []
@@ -94,10 +97,13 @@ class LedgerGroup(Group[TransactionMember]):
         self._taken = members
         self.members = admitted
         for member in members:
-            if not self._admits(member):
+            if self._is_closed or (member.is_alone and admitted):
                 break
+            if member.request is not None and member.request.key in self._key_names:
+                break  # it must wait for the next, and whoever came after it
             admitted.append(member)
             self._add(member)
+        self._encode_plain()
         if self._counts:
             body = join_bodies(self._bodies)
             details = None if self._details is None else self._details.encoded()
@@ -109,30 +115,29 @@ class LedgerGroup(Group[TransactionMember]):
                 self.metadata = self._details.metadata()
             self.row = row
 
-    def _admits(self, member: TransactionMember) -> bool:
-        """Whether the member can be one of the group; else it must wait for the next."""
-        if self._is_closed or (member.is_alone and self.members):
-            return False
-        return member.request is None or member.request.key not in self._key_names
-
     def _add(self, member: TransactionMember) -> None:
         """Executes the member, or notes what it is refused for."""
         member.error = member.committed = None  # of an attempt before
         self._is_closed = member.is_alone
-        books = self._keeper.books
+        books, request, details, saved = self._keeper.books, member.request, member.details, member.saved
         reversals = books.reversals.recent
         before = len(reversals)
         try:
-            request = member.request
             if request is not None and self._answers.get(request.key, True):  # it asked about most, which were never used
                 self._keeper.state.keys.check_unused(request)
-            if member.saved is not None:
-                self._streams_saved().check(member.saved)
+            if saved is not None:
+                self._streams_saved().check(saved)
             events, count = member.execute(books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
             member.fail(error)
             return
-        if events or member.saved is not None:
+        if len(events) == 1 and details is None and saved is None and len(reversals) == before:
+            event = events[0]
+            if type(event) is Moved and len(event.memo) <= PLAIN_MEMO_MAX:
+                self._plain.append(event)
+                self._note(member, events, 1, PLAIN_BYTES + len(event.memo))
+                return
+        if events or saved is not None:
             try:
                 self._record(member, events, count, reversals[before:] if len(reversals) > before else ())
             except LedgerError as error:
@@ -170,16 +175,43 @@ class LedgerGroup(Group[TransactionMember]):
             self._details.add(len(self._counts), self._position, member.details, events, reversals)
         if saved is not None:
             self._streams_saved().add(saved)
-        if member.request is not None:
-            self._keys.append(Key(member.request.key, member.request.digest, len(self._counts)))
-            self._key_names.add(member.request.key)
+        self._encode_plain()
+        self._bodies.append(body)
+        self._note(member, events, count, size)
+
+    def _note(self, member: TransactionMember, events: Sequence[DomainEvent], count: int, size: int) -> None:
+        """The row has so many positions of the member's, in about so many bytes."""
+        request = member.request
+        if request is not None:
+            self._keys.append(Key(request.key, request.digest, len(self._counts)))
+            self._key_names.add(request.key)
         self._events += events
         self._recorded.append((member, self._position, events))
-        self._bodies.append(body)
         self._counts.append(count)
         self._position += count
         self._bytes += size
-        self._is_closed |= self._bytes >= GROUP_BYTES
+        if self._bytes >= GROUP_BYTES:
+            self._is_closed = True
+
+    def _encode_plain(self) -> None:
+        """Encodes the movements that were left to be encoded together, which costs less each."""
+        if not self._plain:
+            return
+        try:
+            self._bodies.append(encode_events(self._plain))
+        except Exception:
+            self._end_with_culprit()
+            raise
+        self._plain = []
+
+    def _end_with_culprit(self) -> None:
+        """Somebody's events cannot be encoded, which nobody foresaw: who is told so is the newest of `members`."""
+        for member, _, events in self._recorded:
+            try:
+                encode_events(events)
+            except Exception:
+                self.members = self.members[: self.members.index(member) + 1]
+                return
 
     def succeed(self, row: JournalRow) -> None:
         keeper = self._keeper

@@ -79,8 +79,9 @@ class UsedKeys:
             self.answers = {key: (found[key],) if key in found else () for key in keys}
         else:
             asked = list(keys)
-            candidates = self.index.find_many(asked)
-            self.answers = {key: candidates.get(row, ()) for row, key in enumerate(asked)}
+            answers: dict[str, Sequence[int]] = dict.fromkeys(asked, ())
+            answers.update((asked[row], positions) for row, positions in self.index.find_many(asked).items())
+            self.answers = answers
 
     def forget_answers(self) -> None:
         """What `ask` found is not used any more."""

@@ -84,9 +84,12 @@ class KeyIndex:
 
     def find_many(self, keys: Sequence[str]) -> dict[int, Sequence[int]]:
         """The same for many keys, by their rows, without those that were certainly not used. Raises `DamagedRun`."""
-        rows = set(np.flatnonzero(self._runs.has_keys(hashes_of(keys))).tolist())
+        rows: set[int] = set()
+        if self._has_runs:
+            rows.update(np.flatnonzero(self._runs.has_keys(hashes_of(keys))).tolist())
         for recent in (self._recent, *self._in_the_making()):
-            rows.update(row for row, key in enumerate(keys) if key in recent)
+            if not recent.keys().isdisjoint(keys):
+                rows.update(row for row, key in enumerate(keys) if key in recent)
         return {row: self.find(keys[row]) for row in sorted(rows)}
 
     def freeze(self) -> FrozenKeys:

@@ -8,25 +8,36 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 
+from tallystick.domain.values.entry_details import REFERENCE_LENGTH_MAX
+from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.frozen import FrozenRuns
 from tallystick.infrastructure.indexes.runs.sorted_runs import SortedRuns
-from tallystick.infrastructure.indexes.text_hashes import hash_of, hashes_of
+from tallystick.infrastructure.indexes.seeded_hashes import SEED_BYTES, SeededHashes
 
 RECENT = 1 << 12
 """So many are put into the runs together."""
 
 
+class _Saved(msgspec.Struct):
+    """The seed is in hex."""
+
+    seed: str
+    runs: Any
+
+
 class FrozenReferences:
     """All references at one moment. Changes no more, and needs no lock."""
 
-    def __init__(self, runs: FrozenRuns) -> None:
+    def __init__(self, runs: FrozenRuns, seed: bytes) -> None:
         self._runs = runs
+        self._seed = seed
 
     def save(self, folder: Path) -> Any:
         """Writes them into the folder, and gives what `ReferenceIndex.load` needs, for JSON. Raises `OSError`."""
-        return self._runs.save(folder)
+        return msgspec.to_builtins(_Saved(self._seed.hex(), self._runs.save(folder)))
 
 
 class ReferenceIndex:
@@ -35,7 +46,8 @@ class ReferenceIndex:
     All is called under its owner's lock.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, seed: bytes | None = None) -> None:
+        self._hashes = SeededHashes(REFERENCE_LENGTH_MAX, seed)
         self._recent: dict[str, list[int]] = {}
         self._count = 0
         self._runs = SortedRuns(folder)
@@ -46,8 +58,15 @@ class ReferenceIndex:
 
         Raises `DamagedRun` where that is not what is there.
         """
-        references = cls()
-        references._runs = SortedRuns.load(saved, description, folder)
+        try:
+            described = msgspec.convert(description, _Saved)
+            seed = bytes.fromhex(described.seed)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise DamagedRun(f"no description of saved references: {error}") from error
+        if len(seed) != SEED_BYTES:
+            raise DamagedRun(f"no seed has {len(seed)} bytes")
+        references = cls(seed=seed)
+        references._runs = SortedRuns.load(saved, described.runs, folder)
         return references
 
     def add(self, references: Iterable[str], first_position: int) -> None:
@@ -65,16 +84,16 @@ class ReferenceIndex:
         if len(references) < RECENT // 4:
             self.add(references, first_position)
         else:
-            self._runs.add(hashes_of(references), np.full(len(references), first_position, dtype=np.uint64))
+            self._runs.add(self._hashes.hashes_of(references), np.full(len(references), first_position, dtype=np.uint64))
 
     def find(self, reference: str) -> Sequence[int]:
         """The first positions of the commits that may have an entry with the reference, ascending. Raises `DamagedRun`."""
-        return sorted({*self._runs.values_of(hash_of(reference)), *self._recent.get(reference, ())})
+        return sorted({*self._runs.values_of(self._hashes.hash_of(reference)), *self._recent.get(reference, ())})
 
     def freeze(self) -> FrozenReferences:
         """The references noted up to now, at the cost of those noted lately. Raises `DamagedRun`."""
         self._put_away()
-        return FrozenReferences(self._runs.freeze())
+        return FrozenReferences(self._runs.freeze(), self._hashes.seed)
 
     def close(self) -> None:
         """Gives up what lies on disk."""
@@ -84,5 +103,5 @@ class ReferenceIndex:
         texts = [reference for reference, positions in self._recent.items() for _ in positions]
         places = [position for positions in self._recent.values() for position in positions]
         if texts:
-            self._runs.add(hashes_of(texts), np.array(places, dtype=np.uint64))
+            self._runs.add(self._hashes.hashes_of(texts), np.array(places, dtype=np.uint64))
             self._recent, self._count = {}, 0

@@ -2,11 +2,22 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeGuard
 
 from tallystick.domain.contract.handle import PlannedContract
-from tallystick.domain.errors import TransactionClosed
+from tallystick.domain.errors import (
+    DuplicateIdempotencyKey,
+    IdempotencyMismatch,
+    InvalidRequest,
+    LedgerClosed,
+    LedgerError,
+    NotFound,
+    Refused,
+    StorageError,
+    TransactionClosed,
+)
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.values.entry_details import EntryDetails
@@ -16,6 +27,15 @@ from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.saving import Saves, SavingPlan
+
+REFUSALS = (InvalidRequest, NotFound, Refused)
+"""What may come of a key's first use, when the same is asked for again."""
+
+
+def is_perhaps_repeated(request: Request | None, refusal: LedgerError) -> TypeGuard[Request]:
+    """Whether what was refused has a key, and a first use of it may be the reason that nobody was told of."""
+    other = (DuplicateIdempotencyKey, IdempotencyMismatch, LedgerClosed, TransactionClosed)
+    return request is not None and not isinstance(refusal, other)
 
 
 class OpenBlocks(threading.local):
@@ -84,18 +104,35 @@ class TransactionContext(SavingPlan):
         self._blocks.is_in_one = False
         self._recording.close()
         if kind is None:
-            operations = self._recording.finished()
-            if self._saves is not None:
-                self._commit_with(self._saves, operations)
-            elif operations:
-                core = self._core
-                if core.is_closed:  # a child that was forked in the block would commit it once more
-                    core.check_open()
-                member = TransactionMember(operations, self._request, self._details)
-                if self._recording.may_vary:
-                    member.planned = self._recording.planned()
-                core.queue.run(member)
-                self._committed = member.outcome()
+            is_looked_up = False
+            try:
+                operations = self._recording.finished()
+                is_looked_up = not self._core.journal.keeps_keys  # whoever executes it looks the key up
+                if self._saves is not None:
+                    self._commit_with(self._saves, operations)
+                elif operations:
+                    core = self._core
+                    if core.is_closed:  # a child that was forked in the block would commit it once more
+                        core.check_open()
+                    member = TransactionMember(operations, self._request, self._details)
+                    if self._recording.may_vary:
+                        member.planned = self._recording.planned()
+                    core.queue.run(member)
+                    self._committed = member.outcome()
+            except REFUSALS as refusal:
+                if not is_looked_up:
+                    self._check_still_unused(refusal)
+                raise
+        elif isinstance(error, REFUSALS):
+            self._check_still_unused(error)
+
+    def _check_still_unused(self, refusal: LedgerError) -> None:
+        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used since the block was entered: that
+        may be what the refusal comes from.
+        """
+        if is_perhaps_repeated(self._request, refusal) and not self._core.is_closed:
+            with suppress(StorageError):
+                self._core.keeper.check_unused(self._request)
 
     def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
         """Commits the operations together with what is saved, and tells the applications of it."""

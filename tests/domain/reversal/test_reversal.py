@@ -20,6 +20,7 @@ from tallystick import (
     LedgerError,
     NotReversible,
     Refused,
+    StorageFull,
     SupplyExhausted,
     Token,
     TransactionClosed,
@@ -27,6 +28,7 @@ from tallystick import (
 )
 from tests.support.books.app_book import TOKENS as APP_TOKENS
 from tests.support.books.app_book import T, do
+from tests.support.books.behind import journal_of
 
 Work = Callable[[Any], Any]
 PLAIN, FRAGMENTED, WIDE = Token("USD"), Token("USD", unit=7), Token("USD", max_supply=2**200)
@@ -175,7 +177,7 @@ def test_reversals_of_one_group_see_each_other(ledger: Ledger, unit: int) -> Non
     def take_back() -> None:
         with ledger.atomic() as tx:
             tx.reverse(transaction=entry, amount=40 * unit)
-            barrier.wait(30)  # all have planned it
+            barrier.wait(120)  # all have planned it
         done.append(True)
 
     def tried() -> None:
@@ -366,3 +368,24 @@ def test_it_is_awaited_in_blocks_of_asyncio() -> None:
             assert len((await ledger.entry(entry)).reversed_by) == 1
 
     asyncio.run(main())
+
+
+def test_a_commit_that_fails_has_taken_nothing_back(ledger: Ledger, unit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither while the books stay as they are, nor in what is counted from then on."""
+    entry = entry_of(ledger, lambda tx: tx.transfer("USD", "alice", "bob", 100 * unit))
+
+    def full(*_: Any) -> None:
+        raise StorageFull("no space")
+
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(journal_of(ledger), "append", full)
+            with pytest.raises(StorageFull), ledger.atomic() as tx:
+                tx.reverse(transaction=entry, amount=60 * unit)
+        assert ledger.entry(entry).reversed_by == ()
+    taken = entry_of(ledger, lambda tx: tx.reverse(transaction=entry, amount=60 * unit))
+    assert ledger.entry(entry).reversed_by == (taken,)
+    with pytest.raises(AlreadyReversed) as refused, ledger.atomic() as tx:
+        tx.reverse(transaction=entry, amount=41 * unit)
+    assert refused.value.left == 40 * unit
+    assert totals(ledger, unit) == {"alice": 960, "bob": 140}

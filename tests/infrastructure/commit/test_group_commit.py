@@ -1,6 +1,6 @@
 """Groups: who waits while a commit is under way is committed together, and told only what is durable."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ from tallystick import (
     StorageUnavailable,
     TransactionClosed,
 )
+from tallystick.domain.events import Moved
 from tallystick.infrastructure.commit import group, member
 from tallystick.infrastructure.commit.group import ATTEMPTS_MAX
+from tallystick.infrastructure.journal.format import JournalEvent
 from tallystick.infrastructure.journal.port import Overtaken
 from tests.support.books.behind import core_of, ledger_on
 from tests.support.faults.held_journal import Crowd, Lost, result, until
@@ -47,6 +49,26 @@ def test_all_who_wait_are_committed_as_one_row_in_the_order_in_which_they_came(c
     ids = [receipt.transaction_ids[0] for receipt in receipts]
     assert ids == sorted(ids)
     assert len({receipt.position for receipt in receipts[1:]}) == 1
+    assert crowd.ledger.audit().ok
+
+
+def test_one_whose_events_cannot_be_encoded_is_told_so_alone(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody foresees that, and those beside it in one group go on, also they who came before it."""
+    encode = group.encode_events
+
+    def encode_but_one(events: Sequence[JournalEvent]) -> bytes:
+        if any(isinstance(event, Moved) and event.receiver == "odd" for event in events):
+            raise TypeError("no JSON")
+        return encode(events)
+
+    monkeypatch.setattr(group, "encode_events", encode_but_one)
+    crowd.hold()
+    names = ("one", "odd", "two", "three")
+    told = {name: crowd.queued(crowd.transfer, "alice", name, 1) for name in names}
+    crowd.journal.let_go()
+    assert isinstance(result(told.pop("odd")), TypeError)
+    assert len({result(future).receipt.position for future in told.values()}) == 1
+    assert {name: available(crowd.ledger, name) for name in names} == {"one": 1, "odd": 0, "two": 1, "three": 1}
     assert crowd.ledger.audit().ok
 
 

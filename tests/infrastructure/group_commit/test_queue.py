@@ -223,9 +223,12 @@ def test_a_closed_queue_lets_nobody_in_and_ends_when_all_are_done(line: Line) ->
     closing = Thread(target=line.queue.close, daemon=True)
     closing.start()
     until(lambda: line.queue._closed)
-    for ask in (line.queue.run, line.queue.submit):
-        with pytest.raises(LedgerClosed):
-            ask(Named("late"))
+    late = [Named("late")]
+    with pytest.raises(LedgerClosed):
+        line.queue.run(late[0])
+    with pytest.raises(LedgerClosed):
+        line.queue.submit(late)
+    assert [member.name for member in late] == ["late"]
     assert closing.is_alive()
     line.go.set()
     closing.join(PATIENCE_SECONDS)

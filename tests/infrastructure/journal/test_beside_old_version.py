@@ -122,7 +122,7 @@ def test_readers_and_writers_mind_no_upgrade(begun: str | Path, old: OldVersion,
             try:
                 with Ledger.open(begun) as ledger:
                     work(ledger)
-                    ready.wait(30)
+                    ready.wait(120)
                     while not stop.is_set():
                         work(ledger)
             except BaseException as error:
@@ -139,7 +139,7 @@ def test_readers_and_writers_mind_no_upgrade(begun: str | Path, old: OldVersion,
     threads = [threading.Thread(target=until_stopped(work)) for work in works]
     for thread in threads:
         thread.start()
-    ready.wait(30)
+    ready.wait(120)
     try:
         if isinstance(begun, str):
             upgrade(begun)

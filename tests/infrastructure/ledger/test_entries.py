@@ -1,14 +1,17 @@
 """Entries: what every ledger says of them, and how references are found after many, after reopening and under one hash."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tallystick import AsyncLedger, Ledger, Token
+from tallystick.domain.batch.transfer_ids import Words
 from tallystick.infrastructure.indexes import references
+from tallystick.infrastructure.indexes.seeded_hashes import SeededHashes
 from tests.support.books.snapshot_book import drop_books, goes_on_from
 from tests.support.suites.awaitable_ledger import AwaitableLedger
 from tests.support.suites.entry_cases import EntryCases
@@ -45,6 +48,10 @@ def check(ledger: Ledger, done: list[tuple[str, int]]) -> None:
     assert ledger.find("unknown") == []
 
 
+def same_hash(hashes: SeededHashes, texts: Sequence[str]) -> Words:
+    return np.full(len(texts), 7, dtype=np.uint64)
+
+
 @pytest.mark.parametrize("hashes", ["own", "one"])
 def test_references_are_found_in_runs_in_snapshots_and_after_reopening(
     shared_url: str | Path, monkeypatch: pytest.MonkeyPatch, hashes: str
@@ -52,9 +59,7 @@ def test_references_are_found_in_runs_in_snapshots_and_after_reopening(
     """Also where all references have one hash, so that rows alone tell them apart."""
     monkeypatch.setattr(references, "RECENT", 8)
     if hashes == "one":
-        zeros = references.hashes_of
-        monkeypatch.setattr(references, "hash_of", lambda text: 7)
-        monkeypatch.setattr(references, "hashes_of", lambda texts: zeros(texts) * 0 + 7)
+        monkeypatch.setattr(SeededHashes, "hashes_of", same_hash)
     with Ledger.open(shared_url) as ledger, Ledger.open(shared_url) as other:
         ledger.register_token(Token("USD"))
         done = record(ledger, [f"order {number % 11}" for number in range(60)])

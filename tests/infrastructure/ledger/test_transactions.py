@@ -147,6 +147,63 @@ def test_of_two_with_one_key_at_once_the_second_gets_it_at_commit(ledger: Ledger
     assert ledger.balance("USD", "alice").available == 5
 
 
+ONCE = {
+    "the hold is closed": lambda tx: tx.settle("USD", "shop", "seller", 30, hold="one"),
+    "the money is spent": lambda tx: tx.transfer("USD", "bob", "carol", 8),
+    "the money in hand is spent": lambda tx: tx.money("USD", "bob", 8).transfer_to("carol"),
+}
+"""What can be done once, and is refused when it is tried again."""
+
+
+@pytest.mark.parametrize("user", ["thread", "task"])
+@pytest.mark.parametrize("when", ["planned", "executed"])
+@pytest.mark.parametrize("what", ONCE)
+@pytest.mark.parametrize(("request_", "verdict"), [("same", DuplicateIdempotencyKey), ("other", IdempotencyMismatch)])
+def test_what_a_key_has_done_meanwhile_is_told_as_that(
+    url: str | Path,
+    user: str,
+    when: str,
+    what: str,
+    request_: str,
+    verdict: type[DuplicateIdempotencyKey | IdempotencyMismatch],
+) -> None:
+    """A block that its key's first use gets before is not refused as if that was somebody else's doing."""
+    function = ONCE[what]
+
+    def in_block(tx: Any, first: Callable[[], object]) -> None:
+        if when == "executed":
+            function(tx)
+        first()
+        if when == "planned":
+            function(tx)
+
+    async def play() -> None:
+        async with AsyncLedger.open(url, ids=lambda: "one") as ledger:
+            await ledger.register_token(Token("USD"))
+            await ledger.mint("USD", "alice", 30)
+            await ledger.mint("USD", "bob", 8)
+            await ledger.reserve("USD", "alice", "shop", 30)
+            receipts: list[Receipt | None] = []
+
+            def first() -> None:
+                in_thread(lambda: receipts.append(ledger.blocking.once(function, "k", request="same")))
+
+            def again() -> None:
+                with ledger.blocking.atomic("k", request=request_) as tx:
+                    in_block(tx, first)
+
+            with pytest.raises(verdict) as caught:
+                if user == "thread":
+                    await asyncio.to_thread(again)
+                else:
+                    async with ledger.atomic("k", request=request_) as tx:
+                        in_block(tx, first)
+            assert [caught.value.receipt] == receipts
+            assert (await ledger.balance("USD", "bob")).available == (8 if what == "the hold is closed" else 0)
+
+    asyncio.run(play())
+
+
 def test_a_key_that_another_ledger_used_meanwhile_is_refused_alone_in_its_group(shared_url: str | Path) -> None:
     keys = [f"k{number}" for number in range(20)]
 

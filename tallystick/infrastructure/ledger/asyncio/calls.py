@@ -9,7 +9,7 @@ from tallystick.domain.errors import DuplicateIdempotencyKey
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AwaitedMember
 from tallystick.infrastructure.ledger.calls.direct_calls import Make
-from tallystick.infrastructure.ledger.calls.execution import check_key, is_key_unknown, is_made_later, made_at_head
+from tallystick.infrastructure.ledger.calls.execution import MADE_LATER, check_key, is_key_unknown, is_made_later, made_at_head
 from tallystick.infrastructure.ledger.calls.options import CallOptions, first_receipt, given_with
 
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ def awaited(
             commits.check_no_block(current_task())
         operation = failure = None
         try:
-            if not is_made_later(core, request, make):
+            if make not in MADE_LATER or not is_made_later(core, request, make):
                 operation = make(core.books, *given)
         except Exception as error:
             failure = error

@@ -8,11 +8,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tallystick.domain.contract.handle import PlannedContract
-from tallystick.domain.errors import InvalidRequest, LedgerClosed, TransactionClosed
+from tallystick.domain.errors import InvalidRequest, LedgerClosed, LedgerError, StorageError, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.values.entry_details import EntryDetails
@@ -23,6 +24,7 @@ from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.asyncio.key_questions import KeyQuestions
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.saving import Saves, SavingPlan
+from tallystick.infrastructure.ledger.transaction import REFUSALS, is_perhaps_repeated
 
 Result = TypeVar("Result")
 
@@ -36,7 +38,7 @@ class AsyncCommits:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.loop = asyncio.get_running_loop()
         self.questions = KeyQuestions(core, self.loop, executor)
-        self._submitted: list[AwaitedMember] = []
+        self._submitted: list[TransactionMember] = []
         self._is_starting = False
         self.done: deque[AwaitedMember] = deque()
         self._is_waking = False
@@ -80,7 +82,7 @@ class AsyncCommits:
         queue.start()
 
     def _wake_loop(self) -> None:
-        """Called on the thread that leads the queue: if members are done, the loop is to tell their tasks when it can."""
+        """Called on the thread that leads: if members are done, the loop, when it comes round, is to tell their tasks."""
         if not self.done or self._is_waking:
             return
         self._is_waking = True
@@ -183,16 +185,31 @@ class AsyncTransactionContext(SavingPlan):
             self._commits.tasks.discard(self._task)
         self._recording.close()
         if kind is None:
-            operations = self._recording.finished()
-            if self._saves is not None:
-                await self._commit_with(self._saves, operations)
-            elif operations:
-                self._member = AwaitedMember(operations, self._request, self._commits, self._details)
-                if self._recording.may_vary:
-                    self._member.planned = self._recording.planned()
-                self._commits.submit(self._member)
-                await self._member.future
-                self._member.outcome()
+            is_looked_up = False
+            try:
+                operations = self._recording.finished()
+                is_looked_up = not self._commits.core.journal.keeps_keys  # whoever executes it looks the key up
+                if self._saves is not None:
+                    await self._commit_with(self._saves, operations)
+                elif operations:
+                    self._member = AwaitedMember(operations, self._request, self._commits, self._details)
+                    if self._recording.may_vary:
+                        self._member.planned = self._recording.planned()
+                    self._commits.submit(self._member)
+                    await self._member.future
+                    self._member.outcome()
+            except REFUSALS as refusal:
+                if not is_looked_up:
+                    await self._check_still_unused(refusal)
+                raise
+        elif isinstance(error, REFUSALS):
+            await self._check_still_unused(error)
+
+    async def _check_still_unused(self, refusal: LedgerError) -> None:
+        """As that of a block of a thread."""
+        if is_perhaps_repeated(self._request, refusal) and not self._commits.core.is_closed:
+            with suppress(StorageError):
+                await self._check_unused(self._request)
 
     async def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
         """Commits the operations together with what is saved, and has the applications told of it, on a thread."""

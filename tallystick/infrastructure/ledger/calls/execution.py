@@ -20,6 +20,9 @@ from tallystick.infrastructure.ledger.calls.reversing import reverse_of
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.transaction import OpenBlocks
 
+MADE_LATER: tuple[Make, ...] = (reserve_of, reverse_of)
+"""Of what else `is_made_later` says no."""
+
 
 def call(core: LedgerCore, blocks: OpenBlocks, options: CallOptions, make: Make, arguments: Sequence[Any]) -> Receipt | None:
     """Executes the call and returns when it is durable; None where there was nothing to record."""
@@ -30,7 +33,7 @@ def call(core: LedgerCore, blocks: OpenBlocks, options: CallOptions, make: Make,
         blocks.check_none_is_open()
     operation = failure = None
     try:
-        if not is_made_later(core, request, make):
+        if make not in MADE_LATER or not is_made_later(core, request, make):
             operation = make(core.books, *arguments)
     except Exception as error:
         failure = error

@@ -41,7 +41,8 @@ def given_with(
     """The key with the request's digest, and the entry's details; `InvalidRequest` where a keyword cannot be what it is."""
     if on_repeat != "raise" and on_repeat != "receipt":
         raise InvalidRequest(f'on a repeat a call is to "raise" or to give the first "receipt", not {on_repeat!r}')
-    return make_request(idempotency_key, request), details_of(occurred_at, reference, metadata)
+    has_details = occurred_at is not None or reference is not None or metadata is not None
+    return make_request(idempotency_key, request), details_of(occurred_at, reference, metadata) if has_details else None
 
 
 def first_receipt(options: CallOptions, error: DuplicateIdempotencyKey) -> Receipt:
