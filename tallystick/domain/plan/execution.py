@@ -4,6 +4,7 @@ A plan was decided against a draft before, and each of its operations is decided
 """
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from tallystick.domain.app.decisions import APP_RULES, surplus_of
@@ -18,7 +19,7 @@ from tallystick.domain.entry.erasing import ERASE_RULES
 from tallystick.domain.errors import InvalidRequest, NotFound, Refused
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
-from tallystick.domain.plan.tellings import Tried, came_out_otherwise, no_longer_possible
+from tallystick.domain.plan.tellings import Planned, Tried, came_out_otherwise, no_longer_possible
 from tallystick.domain.reversal.decisions import decide_reversal, reversal_by
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.token.decisions import TOKEN_RULES, check_observed
@@ -49,13 +50,13 @@ def execute(
     operations: Sequence[Operation],
     position: int,
     now: int,
-    planned: Sequence[object] = (),
+    planned: Planned = (),
     surpluses: Surpluses | None = None,
 ) -> list[DomainEvent]:
     """Does `operations` one after another, the first event standing at `position`, and gives all events.
 
     `now` is in microseconds in UTC. Where one is refused, those before it are taken back and the refusal goes on; where they
-    came out other than `planned`, the log of their plan, it is the cause of a `Conflict`.
+    came out other than `planned`, it is the cause of a `Conflict`.
     """
     events: list[DomainEvent] = []
     course: Course | None = None
@@ -76,8 +77,10 @@ def execute(
         books.revert(events)
         if course is not None:
             books.reversals.go_back(course.reversals)
-        if planned and isinstance(error, Refused | NotFound | InvalidRequest) and came_out_otherwise(planned, events):
-            raise no_longer_possible(error) from error
+        if planned and isinstance(error, Refused | NotFound | InvalidRequest):
+            before = list(takewhile(lambda each: each is not operation, operations))
+            if came_out_otherwise(planned, before, events):
+                raise no_longer_possible(error) from error
         raise
     return events
 

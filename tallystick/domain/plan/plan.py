@@ -150,7 +150,9 @@ class Plan:
         Raises, in this order, `HoldNotFound`, `InvalidAuthority`, `HoldExpired`, `InsufficientFunds`.
         """
         recording = self._recording
-        recording.propose_now(settle_of(recording, token, authority, receiver, amount, hold, memo))
+        events = recording.propose_now(settle_of(recording, token, authority, receiver, amount, hold, memo))
+        if hold is None:
+            recording.vary(events)
 
     def release(self, hold: str, amount: int | None = None, *, memo: str = "") -> None:
         """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due.
@@ -158,7 +160,7 @@ class Plan:
         `HoldNotFound` where it is not open, `InsufficientFunds` where less is left in it.
         """
         self._recording.check_open()
-        self._recording.propose_now(release_of(hold, amount, memo))
+        self._recording.vary(self._recording.propose_now(release_of(hold, amount, memo)))
 
     def expire(self, limit: int = 1000) -> int:
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
@@ -168,7 +170,7 @@ class Plan:
         with surroundings.locked():
             surroundings.reach_head()
             due_at = surroundings.now()
-            events = recording.propose_now(Expire(limit, due_at, None))
+            events = recording.vary(recording.propose_now(Expire(limit, due_at, None)))
         recording.put_told(Expire(limit, due_at, len(events)))
         return len(events)
 
@@ -204,7 +206,8 @@ class Plan:
         `InvalidRequest` where nothing would be closed, `TokenNotFound`, `InvalidAccount`, `MeaninglessCell`.
         """
         self._recording.check_open()
-        self._recording.propose(freeze_of(self._recording, account, token, debits, credits, reason))
+        recording = self._recording
+        recording.vary(recording.propose(freeze_of(recording, account, token, debits, credits, reason)))
 
     def unfreeze(self, account: str, token: str | None = None) -> None:
         """Ends the account's freeze in `token`, or that in all tokens; one in a single token is ended by naming that token.
@@ -212,7 +215,8 @@ class Plan:
         Where there is no such freeze nothing is recorded. `TokenNotFound`, `InvalidAccount`.
         """
         self._recording.check_open()
-        self._recording.propose(unfreeze_of(self._recording, account, token))
+        recording = self._recording
+        recording.vary(recording.propose(unfreeze_of(recording, account, token)))
 
     # The double map.
 

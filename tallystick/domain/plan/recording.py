@@ -91,8 +91,8 @@ class Recording:
     """The operations asked for so far, and the way back. `draft` is what the books would be after them."""
 
     _companions: Sequence[Companion] = ()
-    may_vary = False
-    """Whether anything was asked for of which something else may come than was planned, without a refusal."""
+    planned: list[tuple[int, Sequence[DomainEvent]]] | None = None
+    """What was planned of operations of which something else may come, without a refusal: by which of them they are."""
 
     _surpluses: dict[tuple[str, str], int] | None = None
     """By token and account, what trades brought in the draft that the block does not count on; where there were such trades."""
@@ -135,6 +135,7 @@ class Recording:
             each.is_void = True
         self._companions = ()
         self._surpluses = None
+        self.planned = None
         known = left_of_undone(self._operations)
         self._begin()
         self._operations = known
@@ -151,10 +152,6 @@ class Recording:
                     error = UnconsumedSlice if purse.is_slice else UnslicedMoney
                     raise error(token=purse.token.code, owner=purse.owner, remainder=purse.remaining)
         return tuple(self._operations)
-
-    def planned(self) -> Sequence[object]:
-        """The log of what may come out otherwise when it is executed; nothing where all can only be so or be refused."""
-        return self._log if self.may_vary else ()
 
     def take_along(self, companion: Companion) -> None:
         """Notes what goes with the operations, so that what undoes those undoes it too."""
@@ -188,9 +185,15 @@ class Recording:
         self._log += events
         return events
 
+    def vary(self, events: Sequence[DomainEvent]) -> Sequence[DomainEvent]:
+        """Notes that the newest operation, planned as these events, may record something else when it is executed, or nothing."""
+        if self.planned is None:
+            self.planned = []
+        self.planned.append((len(self._operations) - 1, events))
+        return events
+
     def propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what depends on the time and on the order of holds, which must not change meanwhile."""
-        self.may_vary = True
         with self.surroundings.locked():
             self._now = self.surroundings.now()
             return self.propose(operation)
@@ -198,17 +201,15 @@ class Recording:
     def propose_locked(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for whose decision the books must not change."""
         self.check_open()
-        self.may_vary = True
         with self.surroundings.locked():
-            return self.propose(operation)
+            return self.vary(self.propose(operation))
 
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what is worked out from the books as a whole, which are brought to the journal's head first."""
         self.check_open()
-        self.may_vary = True
         with self.surroundings.locked():
             self.surroundings.reach_head()
-            return self.propose(operation)
+            return self.vary(self.propose(operation))
 
     def propose_trade(self, trade: Buy | Sell) -> int:
         """The same for a trade. The block is told what it may count on: what it brings, or the least that it accepts."""
@@ -230,7 +231,7 @@ class Recording:
         """The same for what takes a movement back, which must not be taken back too often within the plan either."""
         self.check_open()
         with self.surroundings.locked():
-            reversal = reversal_by(operation, self.propose_now(operation), 0)
+            reversal = reversal_by(operation, self.vary(self.propose_now(operation)), 0)
             self.draft.reverse(reversal)
             self._log.append(reversal)
 
@@ -342,6 +343,8 @@ class Recording:
         return draft
 
     def _undo(self, operations: int, entries: int, purses: int) -> None:
+        if self.planned:
+            self.planned = [each for each in self.planned if each[0] < operations]
         self._operations[operations:] = left_of_undone(self._operations[operations:])
         while len(self._log) > entries:
             entry = self._log.pop()

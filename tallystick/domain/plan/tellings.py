@@ -17,6 +17,9 @@ from tallystick.domain.token.operations import Expire, Observe, ObserveCounted, 
 _OBSERVATIONS = (Observe, ObserveCounted, ObserveContract, ObserveAllocation, Require)
 _CARRYING = tuple(FRAGMENT_EVENTS)
 
+Planned = Sequence[tuple[int, Sequence[DomainEvent]]]
+"""Which operations of a plan may record something else than was planned, without a refusal, and what was planned of each."""
+
 
 class Tried(Operation, frozen=True):
     """`operations` were planned and undone, and the block knows what it was told among them."""
@@ -43,11 +46,21 @@ def no_longer_possible(error: LedgerError) -> Conflict:
     return Conflict(subject="what was planned before", told="possible", now=f"not: {error}", cause=error)
 
 
-def came_out_otherwise(planned: Sequence[object], events: Sequence[DomainEvent]) -> bool:
-    """Whether what was executed may be other than what was `planned`, a plan's log; nobody planned in an empty one.
+def came_out_otherwise(planned: Planned, before: Sequence[Operation], events: Sequence[DomainEvent]) -> bool:
+    """Whether the operations `before` a refused one, which were executed as `events`, may have done other than was planned.
 
-    A distribution may be: it says what is shared, and who had how much of the token is in the books.
+    What varies is compared; all else records one event each. A distribution may always be other: it says what is shared, and
+    the books who had how much.
     """
     done = [event for event in events if not isinstance(event, _CARRYING)]
-    expected = [entry for entry in planned if isinstance(entry, DomainEvent)]
-    return bool(expected) and (done != expected[: len(done)] or any(isinstance(event, Distributed) for event in done))
+    varying = dict(planned)
+    end = 0
+    for index, operation in enumerate(before):
+        if index in varying:
+            expected = list(varying[index])
+            if done[end : end + len(expected)] != expected or any(isinstance(event, Distributed) for event in expected):
+                return True
+            end += len(expected)
+        elif not isinstance(operation, (*_OBSERVATIONS, Tried)):
+            end += 1
+    return end != len(done)

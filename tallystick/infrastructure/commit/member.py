@@ -13,6 +13,7 @@ from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
+from tallystick.domain.plan.tellings import Planned
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
@@ -49,8 +50,8 @@ class TransactionMember(Member):
 
     committed: Committed | None = None
 
-    planned: Sequence[object] = ()
-    """The log of its plan, where something else may come of that than was planned."""
+    planned: Planned = ()
+    """What was planned of its operations of which something else may come."""
 
     def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
         self.operations = operations

@@ -115,8 +115,8 @@ class TransactionContext(SavingPlan):
                     if core.is_closed:  # a child that was forked in the block would commit it once more
                         core.check_open()
                     member = TransactionMember(operations, self._request, self._details)
-                    if self._recording.may_vary:
-                        member.planned = self._recording.planned()
+                    if self._recording.planned:
+                        member.planned = self._recording.planned
                     core.queue.run(member)
                     self._committed = member.outcome()
             except REFUSALS as refusal:
@@ -139,7 +139,7 @@ class TransactionContext(SavingPlan):
         core = self._core
         core.check_open()
         member = TransactionMember(operations, self._request, self._details)
-        member.planned = self._recording.planned()
+        member.planned = self._recording.planned
         saved = saves.finished()
         if saved is not None:
             member.take_along(saved)
