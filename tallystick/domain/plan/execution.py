@@ -60,6 +60,7 @@ def execute(
     """
     events: list[DomainEvent] = []
     course: Course | None = None
+    operation: Operation | None = None
     try:
         for operation in operations:
             rule = TOKEN_RULES.get(type(operation))  # as most are

@@ -186,7 +186,7 @@ class Recording:
         return events
 
     def vary(self, events: Sequence[DomainEvent]) -> Sequence[DomainEvent]:
-        """Notes that the newest operation, planned as these events, may record something else when it is executed, or nothing."""
+        """Notes that the newest operation, planned as these events, may record something else when executed, or nothing."""
         if self.planned is None:
             self.planned = []
         self.planned.append((len(self._operations) - 1, events))

@@ -139,7 +139,7 @@ class TransactionContext(SavingPlan):
         core = self._core
         core.check_open()
         member = TransactionMember(operations, self._request, self._details)
-        member.planned = self._recording.planned
+        member.planned = self._recording.planned or ()
         saved = saves.finished()
         if saved is not None:
             member.take_along(saved)

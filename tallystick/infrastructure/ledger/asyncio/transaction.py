@@ -214,7 +214,7 @@ class AsyncTransactionContext(SavingPlan):
     async def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
         """Commits the operations together with what is saved, and has the applications told of it, on a thread."""
         member = AwaitedMember(operations, self._request, self._commits, self._details)
-        member.planned = self._recording.planned
+        member.planned = self._recording.planned or ()
         saved = saves.finished()
         if saved is not None:
             member.take_along(saved)
