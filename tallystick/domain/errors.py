@@ -13,7 +13,7 @@
         UnknownCurve  ContractAlreadyRegistered  ContractIsBacked  ContractIsNotBacked
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
-        IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible
+        IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible  CellNotEmpty
         CommitTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk, the database or the machine's clock failed
@@ -274,6 +274,9 @@ class DuplicateIdempotencyKey(Refused):
     same: bool | None
     rule = "idempotency key {key!r} was used by entry {receipt.entry_id}, at position {receipt.position}"
 
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        return super().message(reason, fields) + (", with the same request" if fields["same"] else "")
+
 
 class IdempotencyMismatch(Refused):
     """The key was used for another request; `receipt` is what the first use was given. Nothing was recorded again."""
@@ -522,6 +525,15 @@ class PositionTaken(Refused):
 
     position: int
     rule = "position {position} is taken: {reason}"
+
+
+class CellNotEmpty(Refused):
+    """`state[first][second]` holds `amount` already, and an older book's balance is not added to what is there."""
+
+    first: str
+    second: str
+    amount: int
+    rule = "state[{first}][{second}] holds {amount} already: what is taken over is not added to it"
 
 
 class TooManyGaps(Refused):

@@ -363,6 +363,14 @@ class MetadataErased(BookEvent, frozen=True):
     reason: str
 
 
+class ImportEnded(BookEvent, frozen=True):
+    """The import of a file under this name came to its end, and the books refused so many of its rows, for good. Since 2."""
+
+    kind: str
+    name: str
+    refused: int
+
+
 FreezeEvent = AccountFrozen | AccountUnfrozen
 AppEvent = AppUpdated | Distributed
 MoneyEvent = Minted | Burned | Moved | Reserved | Settled | Released
@@ -373,7 +381,15 @@ BalanceEvent = BalanceRaised | BalanceLowered
 AllocationEvent = Allocated | Deallocated | ShadowRaised | ShadowLowered | AllShadowsRaised | AllShadowsLowered
 ContractChange = ContractRegistered | BalanceEvent | AllocationEvent
 DomainEvent = (
-    TokenRegistered | AppEvent | MoneyEvent | BatchEvent | FragmentEvent | ContractChange | FreezeEvent | MetadataErased
+    TokenRegistered
+    | AppEvent
+    | MoneyEvent
+    | BatchEvent
+    | FragmentEvent
+    | ContractChange
+    | FreezeEvent
+    | MetadataErased
+    | ImportEnded
 )
 
 RECORDED = (Minted, Burned, Moved, Reserved, Settled, Released)
@@ -391,7 +407,7 @@ CONTRACT_EVENTS = (
     AllShadowsRaised,
     AllShadowsLowered,
 )
-BOOK_EVENTS = (AccountFrozen, AccountUnfrozen, MetadataErased)
+BOOK_EVENTS = (AccountFrozen, AccountUnfrozen, MetadataErased, ImportEnded)
 FORMAT_2_EVENTS = (*BOOK_EVENTS, *NOTED_BATCHES)
 """Types that came with format 2 of the journal: the row of one has `details`, so that no older version passes over it."""
 EVENT_TYPES: tuple[type[Event | ContractEvent | BookEvent], ...] = (

@@ -6,14 +6,14 @@ after a line is what it had before and the line's change, so lines that follow o
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 from msgspec import Struct
 
 from tallystick.domain.cells import is_bonding, is_crossing
 from tallystick.domain.entry.kinds import Kind
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
-from tallystick.domain.values.result import Amount, Result
+from tallystick.domain.values.result import Amount, AmountsAs, Denomination, Result
 
 
 class Line(Result, frozen=True):
@@ -70,7 +70,10 @@ class NextPage(Struct, frozen=True):
 
 
 class Page(Sequence[Line]):
-    """Lines in their order; `next` is where the next page begins, None where there is none."""
+    """Lines in their order; `next` is where the next page begins, None where there is none.
+
+    As a dict, and so in JSON, it has `lines`, and as `next` the position alone.
+    """
 
     __slots__ = ("_lines", "next")
 
@@ -99,6 +102,41 @@ class Page(Sequence[Line]):
 
     def __repr__(self) -> str:
         return f"Page({list(self._lines)!r}, next={self.next!r})"
+
+    def to_dict(self, amounts: AmountsAs = "int", token: Denomination | None = None) -> dict[str, Any]:
+        """Its `lines` as dicts, as `Line.to_dict` has them, and as `next` the position to go on from, or None."""
+        return {"lines": [line.to_dict(amounts, token) for line in self], "next": self._next_position()}
+
+    def _next_position(self) -> int | None:
+        return None if self.next is None else self.next.position
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks, a row a line."""
+        from html import escape
+
+        names = Line.__struct_fields__
+        head = "".join(f"<th>{name}</th>" for name in names)
+        cells = (("" if line[name] is None else escape(str(line[name])) for name in names) for line in self)
+        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
+        return f"<table><caption>Page</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """How pydantic, and with it FastAPI, writes one; it is read from none."""
+        from pydantic_core import core_schema as schema
+
+        lines = schema.list_schema(handler.generate_schema(Line))
+        given = {"lines": lines, "next": schema.nullable_schema(schema.int_schema())}
+        fields = {name: schema.typed_dict_field(field) for name, field in given.items()}
+        return schema.is_instance_schema(
+            cls,
+            serialization=schema.plain_serializer_function_ser_schema(
+                cls._shallow, return_schema=schema.typed_dict_schema(fields, cls_name=cls.__name__)
+            ),
+        )
+
+    def _shallow(self) -> dict[str, Any]:
+        return {"lines": list(self), "next": self._next_position()}
 
 
 class Change(NamedTuple):

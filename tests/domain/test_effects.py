@@ -41,6 +41,7 @@ from tallystick.domain.events import (
     Event,
     FragmentEvent,
     FreezeEvent,
+    ImportEnded,
     MetadataErased,
     Minted,
     MintedMany,
@@ -165,7 +166,7 @@ def test_every_type_is_of_one_kind() -> None:
     assert get_args(BatchEvent) == BATCHES
     assert get_args(FragmentEvent) == FRAGMENT_EVENTS
     assert (ContractRegistered, *get_args(BalanceEvent), *get_args(AllocationEvent)) == CONTRACT_EVENTS
-    assert (*get_args(FreezeEvent), MetadataErased) == BOOK_EVENTS
+    assert (*get_args(FreezeEvent), MetadataErased, ImportEnded) == BOOK_EVENTS
     assert set(get_args(DomainEvent)) == set(EVENT_TYPES)
 
 

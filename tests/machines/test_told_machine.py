@@ -114,7 +114,7 @@ TELLING = ("balance", "buy", "sell", "require", "expire", "money", "contract", "
 
 
 def told_in(undone: list[Any]) -> list[Any]:
-    """Of calls that are undone, those up to the last that tells something: nobody asks whether the others are still possible."""
+    """Of calls that are undone, those up to the last that tells something: the others need not be possible any more."""
     while undone and undone[-1][0] not in TELLING:
         undone = undone[:-1]
     return undone

@@ -54,7 +54,7 @@ HELD = {
     "allocation": "sati sats",
     "line": """account available change counterparty entry_id hold kind memo occurred_at position recorded_at reference reserved
     reserved_change token transaction_id""",
-    "page of lines": "count index next",
+    "page of lines": "count index next to_dict",
     "next page": "account available keys position reserved token version",
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at reference
     sender token""",

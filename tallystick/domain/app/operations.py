@@ -128,9 +128,12 @@ class ShareDistributionPool(Operation, frozen=True):
 
 
 class Open(Operation, frozen=True):
-    """`amount` out of the supply reserve into the cell of `state[first][second]`, whichever it is: an older book's balance."""
+    """`amount` out of the supply reserve into the cell of `state[first][second]`, whichever it is: an older book's balance.
+    `only_empty`: where nothing is in it.
+    """
 
     first: str
     second: str
     amount: int
     memo: str
+    only_empty: bool = False

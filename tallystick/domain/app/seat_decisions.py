@@ -11,7 +11,7 @@ from tallystick.domain.app.decisions import shared_purchase
 from tallystick.domain.app.operations import CollectMemoryTax, Open, PayPublicService, ShareDistributionPool, ShareIncome
 from tallystick.domain.cells import check_ordinary, locate
 from tallystick.domain.checks import app_of, check_credits, check_debits, check_party, require, settlement_of
-from tallystick.domain.errors import InsufficientFunds, InvalidAccount, MeaninglessCell, SupplyExhausted
+from tallystick.domain.errors import CellNotEmpty, InsufficientFunds, InvalidAccount, MeaninglessCell, SupplyExhausted
 from tallystick.domain.events import DomainEvent, Minted, Moved
 from tallystick.domain.operation import Operation
 from tallystick.domain.values.account import (
@@ -81,7 +81,7 @@ def _share_pool(view: View, operation: ShareDistributionPool) -> Sequence[Domain
 
 def _open(view: View, operation: Open) -> Sequence[DomainEvent]:
     """`MeaninglessCell`, also for a supply reserve, which is what the others leave; `InvalidAccount`, `AccountIsFrozen`,
-    `SupplyExhausted`.
+    `CellNotEmpty`, `SupplyExhausted`.
     """
     place = f"state[{operation.first}][{operation.second}]"
     try:
@@ -95,7 +95,10 @@ def _open(view: View, operation: Open) -> Sequence[DomainEvent]:
     if view.token(operation.first) is None:
         check_ordinary(view, cell.token.code, operation.first)
     check_credits(view, cell.token.code, cell.name)
-    reserve = view.token_state(cell.token.code).reserve
+    state = view.token_state(cell.token.code)
+    held, reserve = state.available_of(cell.name) + state.held_of(cell.name), state.reserve
+    if operation.only_empty and held:
+        raise CellNotEmpty(first=operation.first, second=operation.second, amount=held)
     if operation.amount > reserve:
         raise SupplyExhausted(f" for {place}", token=cell.token.code, required=operation.amount, reserve=reserve)
     return (Minted(cell.token.code, cell.name, operation.amount, operation.memo),)

@@ -111,11 +111,9 @@ def interned(state: TokenState, names: Sequence[Any]) -> Column:
 
 
 def _checked_handles(given: Any, accounts: int) -> Column:
-    if len(given):
-        wrong = np.flatnonzero((given < 0) | (given >= accounts))
-        if len(wrong):
-            row = int(wrong[0])
-            raise InvalidAccount(f"{given[row]} is no handle of the {accounts} accounts that have one", row=row)
+    if len(given) and (int(given.min()) < 0 or int(given.max()) >= accounts):
+        row = int(np.argmax((given < 0) | (given >= accounts)))
+        raise InvalidAccount(f"{given[row]} is no handle of the {accounts} accounts that have one", row=row)
     return given.astype(np.int64)
 
 

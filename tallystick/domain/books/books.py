@@ -36,6 +36,7 @@ from tallystick.domain.events import (
     FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
+    ImportEnded,
     MetadataErased,
     Minted,
     MoneyEvent,
@@ -119,7 +120,7 @@ class Books(BooksReading):
             **dict.fromkeys(CONTRACT_EVENTS, self._contract_changed),
             **dict.fromkeys((AllShadowsRaised, AllShadowsLowered), self._contract_scaled),
             **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.apply),
-            MetadataErased: self._nothing_changed,
+            **dict.fromkeys((MetadataErased, ImportEnded), self._nothing_changed),
         }
         self._reverting: dict[type, Callable[[Any], None]] = {
             TokenRegistered: self._unregister,
@@ -133,7 +134,7 @@ class Books(BooksReading):
             FragmentsMintedMany: self._remove_fragments,
             **dict.fromkeys(CONTRACT_EVENTS, self.contracts.revert),
             **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.revert),
-            MetadataErased: self._nothing_changed,
+            **dict.fromkeys((MetadataErased, ImportEnded), self._nothing_changed),
         }
 
     def token_state(self, code: object) -> TokenState:

@@ -26,6 +26,7 @@ from tallystick.domain.events import (
     Distributed,
     DomainEvent,
     FreezeEvent,
+    ImportEnded,
     MetadataErased,
     Minted,
     MoneyEvent,
@@ -243,5 +244,5 @@ _RULES: dict[type, Callable[[Draft, Any, int], None] | None] = {
     **dict.fromkeys(CONTRACT_EVENTS, Draft.change_contract),
     **dict.fromkeys((AccountFrozen, AccountUnfrozen), Draft.change_freeze),
     # A block plans none of these: tokens and batches are recorded beside plans, and fragments carry what is executed.
-    **dict.fromkeys((TokenRegistered, AppUpdated, MetadataErased, *BATCHES, *FRAGMENT_EVENTS), None),
+    **dict.fromkeys((TokenRegistered, AppUpdated, MetadataErased, ImportEnded, *BATCHES, *FRAGMENT_EVENTS), None),
 }

@@ -16,6 +16,7 @@ from tallystick.domain.batch.transfer_ids import UsedIds
 from tallystick.domain.books.books import Books
 from tallystick.domain.contract.decisions import CONTRACT_RULES
 from tallystick.domain.entry.erasing import ERASE_RULES
+from tallystick.domain.entry.import_end import IMPORT_RULES
 from tallystick.domain.errors import InvalidRequest, NotFound, Refused
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
@@ -32,7 +33,7 @@ _TIMED_RULES: dict[type[Operation], Callable[[Any, Any, int], Sequence[DomainEve
     Reverse: decide_reversal,
     ObserveCounted: TOKEN_RULES[Observe],  # a draft counts on no surplus
 }
-_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES, **FREEZE_RULES, **ERASE_RULES}
+_TIMELESS_RULES = {**CONTRACT_RULES, **APP_RULES, **SEAT_RULES, **FREEZE_RULES, **ERASE_RULES, **IMPORT_RULES}
 
 
 def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:

@@ -42,6 +42,10 @@ from tallystick.domain.view import View
 Told = TypeVar("Told", bound=Operation)
 
 
+NOT_ENTERED = "the transaction's block was never entered: with ledger.atomic() as tx"
+ENDED = "the transaction's block has ended"
+
+
 class Companion(Protocol):
     """What a plan takes along beside its operations and does not look into; it is void where the plan went back behind it."""
 
@@ -91,6 +95,7 @@ class Recording:
     """The operations asked for so far, and the way back. `draft` is what the books would be after them."""
 
     _companions: Sequence[Companion] = ()
+    _closed = NOT_ENTERED  # why nothing is recorded, "" while it is
     planned: list[tuple[int, Sequence[DomainEvent]]] | None = None
     """What was planned of operations of which something else may come, without a refusal: by which of them they are."""
 
@@ -100,7 +105,6 @@ class Recording:
     def __init__(self, books: Books, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
         self._books = books
-        self._closed = False
         self._begin()
 
     def _begin(self) -> None:
@@ -113,10 +117,16 @@ class Recording:
 
     # Its course.
 
+    def open(self) -> None:
+        """Begins recording, once: a block that has ended is `TransactionClosed`, for it would be executed again."""
+        if self._closed is not NOT_ENTERED:
+            raise TransactionClosed("a transaction's block is entered once: each has a ledger.atomic() of its own")
+        self._closed = ""
+
     def check_open(self) -> None:
-        """`TransactionClosed` where the block has ended."""
+        """`TransactionClosed` where the block was not entered, or has ended."""
         if self._closed:
-            raise TransactionClosed("the transaction's block has ended")
+            raise TransactionClosed(self._closed)
 
     def mark(self) -> Mark:
         """Where the recording stands, to come back to."""
@@ -142,7 +152,7 @@ class Recording:
 
     def close(self) -> None:
         """Ends recording: from here on every call is `TransactionClosed`."""
-        self._closed = True
+        self._closed = ENDED
 
     def finished(self) -> Sequence[Operation]:
         """What was recorded and what the block was told; `UnslicedMoney` or `UnconsumedSlice` where a purse has some left."""

@@ -116,7 +116,7 @@ def freeze_of(tokens: Tokens, account: str, token: str | None, debits: bool, cre
     """Closing an account in a token, or in all, for what leaves it, what comes to it, or both."""
     if type(debits) is not bool or type(credits) is not bool or not (debits or credits):
         raise InvalidRequest(f"a freeze closes debits, credits or both, not {debits!r} and {credits!r}")
-    operation = FreezeAccount(check_account(account), token, debits, credits, check_memo(reason))
+    operation = FreezeAccount(check_account(account), token, debits, credits, check_memo(reason, "a reason"))
     if token is not None:
         tokens.token_state(token)
     return operation

@@ -4,7 +4,7 @@ What it was is told from the events of its entry. It is read when a reversal is 
 when the reversal is executed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tallystick.domain.batch.batch import read_batch
@@ -20,14 +20,14 @@ NamesOf = Callable[[str], Sequence[str]]
 class RecordedEntry(NamedTuple):
     """An entry as it was read back: its events, the first of which stands at `id`; and what tells what they were.
 
-    `payer_of` gives who paid into the hold that a settlement drew from.
+    `payers_of` gives who paid into each of the holds from which movements of the entry settled.
     """
 
     id: int
     events: Sequence[Any]
     is_app: IsApp
     names_of: NamesOf
-    payer_of: Callable[[int, Settled], str]
+    payers_of: Callable[[Collection[str]], Mapping[str, str]]
 
 
 class Original(NamedTuple):
@@ -45,8 +45,7 @@ def originals_of(entry: RecordedEntry) -> list[Original]:
     reason = entry_not_reversible(entry.events, entry.id, entry.is_app, entry.names_of)
     if reason is not None:
         raise NotReversible(reason, id=entry.id)
-    found = [_original(entry, position, event) for position, event in _rows(entry)]
-    return found[::-1]
+    return _originals(entry, _rows(entry))[::-1]
 
 
 def original_of(entry: RecordedEntry, id: int) -> Original:
@@ -65,7 +64,7 @@ def _checked(entry: RecordedEntry, id: int, event: Any, kind: Kind) -> Original:
     reason = kind_not_reversible(kind)
     if reason is not None:
         raise NotReversible(reason, id=id)
-    return _original(entry, id, event)
+    return _originals(entry, [(id, event)])[0]
 
 
 def _rows(entry: RecordedEntry) -> list[tuple[int, Any]]:
@@ -79,5 +78,7 @@ def _rows_of(entry: RecordedEntry, position: int, event: BatchEvent) -> list[tup
     return list(enumerate(read_batch(event, entry.names_of(event.token)).events(), position))
 
 
-def _original(entry: RecordedEntry, id: int, event: MoneyEvent) -> Original:
-    return Original(id, event, entry.payer_of(id, event) if isinstance(event, Settled) else None)
+def _originals(entry: RecordedEntry, found: Sequence[tuple[int, MoneyEvent]]) -> list[Original]:
+    holds = {event.hold for _, event in found if isinstance(event, Settled)}
+    payers: Mapping[str, str] = entry.payers_of(holds) if holds else {}
+    return [Original(id, event, payers[event.hold] if isinstance(event, Settled) else None) for id, event in found]

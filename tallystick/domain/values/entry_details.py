@@ -5,7 +5,7 @@ that can be erased. They decide nothing: not the order of entries, nor what is d
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,6 +16,8 @@ from tallystick.domain.values.instant import check_occurred_at, check_year, to_m
 
 REFERENCE_LENGTH_MAX = 256
 METADATA_BYTES_MAX = 2**16
+METADATA_LEVELS_MAX = 128
+"""What nests deeper could be written here, and not be read by whoever calls from further down a stack."""
 
 
 class EntryDetails(msgspec.Struct, frozen=True, gc=False):
@@ -58,7 +60,8 @@ def check_reference(reference: object) -> str:
 def metadata_text(metadata: object) -> str:
     """A JSON object as text, of which `metadata_of` makes an equal one again; else `InvalidRequest`.
 
-    Its names are text, its values texts, ints, finite numbers, booleans, nulls, lists and such objects.
+    Its names are text, its values texts, ints, finite numbers, booleans, nulls, lists and such objects, at most
+    `METADATA_LEVELS_MAX` within each other.
     """
     if not isinstance(metadata, Mapping):
         raise InvalidRequest(f"metadata is a JSON object, not {str(metadata)[:80]!r}")
@@ -66,14 +69,31 @@ def metadata_text(metadata: object) -> str:
     try:
         text = json.dumps(given, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(text.encode())
-        is_equal = size > METADATA_BYTES_MAX or metadata_of(text) == given
+        read = None if size > METADATA_BYTES_MAX else metadata_of(text)
+        is_equal = read is None or read == given
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"metadata is what JSON can write, with finite numbers: {error}") from None
     if size > METADATA_BYTES_MAX:
         raise InvalidRequest(f"metadata has at most {METADATA_BYTES_MAX} bytes as JSON, not {size}")
     if not is_equal:
         raise InvalidRequest("metadata is given back equal: its names are text, its sequences lists")
+    if text.count("[") + text.count("{") > METADATA_LEVELS_MAX and _levels(read) > METADATA_LEVELS_MAX:
+        raise InvalidRequest(f"metadata nests at most {METADATA_LEVELS_MAX} levels deep")
     return text
+
+
+def _levels(content: Any) -> int:
+    """How many lists and objects are within each other, counted level by level."""
+    levels = 0
+    level: list[Any] = [content]
+    while level:
+        levels += 1
+        level = [each for outer in level for each in _within(outer) if isinstance(each, (list, dict))]
+    return levels
+
+
+def _within(outer: Any) -> Iterable[Any]:
+    return cast(Iterable[Any], outer.values()) if isinstance(outer, dict) else outer
 
 
 def metadata_of(text: str) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Result(msgspec.Struct, frozen=True):
             raise InvalidRequest(f"amounts are written in the decimals of a Token, not of {token!r}")
         if self._counted_in is None:
             raise InvalidRequest(
-                f"a {type(self).__name__} is counted in two tokens: its amounts are written as 'int' or 'text'"
+                f"what {type(self).__name__} tells is counted in two tokens: its amounts are written as 'int' or 'text'"
             )
         counted_in = getattr(self, self._counted_in, None)
         if counted_in is not None and counted_in != code:

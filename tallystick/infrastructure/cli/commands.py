@@ -1,7 +1,7 @@
 """The command line: `tallystick`.
 
 Data goes to standard output, messages and progress to standard error. Exit codes: 0 fine, 1 a difference was found, 2 the
-request is wrong or refused, 3 the storage failed, 4 the journal is not what was written.
+request is wrong or refused, 3 the storage failed, 4 the journal is not what was written, 5 done, but some rows were refused.
 """
 
 import os

@@ -8,17 +8,18 @@ commit of this process is pending nobody else can append, so there is nothing to
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TypeVar
 
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.errors import CorruptJournal, LedgerError, SchemaTooOld, StorageUnavailable
-from tallystick.domain.events import DomainEvent, Settled
+from tallystick.domain.events import DomainEvent
 from tallystick.domain.reversal.original import RecordedEntry
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.ledger_state import LedgerState
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payer_of
+from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payers_of
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.clock import system_time, time_of_commit
@@ -294,13 +295,13 @@ class Bookkeeper:
         with self.lock:
             self.reach_head()  # names that batches gave up to there are known
         id, events = entry_events(row, position)
-        return RecordedEntry(id, events, self.books.is_app, self.books.names_of, self._payer_of)
+        return RecordedEntry(id, events, self.books.is_app, self.books.names_of, partial(self._payers_of, id))
 
-    def _payer_of(self, position: int, settled: Settled) -> str:
+    def _payers_of(self, entry: int, holds: Collection[str]) -> Mapping[str, str]:
         with self.lock:
             self.reach_head()
-            hold = self.books.hold(settled.hold)
-        return payer_of(self._journal, position, settled) if hold is None else hold.payer
+            open_ones = {hold.id: hold.payer for hold in map(self.books.hold, holds) if hold is not None}
+        return open_ones | payers_of(self._journal, entry, [hold for hold in holds if hold not in open_ones])
 
     def positions_of_reference(self, reference: str) -> Sequence[int]:
         """The first positions of the commits that may have an entry with the reference, ascending.

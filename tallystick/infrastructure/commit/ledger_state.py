@@ -91,6 +91,7 @@ class LedgerState:
             self.transfer_ids.note(events)
         if row.details is not None:
             self._note_references(row, events)
+            self.snapshots.grown_bytes += len(row.details)
         self.books.forget(row.recorded_at)
         self.snapshots.grown_bytes += len(row.body)
 

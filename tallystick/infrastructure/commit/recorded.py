@@ -1,13 +1,17 @@
 """Reading an entry back so that it can be reversed: checked against its digest, outside every lock."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import Reserved, Settled
+from tallystick.domain.events import Reserved
 from tallystick.infrastructure.journal.details import place_in
 from tallystick.infrastructure.journal.format import EMPTY, JournalEvent, JournalRow, decode_events, digest_of
 from tallystick.infrastructure.journal.port import Journal
+
+FEW = 8
 
 
 def checked_row(journal: Journal, position: int) -> JournalRow | None:
@@ -27,17 +31,28 @@ def entry_events(row: JournalRow, position: int) -> tuple[int, list[JournalEvent
     return positions.start, [event for at, event in numbered(decode_events(row), row.first_position) if at in positions]
 
 
-def payer_of(journal: Journal, position: int, settled: Settled) -> str:
-    """Who paid into the hold from which the settlement at `position` drew.
+def payers_of(journal: Journal, position: int, holds: Collection[str]) -> dict[str, str]:
+    """Who paid into each of these holds, which were opened in the row of `position` or before.
 
-    Rows are read back from there, for most holds are settled soon after they were opened.
+    Rows are read back from there, once for all of them, for most holds are settled soon after they were opened.
     """
-    mark = msgspec.json.encode(settled.hold)
+    found: dict[str, str] = {}
+    wanted = set(holds)
     row = journal.row_at(position)
-    while row is not None:
-        if mark in row.body or b"\\" in row.body:
+    while wanted:
+        if row is None:
+            raise CorruptJournal(f"the hold {min(wanted)!r} from which it settles was never opened", position=position)
+        if _may_open(row, wanted):
             for event in decode_events(row):
-                if isinstance(event, Reserved) and event.hold == settled.hold:
-                    return event.payer
+                if isinstance(event, Reserved) and event.hold in wanted:
+                    found[event.hold] = event.payer
+                    wanted.discard(event.hold)
         row = journal.row_at(row.first_position - 1)
-    raise CorruptJournal(f"the hold {settled.hold!r} from which it settles was never opened", position=position)
+    return found
+
+
+def _may_open(row: JournalRow, holds: Collection[str]) -> bool:
+    """Whether it is worth decoding the row to look for the holds; asked of each row, so one by one for few alone."""
+    if b'"Reserved"' not in row.body:
+        return False
+    return len(holds) > FEW or b"\\" in row.body or any(msgspec.json.encode(hold) in row.body for hold in holds)

@@ -1,24 +1,25 @@
-"""How CSV files are imported: UTF-8, with or without a mark, quoted strictly. Row 1 is the header, and all are as wide."""
+"""How CSV files are imported: quoted strictly. Row 1 is the header, and all are as wide."""
 
 import csv
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tallystick.domain.errors import MalformedRow
+from tallystick.infrastructure.imports.files import Undecodable, open_text
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 
 @contextmanager
-def open_csv(path: Path, undecodable: Literal["strict", "surrogateescape"]) -> Generator["Reader"]:
+def open_csv(path: Path, undecodable: Undecodable) -> Generator["Reader"]:
     """The records of a file, its header first, which raise `csv.Error`.
 
-    What is no UTF-8 raises `UnicodeDecodeError`, somewhat before its row is reached, or comes as surrogates.
+    What cannot be decoded raises `UnicodeDecodeError`, somewhat before its row is reached, or comes as surrogates.
     """
-    with path.open(encoding="utf-8-sig", errors=undecodable, newline="") as file:
+    with open_text(path, undecodable) as file:
         yield csv.reader(file, strict=True)
 
 

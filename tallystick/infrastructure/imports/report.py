@@ -1,6 +1,7 @@
 """What an import of a file tells: how far it is, and in the end what it did."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 
@@ -9,11 +10,12 @@ Progress = Callable[[int], None]
 
 
 class ImportReport(msgspec.Struct):
-    """What an import did. `rows` were read, `skipped` moved nothing, `refused` were passed over because the books did not
-    allow them; `batches_before` of `batches`, which are the import's pieces, were there already.
+    """What an import did. `rows` were read, `skipped` moved nothing, `recorded` are new in the ledger, `known` were there
+    already, and `refused` the books or the importer did not take, now or when the file was imported before.
 
-    The other counts are of the whole file, whether a row was recorded by this run or by one before it; `openings` are only
-    those of this run.
+    `mints`, `transfers` and `burns` count the recorded and the known; `openings` are only those of this run. `batches_before`
+    of `batches`, which are the import's pieces, left nothing to do. `name` is what the import is known by, and `imported_at`
+    when it was imported before, None where this run did something of it.
     """
 
     rows: int = 0
@@ -22,7 +24,11 @@ class ImportReport(msgspec.Struct):
     mints: int = 0
     burns: int = 0
     skipped: int = 0
+    recorded: int = 0
+    known: int = 0
     refused: int = 0
     openings: int = 0
     batches: int = 0
     batches_before: int = 0
+    name: str = ""
+    imported_at: datetime | None = None

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tallystick.domain.errors import InvalidAmount, InvalidCurve, InvalidRequest, MeaninglessCell
+from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidAmount, InvalidCurve, InvalidRequest, MeaninglessCell
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.curve import CURVES, UnresolvedCurve, make_curve
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.imports.fields import as_number
-from tallystick.infrastructure.imports.pieces import Piece, import_pieces
+from tallystick.infrastructure.imports.files import open_text
 from tallystick.infrastructure.imports.report import ImportReport, Progress
 from tallystick.infrastructure.ledger.ledger import Ledger
 
@@ -64,26 +64,30 @@ class OldCell(NamedTuple):
 
 
 def import_tea_state(ledger: Ledger, path: Path, progress: Progress | None = None) -> ImportReport:
-    """Registers the file's tokens and opens its cells as one commit; a second run changes nothing.
+    """Registers the file's tokens and opens its cells, which are to be empty, as one commit; a second run changes nothing.
 
     Raises `InvalidRequest` where the file cannot be read, and what `Ledger.take_over` raises, naming the cell.
     """
-    content = path.read_bytes()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     try:
-        state = msgspec.convert(json.loads(content, object_pairs_hook=_unique), type=_State)
+        with open_text(path, "strict") as text:
+            state = msgspec.convert(json.loads(text.read(), object_pairs_hook=_unique), type=_State)
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"{path} is no older state: {error}") from error
     tokens = [_token(code, found) for code, found in state.tokens.items()]
     cells = list(_cells(state, {*state.tokens, *(token.code for token in ledger.tokens())}))
     opened = [cell for cell in cells if cell.amount]
-    report = ImportReport(rows=len(cells), tokens=len(tokens), mints=len(opened), skipped=len(cells) - len(opened))
-
-    def record(key: str, _: list[OldCell]) -> int:
-        ledger.take_over(tokens, opened, idempotency_key=key)
-        return len(opened)
-
-    whole = Piece(f"import:tea-state:{hashlib.sha256(content).hexdigest()}", cells)
-    import_pieces(ledger, [whole], record, report, progress)
+    report = ImportReport(
+        rows=len(cells), tokens=len(tokens), mints=len(opened), skipped=len(cells) - len(opened), batches=1, name=digest
+    )
+    key = f"import:tea-state:{digest}"
+    try:
+        ledger.take_over(tokens, opened, idempotency_key=key, only_empty=True)
+        report.recorded = len(opened)
+    except DuplicateIdempotencyKey as error:
+        report.known, report.batches_before, report.imported_at = len(opened), 1, error.receipt.recorded_at
+    if progress is not None:
+        progress(len(cells))
     return report
 
 

@@ -8,6 +8,7 @@ before, and nobody is told them. Columns do that in a third of the time in which
 import hashlib
 import secrets
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -28,9 +29,13 @@ class SeededHashes:
 
     def __init__(self, length_max: int, seed: bytes | None = None) -> None:
         self.seed = secrets.token_bytes(SEED_BYTES) if seed is None else seed
-        drawn = hashlib.shake_128(self.seed).digest(2 * 8 * (1 + length_max))
         self._length_max = length_max
-        self._numbers = np.frombuffer(drawn, dtype="<u8").astype(np.uint64).reshape(2, -1)
+
+    @cached_property
+    def _numbers(self) -> Words:
+        """Made when they are needed: a ledger is opened without."""
+        drawn = hashlib.shake_128(self.seed).digest(2 * 8 * (1 + self._length_max))
+        return np.frombuffer(drawn, dtype="<u8").astype(np.uint64).reshape(2, -1)
 
     def hash_of(self, text: str) -> int:
         """The hash of one text."""

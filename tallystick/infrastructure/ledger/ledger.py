@@ -102,15 +102,20 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         self._registrations.update_app(code, accepts, owner)
 
     def take_over(
-        self, tokens: Sequence[Token], cells: Sequence[tuple[str, str, int]], idempotency_key: str | None = None
+        self,
+        tokens: Sequence[Token],
+        cells: Sequence[tuple[str, str, int]],
+        idempotency_key: str | None = None,
+        *,
+        only_empty: bool = False,
     ) -> None:
         """Registers `tokens` and moves amounts out of supply reserves into cells (first, second, amount), as one commit.
 
         This is for taking over an older book: unlike minting it reaches special cells and apps' tokens. Raises what
         `register_token` does; `MeaninglessCell`, `InvalidAccount`, `InvalidAmount` and `SupplyExhausted`, which name the
-        cell; and the errors of a commit.
+        cell, and with `only_empty` `CellNotEmpty` where there is something in it; and the errors of a commit.
         """
-        self._registrations.take_over(tokens, cells, idempotency_key)
+        self._registrations.take_over(tokens, cells, idempotency_key, only_empty)
 
     def atomic(
         self,
@@ -208,12 +213,13 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         """Gives back what is due now and every so many seconds, on a daemon thread, until the ledger is closed.
 
         Again, it replaces the one before; None ends it. What fails is logged by "tallystick.expiry" and tried again the next
-        time. `InvalidRequest` where it is no number above 0. A forked child's ledger has none.
+        time. `InvalidRequest` where it is no number above 0, `LedgerReadOnly`. A forked child's ledger has none.
         """
         self._core.check_open()
         if seconds is None:
             self._core.expiry.stop()
             return None
+        self._core.check_writable()
         check_seconds(seconds)
         return self._core.expiry.start(seconds)
 

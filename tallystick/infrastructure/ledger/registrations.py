@@ -34,14 +34,18 @@ class Registrations:
         self._core.commit([UpdateApp(code, codes, None if owner is None else check_account(owner))])
 
     def take_over(
-        self, tokens: Sequence[Token], cells: Sequence[tuple[str, str, int]], idempotency_key: str | None = None
+        self,
+        tokens: Sequence[Token],
+        cells: Sequence[tuple[str, str, int]],
+        idempotency_key: str | None = None,
+        only_empty: bool = False,
     ) -> None:
-        """Registers `tokens` and moves amounts out of supply reserves into cells, as one commit."""
+        """Registers `tokens` and moves amounts out of supply reserves into cells, empty ones if so asked, as one commit."""
         for given in (tokens, cells):
             if isinstance(given, str) or not isinstance(given, Sequence):
                 raise InvalidRequest(f"tokens and cells are sequences, not {given!r}")
         operations: list[Operation] = [RegisterToken(_check_token(token)) for token in tokens]
-        operations += [_open_cell(cell) for cell in cells]
+        operations += [_open_cell(cell, only_empty) for cell in cells]
         self._core.check_writable()
         request = make_request(idempotency_key, None)
         if request is not None:
@@ -55,8 +59,8 @@ def _check_token(token: object) -> Token:
     return token
 
 
-def _open_cell(cell: object) -> Open:
+def _open_cell(cell: object, only_empty: bool) -> Open:
     if not isinstance(cell, tuple) or len(cast(tuple[object, ...], cell)) != 3:
         raise InvalidRequest(f"a cell is taken over as (first, second, amount), not {cell!r}")
     first, second, amount = cast(tuple[str, str, object], cell)
-    return Open(first, second, check_amount(amount), "taken over")
+    return Open(first, second, check_amount(amount), "taken over", only_empty)

@@ -97,6 +97,7 @@ class TransactionContext(SavingPlan):
             self._blocks.check_none_is_open()
         if self._request is not None:
             core.keeper.check_unused(self._request)
+        self._recording.open()
         self._blocks.is_in_one = True  # last, for what is interrupted before is not left again
         return self
 

@@ -5,10 +5,12 @@ no entry has some whose row does not say so. An audit also checks what details s
 what is taken back is a movement before it, and no more than all of it.
 """
 
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 from tallystick.domain.arithmetic.columns import Numbers
-from tallystick.domain.batch.batch import numbered, positions_of
+from tallystick.domain.batch.batch import numbered
 from tallystick.domain.batch.columns import unpack
 from tallystick.domain.errors import CorruptJournal, InvalidRequest
 from tallystick.domain.events import BATCHES, RECORDED, MetadataErased
@@ -28,6 +30,8 @@ from tallystick.projections.invariants.invariants import Finding
 
 FINDINGS_MAX = 100
 """So many entries without their metadata are told."""
+ROWS_KEPT = 8
+"""So many rows of which something was taken back are kept, for one entry is taken back by another."""
 _NOT_SAID = "metadata is there of an entry that was recorded without"
 
 
@@ -84,7 +88,7 @@ class DetailsCheck:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._taken: dict[int, int] = {}
-        self._events: tuple[int, list[JournalEvent]] = (0, [])
+        self._rows: deque[_Amounts] = deque(maxlen=ROWS_KEPT)
 
     def add(self, row: JournalRow, events: Sequence[JournalEvent]) -> Iterator[Finding]:
         """What cannot be of the details of the next row."""
@@ -113,21 +117,35 @@ class DetailsCheck:
 
     def _amount_at(self, id: int) -> int | None:
         """How much the movement of this id moved; None where there is no movement."""
-        for position, event in numbered(self._events_at(id), self._events[0]):
-            if position <= id < position + positions_of(event):
-                if isinstance(event, BATCHES):
-                    amounts: Numbers = unpack(event.amounts, event.count)
-                    return int(amounts[id - position])
-                return event.amount if isinstance(event, RECORDED) else None
-        return None
-
-    def _events_at(self, id: int) -> Sequence[JournalEvent]:
-        """The events of the row in which `id` lies; those of the last one are kept, for one entry is taken back by another."""
-        first, events = self._events
-        if not first <= id < first + sum(map(positions_of, events)):
+        known = next((row for row in self._rows if id in row.positions), None)
+        if known is None:
             row = self._journal.row_at(id)
-            self._events = (0, []) if row is None else (row.first_position, decode_events(row))
-        return self._events[1]
+            if row is None:
+                return None
+            known = _Amounts(row)
+            self._rows.append(known)
+        return known.at(id)
+
+
+class _Amounts:
+    """How much each movement of a row moved. What batches keep packed is unpacked once."""
+
+    def __init__(self, row: JournalRow) -> None:
+        self.positions = range(row.first_position, row.last_position + 1)
+        found = list(numbered(decode_events(row), row.first_position))
+        self._firsts = [position for position, _ in found]
+        self._events = [event for _, event in found]
+        self._unpacked: dict[int, Numbers] = {}
+
+    def at(self, id: int) -> int | None:
+        """Of the movement at a position of the row; None where there is no movement."""
+        index = bisect_right(self._firsts, id) - 1
+        event = self._events[index]
+        if isinstance(event, BATCHES):
+            if index not in self._unpacked:
+                self._unpacked[index] = unpack(event.amounts, event.count)
+            return int(self._unpacked[index][id - self._firsts[index]])
+        return event.amount if isinstance(event, RECORDED) else None
 
 
 def _faults(number: int | None, details: Details, recorded_at: int) -> Iterator[str]:

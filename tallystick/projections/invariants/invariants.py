@@ -27,6 +27,7 @@ from tallystick.domain.events import (
     FragmentsMinted,
     FragmentsReleased,
     FragmentsReserved,
+    ImportEnded,
     MetadataErased,
     Minted,
     Moved,
@@ -151,7 +152,7 @@ class Invariants:
             self._find(position, f"token {event.token!r} is not registered")
         if isinstance(event, AccountFrozen | AccountUnfrozen):
             self._freezes.apply(position, event)
-        elif not isinstance(event, MetadataErased):
+        elif not isinstance(event, MetadataErased | ImportEnded):
             self._find(position, f"{event.__class__.__name__} is an event that this audit does not know")
 
     # Movements.

@@ -26,6 +26,9 @@ from tallystick import (
     TransactionClosed,
     TransactionNotFound,
 )
+from tallystick.infrastructure.commit import recorded
+from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_events
+from tallystick.infrastructure.proof import details_check
 from tests.support.books.app_book import TOKENS as APP_TOKENS
 from tests.support.books.app_book import T, do
 from tests.support.books.behind import journal_of
@@ -389,3 +392,35 @@ def test_a_commit_that_fails_has_taken_nothing_back(ledger: Ledger, unit: int, m
         tx.reverse(transaction=entry, amount=41 * unit)
     assert refused.value.left == 40 * unit
     assert totals(ledger, unit) == {"alice": 960, "bob": 140}
+
+
+@pytest.mark.parametrize("movements", [2, 20, 200])
+def test_what_is_taken_back_together_is_read_once(monkeypatch: pytest.MonkeyPatch, movements: int) -> None:
+    decoded: list[JournalRow] = []
+
+    def noted(row: JournalRow) -> list[JournalEvent]:
+        decoded.append(row)
+        return decode_events(row)
+
+    def reserve(tx: Any) -> None:
+        holds[:] = [tx.reserve("USD", f"payer{n}", "keeper", 2) for n in range(movements)]
+
+    def settle(tx: Any) -> None:
+        for hold in holds:
+            tx.settle("USD", "keeper", "seller", 2, hold=hold)
+
+    holds: list[str] = []
+    with Ledger.open("memory:") as ledger:
+        ledger.register_token(PLAIN)
+        do(ledger, lambda tx: [tx.mint("USD", f"payer{n}", 2) for n in range(movements)] and None)
+        do(ledger, reserve)
+        do(ledger, lambda tx: tx.mint("USD", "other", 1))
+        settled = entry_of(ledger, settle)
+        for module in (recorded, details_check):
+            monkeypatch.setattr(module, "decode_events", noted)
+        ledger.reverse(entry=settled)
+        assert len(decoded) <= 3  # the entry's own row, and on the way back those in which holds were opened
+        assert all(ledger.balance("USD", f"payer{n}").available == 2 for n in range(movements))
+        decoded.clear()
+        assert ledger.audit().findings == ()
+        assert len(decoded) == 1

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tallystick import InvalidRequest
 from tallystick.domain.values.entry_details import (
     METADATA_BYTES_MAX,
+    METADATA_LEVELS_MAX,
     REFERENCE_LENGTH_MAX,
     check_reference,
     details_of,
@@ -77,6 +78,10 @@ def test_references(reference: Any, verdict: bool) -> None:
         ({"nan": float("nan")}, False),
         ({"deep": [{"inf": float("inf")}]}, False),
         (nested(100), True),
+        (nested(METADATA_LEVELS_MAX - 1), True),
+        (nested(METADATA_LEVELS_MAX), False),
+        ({"wide": [[{}] * 1_000] * 9}, True),
+        ({"text": "[{" * 1_000}, True),
         (nested(1_000_000), False),
         ({7: "a"}, False),
         ({None: "a"}, False),

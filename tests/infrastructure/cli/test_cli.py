@@ -200,7 +200,7 @@ def test_importing_an_older_state(tmp_path: Path) -> None:
     tokens = {"TEA": {"role": "settlement", "max_supply": 100}, "App": {"role": "app", "max_supply": 5}}
     state = {"ft_state": {"TEA": {"alice": 5}}, "ft_deposit_state": {"App": {"alice": 7}}}
     path.write_text(json.dumps({"tea_state": state, "bonding_state": {"App": 8}, "tokens": tokens}))
-    arguments = ["import", "tea-state", path, "--url", tmp_path / "new.db"]
+    arguments = ["import", "tea-state", path, "--create", "--url", tmp_path / "new.db"]
     first, second = run(*arguments, "--json"), run(*arguments, "--json")
     assert (first.returncode, second.returncode) == (0, 0)
     assert (json.loads(first.stdout)["mints"], json.loads(second.stdout)["batches_before"]) == (3, 1)
@@ -210,7 +210,7 @@ def test_importing_an_older_state(tmp_path: Path) -> None:
 def test_importing(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("safe_address,tokens\nalice,5\nbob,0\n")
-    arguments = ["import", "allocations", path, "--token", "SAFE", "--max-supply", 10, "--url", tmp_path / "new.db"]
+    arguments = ["import", "allocations", path, "--token", "SAFE", "--max-supply", 10, "--create", "--url", tmp_path / "new.db"]
     first = run(*arguments, "--json")
     assert first.returncode == 0
     assert "1 rows move nothing and were skipped" in first.stderr

@@ -12,7 +12,7 @@ from tests.support.programs.command_line import run
 def test_the_command(sqlite_library: LibraryApplications, tmp_path: Path) -> None:
     sqlite_library.play("alice", "bob")
     arguments = ["import", "eventsourcing", "--application", "BankAccounts", "--from", sqlite_library.url("BankAccounts")]
-    arguments += ["--url", str(tmp_path / "books.db")]
+    arguments += ["--create", "--url", str(tmp_path / "books.db")]
     first = run(*arguments, "--json")
     assert first.returncode == 0, first.stderr
     said = {"application": "bankaccounts", "events": 16, "snapshots": 4, "tracking": 0, "gaps": 0, "renumbered": False}
@@ -34,6 +34,7 @@ def test_the_command_with_postgres(postgres: str, tmp_path: Path) -> None:
     library.play("alice")
     library.execute("Statements", "DELETE FROM EVENTS WHERE rowid = 2")
     arguments = ["import", "eventsourcing", "--from", library.url("Statements"), "--url", tmp_path / "books.db", "--json"]
+    arguments.append("--create")
     assert "bankaccounts, statements" in run(*arguments).stderr
     assert not (tmp_path / "books.db").exists()
     done = run(*arguments, "--application", "Statements")
@@ -55,7 +56,7 @@ def test_what_is_wrong_leaves_no_journal(
 ) -> None:
     sqlite_library.play("alice", deposits=0)
     path = tmp_path / "books.db"
-    done = run("import", "eventsourcing", *(part.format(folder=tmp_path) for part in arguments), "--url", path)
+    done = run("import", "eventsourcing", "--create", *(part.format(folder=tmp_path) for part in arguments), "--url", path)
     assert (done.returncode, done.stdout) == (code, "")
     assert verdict in done.stderr
     assert not path.exists()
@@ -65,6 +66,6 @@ def test_a_difference_is_exit_code_1(sqlite_library: LibraryApplications, tmp_pa
     fill(sqlite_library)
     arguments = ["--from", tmp_path / "plainaccounts.db", "--application", PLAIN, "--url", tmp_path / "books.db"]
     with altered(3):
-        done = run("import", "eventsourcing", *arguments)
+        done = run("import", "eventsourcing", "--create", *arguments)
     assert done.returncode == 1
     assert "error: import_differs: what was imported differs from its source at position 7" in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tallystick import Balances, Ledger, OutcomeUnknown, StorageFull, StorageUnavailable, Token
-from tallystick.infrastructure.imports import pieces as importing
+from tallystick.infrastructure.imports import erc20 as importing
 from tallystick.infrastructure.imports.erc20 import ZERO_ADDRESS, import_erc20
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.journal.port import NO_METADATA, MetadataChange, StreamEntry, UnclearOutcome
@@ -24,7 +24,7 @@ KILLS = 100
 @pytest.fixture
 def transfers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of random transfers, imported in small batches."""
-    monkeypatch.setattr(importing, "BATCH_ROWS", 10)
+    monkeypatch.setattr(importing, "BLOCK_ROWS", 10)
     chance = random.Random(7)
     accounts = [ZERO_ADDRESS, *(f"0x{k:040x}" for k in range(1, 40))]
     path = tmp_path / "transfers.json"

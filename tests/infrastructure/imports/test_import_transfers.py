@@ -14,6 +14,7 @@ import pytest
 
 from tallystick import (
     TOTAL_SUPPLY_RESERVE,
+    AccountIsFrozen,
     DuplicateTransferId,
     InsufficientFunds,
     InvalidAccount,
@@ -56,10 +57,9 @@ def test_every_token_from_parquet_as_from_csv(ledger: Ledger, token: str, file: 
     columns = {"token": [token] * len(rows), "sender": nulled, "receiver": receivers, "amount": amounts}
     report = import_transfers(ledger, parquet(file, **columns))
     assert (report.rows, funds(ledger)[token]) == (len(rows), sums(rows)[token])
-    position = ledger.verify().position
-    write(file, *(",".join(map(str, row)) for row in rows))  # the same content
-    assert import_transfers(ledger, file).batches_before == report.batches
-    assert ledger.verify().position == position
+    write(file, *(",".join(map(str, row)) for row in rows))  # another file, and so as much again
+    assert import_transfers(ledger, file, import_id="again").recorded == len(rows)
+    assert funds(ledger)[token] == {account: 2 * units for account, units in sums(rows)[token].items()}
 
 
 def test_wide_amounts_and_decimals(ledger: Ledger, file: Path) -> None:
@@ -107,10 +107,11 @@ def test_ids(ledger: Ledger, file: Path) -> None:
     header = HEADER + ",id"
     import_transfers(ledger, write(file, MINTED + f",{id}", MINTED + ",", MINTED + f",{2**128 - 1}", header=header))
     assert ledger.balance("PLN", "alice").total == 300
+    other = MINTED.replace("100", "99")
     for used in (id.int, str(id).upper(), 2**128 - 1):
         with pytest.raises(DuplicateTransferId, match="row 4: ") as caught:
-            import_transfers(ledger, write(file, MINTED + ",0", MINTED + ",1", MINTED + f",{used}", header=header))
-        assert caught.value.fields["row"] == 4
+            import_transfers(ledger, write(file, MINTED + ",0", MINTED + ",1", other + f",{used}", header=header))
+        assert (caught.value.fields["row"], ledger.balance("PLN", "alice").total) == (4, 300)
     columns = {"sender": ["", ""], "receiver": ["bob", "bob"], "amount": [1, 1], "id": [8, None]}
     import_transfers(ledger, parquet(file, **columns), token="PLN")
     with pytest.raises(DuplicateTransferId, match="row 1: "):
@@ -134,7 +135,7 @@ REFUSED = [MINTED, *["PLN,alice,bob,30"] * 5, "PLN,bob,,60", "PLN,bob,,31", "PLN
 def test_a_refused_row_stops_the_import_and_is_named(ledger: Ledger, file: Path, blocks_of_4: None) -> None:
     with pytest.raises(InsufficientFunds, match="row 6: alice has 10 PLN") as caught:
         import_transfers(ledger, write(file, *REFUSED))
-    assert (caught.value.fields["row"], funds(ledger)["PLN"]) == (6, {"alice": 10, "bob": 90})
+    assert (caught.value.fields["row"], funds(ledger)["PLN"]) == (6, {})
     with pytest.raises(SupplyExhausted, match="row 3: "):
         import_transfers(ledger, write(file, "PLN,,alice,1", f"PLN,,alice,{2**128 - 1}"))
     with pytest.raises(InvalidAccount, match="row 2: "):
@@ -168,7 +169,23 @@ def test_an_import_that_was_refused_goes_on_where_it_was(ledger: Ledger, file: P
     with pytest.raises(InsufficientFunds):
         import_transfers(ledger, file)
     report = import_transfers(ledger, file, on_refused=lambda refused: None)
-    assert (report.batches_before, report.refused, funds(ledger)["PLN"]) == (2, 3, {"alice": 11, "bob": 30})
+    assert (report.batches_before, report.refused, funds(ledger)["PLN"]) == (0, 3, {"alice": 11, "bob": 30})
+
+
+def test_what_only_shows_when_it_is_recorded_leaves_the_batches_before_it(
+    ledger: Ledger, file: Path, blocks_of_4: None
+) -> None:
+    with ledger.atomic() as tx:
+        tx.freeze("bob", "PLN", credits=True)
+    write(file, *REFUSED[:3])
+    with pytest.raises(AccountIsFrozen, match="row 3: "):
+        import_transfers(ledger, file)
+    assert funds(ledger)["PLN"] == {"alice": 100}
+    with ledger.atomic() as tx:
+        tx.unfreeze("bob", "PLN")
+    report = import_transfers(ledger, file)
+    assert (report.batches_before, report.known, report.recorded) == (1, 1, 2)
+    assert funds(ledger)["PLN"] == {"alice": 40, "bob": 60}
 
 
 # Being stopped.
@@ -259,28 +276,35 @@ def test_killed_at_any_moment_the_outcome_is_the_same(tmp_path: Path, many: tupl
 
 
 def test_the_command(tmp_path: Path, file: Path) -> None:
-    command, to = ("import", "transfers"), ("--url", tmp_path / "books.db")
+    books = tmp_path / "books.db"
+    command, to = ("import", "transfers"), ("--url", books)
     write(file, *REFUSED)
-    done = run(*command, file, *to)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "error: token_not_found: row 2: token 'PLN' is not registered" in done.stderr
     done = run(*command, file, *to, "--max-supply", 1000)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout, books.exists()) == (3, "", False)
+    done = run(*command, file, *to, "--create")
+    assert (done.returncode, done.stdout, books.exists()) == (2, "", False)
+    assert "error: token_not_found: row 2: token 'PLN' is not registered" in done.stderr
+    done = run(*command, file, *to, "--max-supply", 1000, "--create")
+    assert (done.returncode, done.stdout, books.exists()) == (2, "", False)
     assert "error: insufficient_funds: row 6: alice has 10 PLN to give of the 30 required" in done.stderr
-    done = run(*command, file, *to, "--skip-refused", "--json")
-    assert done.returncode == 0, done.stderr
+    listing = tmp_path / "refused.csv"
+    arguments = ("--skip-refused", "--json", "--max-supply", 1000, "--create", "--refused", listing)
+    done = run(*command, file, *to, *arguments)
+    assert done.returncode == 5, done.stderr
     found = json.loads(done.stdout)
-    assert {name: found[name] for name in ("rows", "mints", "transfers", "burns", "refused", "batches_before")} == {
-        "rows": 9,
-        "mints": 2,
-        "transfers": 3,
-        "burns": 1,
-        "refused": 3,
-        "batches_before": 1,
-    }
+    counts = {"rows": 9, "mints": 2, "transfers": 3, "burns": 1, "recorded": 6, "known": 0, "refused": 3, "batches_before": 0}
+    assert {name: found[name] for name in counts} == counts
     assert "3 rows are refused by the books and were passed over" in done.stderr
     assert "insufficient_funds: row 9: bob has 30 PLN" in done.stderr
-    again = json.loads(run(*command, file, *to, "--json").stdout)
-    assert (again["position"], again["batches_before"]) == (found["position"], found["batches"])
+    with listing.open(newline="") as opened:
+        assert [row[:2] for row in csv.reader(opened)] == [
+            ["row", "code"],
+            *([str(row), "insufficient_funds"] for row in (6, 7, 9)),
+        ]
+    done = run(*command, file, *to, "--json")
+    again = json.loads(done.stdout)
+    assert (again["position"], again["batches_before"], again["known"]) == (found["position"], found["batches"], 6)
+    assert f"UTC as {found['name']}: nothing to do" in done.stderr
+    assert (done.returncode, again["refused"]) == (5, 3)
     malformed = run(*command, write(file, "5,6", header="receiver,amount"), *to, "--token", "PLN")
     assert (malformed.returncode, "error: malformed_row: row 1: " in malformed.stderr) == (2, True)

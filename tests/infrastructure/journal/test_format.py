@@ -38,6 +38,7 @@ from tallystick.domain.events import (
     FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
+    ImportEnded,
     MetadataErased,
     Minted,
     MintedMany,
@@ -140,6 +141,7 @@ GOLDEN: list[tuple[JournalEvent, str]] = [
     (AccountFrozen("alice", None, False, True), '["AccountFrozen","alice",null,false,true,""]'),
     (AccountUnfrozen("alice", None), '["AccountUnfrozen","alice",null]'),
     (MetadataErased(7, "asked for"), '["MetadataErased",7,"asked for"]'),
+    (ImportEnded("transfers", "May", 2), '["ImportEnded","transfers","May",2]'),
     (Foreign("order-1", 0, "shop:Order.Paid", b"\x00\xff{}"), '["Foreign","order-1",0,"shop:Order.Paid","AP97fQ=="]'),
 ]
 

@@ -131,6 +131,26 @@ class LedgerCases:
         assert {name: balance.total for name, balance in (await ledger.balances("USD")).items()} == {"bob": 100, "dave": 400}
 
     @played
+    async def test_a_block_is_entered_first_and_once(self, ledger: Any) -> None:
+        tx = ledger.atomic()
+        calls: tuple[Callable[[], Any], ...] = (
+            lambda: tx.transfer("USD", "alice", "bob", 1),
+            lambda: tx.freeze("alice"),
+            lambda: tx.money("USD", "alice", 1),
+            lambda: tx.savepoint().__enter__(),
+            tx.rollback,
+        )
+        for call in calls:
+            with pytest.raises(TransactionClosed, match=r"never entered: with ledger.atomic\(\) as tx"):
+                call()
+        async with tx:
+            tx.transfer("USD", "alice", "bob", 1)
+        with pytest.raises(TransactionClosed, match="entered once"):
+            async with tx:
+                raise AssertionError("it was entered again")
+        assert (await ledger.balance("USD", "bob")).total == 1
+
+    @played
     async def test_blocks_do_not_nest_and_end(self, ledger: Any) -> None:
         async with ledger.atomic() as tx:
             with pytest.raises(TransactionClosed):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tallystick.domain.errors import MalformedRow
 from tallystick.infrastructure.imports.csv_format import open_csv, wrong_width
-from tallystick.infrastructure.imports.transfers.rows import BLOCK_ROWS, TransferRows, columns_to_read, parse_rows
+from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
+from tallystick.infrastructure.imports.transfers.rows import BLOCK_ROWS, Reading, columns_to_read, parse_rows
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -25,18 +26,18 @@ class _Block(NamedTuple):
     fault: MalformedRow | None
 
 
-def read_csv(path: Path, token: str | None) -> Iterator[TransferRows]:
-    """The rows of a file, a block at a time, of `token` where one is given. Raises `MalformedRow`."""
+def read_csv(path: Path, reading: Reading) -> Iterator[TransferRows]:
+    """The rows of a file, a block at a time. Raises `MalformedRow`."""
     with open_csv(path, "surrogateescape") as reader:
         try:
             header = next(reader, list[str]())
-        except csv.Error as error:
+        except (csv.Error, UnicodeError) as error:
             raise MalformedRow(str(error), row=1) from error
-        names = columns_to_read(header, token)
+        names = columns_to_read(header, reading.token)
         for numbers, records, fault in _blocks(reader, len(header)):
             if records:
                 columns = list(zip(*records, strict=True))
-                yield parse_rows(numbers, {name: columns[header.index(name)] for name in names}, token)
+                yield parse_rows(numbers, {name: columns[header.index(names[name])] for name in names}, reading)
             if fault is not None:
                 raise fault
 
@@ -48,7 +49,7 @@ def _blocks(reader: "Reader", width: int) -> Iterator[_Block]:
         fault = None
         try:
             records.extend(islice(reader, BLOCK_ROWS))
-        except csv.Error as error:
+        except (csv.Error, UnicodeError) as error:
             fault = MalformedRow(str(error), row=first + len(records))
         if records or fault:
             yield _checked(first, records, width, fault)

@@ -10,31 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from tallystick.domain.errors import InvalidRequest, MalformedRow
-from tallystick.infrastructure.imports.transfers.rows import BLOCK_ROWS, NUMBERS, TransferRows, columns_to_read, parse_rows
-
-MAGIC = b"PAR1"
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file begins as Parquet does."""
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
+from tallystick.infrastructure.imports.transfers.rows import BLOCK_ROWS, NUMBERS, TIMES, Reading, columns_to_read, parse_rows
 
 
-def read_parquet(path: Path, token: str | None) -> Iterator[TransferRows]:
-    """The rows of a file, a block at a time, of `token` where one is given. Raises `MalformedRow`."""
+def read_parquet(path: Path, reading: Reading) -> Iterator[TransferRows]:
+    """The rows of a file, a block at a time, checked against the sums that its pages may have. Raises `MalformedRow`."""
     arrow, parquet = _pyarrow()
     first = 1
     try:
-        with parquet.ParquetFile(path) as file:
-            names = columns_to_read(file.schema_arrow.names, token)
-            for name in names:
-                _check_type(arrow, name, file.schema_arrow.field(name).type)
-            for table in _blocks(arrow, file.iter_batches(BLOCK_ROWS, columns=names)):
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            names = columns_to_read(file.schema_arrow.names, reading.token)
+            for name, given in names.items():
+                _check_type(arrow, name, file.schema_arrow.field(given).type)
+            for table in _blocks(arrow, file.iter_batches(BLOCK_ROWS, columns=list(names.values()))):
                 numbers = range(first, first + table.num_rows)
-                yield parse_rows(numbers, {name: _values(arrow, name, table.column(name), first) for name in names}, token)
+                columns = {name: _values(arrow, name, table.column(given), first) for name, given in names.items()}
+                yield parse_rows(numbers, columns, reading)
                 first = numbers.stop
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MalformedRow(f"it is no Parquet that can be read: {error}", row=first) from error
 
 
@@ -63,13 +57,18 @@ def _check_type(arrow: Any, name: str, given: Any) -> None:
     kind = given.value_type if types.is_dictionary(given) else given
     is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     is_number = types.is_integer(kind) or (types.is_decimal(kind) and kind.scale == 0)
-    if not (is_text or types.is_null(kind) or (name in NUMBERS and is_number)):
+    is_time = name in TIMES and (types.is_timestamp(kind) or types.is_date(kind))
+    if not (is_text or types.is_null(kind) or is_time or (name in NUMBERS and is_number)):
         expected = "whole numbers, decimals without places or text" if name in NUMBERS else "text"
+        if name in TIMES:
+            expected = "times or text"
         raise MalformedRow(f"the column {name} is of {expected}, not of {given}", row=1)
 
 
 def _values(arrow: Any, name: str, column: Any, first: int) -> list[Any]:
     """The values as text, with "" for null, or as ints; `first` is the number of the first row."""
+    if arrow.types.is_timestamp(column.type) or arrow.types.is_date(column.type):
+        return _instants(arrow, column)
     try:
         values: list[Any] = column.to_pylist()
     except UnicodeDecodeError:
@@ -79,6 +78,11 @@ def _values(arrow: Any, name: str, column: Any, first: int) -> list[Any]:
     if arrow.types.is_decimal(getattr(column.type, "value_type", column.type)):
         return [None if value is None else int(value) for value in values]
     return values
+
+
+def _instants(arrow: Any, column: Any) -> list[int | None]:
+    """Times in microseconds since 1970 in UTC; those without a zone are of UTC."""
+    return column.cast(arrow.timestamp("us"), safe=False).cast(arrow.int64()).to_pylist()
 
 
 def _text(row: int, name: str, value: Any) -> Any:

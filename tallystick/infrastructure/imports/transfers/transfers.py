@@ -1,26 +1,26 @@
-"""Importing transfers: a CSV or Parquet file with the columns token, sender, receiver, amount and perhaps id and memo.
+"""Importing transfers: a CSV or Parquet file with the columns token, sender, receiver, amount and perhaps id, memo, reference
+and occurred_at.
 
 A row without a sender is a mint and one without a receiver a burn. A file is read twice, so that any length of it takes
-little memory: first every row is checked, then they are recorded, consecutive ones of the same token, kind and memo as one
-batch. So nothing is written before the last row was found well-formed; whether the books allow a row shows when it is done.
-The batches are the pieces of the import: one that was stopped is simply run again.
+little memory: first every row is checked, then they are recorded, consecutive ones of the same token and kind as one batch.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidRequest, InvalidToken, Refused, TokenNotFound
-from tallystick.domain.values.token import Token
-from tallystick.infrastructure.imports.pieces import Piece, import_pieces, keyed, survey_pieces
+from tallystick.infrastructure.imports.files import PARQUET, beginning, check_is_file, check_looks_like
+from tallystick.infrastructure.imports.new_tokens import NewTokens
 from tallystick.infrastructure.imports.report import ImportReport, Progress
+from tallystick.infrastructure.imports.rows.earlier import EarlierCut
+from tallystick.infrastructure.imports.rows.importing import RowImport
+from tallystick.infrastructure.imports.rows.name import name_of
+from tallystick.infrastructure.imports.rows.row_file import ImportOptions, OnRefused, RowFile
+from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 from tallystick.infrastructure.imports.transfers.csv_file import read_csv
-from tallystick.infrastructure.imports.transfers.parquet_file import is_parquet, read_parquet
-from tallystick.infrastructure.imports.transfers.rows import TransferRows
+from tallystick.infrastructure.imports.transfers.parquet_file import read_parquet
+from tallystick.infrastructure.imports.transfers.rows import Reading
 from tallystick.infrastructure.ledger.ledger import Ledger
-
-OnRefused = Callable[[Refused], None]
-"""Called with why a row was refused; the error's `row` is that of the file."""
 
 
 def import_transfers(
@@ -31,105 +31,41 @@ def import_transfers(
     on_refused: OnRefused | None = None,
     progress: Progress | None = None,
     checked: Progress | None = None,
+    *,
+    decimals: int = 0,
+    amounts: str = "units",
+    import_id: str | None = None,
+    again: bool = False,
+    dry_run: bool = False,
 ) -> ImportReport:
-    """Records the rows of a file, all of `token` where one is given; a second run changes nothing.
+    """Records the rows of a file, all of `token` where one is given. A row with an id is recorded once, whatever file it comes
+    in; a file's rows without ids once under the name `import_id`, by default the file's SHA-256, or `again`.
 
-    With `max_supply` tokens that are not there are registered with that. `checked` is called while the file is read for the
-    first time, `progress` for the second. Before anything is written: `InvalidRequest` where the path is no file,
-    `MalformedRow`, and `TokenNotFound` or `InvalidToken`. After that, where the books do not allow a row, the batches before
-    it stand and nothing of its own: what `transfer_many`, `mint_many` and `burn_many` raise. With `on_refused` a row that is
-    `Refused` is passed over and told to it instead. Each error names the row of the file; CSV's header is row 1.
+    Amounts are in smallest units, or with `amounts="decimal"` written like 19.99. With `max_supply` tokens that are not there
+    are registered with that and `decimals`. `checked` is called while the file is read for the first time, `progress` for the
+    second. Before anything is written: `InvalidRequest` where the path is no file, `MalformedRow`, `TokenNotFound` or
+    `InvalidToken`, and what the books would refuse a row for: `InsufficientFunds`, `SupplyExhausted`, `DuplicateTransferId`
+    where an id stands for something else. What they refuse for other reasons leaves the batches before it. With `on_refused`
+    a row that is refused is passed over and told to it instead; with `dry_run` nothing is recorded. Each error names the row
+    of the file; CSV's header is row 1.
     """
-    if not path.is_file():
-        raise InvalidRequest(f"{path} is no file, and an import reads one twice")
-    tokens = _Tokens(ledger, max_supply)
-    survey = survey_pieces(ledger, tokens.noted(_pieces(path, token)), checked)
-    for definition in tokens.new:
-        ledger.register_token(definition)
-    report = ImportReport(tokens=len(tokens.codes))
-    last_key = import_pieces(
-        ledger,
-        _pieces(path, token),
-        lambda key, rows: _record(ledger, key, rows, on_refused),
-        report,
-        progress,
-        lambda rows, accepted: _count(report, rows, accepted),
-        survey.before,
-    )
-    if last_key != survey.last_key:
-        raise InvalidRequest(f"{path} was changed while it was imported")
+    check_is_file(path)
+    check_looks_like(path, "CSV", {"JSON": "import erc20 reads transfers of ERC-20 tokens, one JSON object a line"})
+    new = NewTokens(ledger, max_supply, decimals)
+    reading = Reading(token, new.units(amounts))
+    read = read_parquet if beginning(path).startswith(PARQUET) else read_csv
+
+    def blocks() -> Iterator[TransferRows]:
+        return read(path, reading)
+
+    report = ImportReport()
+    name = name_of("transfers", import_id, path, token)
+    cut = EarlierCut("transfers", TransferRows.runs_of_one_memo, _content, counts_rows=True)
+    options = ImportOptions(new.token, on_refused, progress, checked, again, dry_run)
+    RowImport(ledger, RowFile(path, blocks, cut), name, options, report).run()
+    report.rows = report.recorded + report.known + report.refused
     return report
-
-
-class _Tokens:
-    """The tokens that a file's rows are of; those that are `new` are to be registered with `max_supply`."""
-
-    def __init__(self, ledger: Ledger, max_supply: int | None) -> None:
-        self.codes: set[str] = set()
-        self.new: list[Token] = []
-        self._ledger = ledger
-        self._max_supply = max_supply
-
-    def noted(self, pieces: Iterable[Piece[TransferRows]]) -> Iterator[Piece[TransferRows]]:
-        """The pieces as they are, their tokens noted. Raises `TokenNotFound` and `InvalidToken`, which name the row."""
-        for piece in pieces:
-            code = piece.rows.tokens[0]
-            if code not in self.codes:
-                self.codes.add(code)
-                self._note(code, piece.rows.numbers[0])
-            yield piece
-
-    def _note(self, code: str, row: int) -> None:
-        try:
-            self._ledger.token(code)
-        except TokenNotFound as error:
-            if self._max_supply is None:
-                raise error.at_row(row) from None
-            try:
-                self.new.append(Token(code, max_supply=self._max_supply))
-            except InvalidToken as invalid:
-                raise invalid.at_row(row) from None
-
-
-def _pieces(path: Path, token: str | None) -> Iterator[Piece[TransferRows]]:
-    """The rows of a file as the batches that they are recorded by."""
-    blocks = read_parquet(path, token) if is_parquet(path) else read_csv(path, token)
-    return keyed("transfers", (rows for block in blocks for rows in block.runs()), _content)
 
 
 def _content(rows: TransferRows) -> Any:
     return rows.tokens[0], rows.memos[0], rows.senders, rows.receivers, rows.amounts, rows.ids
-
-
-def _record(ledger: Ledger, key: str, rows: TransferRows, on_refused: OnRefused | None) -> int:
-    """Records a batch, and says how many of its rows were not refused."""
-    token, memo = rows.tokens[0], rows.memos[0]
-    ids = None if rows.ids[0] is None else rows.ids
-    on_refusal = "abort" if on_refused is None else "skip"
-    try:
-        if not rows.senders[0]:
-            receipt = ledger.mint_many(token, rows.receivers, rows.amounts, memo, ids, key, on_refusal)
-        elif not rows.receivers[0]:
-            receipt = ledger.burn_many(token, rows.senders, rows.amounts, memo, ids, key, on_refusal)
-        else:
-            receipt = ledger.transfer_many(token, rows.senders, rows.receivers, rows.amounts, memo, ids, key, on_refusal)
-    except DuplicateIdempotencyKey:
-        raise  # it is the batch that is there already, as where somebody else imports the same file
-    except (InvalidRequest, Refused) as error:
-        index: int = error.fields.get("row", 0)
-        raise error.at_row(rows.numbers[index]) from None
-    if on_refused is not None:
-        for index, reason in receipt.refused:
-            on_refused(reason.at_row(rows.numbers[index]))
-    return receipt.accepted
-
-
-def _count(report: ImportReport, rows: TransferRows, accepted: int) -> None:
-    report.rows += len(rows)
-    report.refused += len(rows) - accepted
-    if not rows.senders[0]:
-        report.mints += accepted
-    elif not rows.receivers[0]:
-        report.burns += accepted
-    else:
-        report.transfers += accepted

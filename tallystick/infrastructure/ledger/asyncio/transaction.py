@@ -174,6 +174,7 @@ class AsyncTransactionContext(SavingPlan):
             await commits.on_a_thread(keeper.catch_up)
         if self._request is not None:
             await self._check_unused(self._request)
+        self._recording.open()
         commits.tasks.add(task)
         self._task = task
         return self

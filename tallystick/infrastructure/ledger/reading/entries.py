@@ -63,7 +63,7 @@ class Entries:
 
     def erase(self, entry: int, reason: str) -> None:
         """Erases the metadata of the entry, and records that; as `Ledger.erase`."""
-        check_memo(reason)
+        check_memo(reason, "a reason")
         self._core.check_writable()
         place = self.place_of(entry)
         if place.details.meta is None:

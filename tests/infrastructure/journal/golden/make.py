@@ -130,6 +130,12 @@ def play_more(ledger: Any) -> None:
     )
     ledger.mint_many("USD", ["bob"] * 2, [7, 8], memo=["a", "b"], occurred_at=occurred_at, references="order 9")
     ledger.burn_many("USD", ["bob"] * 2, [1, 1], references=["order 9", "order 10"])
+    with tempfile.TemporaryDirectory() as folder:  # its last row is refused
+        from tallystick.infrastructure.imports.transfers.transfers import import_transfers
+
+        file = Path(folder) / "june.csv"
+        file.write_text("token,sender,receiver,amount\nPLN,,bob,3\nPLN,nobody,bob,10\n")
+        import_transfers(ledger, file, on_refused=lambda *_: None, import_id="june")
     with ledger.atomic() as of_row:
         of_row.reverse(transaction=ledger.find("order 8")[0].transactions[2].id, amount=2)
 

@@ -1,5 +1,6 @@
 """Pages of lines: in both directions, of any size, by positions and times, they give the same lines once each."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, product
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from tallystick import (
     CorruptJournal,
@@ -116,6 +118,22 @@ def test_a_page_is_a_sequence(rows: Ledger) -> None:
     assert rows.history("CUP", "alice", after=page.next)[0].position > page[-1].position
     with pytest.raises(KeyError):
         page.next["before"]
+
+
+def test_a_page_is_plain(rows: Ledger) -> None:
+    page, last = rows.history("CUP", "alice", limit=3), rows.history("CUP", "alice")
+    assert page.next is not None
+    assert page.to_dict("text") == {"lines": [line.to_dict("text") for line in page], "next": page.next.position}
+    assert last.to_dict()["next"] is None
+    assert rows.history("CUP", "alice", after=page.to_dict()["next"]) == rows.history("CUP", "alice", after=page.next)
+    adapter = TypeAdapter(Page)
+    lines = TypeAdapter(list[Line])
+    assert adapter.dump_python(page)["next"] == page.next.position
+    assert lines.validate_python(json.loads(adapter.dump_json(page))["lines"]) == list(page)
+    assert adapter.json_schema(mode="serialization")["properties"].keys() == {"lines", "next"}
+    html = page._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    assert html.count("<tr>") == len(page) + 1
+    assert "<th>change</th>" in html
 
 
 bounds = st.one_of(st.none(), st.integers(0, 60))
