@@ -15,9 +15,19 @@ Result = TypeVar("Result")
 
 def run(turns: Turns, timeout: float, attempts: int | None, call: Callable[[], Result]) -> Result:
     """What `call` gives, as soon as it meets no `Conflict`; raises the last one, with its `attempts`."""
+    ends_at = turns.clock() + timeout
+    first: Conflict | None = None
+    if turns.holder is None:  # as nearly always: nothing is made that is not needed
+        try:
+            return call()
+        except Conflict as error:
+            first = error
     woken = Event()
-    tries = Tries(turns, timeout, attempts, woken.set)
+    tries = Tries(turns, ends_at, attempts, woken.set)
     try:
+        if first is not None:
+            tries.began_with(first)
+            first = None
         while True:
             while seconds := tries.pause():
                 woken.wait(seconds)
@@ -35,9 +45,19 @@ def run(turns: Turns, timeout: float, attempts: int | None, call: Callable[[], R
 
 async def run_task(turns: Turns, timeout: float, attempts: int | None, call: Callable[[], Awaitable[Result]]) -> Result:
     """The same for a task, which lets others go on while it waits."""
+    ends_at = turns.clock() + timeout
+    first: Conflict | None = None
+    if turns.holder is None:
+        try:
+            return await call()
+        except Conflict as error:
+            first = error
     woken = asyncio.Event()
-    tries = Tries(turns, timeout, attempts, _waking(woken))
+    tries = Tries(turns, ends_at, attempts, _waking(woken))
     try:
+        if first is not None:
+            tries.began_with(first)
+            first = None
         while True:
             while seconds := tries.pause():
                 await _wait(woken, seconds)

@@ -25,7 +25,9 @@ _random = Random()
 
 
 class Tries:
-    """The calls for one caller, who makes one whenever `pause` is 0. `wake` ends its waiting, from any thread."""
+    """The calls for one caller, who makes one whenever `pause` is 0, and no more once the clock of `turns` is at `ends_at`.
+    `wake` ends its waiting, from any thread.
+    """
 
     __slots__ = (
         "_ends_at",
@@ -42,10 +44,10 @@ class Tries:
         "is_over",
     )
 
-    def __init__(self, turns: Turns, timeout: float, attempts: int | None, wake: Callable[[], None]) -> None:
+    def __init__(self, turns: Turns, ends_at: float, attempts: int | None, wake: Callable[[], None]) -> None:
         self._turns = turns
         self._left = attempts
-        self._ends_at = turns.clock() + timeout
+        self._ends_at = ends_at
         self._wake = wake
         self._ticket: Ticket | None = None
         self._token: Token[Tries | None] | None = None
@@ -81,6 +83,11 @@ class Tries:
         if self._ticket is not None:
             self._token = _turn.set(self)
 
+    def began_with(self, error: Conflict) -> None:
+        """The first call was made before, and met this. Raises it where there are to be no more."""
+        self.attempts = 1
+        self.met(error)
+
     def end(self) -> None:
         """The call is over, and what it committed."""
         if self._token is not None:
@@ -101,6 +108,7 @@ class Tries:
     def leave(self) -> None:
         """There will be no more calls, whatever became of the last."""
         self.is_over = True
+        self.error = None  # it holds the frames that hold this
         if self._ticket is not None:
             self._turns.leave(self._ticket)
 
