@@ -115,6 +115,7 @@ from tallystick.projections.transactions import Transaction, Transactions
 __version__ = "0.1.0"
 
 from tallystick.infrastructure.ledger.asyncio.past import AsyncOccurredView, AsyncView
+from tallystick.infrastructure.ledger.reading.allocation_lines import AllocationLine
 from tallystick.infrastructure.ledger.reading.explanation import Explanation
 from tallystick.infrastructure.ledger.reading.statement import Statement
 from tallystick.infrastructure.ledger.travel.difference import Difference
@@ -132,6 +133,7 @@ __all__ = [
     "AccountNotAllocated",
     "Allocation",
     "AllocationBelowZero",
+    "AllocationLine",
     "AllocationNotZero",
     "Allocations",
     "AllocationsExceedBalance",

@@ -13,11 +13,11 @@ from tallystick import AsyncLedger, Ledger, Token, Trade
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
-BOOKS = """allocation allocations allocations_of app as_of atomic audit balance balances balances_of burn burn_many close
-contract contract_ids contracts diff entry erase expire expire_every explain find fork fragments freeze frozen handles
-history hold holds is_contract mint mint_many once open receipt register_token release replay reserve reverse run
-settle snapshot state statement status supply take_over token tokens total transaction transfer transfer_many unfreeze
-update_app verify"""
+BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit balance balances balances_of burn
+burn_many close contract contract_ids contracts diff entry erase expire expire_every explain find fork fragments
+freeze frozen handles history hold holds is_contract mint mint_many once open receipt register_token release replay
+reserve reverse run settle snapshot state statement status supply take_over token tokens total transaction transfer
+transfer_many unfreeze update_app verify"""
 APP = "accepts buy code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
@@ -32,8 +32,8 @@ HELD = {
     "app as it stands": APP,
     "app as it stands for asyncio": APP,
     "seats": "collect_memory_tax pay_public_service share_distribution_pool share_income",
-    "contract": """alloc allocation allocs_sum balance balance_down balance_up dealloc defund fund id num_allocs shadow_down
-    shadow_down_all shadow_up shadow_up_all""",
+    "contract": """alloc allocation allocs_sum balance balance_down balance_up dealloc defund fund id num_allocs
+    shadow_down shadow_down_all shadow_up shadow_up_all""",
     "double map": "get items keys values",
     "its row": "get items keys values",
     "double map for asyncio": "",
@@ -53,20 +53,23 @@ HELD = {
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
     "allocation": "sati sats",
-    "line": """account available change counterparty entry_id hold kind memo occurred_at position recorded_at reference reserved
-    reserved_change token transaction_id""",
+    "line": """account available change counterparty entry_id hold kind memo occurred_at position recorded_at
+    reference reserved reserved_change token transaction_id""",
     "page of lines": "count index next to_dict",
     "next page": "account available keys position reserved token version",
-    "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at reference
-    sender token""",
-    "view": """allocation allocations allocations_of app audit balance balances balances_of contract contract_ids
-    contracts entry explain find fragments frozen history hold holds is_contract position receipt
-    recorded_at replay state statement status supply token tokens total transaction verify""",
+    "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at
+    reference sender token""",
+    "view": """allocation allocation_history allocations allocations_of app audit balance balances balances_of
+    contract contract_ids contracts entry explain find fragments frozen history hold holds is_contract
+    position receipt recorded_at replay state statement status supply token tokens total transaction
+    verify""",
     "view by occurred time": "balance balances position supply total",
-    "view for asyncio": """allocation allocations allocations_of app audit balance balances balances_of blocking contract
-    contract_ids contracts entry explain find fragments frozen history hold holds is_contract position
-    receipt recorded_at replay state statement status supply token tokens total transaction verify""",
+    "view for asyncio": """allocation allocation_history allocations allocations_of app audit balance balances balances_of
+    blocking contract contract_ids contracts entry explain find fragments frozen history hold holds
+    is_contract position receipt recorded_at replay state statement status supply token tokens total
+    transaction verify""",
     "view by occurred time for asyncio": "balance balances position supply total",
+    "allocation line": """account allocation change contract entry_id kind memo occurred_at position recorded_at reference""",
     "statement": "account by closing lines opening since token until",
     "explanation": "account balance complete token transactions",
     "difference": "account after available before reserved token",
@@ -89,6 +92,7 @@ RESULTS = (
     "fragment",
     "hold",
     "allocation",
+    "allocation line",
     "transaction",
     "audit's report",
     "status",
@@ -168,6 +172,7 @@ def held() -> dict[str, Any]:
         "statement": ledger.statement("USD", "alice"),
         "explanation": ledger.explain("USD", "alice"),
         "difference": ledger.diff(1, ledger.status().head.position)[0],
+        "allocation line": ledger.allocation_history("pool", "alice")[0],
         "trade": Trade("TeaParty", "buy", "alice", 5, 7, 1),
     }
 

@@ -263,6 +263,7 @@ class AsyncLedger:
     allocation = _awaited(Ledger.allocation)
     allocations = _awaited(Ledger.allocations)
     allocations_of = _awaited(Ledger.allocations_of)
+    allocation_history = _awaited(Ledger.allocation_history)
     erase = _awaited(Ledger.erase)
     entry = _awaited(Ledger.entry)
     receipt = _awaited(Ledger.receipt)

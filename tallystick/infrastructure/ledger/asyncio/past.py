@@ -76,6 +76,7 @@ class AsyncView:
     allocation = _awaited(View.allocation)
     allocations = _awaited(View.allocations)
     allocations_of = _awaited(View.allocations_of)
+    allocation_history = _awaited(View.allocation_history)
     entry = _awaited(View.entry)
     receipt = _awaited(View.receipt)
     find = _awaited(View.find)

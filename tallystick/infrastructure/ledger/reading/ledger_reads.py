@@ -11,6 +11,7 @@ from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.reading.allocation_lines import AllocationLine, allocation_lines
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.ledger.reading.entries import Entries
 from tallystick.infrastructure.ledger.reading.entry import Entry
@@ -139,6 +140,10 @@ class LedgerReads:
     def allocations_of(self, account: str) -> Allocations:
         """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
         return self._history.allocations_of(account)
+
+    def allocation_history(self, contract: str, account: str) -> list[AllocationLine]:
+        """What each change of the contract did to the account's allocation, with what it was after it, the oldest first."""
+        return allocation_lines(self._core, contract, account)
 
     def entry(self, id: int) -> Entry:
         """The entry of this id, which is the position of its first event; else `EntryNotFound`."""
