@@ -44,6 +44,7 @@ from tallystick.domain.errors import (
     UnknownCurve,
 )
 from tallystick.domain.events import AppUpdated, Burned, Distributed, DomainEvent, Minted, Moved
+from tallystick.domain.integers import as_int
 from tallystick.domain.operation import Operation
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
@@ -120,7 +121,7 @@ def price_of(view: View, app: Token) -> int | None:
         price: object = app.curve.price(app.max_supply - view.token_state(app.code).reserve)
     except Exception:  # a curve of a user's own fails, or is not known here
         return None
-    return price if type(price) is int else None
+    return as_int(price)
 
 
 def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str) -> Sequence[DomainEvent]:
@@ -270,13 +271,14 @@ def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply
     if app.curve is None:
         raise UnknownCurve(name=f"of {app.code}, which was registered without one")
     try:
-        answer: object = getattr(app.curve, question)(supply, amount)
+        given: object = getattr(app.curve, question)(supply, amount)
     except LedgerError:
         raise
     except Exception as error:
         raise InvalidCurve(f"the curve of {app.code} fails at {question}({supply}, {amount}): {error!r}") from error
-    if type(answer) is not int or answer < 0:
-        raise InvalidCurve(f"the curve of {app.code} answers {answer!r} to {question}({supply}, {amount}): that is no amount")
+    answer = as_int(given)
+    if answer is None or answer < 0:
+        raise InvalidCurve(f"the curve of {app.code} answers {given!r} to {question}({supply}, {amount}): that is no amount")
     return answer
 
 

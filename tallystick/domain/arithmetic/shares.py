@@ -15,6 +15,7 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import Column
 from tallystick.domain.arithmetic.division import multiply_divide
 from tallystick.domain.errors import InvalidAmount
+from tallystick.domain.integers import as_int
 
 _NARROW = 2**63
 _GOLDEN = 11400714819323198485
@@ -27,9 +28,7 @@ Sharing = Callable[[int, "Column | list[int]", Callable[[int], str], int], "Colu
 
 def largest_remainder(whole: int, weights: Sequence[int], start: int = 0) -> list[int]:
     """`whole` in shares as the weights are to each other. `InvalidAmount` where a weight is no int, negative, or all are 0."""
-    for weight in weights:
-        if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
-            raise InvalidAmount(f"a weight is an int, 0 or more, not {weight!r}")
+    weights = [_check_weight(weight) for weight in weights]
     total = sum(weights)
     if total == 0:
         raise InvalidAmount("the weights of a split sum to more than zero")
@@ -39,6 +38,13 @@ def largest_remainder(whole: int, weights: Sequence[int], start: int = 0) -> lis
     for i in by_remainder[: whole - sum(shares)]:
         shares[i] += 1
     return shares
+
+
+def _check_weight(given: object) -> int:
+    weight = as_int(given)
+    if weight is None or weight < 0:
+        raise InvalidAmount(f"a weight is an int, 0 or more, not {given!r}")
+    return weight
 
 
 def pro_rata(whole: int, weights: Column | list[int], name_of: Callable[[int], str], turn: int) -> Column | list[int]:

@@ -12,12 +12,11 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, listed, plain_integer
+from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, listed
 from tallystick.domain.batch.notes import NO_NOTES, Notes
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidRequest
 from tallystick.domain.token.token_state import TokenState
-from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import AMOUNT_MAX, check_amount
 
 Intern = Callable[[Sequence[Any]], Column]
@@ -98,14 +97,18 @@ def handles_of(given: Any, state: TokenState, intern: Intern) -> Column:
 def interned(state: TokenState, names: Sequence[Any]) -> Column:
     """The handles of accounts, new ones where they have none; `InvalidAccount` with the row of the first that is none."""
     get = state.handles.get
+    met: dict[str, int] = {}  # names that are spelled in another way than the books spell them, each looked at once
     handles = np.empty(len(names), dtype=np.int64)
     for row, name in enumerate(names):
         handle = get(name) if isinstance(name, str) else None
         if handle is None:
+            handle = met.get(name) if isinstance(name, str) else None
+        if handle is None:
             try:
-                handle = state.handle(check_account(str.__str__(name) if isinstance(name, str) else name))
+                handle = state.handle(state.spellings.of(str.__str__(name) if isinstance(name, str) else name))
             except InvalidAccount as error:
                 raise error.at_row(row) from None
+            met[name] = handle
         handles[row] = handle
     return handles
 
@@ -158,6 +161,6 @@ def _amounts_of_array(given: Any) -> Numbers:
 def _check(row: int, amount: object) -> int:
     """The amount of a row as Python's int, where it is one to Python or to numpy."""
     try:
-        return check_amount(plain_integer(amount))
+        return check_amount(amount)
     except InvalidAmount as error:
         raise error.at_row(row) from None

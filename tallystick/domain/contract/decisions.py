@@ -57,17 +57,15 @@ from tallystick.domain.events import (
     ShadowRaised,
 )
 from tallystick.domain.operation import Operation
-from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.view import ContractState, View
 
 
-def check_contract_id(id: object) -> str:
+def check_contract_id(id: str) -> str:
     """The id itself, where a contract can have it: it is formed like an account, and none of the special ones."""
-    name = check_account(id)
-    if name in SPECIAL_ACCOUNTS:
-        raise InvalidAccount(f"{name} cannot be a contract: {SPECIAL_ACCOUNTS[name]}")
-    return name
+    if id in SPECIAL_ACCOUNTS:
+        raise InvalidAccount(f"{id} cannot be a contract: {SPECIAL_ACCOUNTS[id]}")
+    return id
 
 
 def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
@@ -75,15 +73,14 @@ def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
     id = operation.contract
     if view.is_contract(id):
         raise ContractAlreadyRegistered(contract=id)
-    if operation.backed_by is not None:
-        view.token_state(operation.backed_by)
+    backed_by = None if operation.backed_by is None else view.token_state(operation.backed_by).token.code
     if view.token(id) is not None:
         raise NameInUse("it is a token", name=id)
     if view.holder_of_anything(id) or view.is_owed(id) or has_deposit(view, id):
         raise NameInUse("it is an account that has or may get back money, and a contract's own begins empty", name=id)
     if view.is_frozen(id):
         raise NameInUse("it is an account that is frozen", name=id)
-    return (ContractRegistered(id, operation.backed_by),)
+    return (ContractRegistered(id, backed_by),)
 
 
 def _raise_balance(view: View, operation: RaiseBalance) -> Sequence[DomainEvent]:

@@ -14,13 +14,18 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, Rows, as_array, listed, total
 from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.numbering import NumberedNames, Numbering, Places
+from tallystick.domain.memory.spellings import Spellings
 
 
 class CellColumns:
-    """The cells, their accounts' handles, and the numbers that batches gave those. `names` have a handle already."""
+    """The cells, their accounts' handles, and the numbers that batches gave those. `names` have a handle already.
 
-    def __init__(self, names: AccountNames | None) -> None:
+    What is new among names is told to `spellings`, those of the book.
+    """
+
+    def __init__(self, names: AccountNames | None, spellings: Spellings | None) -> None:
         self.names = AccountNames() if names is None else names
+        self.spellings = Spellings() if spellings is None else spellings
         self._handles = self.names.handles
         self._available: MutableSequence[int] = array("q", bytes(8 * len(self.names)))
         self._held: MutableSequence[int] = array("q")  # as long as it has to be: most accounts hold nothing for others
@@ -88,6 +93,7 @@ class CellColumns:
             handle = names.next_handle()
             if len(self._available) > handle:  # somebody was interrupted here
                 del self._available[handle:]
+            self.spellings.note(account)
             self._available.append(0)
             names.add(account, handle)
         return handle

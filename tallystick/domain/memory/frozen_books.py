@@ -71,6 +71,7 @@ class FrozenBooks(NamedTuple):
     holds: list[OpenHold]
     reversals: Sequence[Reversal]
     freezes: list[Freeze]
+    former_spellings: list[str]
 
 
 class KeptToken(NamedTuple):
@@ -99,3 +100,4 @@ class KeptBooks(NamedTuple):
     holds: Iterable[OpenHold]
     reversals: Iterable[Reversal]
     freezes: Iterable[Freeze]
+    former_spellings: Iterable[str]

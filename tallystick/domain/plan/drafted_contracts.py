@@ -36,6 +36,7 @@ from tallystick.domain.events import (
     ShadowRaised,
 )
 from tallystick.domain.operation import Operation
+from tallystick.domain.values.spelling import lowered
 
 
 class _Draft(NamedTuple):
@@ -69,8 +70,10 @@ class DraftedContracts:
 
         `Conflict` where others have changed it so that what the plan did to it cannot be done any more.
         """
-        if type(id) is str and id in self._registered:
-            return self._registered[id]
+        if self._registered and type(id) is str:
+            registered = self._registered.get(id) or self._registered.get(lowered(id))
+            if registered is not None:
+                return registered
         contract = self._books.contract(id)
         base = (self._books.generation, self._books.abandoned, contract.changes)
         draft = self._drafts.get(contract.id)

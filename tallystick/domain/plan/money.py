@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from tallystick.domain.arithmetic.shares import largest_remainder
-from tallystick.domain.cells import check_holder
-from tallystick.domain.errors import InvalidAmount
+from tallystick.domain.errors import InvalidAccount, InvalidAmount
 from tallystick.domain.plan.due_date import due_date
 from tallystick.domain.plan.purse import Purse
 from tallystick.domain.plan.recording import Recording
@@ -49,7 +48,8 @@ class PlannedMoney:
         """A part of `amount` smallest units; `InvalidAmount` where that is zero or more than remains."""
         recording, purse = self._recording, self._purse
         recording.check_usable(purse)
-        if check_amount(amount) > purse.remaining:
+        amount = check_amount(amount)
+        if amount > purse.remaining:
             raise InvalidAmount(f"{amount} {self.token} cannot be sliced from the {purse.remaining} remaining")
         part = recording.open_purse(purse.token, purse.owner, is_slice=True)
         recording.set_remaining(purse, purse.remaining - amount)
@@ -93,10 +93,10 @@ class PlannedMoney:
         if not amount:
             return None
         token = purse.token.code
-        recording.token_state(token).check_holder(authority)
+        keeper = recording.token_state(token).holder(authority)
         due = due_date(recording.surroundings, expires_at, expires_in)
         hold = recording.surroundings.new_hold_id()
-        recording.spend(purse, amount, Reserve(token, purse.owner, authority, amount, hold, due, check_memo(memo)))
+        recording.spend(purse, amount, Reserve(token, purse.owner, keeper, amount, hold, due, check_memo(memo)))
         return hold
 
     def split(self, weights: Mapping[str, int], *, memo: str = "") -> dict[str, int]:
@@ -104,7 +104,9 @@ class PlannedMoney:
         purse = self._purse
         self._recording.check_usable(purse)
         if isinstance(weights, Mapping):
-            weights = {check_holder(purse.token, receiver): weight for receiver, weight in weights.items()}
+            state = self._recording.token_state(purse.token.code)
+            if len(set(map(state.holder, weights))) < len(weights):
+                raise InvalidAccount("a receiver is named twice: an address is the same one in any case")
         shares = _shares(purse.remaining, weights)
         with Savepoint(self._recording):
             for receiver, share in shares.items():
@@ -115,8 +117,8 @@ class PlannedMoney:
         recording, purse = self._recording, self._purse
         recording.check_usable(purse)
         token = purse.token.code
-        recording.token_state(token).check_holder(receiver)
-        recording.spend(purse, amount, Transfer(token, purse.owner, receiver, amount, check_memo(memo)))
+        holder = recording.token_state(token).holder(receiver)
+        recording.spend(purse, amount, Transfer(token, purse.owner, holder, amount, check_memo(memo)))
 
 
 class Money(PlannedMoney):

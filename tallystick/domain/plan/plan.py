@@ -34,6 +34,7 @@ from tallystick.domain.token.operations import Expire, Observe
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
+from tallystick.domain.values.token import AnyToken, code_of
 
 
 class Plan:
@@ -49,64 +50,64 @@ class Plan:
 
     # Money in, out and about.
 
-    def mint(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
+    def mint(self, token: AnyToken, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` out of the supply reserve to `account`; `SupplyExhausted` where it holds less."""
         recording = self._recording
         recording.propose(mint_of(recording, token, account, amount, memo))
 
     topup = mint
 
-    def burn(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
+    def burn(self, token: AnyToken, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of `account`'s into the supply reserve; `InsufficientFunds` where it has less."""
         recording = self._recording
         recording.propose(burn_of(recording, token, account, amount, memo))
 
     withdraw = burn
 
-    def transfer(self, token: str, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
+    def transfer(self, token: AnyToken, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` from `sender` to `receiver`; `InsufficientFunds` where the sender has less."""
         recording = self._recording
         recording.propose(transfer_of(recording, token, sender, receiver, amount, memo))
 
-    def money(self, token: str, owner: str, amount: int) -> Money:
+    def money(self, token: AnyToken, owner: str, amount: int) -> Money:
         """Takes `amount` of `owner`'s in hand, to be sliced and sent in this plan; `AccountIsFrozen`, or `InsufficientFunds`
         where there is less.
         """
         recording = self._recording
         state = recording.token_state(token)
-        state.check_holder(owner)
-        check_amount(amount)
+        owner, amount = state.holder(owner), check_amount(amount)
         if state.available_of(owner) < amount or owner in recording.draft.watched:
-            recording.require(token, owner, amount)
+            recording.require(state.code, owner, amount)
         purse = recording.open_purse(state.token, owner, is_slice=False)
         recording.set_remaining(purse, amount)
         return Money(recording, purse)
 
-    def balance(self, token: str, account: str) -> Balance:
+    def balance(self, token: AnyToken, account: str) -> Balance:
         """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`."""
         recording, surroundings = self._recording, self._recording.surroundings
-        recording.token_state(token).check_holder(account)
+        state = recording.token_state(token)
+        code, account = state.code, state.holder(account)
         with surroundings.locked():
             pending = surroundings.reach_head_or_pending()
-            state = recording.token_state(token)
+            state = recording.token_state(code)
             balance = state.balance_of(account)
             if pending is not None:
-                balance = pending.balance_before(token, account, balance)
+                balance = pending.balance_before(code, account, balance)
             if balance.available < 0:  # it gives what is not durable yet, or what something before would not bring any more
                 surroundings.reach_head()
-                state = recording.token_state(token)
+                state = recording.token_state(code)
                 balance = state.balance_of(account)
             claimed = state.claimed.get(account, 0)
         if balance.available < 0:
             raise Conflict(subject="what was planned before", told="possible", now="not")
-        recording.note_told(Observe(token, account, balance.available + claimed, balance.reserved))
+        recording.note_told(Observe(code, account, balance.available + claimed, balance.reserved))
         return balance
 
     # Escrow.
 
     def reserve(
         self,
-        token: str,
+        token: AnyToken,
         payer: str,
         authority: str,
         amount: int,
@@ -127,7 +128,7 @@ class Plan:
         return operation.hold
 
     def settle(
-        self, token: str, authority: str, receiver: str, amount: int, hold: str | None = None, *, memo: str = ""
+        self, token: AnyToken, authority: str, receiver: str, amount: int, hold: str | None = None, *, memo: str = ""
     ) -> None:
         """Sends `amount` of what `authority` keeps to `receiver`: of `hold`, or of its oldest holds that are not due.
 
@@ -148,7 +149,7 @@ class Plan:
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
         recording, surroundings = self._recording, self._recording.surroundings
         recording.check_open()
-        check_amount(limit, "a limit")
+        limit = check_amount(limit, "a limit")
         with surroundings.locked():
             surroundings.reach_head()
             due_at = surroundings.now()
@@ -177,7 +178,7 @@ class Plan:
     # Closing accounts.
 
     def freeze(
-        self, account: str, token: str | None = None, *, debits: bool = True, credits: bool = False, reason: str = ""
+        self, account: str, token: AnyToken | None = None, *, debits: bool = True, credits: bool = False, reason: str = ""
     ) -> None:
         """Closes an account in `token`, or in all of them: with `debits` nothing leaves what it can spend, with `credits`
         nothing comes to it, and who asks for that is refused as `AccountIsFrozen`.
@@ -190,7 +191,7 @@ class Plan:
         self._recording.check_open()
         self._recording.propose(freeze_of(self._recording, account, token, debits, credits, reason))
 
-    def unfreeze(self, account: str, token: str | None = None) -> None:
+    def unfreeze(self, account: str, token: AnyToken | None = None) -> None:
         """Ends the account's freeze in `token`, or that in all tokens; one in a single token is ended by naming that token.
 
         Where there is no such freeze nothing is recorded. `TokenNotFound`, `InvalidAccount`.
@@ -200,7 +201,9 @@ class Plan:
 
     # The double map.
 
-    def move(self, source: tuple[str, str], target: tuple[str, str], amount: int, *, memo: str = "") -> None:
+    def move(
+        self, source: tuple[AnyToken, AnyToken], target: tuple[AnyToken, AnyToken], amount: int, *, memo: str = ""
+    ) -> None:
         """Moves `amount` from the cell `state[source[0]][source[1]]` to the cell of `target`.
 
         Between accounts of a token that is a transfer, from a user's account into their deposit to an app a deposit, and
@@ -215,13 +218,12 @@ class Plan:
             surroundings.reach_head_or_pending()
             recording.propose(movement(recording.draft, source, target, units, memo))
 
-    def app(self, code: str) -> PlannedApp:
+    def app(self, code: AnyToken) -> PlannedApp:
         """The app whose token this is; `TokenNotFound` or `NotAnApp`."""
         recording = self._recording
         with recording.surroundings.locked():
-            recording.token_state(code)
-            app_of(recording.draft, code)
-        return PlannedApp(recording, code)
+            app = app_of(recording.draft, recording.token_state(code).code)
+        return PlannedApp(recording, app.code)
 
     @property
     def seats(self) -> PlannedSeats:
@@ -231,7 +233,7 @@ class Plan:
 
     # Contracts.
 
-    def register_contract(self, id: str, backed_by: str | None = None) -> PlannedContract:
+    def register_contract(self, id: str, backed_by: AnyToken | None = None) -> PlannedContract:
         """Registers a contract with a balance of 0 and an empty shadow space, and gives it.
 
         With `backed_by`, a token's code, its balance is that token's and lies in the contract's own account.
@@ -240,8 +242,9 @@ class Plan:
         """
         recording = self._recording
         recording.check_open()
-        recording.propose_locked(RegisterContract(check_contract_id(id), backed_by))
-        return PlannedContract(recording, id)
+        name = check_contract_id(recording.spelled(id))
+        recording.propose_locked(RegisterContract(name, None if backed_by is None else code_of(backed_by)))
+        return PlannedContract(recording, name)
 
     def _planned_contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`."""
@@ -249,12 +252,12 @@ class Plan:
         recording.check_open()
         try:
             with surroundings.locked():
-                recording.draft.contract(id)
+                found = recording.draft.contract(id)
         except NotFound:
             with surroundings.locked():
                 surroundings.reach_head()
-                recording.draft.contract(id)
-        return PlannedContract(recording, id)
+                found = recording.draft.contract(id)
+        return PlannedContract(recording, found.id)
 
     # Undoing.
 

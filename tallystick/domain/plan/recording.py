@@ -32,7 +32,7 @@ from tallystick.domain.reversal.decisions import reversal_by
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.requests import Recorded
 from tallystick.domain.values.reversal import Reversal
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import AnyToken, Token
 from tallystick.domain.view import View
 
 Told = TypeVar("Told", bound=Operation)
@@ -158,7 +158,7 @@ class Recording:
 
     # Operations.
 
-    def token_state(self, token: str) -> DraftedToken:
+    def token_state(self, token: AnyToken) -> DraftedToken:
         """The token's cells in the draft; `TokenNotFound` where none is registered at the journal's head either."""
         if self._closed:
             self.check_open()
@@ -168,6 +168,10 @@ class Recording:
             with self.surroundings.locked():
                 self.surroundings.reach_head()
                 return self.draft.token_state(token)
+
+    def spelled(self, name: object, /) -> str:
+        """The name as the books write it; `InvalidAccount` where it can be none."""
+        return self._books.spelled(name)
 
     def propose(self, operation: Operation) -> Sequence[DomainEvent]:
         """Decides an operation against the draft and records it. What is refused is decided again at the journal's head."""

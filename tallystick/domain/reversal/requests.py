@@ -3,6 +3,7 @@
 from typing import Protocol, cast
 
 from tallystick.domain.errors import AlreadyReversed, EntryNotFound, InvalidRequest, TransactionNotFound
+from tallystick.domain.integers import as_int
 from tallystick.domain.reversal.decisions import left_of
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
@@ -32,13 +33,13 @@ def originals_asked(journal: Recorded, id: object, entry: object, transaction: o
         recorded = _recorded(journal, transaction)
         if recorded is None:
             raise TransactionNotFound(id=transaction)
-        return [original_of(recorded, cast(int, transaction))]
+        return [original_of(recorded, cast(int, as_int(transaction)))]
     if amount is not None:
         raise InvalidRequest("a part is taken back of one movement: reverse(transaction=id, amount=...)")
     recorded = _recorded(journal, entry)
     if recorded is None:
         raise EntryNotFound(id=entry)
-    if recorded.id != entry:
+    if recorded.id != as_int(entry):
         raise EntryNotFound(f": that is within entry {recorded.id}", id=entry)
     return originals_of(recorded)
 
@@ -49,12 +50,14 @@ def reversals_of(view: View, originals: list[Original], amount: int | None, memo
     `AlreadyReversed` where nothing is left of any.
     """
     check_memo(memo)
+    part = None if amount is None else check_amount(amount)
     left = [original for original in originals if amount is not None or left_of(view, original)]
     if not left:
         oldest = originals[-1]
         raise AlreadyReversed(id=oldest.id, amount=oldest.event.amount, left=0)
-    return [Reverse(original, amount, memo) for original in left]
+    return [Reverse(original, part, memo) for original in left]
 
 
 def _recorded(journal: Recorded, id: object) -> RecordedEntry | None:
-    return journal.recorded(id) if type(id) is int and 0 < id < 2**63 else None
+    position = as_int(id)
+    return journal.recorded(position) if position is not None and 0 < position < 2**63 else None

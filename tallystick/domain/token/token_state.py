@@ -31,6 +31,7 @@ from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.cell_columns import CellColumns
 from tallystick.domain.memory.frozen_books import FrozenTokenState
 from tallystick.domain.memory.numbering import Places
+from tallystick.domain.memory.spellings import Spellings
 from tallystick.domain.rounding import sharing_of
 from tallystick.domain.token.registration import registered_token
 from tallystick.domain.values.curve import CURVES, CurveMaker
@@ -64,12 +65,13 @@ class Distribution(NamedTuple):
 class TokenState(CellColumns):
     """The cells of one token. The methods that change it apply what happened and refuse nothing.
 
-    `names` are accounts that have a handle already.
+    `names` are accounts that have a handle already, and `spellings` those of the book. `code` is the token's.
     """
 
-    def __init__(self, token: Token, names: AccountNames | None = None) -> None:
-        super().__init__(names)
+    def __init__(self, token: Token, names: AccountNames | None = None, spellings: Spellings | None = None) -> None:
+        super().__init__(names, spellings)
         self.token = token
+        self.code = token.code
         self.reserve = token.max_supply
         self.distributions = 0
         self.version = 0  # of the newest event, where its stream alone made it
@@ -81,12 +83,17 @@ class TokenState(CellColumns):
         """The token that began with `event`; its curve is made by one of `curves`."""
         return cls(registered_token(event, curves))
 
-    def check_holder(self, account: str) -> None:
-        """Raises as `cells.check_holder` does; an account that is known and passed is not checked again."""
-        if type(account) is not str or account not in self.holders:
-            check_holder(self.token, account)
-            if self.knows(account):
-                self.holders.add(account)
+    def holder(self, account: str) -> str:
+        """The account as the books write it, where money and escrow may touch its cell; else `InvalidAccount` or
+        `MeaninglessCell`. One that is known and passed is not checked again.
+        """
+        if type(account) is str and account in self.holders:
+            return account
+        holder = self.spellings.of(account)
+        check_holder(self.token, holder)
+        if self.knows(holder):
+            self.holders.add(holder)
+        return holder
 
     def freeze(self) -> FrozenTokenState:
         """The cells as they are now, copied where they may change."""

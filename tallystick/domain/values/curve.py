@@ -13,6 +13,7 @@ from typing import Protocol, cast, runtime_checkable
 import msgspec
 
 from tallystick.domain.errors import InvalidCurve, UnknownCurve
+from tallystick.domain.integers import as_int
 from tallystick.domain.values.amount import AMOUNT_MAX
 
 BASE = 10**12
@@ -247,6 +248,11 @@ def largest_amount(affordable: Callable[[int], bool], most: int) -> int:
 
 
 def _check_parameters(curve: Curve, parameters: Sequence[object]) -> None:
-    for value in parameters:
-        if type(value) is not int or not 0 < value <= PARAMETER_MAX:
-            raise InvalidCurve(f"a parameter of the curve {curve.name} is an int from 1 to 2**64 - 1, not {value!r}")
+    for given in parameters:
+        value = as_int(given)
+        if value is None or not 0 < value <= PARAMETER_MAX:
+            raise InvalidCurve(f"a parameter of the curve {curve.name} is an int from 1 to 2**64 - 1, not {given!r}")
+    for field in cast(msgspec.Struct, curve).__struct_fields__:
+        given = getattr(curve, field)
+        if given is not None and type(given) is not int:
+            msgspec.structs.force_setattr(cast(msgspec.Struct, curve), field, as_int(given))

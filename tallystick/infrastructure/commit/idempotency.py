@@ -4,7 +4,6 @@ The store says which where it keeps an index of them, and else one of our own do
 used; whether it was, only the commit there can say.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import msgspec
 from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.errors import DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
 from tallystick.infrastructure.commit.receipt import Receipt, receipt_from
+from tallystick.infrastructure.commit.request_digest import digest_of
 from tallystick.infrastructure.indexes.keys import KeyIndex
 from tallystick.infrastructure.journal.format import decode_keys
 from tallystick.infrastructure.journal.port import Journal
@@ -36,13 +36,7 @@ def make_request(key: str | None, request: Any) -> Request | None:
             raise InvalidRequest("a request is compared under an idempotency key, and none was given")
         return None
     check_key(key)
-    if request is None:
-        return Request(key, None)
-    try:
-        content = msgspec.json.encode(request, order="deterministic")
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
-    return Request(key, hashlib.sha256(content).hexdigest())
+    return Request(key, None if request is None else digest_of(request))
 
 
 def check_key(key: object) -> str:

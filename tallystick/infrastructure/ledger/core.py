@@ -14,6 +14,7 @@ from tallystick.domain.books.pending import Pending
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, LedgerReadOnly, TransactionClosed
 from tallystick.domain.events import Released
+from tallystick.domain.integers import as_int
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Expire
 from tallystick.domain.values.curve import CURVES, CurveMaker
@@ -148,7 +149,8 @@ def open_core(
     max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
 ) -> LedgerCore:
     """The core of the ledger at `url`, as `Ledger.open` describes."""
-    if type(contracts_in_memory) is not int or contracts_in_memory < 1:
+    in_memory = as_int(contracts_in_memory)
+    if in_memory is None or in_memory < 1:
         raise InvalidRequest(f"contracts_in_memory is an int, 1 or more, not {contracts_in_memory!r}")
     if curves is not None and not isinstance(curves, Mapping):
         raise InvalidRequest(f"curves map names to what makes them, not {curves!r}")
@@ -161,7 +163,7 @@ def open_core(
         journal,
         None if clock is None else lambda: to_microseconds(clock()),
         _random_id if ids is None else ids,
-        contracts_in_memory,
+        in_memory,
         curves,
         read_only=read_only,
     )

@@ -4,7 +4,7 @@ Reads answer from the newest durable state. Changes are planned in a block, `wit
 ends, as one commit or not at all. A ledger may be used from several threads, and several processes may open the same file.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -13,9 +13,10 @@ from typing import Any, Self, TypeVar
 
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, InvalidRequest
+from tallystick.domain.integers import as_int
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import AnyToken, Token
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
@@ -92,7 +93,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         """
         self._registrations.register_token(token)
 
-    def update_app(self, code: str, accepts: Sequence[str] | None = None, owner: str | None = None) -> None:
+    def update_app(self, code: AnyToken, accepts: Iterable[AnyToken] | None = None, owner: str | None = None) -> None:
         """Changes which tokens an app accepts beside the settlement token and its own, and whose it is; None leaves it.
 
         Raises `TokenNotFound`, `NotAnApp`, `InvalidAccount`, and the errors of a commit.
@@ -101,8 +102,8 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
 
     def take_over(
         self,
-        tokens: Sequence[Token],
-        cells: Sequence[tuple[str, str, int]],
+        tokens: Iterable[Token],
+        cells: Iterable[tuple[AnyToken, AnyToken, int]],
         idempotency_key: str | None = None,
         *,
         only_empty: bool = False,
@@ -153,7 +154,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
 
         The keywords are those of `atomic`. Raises the last `Conflict`, and what the block raises.
         """
-        check_attempts(attempts)
+        attempts = check_attempts(attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:
             attempts -= 1
@@ -221,7 +222,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
     def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
         return call(self._core, self._blocks, options, make, arguments)
 
-    def app(self, code: str) -> AppState:
+    def app(self, code: AnyToken) -> AppState:
         """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
         now = self._apps.figures(code)
         return AppState(now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, self._call)
@@ -236,7 +237,9 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         self._core.keeper.snapshot()
 
 
-def check_attempts(attempts: object) -> None:
-    """Raises `InvalidRequest` where it is no number of attempts."""
-    if type(attempts) is not int or attempts < 1:
+def check_attempts(attempts: object) -> int:
+    """The number of attempts; `InvalidRequest` where it is none."""
+    count = as_int(attempts)
+    if count is None or count < 1:
         raise InvalidRequest(f"a function is run in 1 attempt or more, not {attempts!r}")
+    return count

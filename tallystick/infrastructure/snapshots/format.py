@@ -45,7 +45,7 @@ class TokenFacts(msgspec.Struct, frozen=True):
 
 class BooksFacts(msgspec.Struct, frozen=True):
     """What is in no column: the tokens and the names of apps and contracts, in the order of registration, open holds, and
-    the freezes of accounts, and which movements were taken back.
+    the freezes of accounts, which movements were taken back, and the names that are spelled as they are no more.
     """
 
     tokens: list[TokenFacts]
@@ -54,6 +54,7 @@ class BooksFacts(msgspec.Struct, frozen=True):
     holds: list[OpenHold]
     reversals: list[Reversal]
     freezes: list[Freeze]
+    former_spellings: list[str]
 
 
 # Writing.
@@ -63,7 +64,8 @@ def facts_of(books: FrozenBooks, seed: int) -> BooksFacts:
     """What is in no column. `seed`: any number of 64 bits that nobody can guess."""
     tokens = [_token_facts(state, fragments, seed) for state, fragments in books.tokens]
     holds = sorted(books.holds, key=lambda hold: hold.position)
-    return BooksFacts(tokens, books.special, books.contracts, holds, [*books.reversals], books.freezes)
+    reversals, former = [*books.reversals], books.former_spellings
+    return BooksFacts(tokens, books.special, books.contracts, holds, reversals, books.freezes, former)
 
 
 def _token_facts(state: FrozenTokenState, fragments: FrozenFragments | None, seed: int) -> TokenFacts:
@@ -109,6 +111,7 @@ def books_of(facts: BooksFacts, columns: dict[str, Any]) -> KeptBooks:
         facts.holds,
         facts.reversals,
         facts.freezes,
+        facts.former_spellings,
     )
 
 

@@ -41,6 +41,7 @@ def books() -> Books:
         MintedMany("USD", 1, ["bob"], b"\0", b"\7"),
         AccountFrozen("bob", "USD", True, False, "court"),
         AccountFrozen("alice", None, False, True),
+        ContractRegistered("e\u0301", None),
     ]
     for position, event in enumerate(events, 1):
         books.apply(event, position)
@@ -62,8 +63,9 @@ def test_the_facts_as_json(books: Books) -> None:
     assert (wei["anybody_holds"], wei["reserved"]) == (False, [])
     assert app["registered"] == ["TokenRegistered", "App", 0, 2**128 - 1, None, "app", "square_root", [10, 7], "dev", ["USD"]]
     assert facts == {
-        "special": ["App", "pool"],
-        "contracts": {"pool": None},
+        "special": ["App", "pool", "e\u0301"],
+        "contracts": {"pool": None, "e\u0301": None},
+        "former_spellings": ["e\u0301"],
         "holds": msgspec.to_builtins(list(books.holds("USD", "court"))),
         "reversals": [],
         "freezes": [

@@ -20,6 +20,7 @@ from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, LedgerClosed
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
@@ -125,7 +126,7 @@ class AsyncLedger:
         attempts: int = 8,
     ) -> Result:
         """As `Ledger.run`: calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, `attempts` times."""
-        check_attempts(attempts)
+        attempts = check_attempts(attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         while True:
             attempts -= 1
@@ -205,7 +206,7 @@ class AsyncLedger:
     freeze = awaited(LedgerCalls.freeze)
     unfreeze = awaited(LedgerCalls.unfreeze)
 
-    async def app(self, code: str) -> AsyncAppState:
+    async def app(self, code: AnyToken) -> AsyncAppState:
         """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
         now = await self._on_a_thread(lambda: self._apps.figures(code))
         return AsyncAppState(

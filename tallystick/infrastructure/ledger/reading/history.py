@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from tallystick.domain.books.books import Books
 from tallystick.domain.cells import Cell, locate
 from tallystick.domain.errors import InvalidPosition, InvalidRequest, TransactionNotFound
+from tallystick.domain.integers import as_int
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
-from tallystick.domain.values.account import check_account
+from tallystick.domain.values.token import AnyToken, code_of
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -41,31 +42,34 @@ class History:
         """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
         with self._core.locked():
             self._core.reach_head()
-            return self._shadow_spaces.catch_up().allocations_of(check_account(account))
+            return self._shadow_spaces.catch_up().allocations_of(self._books.spelled(account))
 
     def transaction(self, id: int) -> Transaction:
         """The recorded transaction of this id; else `TransactionNotFound`."""
         self._core.check_open()
-        row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
-        transaction = None if row is None else self._transaction_in(row, id)
+        position = as_int(id) or 0
+        row = self._journal.row_at(position) if 0 < position < 2**63 else None
+        transaction = None if row is None else self._transaction_in(row, position)
         if transaction is None:
             raise TransactionNotFound(id=id)
         return transaction
 
-    def history(self, token: str, account: str, request: LinesRequest) -> Page:
+    def history(self, token: AnyToken, account: AnyToken, request: LinesRequest) -> Page:
         """A page of the account's lines in a token; `InvalidRequest` where the page before was another's."""
         core = self._core
         with core.locked():
             core.reach_head()
-            cell = _lined_cell(self._books, token, account)
+            spelled = self._books.spellings.of_perhaps
+            first, second = spelled(code_of(token)), spelled(code_of(account))
+            cell = _lined_cell(self._books, first, second)
             state = self._books.token_state(cell.token.code)
             balance = Balance(state.reserve, 0, state.reserve) if cell.name == RESERVE else state.balance_of(cell.name)
             number, names = self._books.number_of(state.token.code, cell.name), self._books.names_of(state.token.code)
             head = core.keeper.state.head.position
-        subject = Subject(token, state.token.code, account, balance.available, balance.reserved, head)
+        subject = Subject(first, state.token.code, second, balance.available, balance.reserved, head)
         start = request.start
-        if start is not None and (start.token, start.account) != (token, account):
-            raise InvalidRequest(f"the page before was of {start.account} in {start.token}, not of {account} in {token}")
+        if start is not None and (start.token, start.account) != (first, second):
+            raise InvalidRequest(f"the page before was of {start.account} in {start.token}, not of {second} in {first}")
         shares = Shares(self._journal, subject.token, cell.name, names)
         lined = LinedCell(subject.token, cell.name, number, names, shares, Apps(core).was_app)
         return LinesReader(self._journal, lined, subject).page(request)
@@ -77,7 +81,7 @@ class History:
         """
         self._core.check_open()
         if upto is not None:
-            _check_position(upto)
+            upto = _check_position(upto)
             head = self._journal.head().position
             if upto > head:
                 raise InvalidPosition(f"the journal has reached position {head}, not {upto}")
@@ -113,6 +117,8 @@ def _lined_cell(books: Books, token: object, account: object) -> Cell:
     return locate(books, token, account)
 
 
-def _check_position(position: object) -> None:
-    if type(position) is not int or position < 0:
-        raise InvalidPosition(f"a position is an int, 0 or more, not {position!r}")
+def _check_position(given: object) -> int:
+    position = as_int(given)
+    if position is None or position < 0:
+        raise InvalidPosition(f"a position is an int, 0 or more, not {given!r}")
+    return position

@@ -7,7 +7,7 @@ from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.freeze import FrozenAccount
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import AnyToken, Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
@@ -43,7 +43,7 @@ class LedgerReads:
 
     # Reading the books. Amounts are in the token's smallest unit.
 
-    def token(self, code: str) -> Token:
+    def token(self, code: AnyToken) -> Token:
         """The token registered under `code`; else `TokenNotFound`."""
         return self._reads.token(code)
 
@@ -51,11 +51,11 @@ class LedgerReads:
         """All tokens, in the order of their registration."""
         return self._reads.tokens()
 
-    def balance(self, token: str, account: str) -> Balance:
+    def balance(self, token: AnyToken, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
         return self._reads.balance(token, account)
 
-    def balances(self, token: str, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
+    def balances(self, token: AnyToken, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
         """Every account that has something of the token; or in the order of their names those whose name begins with `prefix`
         and comes `after` another, `limit` of them. `InvalidRequest` where these are no texts and no number.
         """
@@ -65,7 +65,7 @@ class LedgerReads:
         """What the account has, by token: of every token of which it has something."""
         return self._reads.balances_of(account)
 
-    def total(self, token: str, prefix: str = "") -> Balance:
+    def total(self, token: AnyToken, prefix: str = "") -> Balance:
         """What all accounts have together of the token, or those whose name begins with `prefix`."""
         return self._reads.total(token, prefix)
 
@@ -74,11 +74,11 @@ class LedgerReads:
         """The double map: `state[first][second]` is the cell of that pair; `MeaninglessCell` where it has no meaning."""
         return StateView(self._reads)
 
-    def supply(self, token: str) -> Supply:
+    def supply(self, token: AnyToken) -> Supply:
         """What is in circulation and what is left in the reserve."""
         return self._reads.supply(token)
 
-    def fragments(self, token: str, account: str) -> list[ValueObject]:
+    def fragments(self, token: AnyToken, account: str) -> list[ValueObject]:
         """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""
         return self._reads.fragments(token, account)
 
@@ -91,7 +91,7 @@ class LedgerReads:
 
     def holds(
         self,
-        token: str | None = None,
+        token: AnyToken | None = None,
         authority: str | None = None,
         payer: str | None = None,
         due_before: datetime | None = None,
@@ -158,8 +158,8 @@ class LedgerReads:
 
     def history(
         self,
-        token: str,
-        account: str,
+        token: AnyToken,
+        account: AnyToken,
         after: int | NextPage = 0,
         before: int | NextPage | None = None,
         since: datetime | None = None,
