@@ -101,7 +101,11 @@ def check_cell(token: Token, account: str) -> None:
 
 def locate(names: Names, first: object, second: object) -> Cell:
     """Where `state[first][second]` lies; `MeaninglessCell` where it is counted in nothing, or `InvalidAccount`."""
-    first, second = names.spelled(code_of(first)), names.spelled(code_of(second))
+    return located(names, names.spelled(code_of(first)), names.spelled(code_of(second)))
+
+
+def located(names: Names, first: str, second: str) -> Cell:
+    """The same of two names as the books write them."""
     token = names.token(first)
     if token is not None:
         check_cell(token, second)

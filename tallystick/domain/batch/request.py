@@ -17,6 +17,7 @@ from tallystick.domain.batch.notes import NO_NOTES, Notes
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidRequest
 from tallystick.domain.token.token_state import TokenState
+from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import AMOUNT_MAX, check_amount
 
 Intern = Callable[[Sequence[Any]], Column]
@@ -88,28 +89,34 @@ def handles_of(given: Any, state: TokenState, intern: Intern) -> Column:
     names = cast(Sequence[Any], given)
     if len(names) < 2:  # itemgetter gives no tuple for one
         return intern(names)
-    try:
-        return np.fromiter(itemgetter(*names)(state.handles), dtype=np.int64, count=len(names))
-    except (KeyError, TypeError):
-        return intern(names)
+    for known in (state.handles, state.written()):
+        try:
+            return np.fromiter(itemgetter(*names)(known), dtype=np.int64, count=len(names))
+        except (KeyError, TypeError):
+            continue
+    return intern(names)
 
 
 def interned(state: TokenState, names: Sequence[Any]) -> Column:
     """The handles of accounts, new ones where they have none; `InvalidAccount` with the row of the first that is none."""
-    get = state.handles.get
-    met: dict[str, int] = {}  # names that are spelled in another way than the books spell them, each looked at once
+    get, spelled = state.handles.get, state.spellings.of if state.spellings.former else check_account
+    others: dict[str, int] = {}  # by names that are spelled in another way than the books spell them, each looked at once
     handles = np.empty(len(names), dtype=np.int64)
     for row, name in enumerate(names):
         handle = get(name) if isinstance(name, str) else None
-        if handle is None:
-            handle = met.get(name) if isinstance(name, str) else None
+        if handle is None and others and isinstance(name, str):
+            handle = others.get(name)
         if handle is None:
             try:
-                handle = state.handle(state.spellings.of(str.__str__(name) if isinstance(name, str) else name))
+                account = spelled(str.__str__(name) if isinstance(name, str) else name)
             except InvalidAccount as error:
                 raise error.at_row(row) from None
-            met[name] = handle
+            handle = state.handle(account)
+            if account != name:
+                others[name] = handle
         handles[row] = handle
+    if others:
+        state.note_written(names, listed(handles))
     return handles
 
 

@@ -15,6 +15,7 @@ from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, R
 from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.numbering import NumberedNames, Numbering, Places
 from tallystick.domain.memory.spellings import Spellings
+from tallystick.domain.values.spelling import LENGTHS
 
 
 class CellColumns:
@@ -93,7 +94,8 @@ class CellColumns:
             handle = names.next_handle()
             if len(self._available) > handle:  # somebody was interrupted here
                 del self._available[handle:]
-            self.spellings.note(account)
+            if not account.isascii() or len(account) in LENGTHS or " " in account:  # else it is plain
+                self.spellings.note(account)
             self._available.append(0)
             names.add(account, handle)
         return handle

@@ -12,6 +12,7 @@ from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.plan.due_date import Clock, due_date
 from tallystick.domain.token.freezing import FreezeAccount, UnfreezeAccount
 from tallystick.domain.token.operations import Burn, Expire, Mint, Release, Reserve, Settle, Transfer
+from tallystick.domain.values.account import DAO_RESERVED_ACCOUNT
 from tallystick.domain.values.amount import AMOUNT_MAX, check_amount
 from tallystick.domain.values.memo import check_memo
 from tallystick.domain.values.token import AnyToken, Token
@@ -55,9 +56,13 @@ class Tokens(Protocol):
 def mint_of(tokens: Tokens, token: AnyToken, account: str, amount: int, memo: str) -> Mint:
     """Minting `amount` to `account`."""
     state = tokens.token_state(token)
-    receiver = account if type(account) is str and account in state.holders else tokens.spelled(account)
-    check_receiver_of_mint(state.token, receiver)
-    return Mint(state.code, receiver, check_amount(amount), check_memo(memo))
+    if type(account) is not str or account not in state.holders:
+        account = tokens.spelled(account)
+        if account == DAO_RESERVED_ACCOUNT:
+            check_receiver_of_mint(state.token, account)
+        else:
+            account = state.holder(account)
+    return Mint(state.code, account, check_amount(amount), check_memo(memo))
 
 
 def burn_of(tokens: Tokens, token: AnyToken, account: str, amount: int, memo: str) -> Burn:

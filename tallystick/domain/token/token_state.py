@@ -5,7 +5,7 @@ it is what the operations are. The reserve is a Python integer, and while no mor
 exceed a machine integer; the token widens its cells once, when it passes that.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -77,6 +77,8 @@ class TokenState(CellColumns):
         self.version = 0  # of the newest event, where its stream alone made it
         self.holders: set[str] = set()
         """Accounts that were found to be fit to hold the token, so that each is checked once."""
+        self._written: dict[str, int] = {}
+        self._written_beside = 0
 
     @classmethod
     def registered_by(cls, event: TokenRegistered, curves: Mapping[str, CurveMaker] = CURVES) -> Self:
@@ -94,6 +96,18 @@ class TokenState(CellColumns):
         if self.knows(holder):
             self.holders.add(holder)
         return holder
+
+    def written(self) -> Mapping[str, int]:
+        """The handles of accounts by names as batches wrote them that had some in other spellings than the books."""
+        if self._written_beside != len(self.spellings.former):  # one of those may be a name that an account has itself
+            self._written, self._written_beside = {}, len(self.spellings.former)
+        return self._written
+
+    def note_written(self, names: Iterable[str], handles: Iterable[int]) -> None:
+        """Remembers the names of such a batch, as long as they are not many more than there are accounts."""
+        if len(self.written()) > 2 * len(self.names):
+            self._written = {}
+        self._written.update(zip(names, handles, strict=True))
 
     def freeze(self) -> FrozenTokenState:
         """The cells as they are now, copied where they may change."""

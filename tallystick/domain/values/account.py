@@ -5,7 +5,7 @@ accounts that operations, and not people, move money through.
 """
 
 from tallystick.domain.errors import InvalidAccount
-from tallystick.domain.values.spelling import NEVER_TAKEN, UNPRINTABLE, WHITE_SPACE, lowered, wrong_in
+from tallystick.domain.values.spelling import LENGTHS, NEVER_TAKEN, UNPRINTABLE, WHITE_SPACE, lowered, wrong_in
 
 ACCOUNT_LENGTH_MAX = 128
 ADDRESS_BYTES = 32
@@ -30,30 +30,30 @@ PREDEFINED = frozenset(
 
 def check_account(account: object) -> str:
     """The account in its one spelling: itself, or an address or UUID in lower case; else `InvalidAccount`."""
-    name = _check_length(account)
-    if name.isascii():
-        if not name.isprintable() or " " in name:
-            raise InvalidAccount(f"an account has printable characters and no white space: {name!r}")
-        return lowered(name)
-    if WHITE_SPACE.search(name) or UNPRINTABLE.search(name):
-        raise InvalidAccount(f"an account has printable characters and no white space: {name!r}")
-    wrong = wrong_in(name)
+    if type(account) is not str or not 1 <= len(account) <= ACCOUNT_LENGTH_MAX:
+        raise _no_name(account)
+    if account.isascii():
+        if not account.isprintable() or " " in account:
+            raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
+        return account if len(account) not in LENGTHS else lowered(account)
+    if WHITE_SPACE.search(account) or UNPRINTABLE.search(account):
+        raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
+    wrong = wrong_in(account)
     if wrong is not None:
         raise InvalidAccount(f"an account {wrong}")
-    return name
+    return account
 
 
 def check_form(account: object) -> str:
     """The name itself, where some version took it for an account; else `InvalidAccount`. It may have another spelling now."""
-    name = _check_length(account)
-    if NEVER_TAKEN.search(name):
-        raise InvalidAccount(f"an account has printable characters and no white space: {name!r}")
-    return name
-
-
-def _check_length(account: object) -> str:
-    if type(account) is not str:
-        raise InvalidAccount(f"an account is a str, not {account!r}")
-    if not 1 <= len(account) <= ACCOUNT_LENGTH_MAX:
-        raise InvalidAccount(f"an account has 1 to {ACCOUNT_LENGTH_MAX} characters, not {len(account)}: {account[:140]!r}")
+    if type(account) is not str or not 1 <= len(account) <= ACCOUNT_LENGTH_MAX:
+        raise _no_name(account)
+    if NEVER_TAKEN.search(account):
+        raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
     return account
+
+
+def _no_name(account: object) -> InvalidAccount:
+    if type(account) is not str:
+        return InvalidAccount(f"an account is a str, not {account!r}")
+    return InvalidAccount(f"an account has 1 to {ACCOUNT_LENGTH_MAX} characters, not {len(account)}: {account[:140]!r}")

@@ -11,7 +11,8 @@ import re
 ADDRESS_OR_UUID = re.compile(
     r"0[xX](?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII
 )
-_LENGTHS = frozenset((36, 42, 66))
+LENGTHS = frozenset((36, 42, 66))
+"""How long those are."""
 _BEGINNING = re.compile(r"0[xX][0-9a-fA-F]{0,64}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{0,27}", re.ASCII)
 
 _SPACES = "\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -37,7 +38,7 @@ UNSEEN = re.compile(f"[{_UNSEEN}{_UNSEEN_AND_TAKEN_BEFORE}]")
 
 def lowered(name: str) -> str:
     """The name, in lower case where it is an address or a UUID."""
-    if len(name) in _LENGTHS and not name.islower() and ADDRESS_OR_UUID.fullmatch(name):
+    if len(name) in LENGTHS and not name.islower() and ADDRESS_OR_UUID.fullmatch(name):
         return name.lower()
     return name
 
@@ -48,8 +49,8 @@ def lowered_beginning(prefix: str) -> str | None:
 
 
 def is_plain(name: str) -> bool:
-    """Whether one look says that the name has one spelling. Nearly all are of ASCII, and no addresses in upper case."""
-    return name.isascii() and (len(name) not in _LENGTHS or name.islower())
+    """Whether one look says that the name of an account or a cell has one spelling: nearly all are ASCII, and no addresses."""
+    return name.isascii() and (len(name) not in LENGTHS or name.islower()) and " " not in name
 
 
 def wrong_in(name: str) -> str | None:

@@ -15,17 +15,15 @@ import msgspec
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.integers import as_int
 
-_SUSPICIOUS = (b"null", b"NaN", b"Infinity")
-"""One of these stands in the text of whatever has a number that JSON has not."""
-
 
 def digest_of(request: object) -> str:
     """The SHA-256 of the request, in hex; `InvalidRequest` where JSON cannot write it."""
     try:
-        content = msgspec.json.encode(request, enc_hook=_plain, order="deterministic")
+        content = _encode(request)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
-    if any(text in content for text in _SUSPICIOUS) and not _is_finite(request):
+    may_have = b"null" in content or b"NaN" in content or b"Infinity" in content
+    if may_have and not _is_finite(request):
         raise InvalidRequest("a request is something that JSON can write, and JSON has no NaN and no Infinity")
     return hashlib.sha256(content).hexdigest()
 
@@ -36,6 +34,9 @@ def _plain(given: object) -> int:
     if value is None:
         raise TypeError(f"there is no JSON for a {type(given).__name__}")
     return value
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain, order="deterministic").encode
 
 
 def _is_finite(request: object) -> bool:

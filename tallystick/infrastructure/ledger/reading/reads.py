@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tallystick.domain.books.pending import Pending
-from tallystick.domain.cells import deposit_cell, is_crossing, locate
+from tallystick.domain.cells import deposit_cell, is_crossing, located
 from tallystick.domain.contract.contract import Allocation, allocation_of
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.token.token_state import Balance, Supply
@@ -84,7 +84,7 @@ class Reads:
         """`state[first][second]`."""
         with self._core.locked():
             pending = self._core.reach_head_or_pending()
-            return self._balance_at(first, second, pending).total
+            return self._balance_at(self.spelled(first), self.spelled(second), pending).total
 
     def spelled(self, name: AnyToken) -> str:
         """A name as the books write it; `InvalidAccount` where it can be none."""
@@ -107,8 +107,8 @@ class Reads:
                 special.append(HIDDEN_BONDING_CURVE_ACCOUNT)
             return [*special, *self.balances(first)]
 
-    def _balance_at(self, first: AnyToken, second: str, pending: Pending | None) -> Balance:
-        cell = locate(self._books, first, second)
+    def _balance_at(self, first: str, second: str, pending: Pending | None) -> Balance:
+        cell = located(self._books, first, self._books.spelled(second))
         code = cell.token.code
         if cell.name == TOTAL_SUPPLY_RESERVE:
             reserve = self._supply_of(code, pending).reserve
