@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 
 from tallystick.domain.errors import CommitTooLarge, InvalidRequest, LedgerClosed
+from tallystick.domain.integers import as_int
 
 LIMIT = 1000
 """So many holds are released in one commit."""
@@ -103,7 +104,9 @@ class Expiry:
                 return
 
 
-def check_seconds(seconds: object) -> None:
-    """Raises `InvalidRequest` where it is no span between rounds."""
-    if type(seconds) not in (int, float) or not 0 < seconds <= threading.TIMEOUT_MAX:  # type: ignore[operator]
+def check_seconds(seconds: object) -> float:
+    """The span between rounds, as Python's own number; `InvalidRequest` where it is none."""
+    span = float.__float__(seconds) if isinstance(seconds, float) else as_int(seconds)
+    if span is None or not 0 < span <= threading.TIMEOUT_MAX:
         raise InvalidRequest(f"holds expire every so many seconds, a number above 0, not {seconds!r}")
+    return span

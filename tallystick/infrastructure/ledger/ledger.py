@@ -214,8 +214,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
             self._core.expiry.stop()
             return None
         self._core.check_writable()
-        check_seconds(seconds)
-        return self._core.expiry.start(seconds)
+        return self._core.expiry.start(check_seconds(seconds))
 
     # Changing without a block: `LedgerCalls`, and those of an app.
 

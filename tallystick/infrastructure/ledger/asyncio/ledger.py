@@ -173,7 +173,7 @@ class AsyncLedger:
         self._commits.check_usable()
         if seconds is not None:
             self._core.check_writable()
-            check_seconds(seconds)
+            seconds = check_seconds(seconds)
         if self._expiring is not None:
             self._expiring.cancel()
         stopped = self._core.expiry.begin()
