@@ -14,6 +14,7 @@ from tallystick.domain.token.freezing import FreezeAccount, UnfreezeAccount
 from tallystick.domain.token.operations import Burn, Expire, Mint, Release, Reserve, Settle, Transfer
 from tallystick.domain.values.account import DAO_RESERVED_ACCOUNT
 from tallystick.domain.values.amount import AMOUNT_MAX, check_amount
+from tallystick.domain.values.hold import check_hold_id
 from tallystick.domain.values.memo import check_memo
 from tallystick.domain.values.token import AnyToken, Token
 
@@ -109,13 +110,13 @@ def settle_of(
     state = tokens.token_state(token)
     authority, receiver = state.holder(authority), state.holder(receiver)
     if hold is not None:
-        _check_hold_id(hold)
+        check_hold_id(hold)
     return Settle(state.code, authority, receiver, check_amount(amount), hold, check_memo(memo))
 
 
 def release_of(hold: str, amount: int | None, memo: str) -> Release:
     """Giving `amount` of a hold, or all that is left in it, back to its payer."""
-    _check_hold_id(hold)
+    check_hold_id(hold)
     units = None if amount is None else check_amount(amount)
     return Release(hold, units, check_memo(memo))
 
@@ -138,8 +139,3 @@ def unfreeze_of(tokens: Tokens, account: str, token: AnyToken | None) -> Unfreez
     """Ending the freeze of an account in a token, or that in all."""
     name = tokens.spelled(account)
     return UnfreezeAccount(name, None if token is None else tokens.token_state(token).code)
-
-
-def _check_hold_id(hold: object) -> None:
-    if type(hold) is not str:
-        raise InvalidRequest(f"a hold's id is a str, not {hold!r}")

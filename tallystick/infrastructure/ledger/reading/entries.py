@@ -8,11 +8,10 @@ from tallystick.domain.batch.batch import numbered
 from tallystick.domain.entry.erasing import EraseMetadata
 from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
 from tallystick.domain.events import NOTED_BATCHES
-from tallystick.domain.integers import as_int
 from tallystick.domain.values.entry_details import check_reference, metadata_of
 from tallystick.domain.values.instant import from_microseconds
-from tallystick.domain.values.limit import check_limit
 from tallystick.domain.values.memo import check_memo
+from tallystick.domain.values.position import check_id, check_limit
 from tallystick.infrastructure.commit.idempotency import check_key
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, metadata_digest, place_in
@@ -76,8 +75,8 @@ class Entries:
 
     def place_of(self, id: int) -> Place:
         """Where the entry lies that begins at this position; else `EntryNotFound`."""
-        position = as_int(id) or 0
-        row = self._journal.row_at(position) if 0 < position < 2**63 else None
+        position = check_id(id, "an entry")
+        row = self._journal.row_at(position) if position else None
         if row is None:
             raise EntryNotFound(id=id)
         place = place_in(row, position)

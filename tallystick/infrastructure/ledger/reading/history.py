@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from tallystick.domain.books.books import Books
 from tallystick.domain.cells import Cell, locate
 from tallystick.domain.errors import InvalidPosition, InvalidRequest, TransactionNotFound
-from tallystick.domain.integers import as_int
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
+from tallystick.domain.values.position import check_id, check_position
 from tallystick.domain.values.token import AnyToken, code_of
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
@@ -47,8 +47,8 @@ class History:
     def transaction(self, id: int) -> Transaction:
         """The recorded transaction of this id; else `TransactionNotFound`."""
         self._core.check_open()
-        position = as_int(id) or 0
-        row = self._journal.row_at(position) if 0 < position < 2**63 else None
+        position = check_id(id, "a transaction")
+        row = self._journal.row_at(position) if position else None
         transaction = None if row is None else self._transaction_in(row, position)
         if transaction is None:
             raise TransactionNotFound(id=id)
@@ -81,7 +81,7 @@ class History:
         """
         self._core.check_open()
         if upto is not None:
-            upto = _check_position(upto)
+            upto = check_position(upto)
             head = self._journal.head().position
             if upto > head:
                 raise InvalidPosition(f"the journal has reached position {head}, not {upto}")
@@ -115,10 +115,3 @@ def _lined_cell(books: Books, token: object, account: object) -> Cell:
     if not isinstance(token, str) or books.token(token) is not None or app is None or app.role != "app":
         books.token_state(token)
     return locate(books, token, account)
-
-
-def _check_position(given: object) -> int:
-    position = as_int(given)
-    if position is None or position < 0:
-        raise InvalidPosition(f"a position is an int, 0 or more, not {given!r}")
-    return position

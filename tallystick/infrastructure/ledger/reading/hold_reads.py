@@ -12,7 +12,7 @@ import msgspec
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.errors import CorruptJournal, HoldNotFound
-from tallystick.domain.values.hold import OpenHold
+from tallystick.domain.values.hold import OpenHold, check_hold_id
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.journal.format import JournalRow, decode_events
@@ -34,13 +34,14 @@ class HoldReads:
 
     def hold(self, id: str) -> Hold:
         """The hold of this id, open or closed; else `HoldNotFound`."""
+        check_hold_id(id)
         with self._core.locked():
             self._core.reach_head()
-            opened = self._books.hold(id) if isinstance(id, str) else None
+            opened = self._books.hold(id)
             head = self._core.keeper.state.head.position
         if opened is not None:
             return self._told([opened], head)[0]
-        found = self._closed(id, head) if isinstance(id, str) else None
+        found = self._closed(id, head)
         if found is None:
             raise HoldNotFound("recorded", hold=id)
         return found

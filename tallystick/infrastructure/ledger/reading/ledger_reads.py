@@ -85,7 +85,8 @@ class LedgerReads:
     def hold(self, id: str) -> Hold:
         """The hold of this id, open or closed, with what was reserved, what is left and how the rest left it.
 
-        One that is closed is looked for in the whole journal. Raises `HoldNotFound` where none was recorded.
+        One that is closed is looked for in the whole journal. Raises `InvalidRequest`, and `HoldNotFound` where none was
+        recorded.
         """
         return self._hold_reads.hold(id)
 
@@ -138,7 +139,7 @@ class LedgerReads:
         return self._history.allocations_of(account)
 
     def entry(self, id: int) -> Entry:
-        """The entry of this id, which is the position of its first event; else `EntryNotFound`."""
+        """The entry of this id, which is the position of its first event; else `EntryNotFound`, or `InvalidRequest`."""
         return self._entries.entry(id)
 
     def receipt(self, idempotency_key: str) -> Receipt | None:
@@ -153,7 +154,7 @@ class LedgerReads:
         return self._entries.find(reference, limit)
 
     def transaction(self, id: int) -> Transaction:
-        """The recorded transaction of this id; else `TransactionNotFound`."""
+        """The recorded transaction of this id; else `TransactionNotFound`, or `InvalidRequest` where that is no integer."""
         return self._history.transaction(id)
 
     def history(

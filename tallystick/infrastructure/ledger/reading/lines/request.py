@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from tallystick.domain.errors import InvalidPosition, InvalidRequest
-from tallystick.domain.integers import as_int
+from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.values.instant import to_microseconds
-from tallystick.domain.values.limit import check_limit
+from tallystick.domain.values.position import check_limit, check_position
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.ledger.reading.lines.entries import EntryEvents
 from tallystick.projections.lines import Change, NextPage
@@ -88,7 +87,4 @@ def lines_request(
 def _position(given: object, default: int = 0) -> int:
     if isinstance(given, NextPage):
         return default
-    position = as_int(given)
-    if position is None or position < 0:
-        raise InvalidPosition(f"a position is an int, 0 or more, not {given!r}")
-    return position
+    return check_position(given)
