@@ -36,7 +36,6 @@ from tallystick.domain.events import (
     ShadowRaised,
 )
 from tallystick.domain.operation import Operation
-from tallystick.domain.values.spelling import lowered
 
 
 class _Draft(NamedTuple):
@@ -71,7 +70,7 @@ class DraftedContracts:
         `Conflict` where others have changed it so that what the plan did to it cannot be done any more.
         """
         if self._registered and type(id) is str:
-            registered = self._registered.get(id) or self._registered.get(lowered(id))
+            registered = self._registered.get(id) or self._registered.get(self._books.spellings.of_perhaps(id))
             if registered is not None:
                 return registered
         contract = self._books.contract(id)

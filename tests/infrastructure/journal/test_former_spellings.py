@@ -101,6 +101,12 @@ def test_it_is_read_and_gone_on_with_just_as_it_is(old: Path) -> None:
             tx.contract(POOL).shadow_up(ONLY_ALLOCATED, 1)
             tx.money(CODE, ALICE, 2).split({ACCENT: 1, HEART: 1})
             tx.move(("TEA", DEPOSITOR), (DEPOSITOR, "App"), 2)
+        with ledger.atomic() as tx:  # the one contract is not taken for the other, new one
+            twin = tx.register_contract(POOL.upper())
+            twin.balance_up(1)
+            tx.contract(POOL).balance_up(2)
+            tx.contract(POOL.lower()).balance_up(4)
+        assert (ledger.contract(POOL).balance, ledger.contract(POOL.lower()).balance) == (102, 5)
         assert len(ledger.tokens()) == 3
         assert {name: each.total for name, each in ledger.balances(CODE).items()} == {ALICE: 96, ACCENT: 51, HEART: 10}
         assert ledger.audit().ok
