@@ -148,7 +148,7 @@ def calls(n: Callable[[int], Any]) -> Iterator[Callable[[Ledger], Any]]:
     yield lambda ledger: ledger.app("App").deposit("alice", n(50))
     yield lambda ledger: ledger.app("App").refund("alice", n(20))
     yield lambda ledger: ledger.app("App").pay("alice", n(9))
-    yield lambda ledger: ledger.run(lambda tx: block(tx, n, transfer_in(ledger)), attempts=n(3))
+    yield lambda ledger: ledger.run(lambda tx: block(tx, n, transfer_in(ledger)), attempts=n(3), timeout=n(9))
     yield lambda ledger: ledger.expire(n(10))
 
 
@@ -162,6 +162,7 @@ def transfer_in(ledger: Ledger) -> int:
 def block(tx: Any, n: Callable[[int], Any], transfer: int) -> Any:
     """The same in a block."""
     tx.mint("USD", "alice", n(500))
+    tx.require("USD", "alice", n(500))
     tx.move(("USD", "alice"), ("USD", "bob"), n(2))
     money = tx.money("USD", "alice", n(90))
     money.slice(n(10)).transfer_to("bob")
@@ -230,6 +231,7 @@ def test_what_is_no_integer_is_refused_everywhere(wrong: Any) -> None:
             (InvalidPosition, lambda: ledger.replay(SupplyReserves(), upto=wrong)),
             (InvalidRequest, lambda: ledger.find("x", limit=wrong)),
             (InvalidRequest, lambda: ledger.run(lambda tx: None, attempts=wrong)),
+            (InvalidAmount, lambda: ledger.run(lambda tx: tx.require("USD", "alice", wrong))),
             (InvalidRequest, lambda: Ledger.open("memory:", contracts_in_memory=wrong)),
             (InvalidRequest, lambda: ledger.entry(wrong)),
             (InvalidRequest, lambda: ledger.transaction(wrong)),

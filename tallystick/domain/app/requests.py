@@ -36,13 +36,13 @@ def pay_of(names: Names, app: str, account: str, amount: int, token: AnyToken | 
     return Pay(app, names.spelled(account), None if token is None else code_of(token), check_amount(amount), check_memo(memo))
 
 
-def buy_of(names: Names, app: str, account: str, payment: int, at_least: int, memo: str) -> Buy:
+def buy_of(names: Names, app: str, account: str, payment: int, at_least: int | None, memo: str) -> Buy:
     """Buying as much of the app's token as `payment` buys."""
-    least = check_amount(at_least, "at_least")
+    least = None if at_least is None else check_amount(at_least, "at_least")
     return Buy(app, names.spelled(account), check_amount(payment), least, None, check_memo(memo))
 
 
-def sell_of(names: Names, app: str, account: str, amount: int, at_least: int, memo: str) -> Sell:
+def sell_of(names: Names, app: str, account: str, amount: int, at_least: int | None, memo: str) -> Sell:
     """Selling `amount` of the app's token."""
-    least = check_amount(at_least, "at_least")
+    least = None if at_least is None else check_amount(at_least, "at_least")
     return Sell(app, names.spelled(account), check_amount(amount), least, None, check_memo(memo))

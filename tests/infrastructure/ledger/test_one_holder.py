@@ -102,6 +102,8 @@ def plans(names: Names) -> Iterator[Callable[[Any], Any]]:
     yield lambda tx: tx.burn(t(USD), a(ALICE), 5)
     yield lambda tx: tx.transfer(t(USD), a(ALICE), a(BOB), 5)
     yield lambda tx: tx.balance(t(USD), a(ALICE))
+    yield lambda tx: tx.require(t(USD), a(ALICE), 5)
+    yield lambda tx: (tx.app(t(APP)).buy(a(BOB), T, at_least=1), tx.balance(t(APP), a(BOB)), tx.require(t(APP), a(BOB), 1))
     yield lambda tx: tx.settle(t(USD), a(CAROL), a(BOB), 5, tx.reserve(t(USD), a(ALICE), a(CAROL), 5))
     yield lambda tx: tx.money(t(USD), a(ALICE), 9).transfer_to(a(BOB))
     yield lambda tx: list(tx.money(t(USD), a(ALICE), 9).split({a(BOB): 1, a(CAROL): 2}).values())
