@@ -83,8 +83,8 @@ def bought_for(view: View, app: Token, payment: int, at_least: int = 1, told: in
     supply = state.token.max_supply - state.reserve
     amount = _ask(app, "amount_for", supply, payment)
     if amount > state.reserve:
-        raise SupplyExhausted(token=app.code, required=amount, reserve=state.reserve)
-    _check_least("buys", app, amount, at_least, told)
+        raise SupplyExhausted(decimals=app.decimals, token=app.code, required=amount, reserve=state.reserve)
+    _check_least("buys", app, app, amount, at_least, told)
     cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
@@ -101,13 +101,15 @@ def paid_for(view: View, app: Token, amount: int, at_least: int = 1, told: int |
     `UnknownCurve`, `InvalidAmount` where it brings nothing or less than `at_least` (`Conflict` where the block was `told`
     of more), `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
     """
-    settlement = settlement_of(view).code
+    settlement = settlement_of(view)
     supply = app.max_supply - view.token_state(app.code).reserve
     if amount > supply:
-        raise InsufficientFunds(token=app.code, account="everybody together", required=amount, available=supply)
+        raise InsufficientFunds(
+            decimals=app.decimals, token=app.code, account="everybody together", required=amount, available=supply
+        )
     paid = _ask(app, "proceeds", supply, amount)
-    _check_least("brings", app, paid, at_least, told)
-    left = view.token_state(settlement).available_of(bonding_cell(app.code)) - paid
+    _check_least("brings", app, settlement, paid, at_least, told)
+    left = view.token_state(settlement.code).available_of(bonding_cell(app.code)) - paid
     _check_backing(view, app, supply - amount, left)
     return paid
 
@@ -280,20 +282,23 @@ def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply
     return answer
 
 
-def _check_least(verb: str, app: Token, amount: int, at_least: int, told: int | None) -> None:
+def _check_least(verb: str, app: Token, token: Token, amount: int, at_least: int, told: int | None) -> None:
+    """`InvalidAmount`, or `Conflict`, where a trade gives less than `at_least` of the token."""
     if amount >= at_least:
         return
     subject = f"what this {verb} on the curve of {app.code}"
     if told is not None:
-        raise Conflict(subject=subject, told=told, now=amount)
-    raise InvalidAmount(f"{subject} is {amount}, and less than {at_least}")
+        raise Conflict(decimals=token.decimals, subject=subject, told=told, now=amount)
+    raise InvalidAmount(f"{subject} is {token.format(amount)} {token.code}, and less than {token.format(at_least)}")
 
 
 def _check_backing(view: View, app: Token, supply: int, held: int) -> None:
     required = _ask(app, "proceeds", supply, supply)
     if required > held:
-        settlement = settlement_of(view).code
-        raise InsufficientFunds(token=settlement, account=bonding_cell(app.code), required=required, available=held)
+        settlement, cell = settlement_of(view), bonding_cell(app.code)
+        raise InsufficientFunds(
+            decimals=settlement.decimals, token=settlement.code, account=cell, required=required, available=held
+        )
 
 
 APP_RULES: dict[type[Operation], Callable[[Any, Any], Sequence[DomainEvent]]] = {

@@ -19,10 +19,3 @@ def check_amount(amount: object, what: str = "an amount") -> int:
     if amount > AMOUNT_MAX:
         raise InvalidAmount(f"{what} is at most 2**256 - 1, not {amount:#x}")
     return int(amount)
-
-
-def written(amount: int, decimals: int) -> str:
-    """How people write it with so many digits after the point: `written(1999, 2) == "19.99"`."""
-    digits = str(abs(amount)).rjust(decimals + 1, "0")
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}" if decimals else sign + digits

@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from tallystick.domain.decimal_point import written
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidToken
 from tallystick.domain.values.account import PREDEFINED, check_account
-from tallystick.domain.values.amount import AMOUNT_MAX, written
+from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.curve import Curve, SquareRootCurve, UnresolvedCurve, is_curve
 from tallystick.domain.values.result import Amount, Result
 
