@@ -75,9 +75,9 @@ class PostgresAddress(NamedTuple):
     @property
     def name(self) -> str:
         """What to call it where others read along: host, port and database, if nothing else can stand where they do."""
-        place = split_options(self.url)[0][_end_of_credentials(self.url) :]
+        place, _, options = self.url[_end_of_credentials(self.url) :].partition("?")
         schema = self.schema if "@" not in self.schema else HIDDEN
-        return f"postgresql://{place if _PLACE.fullmatch(place) else HIDDEN} (schema {schema})"
+        return f"postgresql://{place if _PLACE.fullmatch(place) and '@' not in options else HIDDEN} (schema {schema})"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
