@@ -131,6 +131,11 @@ class Result(msgspec.Struct, frozen=True):
         return found
 
 
+def plain_error(error: LedgerError, amounts: AmountsAs = "int") -> dict[str, Any]:
+    """An error as a dict: `code`, `message` and its fields, amounts among them as `Result.to_dict` writes them."""
+    return cast(dict[str, Any], _plain(error, None, amounts))
+
+
 @cache
 def _fields_of(kind: type[Result]) -> Mapping[str, Exact | None]:
     """The fields that users see, and how those of money are counted."""

@@ -16,7 +16,7 @@ _PORT = re.compile(r"([^/:?\[\]]*|\[[^\]]*\]):(?!\d*(?:[/?#]|$))[^/?#]*")
 _PORT_OF = re.compile(r"^[^/:?]*:(?!\d*(?:[/?#]|$))([^/?#]*)")
 _SECRET_OPTION = re.compile(r"(?i)(?:pass|pwd|secret|token|credential)[a-z_]*\s*=")
 _CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3})[^\s'\"]*@")
-_SECRET_VALUE = re.compile(r"(?i)((?:pass|pwd|secret|token|credential)[a-z_]*\s*=\s*)(?:'(?:\\.|[^'\\])*'|[^\s&'\"]+)")
+_SECRET_VALUE = re.compile(r"(?i)((?:passw|pwd|secret)[a-z_]*\s*=\s*)(?:'(?:\\.|[^'\\])*'|[^\s&'\"]+)")
 _SEPARATORS = re.compile(r"[@/?#:&=]")
 _NO_SECRETS = ("durability=full", "durability=normal")
 
