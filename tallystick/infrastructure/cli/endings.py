@@ -13,9 +13,17 @@ from typing import Any, cast
 import typer
 
 import tallystick
-from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, StorageError, StorageUnavailable
+from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, StorageError
 from tallystick.infrastructure.cli.printing.invocation import invocation, invoked
-from tallystick.infrastructure.cli.printing.streams import ReaderGone, failed_output, let_go, say, say_error, say_json
+from tallystick.infrastructure.cli.printing.streams import (
+    ReaderGone,
+    failed_output,
+    let_go,
+    say,
+    say_error,
+    say_json,
+    storage_error,
+)
 from tallystick.infrastructure.cli.printing.visible import visible
 from tallystick.infrastructure.system.passwords import masked
 
@@ -56,7 +64,7 @@ def _ended(app: typer.Typer, arguments: list[str]) -> int:
         let_go(sys.stdout)
         return READER_GONE
     except OSError as error:
-        say_error(StorageUnavailable(f"{_place(error)}{error.strerror or error}"))
+        say_error(storage_error(error, _place(error)))
         return STORAGE
     except Exception as error:
         _say_fault(error, arguments)

@@ -15,6 +15,7 @@ from tallystick.infrastructure.cli.options import amount_given, open_ledger, uni
 from tallystick.infrastructure.cli.printing.invocation import invocation, recording
 from tallystick.infrastructure.cli.printing.output import Output
 from tallystick.infrastructure.cli.printing.streams import errors, say, say_error
+from tallystick.infrastructure.cli.printing.visible import visible
 from tallystick.infrastructure.imports.report import ImportReport
 from tallystick.infrastructure.ledger.ledger import Ledger
 
@@ -48,7 +49,7 @@ class RefusedRows:
         if len(self._first) < REFUSED_SHOWN:
             self._first.append(error)
         if self._listing is not None:
-            self._all.append((error.fields.get("row", 0), error.code, str(error)))
+            self._all.append((error.fields.get("row", 0), error.code, visible(str(error))))
 
     def finish(self) -> None:
         """Shows and writes them."""

@@ -1,17 +1,19 @@
-"""The formats in which records are printed: a table for people, lines of fields, CSV, JSON and lines of JSON.
+"""The formats in which records are printed: a table for people, lines of fields, CSV, HTML, JSON and lines of JSON.
 
 A record is a plain dictionary with exact integers. Where it counts money it has the token's `decimals`: people get amounts with
-the point, and programs get text of digits in smallest units, which no reader of JSON rounds, beside them.
+the point, and programs get text of digits in smallest units, which no reader of JSON rounds, beside them. In all formats but
+JSON, texts pass through `visible`; in JSON they are exact.
 """
 
+import html
 import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
-from rich.box import SIMPLE_HEAD
+from rich.box import ASCII, SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,12 +23,15 @@ from tallystick.infrastructure.cli.printing.streams import is_unicode, output
 from tallystick.infrastructure.cli.printing.visible import field, visible, visible_json
 
 Record = dict[str, Any]
-Form = Literal["table", "tsv", "csv", "json", "jsonl"]
+Form = Literal["table", "tsv", "csv", "html", "json", "jsonl"]
+
+FORMS: tuple[Form, ...] = get_args(Form)
 
 ENDINGS: dict[str, Form] = {
     ".txt": "table",
     ".tsv": "tsv",
     ".csv": "csv",
+    ".html": "html",
     ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -42,6 +47,16 @@ SATI = "sati"
 NUMBERS = MONEY | {"id", "position", "num_allocs", SATI}
 
 _WIDE = 4096
+_PAGE_HEAD = """<!doctype html>
+<meta charset="utf-8">
+<title>tallystick</title>
+<style>
+body { font-family: sans-serif }
+table { border-collapse: collapse }
+th, td { padding: 0.2em 0.8em; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top; unicode-bidi: isolate }
+.number { text-align: right; font-variant-numeric: tabular-nums }
+</style>
+"""
 
 
 def default_form() -> Form:
@@ -50,10 +65,10 @@ def default_form() -> Form:
 
 
 def as_text(records: Sequence[Record], form: Form, columns: Sequence[str] = (), file: Path | None = None) -> str:
-    """The records as a table, as lines of fields or as CSV, with a header.
+    """The records as a table, as lines of fields, as CSV or as a page of HTML, with a header.
 
-    `columns` are those of a CSV without records; else they are told by the first record. A table in a file is as wide as it
-    has to be.
+    `columns` are those of a CSV or a page without records; else they are told by the first record. A table in a file is as
+    wide as it has to be.
     """
     columns = [name for name in records[0] if name != DECIMALS] if records else list(columns)
     rows = [[_for_people(record, column) for column in columns] for record in records]
@@ -61,8 +76,9 @@ def as_text(records: Sequence[Record], form: Form, columns: Sequence[str] = (), 
         return _as_table(columns if records else (), rows, file)
     if form == "tsv":
         return "".join("\t".join(map(field, row)) + "\n" for row in ([columns, *rows] if records else ()))
-    seen = visible if file is None and output().is_terminal else str
-    return "".join(",".join(_quoted(seen(each)) for each in row) + "\n" for row in ([columns, *rows] if columns else ()))
+    if form == "html":
+        return _as_page(columns, rows)
+    return "".join(",".join(_quoted(visible(each)) for each in row) + "\n" for row in ([columns, *rows] if columns else ()))
 
 
 def as_json(content: Record | Sequence[Record], *, ascii_only: bool = False) -> str:
@@ -90,15 +106,25 @@ def print_table(console: Console, records: Sequence[Record], title: str) -> None
 
 
 def _as_table(columns: Sequence[str], rows: Sequence[Sequence[str]], file: Path | None) -> str:
-    if file is not None:
-        console = Console(file=io.StringIO(), width=_WIDE, highlight=False, markup=False, emoji=False, force_terminal=False)
-    else:
-        console = output()
-        if not console.is_terminal:
-            console.width = _WIDE
-    with console.capture() as captured:
-        console.print(_table(columns, rows) if columns else "nothing")
-    return captured.get()
+    if not columns:
+        return "nothing\n"
+    shown, drawn = output(), io.StringIO()
+    on_terminal = file is None and shown.is_terminal
+    width = shown.width if on_terminal else _WIDE
+    table = _table(columns, rows)
+    table.box = ASCII if is_ascii_only(file) else SIMPLE_HEAD
+    Console(file=drawn, width=width, force_terminal=on_terminal, legacy_windows=False).print(table)
+    return drawn.getvalue()
+
+
+def _as_page(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A page of HTML with one table, which needs nothing from elsewhere."""
+    right = [' class="number"' if column in NUMBERS else "" for column in columns]
+    head = "".join(f"<th{kind}>{html.escape(column)}</th>" for column, kind in zip(columns, right, strict=True))
+    cells = (zip(map(visible, row), right, strict=True) for row in rows)
+    lines = ("".join(f"<td{kind}>{html.escape(text)}</td>" for text, kind in row) for row in cells)
+    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
+    return f"{_PAGE_HEAD}<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:

@@ -3,7 +3,6 @@
 `printing` gives a command these options; the command itself gets an `Output` as its first argument and hands it records.
 """
 
-import errno
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -13,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tallystick.domain.errors import InvalidRequest, StorageFull, StorageUnavailable
+from tallystick.domain.errors import InvalidRequest
 from tallystick.infrastructure.cli.printing.formats import (
     ENDINGS,
+    FORMS,
     Form,
     Record,
     as_json,
@@ -24,19 +24,21 @@ from tallystick.infrastructure.cli.printing.formats import (
     default_form,
     is_ascii_only,
 )
-from tallystick.infrastructure.cli.printing.streams import write
+from tallystick.infrastructure.cli.printing.streams import storage_error, write
 
 Table = Annotated[bool, typer.Option("--table", help="A table, as on a terminal.")]
 Csv = Annotated[bool, typer.Option("--csv", help="CSV, amounts in decimals.")]
+Html = Annotated[bool, typer.Option("--html", help="A page of HTML, amounts in decimals.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON, amounts as text of digits in smallest units; errors too.")]
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="The same, a record a line.")]
 OutputFile = Annotated[
     Path | None,
-    typer.Option("-o", "--output", help="Write to this file: .csv, .tsv, .json, .jsonl or .txt.", show_default=False),
+    typer.Option("-o", "--output", help="Write to this file: .csv, .tsv, .html, .json, .jsonl or .txt.", show_default=False),
 ]
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "table": (Table, False),
     "csv": (Csv, False),
+    "html": (Html, False),
     "json": (Json, False),
     "jsonl": (JsonLines, False),
     "output_file": (OutputFile, None),
@@ -61,14 +63,14 @@ class Output:
     def document(
         self, content: Record | Sequence[Record], rows: Sequence[Record], text: str, columns: Sequence[str] = ()
     ) -> None:
-        """What is one document as JSON, the `rows` as CSV, and the `text` for people."""
+        """What is one document as JSON, the `rows` as CSV or HTML, and the `text` for people."""
         ascii_only = is_ascii_only(self.file)
         if self.form == "json":
             text = as_json(content, ascii_only=ascii_only)
         elif self.form == "jsonl":
             text = as_json_lines([content] if isinstance(content, dict) else content, ascii_only=ascii_only)
-        elif self.form == "csv":
-            text = as_text(rows, "csv", columns, self.file)
+        elif self.form in ("csv", "html"):
+            text = as_text(rows, self.form, columns, self.file)
         if self.file is None:
             write(text)
         else:
@@ -99,10 +101,9 @@ def printing(command: Callable[..., None]) -> Callable[..., None]:
     return with_formats
 
 
-def chosen_output(*, table: bool, csv: bool, json: bool, jsonl: bool, output_file: Path | None) -> Output:
-    """What the options mean. Raises `InvalidRequest` where they name two formats, or a file of none."""
-    flags: dict[Form, bool] = {"table": table, "csv": csv, "json": json, "jsonl": jsonl}
-    named: list[Form] = [form for form, wanted in flags.items() if wanted]
+def chosen_output(*, output_file: Path | None, **wanted: bool) -> Output:
+    """What the options mean, those of formats by the format. Raises `InvalidRequest` where they name two, or a file of none."""
+    named: list[Form] = [form for form in FORMS if wanted.get(form)]
     if len(named) > 1:
         raise InvalidRequest(f"an answer has one format, and {', '.join(f'--{form}' for form in named)} are asked for")
     if output_file is None:
@@ -132,5 +133,4 @@ def _write_file(file: Path, text: str) -> None:
                 beside.unlink(missing_ok=True)
             raise
     except OSError as error:
-        kind = StorageFull if error.errno == errno.ENOSPC else StorageUnavailable
-        raise kind(f"{str(file)!r} cannot be written: {error.strerror}") from error
+        raise storage_error(error, f"{str(file)!r} cannot be written: ") from error

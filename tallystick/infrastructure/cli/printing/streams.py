@@ -24,8 +24,11 @@ class ReaderGone(Exception):
 
 
 def output() -> Console:
-    """Standard output, for data. Texts are shown as they are: no markup, no emoji, no colours for what looks like a number."""
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False, emoji=False)
+    """Standard output, for data. Texts are shown as they are: no markup, no emoji, no colours for what looks like a number.
+
+    Raises `StorageUnavailable` where it is closed.
+    """
+    return Console(soft_wrap=not _standard_output().isatty(), highlight=False, markup=False, emoji=False)
 
 
 def errors() -> Console:
@@ -35,9 +38,7 @@ def errors() -> Console:
 
 def write(text: str) -> None:
     """Writes data to standard output. Raises `ReaderGone`, and a `StorageError` where it cannot be written."""
-    stream: TextIO | None = sys.stdout
-    if stream is None:
-        raise StorageUnavailable("standard output is closed, and what was asked for cannot be written")
+    stream = _standard_output()
     try:
         stream.write(text)
         stream.flush()
@@ -48,10 +49,13 @@ def write(text: str) -> None:
 def failed_output(error: OSError) -> StorageError | ReaderGone:
     """What it means that standard output cannot be written. What is left to be written there is dropped."""
     let_go(sys.stdout)
-    if error.errno == errno.EPIPE:
-        return ReaderGone()
-    kind = StorageFull if error.errno == errno.ENOSPC else StorageUnavailable
-    return kind(f"standard output cannot be written: {error.strerror}")
+    return ReaderGone() if error.errno == errno.EPIPE else storage_error(error, "standard output cannot be written: ")
+
+
+def storage_error(error: OSError, what: str = "") -> StorageError:
+    """The system's error as one of ours; `what` begins its message."""
+    kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageUnavailable
+    return kind(f"{what}{error.strerror or error}")
 
 
 def say(text: str) -> None:
@@ -91,6 +95,13 @@ def let_go(stream: TextIO | None) -> None:
             os.close(nowhere)
     except (OSError, ValueError):  # a stream without a file
         pass
+
+
+def _standard_output() -> TextIO:
+    stream: TextIO | None = sys.stdout
+    if stream is None:
+        raise StorageUnavailable("standard output is closed, and what was asked for cannot be written")
+    return stream
 
 
 def _tell(line: str) -> None:
