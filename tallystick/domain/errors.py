@@ -458,7 +458,7 @@ class AllocationBelowZero(Refused):
     contract: str
     account: str | None
     amount: int
-    rule = "{amount} satoshis cannot leave the shadow space of contract {contract!r}: {reason}"
+    rule = "{amount} cannot leave the shadow space of contract {contract!r}: {reason}"
 
 
 class AllocationsSumBelowZero(Refused):
@@ -467,7 +467,7 @@ class AllocationsSumBelowZero(Refused):
     contract: str
     amount: int
     allocs_sum: int
-    rule = "{amount} satoshis exceed the {allocs_sum} to which the allocations of contract {contract!r} sum"
+    rule = "{amount} exceeds the {allocs_sum} to which the allocations of contract {contract!r} sum"
 
 
 class AllocationsExceedBalance(Refused):
@@ -493,7 +493,7 @@ class BalanceBelowZero(Refused):
     contract: str
     amount: int
     balance: int
-    rule = "{amount} satoshis exceed the balance of {balance} of contract {contract!r}"
+    rule = "{amount} exceeds the balance of {balance} of contract {contract!r}"
 
 
 class BalanceBelowAllocations(Refused):
@@ -503,7 +503,7 @@ class BalanceBelowAllocations(Refused):
     amount: int
     balance: int
     allocs_sum: int
-    rule = "{amount} satoshis off the balance of {balance} of contract {contract!r} would not leave the {allocs_sum} allocated"
+    rule = "{amount} off the balance of {balance} of contract {contract!r} would not leave the {allocs_sum} allocated"
 
 
 class IllegalTransition(Refused):
