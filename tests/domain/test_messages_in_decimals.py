@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tallystick import FixedPriceCurve, Ledger, LedgerError, Token, TransactionContext
+from tallystick import FixedPriceCurve, Ledger, LedgerError, PlannedContract, Token, TransactionContext
 
 DEPOSIT = 4  # the position of bob's mint
 
@@ -26,6 +26,21 @@ def ledger() -> Iterator[Ledger]:
             tx.reserve("USD", "bob", "shop", 1_00, expires_in=timedelta(days=1))
             tx.app("APP").deposit("bob", 4_000)
         yield ledger
+
+
+def in_pool(call: Callable[[PlannedContract], None]) -> Callable[[Ledger], None]:
+    """The call on a contract with 3.00 USD, of which bob is allocated 1.00."""
+
+    def block(ledger: Ledger) -> None:
+        with ledger.atomic() as tx:
+            pool = tx.register_contract("pool", backed_by="USD")
+            pool.fund("bob", 3_00)
+            pool.alloc("bob")
+            pool.shadow_up("bob", 1_00)
+        with ledger.atomic() as tx:
+            call(tx.contract("pool"))
+
+    return block
 
 
 def told_of_less(ledger: Ledger) -> None:
@@ -66,6 +81,18 @@ def told_of_less(ledger: Ledger) -> None:
          {"required": 4_001}),
         (lambda ledger: ledger.reverse(transaction=DEPOSIT, amount=5_01), "5.01 of transaction 4 cannot be taken back: 5.00 is",
          {"amount": 5_01, "left": 5_00}),
+        (in_pool(lambda pool: pool.shadow_up("bob", 2_01)), "2.01 more than the 1.00 allocated exceed the balance of 3.00",
+         {"amount": 2_01, "allocs_sum": 1_00, "balance": 3_00}),
+        (in_pool(lambda pool: pool.shadow_up_all(2_01)), "2.01 more than the 1.00 allocated exceed the balance of 3.00",
+         {"amount": 2_01}),
+        (in_pool(lambda pool: pool.shadow_down("bob", 1_01)), "1.01 cannot leave the shadow space of contract 'pool': "
+         "the allocation of bob is 1.0000000000", {"amount": 1_01}),
+        (in_pool(lambda pool: pool.shadow_down_all(1_01)), "1.01 cannot leave the shadow space of contract 'pool': "
+         "all allocations sum to 1.00", {"amount": 1_01}),
+        (in_pool(lambda pool: pool.defund("bob", 2_01)), "2.01 off the balance of 3.00 of contract 'pool' would not leave",
+         {"amount": 2_01, "balance": 3_00, "allocs_sum": 1_00}),
+        (in_pool(lambda pool: pool.defund("bob", 3_01)), "3.01 exceeds the balance of 3.00 of contract 'pool'",
+         {"amount": 3_01, "balance": 3_00}),
         (told_of_less, "(available, reserved) was told to this transaction as (4.00, 0.00) and is now (3.99, 0.00)",
          {"told": (4_00, 0), "now": (3_99, 0)}),
     ],

@@ -44,7 +44,10 @@ def run(app: typer.Typer) -> int:
             reconfigure(errors="backslashreplace")  # a character that cannot be written there can be seen
     arguments = sys.argv[1:]
     with invoked(arguments):
-        return _ended(app, arguments)
+        try:
+            return _ended(app, arguments)
+        finally:
+            _drop_unwritten()
 
 
 def _ended(app: typer.Typer, arguments: list[str]) -> int:
@@ -84,6 +87,15 @@ def _flush() -> None:
             sys.stdout.flush()
     except OSError as error:
         raise failed_output(error) from error
+
+
+def _drop_unwritten() -> None:
+    """What could not be written is not tried again when the process ends, which would change its exit code."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        let_go(sys.stdout)
 
 
 def _place(error: OSError) -> str:

@@ -132,7 +132,8 @@ def _tell(found: ImportReport, dry_run: bool) -> None:
 def progress_bars() -> Progress:
     """Shows on a terminal how far an import is."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=errors(), transient=True)
+    console = errors()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def counter_of(progress: Progress, description: str) -> Callable[[int], None]:

@@ -24,8 +24,8 @@ _DIGITS = re.compile("[0-9]+")
 
 
 def location(url: str) -> str | Path:
-    """The URL itself, or the path that it is."""
-    return url if ":" in url else Path(url)
+    """The URL itself, or the path that it is. What seems to have options is no path, for it would be made as such a file."""
+    return url if ":" in url or "?" in url else Path(url)
 
 
 def named_location(url: str | None) -> str | Path:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -140,24 +141,40 @@ def test_amounts_are_decimals_for_people_and_text_for_programs(books: Path) -> N
 
 
 SCHEMAS = {
-    "balances": {"token", "account", "available", "reserved", "total", "decimals"},
-    "supply": {"token", "max", "reserve", "circulating", "decimals"},
-    "contracts": {"contract", "backed_by", "balance", "allocs_sum", "num_allocs", "decimals"},
-    "contract": {"contract", "backed_by", "balance", "allocs_sum", "num_allocs", "allocations", "decimals"},
-    "history": {"position", "recorded_at", "kind", "token", "account", "counterparty", "change", "reserved_change", "available",
-                "reserved", "hold", "memo", "decimals"},
-    "replay": {"projection", "position", "digest", "differences"},
-    "verify": {"ok", "position", "digest", "findings"},
-    "audit": {"ok", "position", "digest", "findings"},
+    "balances": ["token", "account", "available", "reserved", "total", "decimals"],
+    "supply": ["token", "max", "reserve", "circulating", "decimals"],
+    "contracts": ["contract", "backed_by", "balance", "allocs_sum", "num_allocs", "decimals"],
+    "contract": ["contract", "backed_by", "balance", "allocs_sum", "num_allocs", "decimals", "allocations"],
+    "history": ["position", "recorded_at", "kind", "token", "account", "counterparty", "change", "reserved_change", "available",
+                "reserved", "hold", "memo", "decimals"],
+    "replay": ["projection", "position", "digest", "differences"],
+    "verify": ["ok", "position", "digest", "findings"],
+    "audit": ["ok", "position", "digest", "findings"],
 }  # fmt: skip
+PARTS = {
+    "allocations": ["contract", "account", "sats", "sati", "decimals"],
+    "findings": ["position", "reason"],
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_fields_of_json(books: Path, command: list[str]) -> None:
     content = json.loads(answer(books, command, "--json"))
-    assert {frozenset(each) for each in (content if isinstance(content, list) else [content])} == {
-        frozenset(SCHEMAS[command[0]])
-    }
+    for record in content if isinstance(content, list) else [content]:
+        assert list(record) == SCHEMAS[command[0]]
+        assert all(list(each) == PARTS[name] for name in PARTS for each in record.get(name, []))
+    if command[0] in ("contract", "audit"):
+        assert [each for name in PARTS for each in content.get(name, [])]
+
+
+def test_the_guide_has_the_fields_of_json() -> None:
+    guide = (Path(__file__).parents[4] / "docs" / "USING.md").read_text().split("## What is printed")[1]
+    rows = dict(re.findall(r"^\| `([a-z]+)`(?:, `[a-z]+`)? \| (.*) \|$", guide, re.MULTILINE))
+    told = {command: re.findall("`([a-z_]+)`", fields) for command, fields in rows.items()}
+    told["contract"] = [*told["contracts"], *told["contract"]]
+    for command, fields in SCHEMAS.items():
+        within = [part for name in PARTS if name in fields for part in PARTS[name]]
+        assert told["verify" if command == "audit" else command] == [*fields, *within]
 
 
 @pytest.mark.parametrize(
