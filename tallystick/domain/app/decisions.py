@@ -91,10 +91,10 @@ def bought_for(view: View, app: Token, payment: int, at_least: int | None = None
     state = view.token_state(app.code)
     supply = state.token.max_supply - state.reserve
     amount = _ask(app, "amount_for", supply, payment)
-    _check_told("buys", app, amount, at_least, told)
+    _check_told("buys", app, app, amount, at_least, told)
     if amount > state.reserve:
-        raise SupplyExhausted(token=app.code, required=amount, reserve=state.reserve)
-    _check_least("buys", app, amount, at_least)
+        raise SupplyExhausted(decimals=app.decimals, token=app.code, required=amount, reserve=state.reserve)
+    _check_least("buys", app, app, amount, at_least)
     cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
@@ -111,14 +111,16 @@ def paid_for(view: View, app: Token, amount: int, at_least: int | None = None, t
     `UnknownCurve`, `Conflict` where the block was `told` otherwise, `InvalidAmount` where it brings nothing or less than
     `at_least`, `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
     """
-    settlement = settlement_of(view).code
+    settlement = settlement_of(view)
     supply = app.max_supply - view.token_state(app.code).reserve
     if amount > supply:
-        raise InsufficientFunds(token=app.code, account="everybody together", required=amount, available=supply)
+        raise InsufficientFunds(
+            decimals=app.decimals, token=app.code, account="everybody together", required=amount, available=supply
+        )
     paid = _ask(app, "proceeds", supply, amount)
-    _check_told("brings", app, paid, at_least, told)
-    _check_least("brings", app, paid, at_least)
-    left = view.token_state(settlement).available_of(bonding_cell(app.code)) - paid
+    _check_told("brings", app, settlement, paid, at_least, told)
+    _check_least("brings", app, settlement, paid, at_least)
+    left = view.token_state(settlement.code).available_of(bonding_cell(app.code)) - paid
     _check_backing(view, app, supply - amount, left)
     return paid
 
@@ -301,23 +303,27 @@ def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply
     return answer
 
 
-def _check_told(verb: str, app: Token, amount: int, at_least: int | None, told: int | None) -> None:
+def _check_told(verb: str, app: Token, token: Token, amount: int, at_least: int | None, told: int | None) -> None:
     """`Conflict` where it is less than the block may count on or, where it named no least, other than it was told."""
     if told is not None and (amount < told if at_least is not None else amount != told):
-        raise Conflict(subject=f"what this {verb} on the curve of {app.code}", told=told, now=amount)
+        raise Conflict(decimals=token.decimals, subject=f"what this {verb} on the curve of {app.code}", told=told, now=amount)
 
 
-def _check_least(verb: str, app: Token, amount: int, at_least: int | None) -> None:
+def _check_least(verb: str, app: Token, token: Token, amount: int, at_least: int | None) -> None:
+    """`InvalidAmount` where a trade gives less than `at_least` of the token."""
     least = at_least or 1
     if amount < least:
-        raise InvalidAmount(f"what this {verb} on the curve of {app.code} is {amount}, and less than {least}")
+        subject = f"what this {verb} on the curve of {app.code}"
+        raise InvalidAmount(f"{subject} is {token.format(amount)} {token.code}, and less than {token.format(least)}")
 
 
 def _check_backing(view: View, app: Token, supply: int, held: int) -> None:
     required = _ask(app, "proceeds", supply, supply)
     if required > held:
-        settlement = settlement_of(view).code
-        raise InsufficientFunds(token=settlement, account=bonding_cell(app.code), required=required, available=held)
+        settlement, cell = settlement_of(view), bonding_cell(app.code)
+        raise InsufficientFunds(
+            decimals=settlement.decimals, token=settlement.code, account=cell, required=required, available=held
+        )
 
 
 APP_RULES: dict[type[Operation], Callable[[Any, Any], Sequence[DomainEvent]]] = {

@@ -26,7 +26,8 @@ from tallystick.domain.events import (
 from tallystick.domain.rounding import check_rounding
 from tallystick.domain.values.result import Amount, Result, Sati
 
-SATI_PER_SAT = 10**8
+SATI_DECIMALS = 8
+SATI_PER_SAT = 10**SATI_DECIMALS
 
 
 class Allocation(Result, frozen=True):

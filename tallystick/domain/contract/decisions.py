@@ -9,7 +9,7 @@ from typing import Any
 
 from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder, check_ordinary
 from tallystick.domain.checks import check_credits, check_debits, has_deposit, require
-from tallystick.domain.contract.contract import SATI_PER_SAT
+from tallystick.domain.contract.contract import SATI_DECIMALS, SATI_PER_SAT
 from tallystick.domain.contract.operations import (
     Allocate,
     Deallocate,
@@ -25,6 +25,7 @@ from tallystick.domain.contract.operations import (
     RaiseShadow,
     RegisterContract,
 )
+from tallystick.domain.decimal_point import written
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
     AccountNotAllocated,
@@ -93,7 +94,7 @@ def _raise_balance(view: View, operation: RaiseBalance) -> Sequence[DomainEvent]
 def _lower_balance(view: View, operation: LowerBalance) -> Sequence[DomainEvent]:
     """`ContractIsBacked`, `BalanceBelowZero`, `BalanceBelowAllocations`."""
     contract = _unbacked(view, operation.contract)
-    _check_lowered(contract, operation.amount)
+    _check_lowered(view, contract, operation.amount)
     return (BalanceLowered(operation.contract, operation.amount, operation.memo),)
 
 
@@ -114,7 +115,7 @@ def _defund(view: View, operation: Defund) -> Sequence[DomainEvent]:
     """`ContractIsNotBacked`, `InvalidAccount` as `_fund`, `AccountIsFrozen`, then as lowering the balance."""
     contract, token = _backed(view, operation.contract, operation.account)
     check_credits(view, token, operation.account)
-    _check_lowered(contract, operation.amount)
+    _check_lowered(view, contract, operation.amount)
     return (
         Moved(token, contract.id, operation.account, operation.amount, operation.memo),
         BalanceLowered(contract.id, operation.amount, operation.memo),
@@ -143,7 +144,7 @@ def _raise_shadow(view: View, operation: RaiseShadow) -> Sequence[DomainEvent]:
     """`AccountNotAllocated`, `AllocationsExceedBalance`."""
     contract = view.contract(operation.contract)
     _allocation(contract, operation.account)
-    _check_sum_raised(contract, operation.amount)
+    _check_sum_raised(view, contract, operation.amount)
     return (ShadowRaised(operation.contract, operation.account, operation.amount, operation.memo),)
 
 
@@ -153,21 +154,28 @@ def _lower_shadow(view: View, operation: LowerShadow) -> Sequence[DomainEvent]:
     check_debits(view, contract.backed_by, operation.account)
     sati = _allocation(contract, operation.account)
     if operation.amount * SATI_PER_SAT > sati:
+        decimals = _decimals(view, contract)
         raise AllocationBelowZero(
-            f"the allocation of {operation.account} is {sati} sati-satoshis",
+            f"the allocation of {operation.account} is {written(sati, decimals + SATI_DECIMALS)}",
+            decimals=decimals,
             contract=operation.contract,
             account=operation.account,
             amount=operation.amount,
         )
     if operation.amount > contract.allocs_sum:
-        raise AllocationsSumBelowZero(contract=operation.contract, amount=operation.amount, allocs_sum=contract.allocs_sum)
+        raise AllocationsSumBelowZero(
+            decimals=_decimals(view, contract),
+            contract=operation.contract,
+            amount=operation.amount,
+            allocs_sum=contract.allocs_sum,
+        )
     return (ShadowLowered(operation.contract, operation.account, operation.amount, operation.memo),)
 
 
 def _raise_all(view: View, operation: RaiseAllShadows) -> Sequence[DomainEvent]:
     """`NothingAllocated`, `AllocationsExceedBalance`. By nothing: nothing happens."""
     contract = _allocated(view, operation.contract)
-    _check_sum_raised(contract, operation.amount)
+    _check_sum_raised(view, contract, operation.amount)
     if not operation.amount:
         return ()
     return (AllShadowsRaised(operation.contract, operation.amount, contract.allocs_sum, memo=operation.memo),)
@@ -177,8 +185,10 @@ def _lower_all(view: View, operation: LowerAllShadows) -> Sequence[DomainEvent]:
     """`NothingAllocated`, `AllocationBelowZero`. By nothing: nothing happens."""
     contract = _allocated(view, operation.contract)
     if operation.amount > contract.allocs_sum:
+        decimals = _decimals(view, contract)
         raise AllocationBelowZero(
-            f"all allocations sum to {contract.allocs_sum}",
+            f"all allocations sum to {written(contract.allocs_sum, decimals)}",
+            decimals=decimals,
             contract=operation.contract,
             account=None,
             amount=operation.amount,
@@ -193,7 +203,7 @@ def _observe_contract(view: View, operation: ObserveContract) -> Sequence[Domain
     told = (operation.balance, operation.allocs_sum, operation.num_allocs)
     current = (contract.balance, contract.allocs_sum, contract.num_allocs)
     if told != current:
-        subject = f"contract {operation.contract} (balance, allocs_sum, num_allocs)"
+        subject = f"contract {operation.contract} (balance, allocs_sum, num_allocs), in smallest units,"
         raise Conflict(subject=subject, told=told, now=current)
     return ()
 
@@ -242,20 +252,34 @@ def _check_raised(contract: ContractState, amount: int) -> None:
         raise InvalidAmount(f"the balance of contract {contract.id} would exceed 2**256 - 1")
 
 
-def _check_lowered(contract: ContractState, amount: int) -> None:
+def _check_lowered(view: View, contract: ContractState, amount: int) -> None:
     if amount > contract.balance:
-        raise BalanceBelowZero(contract=contract.id, amount=amount, balance=contract.balance)
+        decimals = _decimals(view, contract)
+        raise BalanceBelowZero(decimals=decimals, contract=contract.id, amount=amount, balance=contract.balance)
     if contract.balance - amount < contract.allocs_sum:
         raise BalanceBelowAllocations(
-            contract=contract.id, amount=amount, balance=contract.balance, allocs_sum=contract.allocs_sum
+            decimals=_decimals(view, contract),
+            contract=contract.id,
+            amount=amount,
+            balance=contract.balance,
+            allocs_sum=contract.allocs_sum,
         )
 
 
-def _check_sum_raised(contract: ContractState, amount: int) -> None:
+def _check_sum_raised(view: View, contract: ContractState, amount: int) -> None:
     if contract.allocs_sum + amount > contract.balance:
         raise AllocationsExceedBalance(
-            contract=contract.id, amount=amount, allocs_sum=contract.allocs_sum, balance=contract.balance
+            decimals=_decimals(view, contract),
+            contract=contract.id,
+            amount=amount,
+            allocs_sum=contract.allocs_sum,
+            balance=contract.balance,
         )
+
+
+def _decimals(view: View, contract: ContractState) -> int:
+    """The decimals of what backs it; without a token it is counted in whole satoshis."""
+    return view.token_state(contract.backed_by).token.decimals if contract.backed_by is not None else 0
 
 
 CONTRACT_RULES: dict[type[Operation], Callable[[Any, Any], Sequence[DomainEvent]]] = {

@@ -50,7 +50,8 @@ class PlannedMoney:
         recording.check_usable(purse)
         amount = check_amount(amount)
         if amount > purse.remaining:
-            raise InvalidAmount(f"{amount} {self.token} cannot be sliced from the {purse.remaining} remaining")
+            asked, left = (purse.token.format(each) for each in (amount, purse.remaining))
+            raise InvalidAmount(f"{asked} {self.token} cannot be sliced from the {left} remaining")
         part = recording.open_purse(purse.token, purse.owner, is_slice=True)
         recording.set_remaining(purse, purse.remaining - amount)
         recording.set_remaining(part, amount)

@@ -160,7 +160,8 @@ class Recording:
             for purse in sorted(self._purses, key=lambda purse: purse.is_slice):
                 if purse.remaining:
                     error = UnconsumedSlice if purse.is_slice else UnslicedMoney
-                    raise error(token=purse.token.code, owner=purse.owner, remainder=purse.remaining)
+                    token = purse.token
+                    raise error(decimals=token.decimals, token=token.code, owner=purse.owner, remainder=purse.remaining)
         return tuple(self._operations)
 
     def take_along(self, companion: Companion) -> None:

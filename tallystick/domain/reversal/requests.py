@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from tallystick.domain.errors import AlreadyReversed, EntryNotFound, InvalidRequest, TransactionNotFound
-from tallystick.domain.reversal.decisions import left_of
+from tallystick.domain.reversal.decisions import decimals_of, left_of
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
 from tallystick.domain.values.amount import check_amount
@@ -56,7 +56,7 @@ def reversals_of(view: View, originals: list[Original], amount: int | None, memo
     left = [original for original in originals if amount is not None or left_of(view, original)]
     if not left:
         oldest = originals[-1]
-        raise AlreadyReversed(id=oldest.id, amount=oldest.event.amount, left=0)
+        raise AlreadyReversed(decimals=decimals_of(view, oldest), id=oldest.id, amount=oldest.event.amount, left=0)
     return [Reverse(original, part, memo) for original in left]
 
 

@@ -71,13 +71,15 @@ def _check_name(view: View, token: Token) -> None:
 
 
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
-    reserve = view.token_state(operation.token).reserve
+    state = view.token_state(operation.token)
+    reserve = state.reserve
     check_is_no_app(view, operation.token)
     if operation.account in view.watched:
         check_ordinary(view, operation.token, operation.account)
         check_credits(view, operation.token, operation.account)
     if operation.amount > reserve:
-        raise SupplyExhausted(token=operation.token, required=operation.amount, reserve=reserve)
+        decimals = state.token.decimals
+        raise SupplyExhausted(decimals=decimals, token=operation.token, required=operation.amount, reserve=reserve)
     return (Minted(operation.token, operation.account, operation.amount, operation.memo),)
 
 
@@ -142,6 +144,7 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
         if not wanted:
             return events
     raise InsufficientFunds(
+        decimals=view.token_state(operation.token).token.decimals,
         token=operation.token,
         account=operation.authority,
         required=operation.amount,
@@ -164,7 +167,13 @@ def _release(view: View, operation: Release, now: int) -> Sequence[DomainEvent]:
     hold = _open_hold(view, operation.hold)
     amount = hold.amount if operation.amount is None else operation.amount
     if amount > hold.amount:
-        raise InsufficientFunds(token=hold.token, account=hold.authority, required=amount, available=hold.amount)
+        raise InsufficientFunds(
+            decimals=view.token_state(hold.token).token.decimals,
+            token=hold.token,
+            account=hold.authority,
+            required=amount,
+            available=hold.amount,
+        )
     return (_released(hold, amount, expired=False, memo=operation.memo),)
 
 
@@ -197,15 +206,18 @@ def check_observed(view: View, operation: Observe | ObserveCounted, surplus: int
     told = (operation.available, operation.held)
     current = (state.available_of(operation.account) - surplus, state.held_of(operation.account))
     if told != current:
-        raise Conflict(subject=f"the {operation.token} of {operation.account} (available, reserved)", told=told, now=current)
+        subject = f"the {operation.token} of {operation.account} (available, reserved)"
+        raise Conflict(decimals=state.token.decimals, subject=subject, told=told, now=current)
 
 
 def _require(view: View, operation: Require, now: int) -> Sequence[DomainEvent]:
-    available = view.token_state(operation.token).available_of(operation.account)
+    state = view.token_state(operation.token)
+    available = state.available_of(operation.account)
     if available < operation.at_least:
         if operation.is_told:
             subject = f"the {operation.token} that {operation.account} has to give"
-            raise Conflict(subject=subject, told=f"at least {operation.at_least}", now=available)
+            told = f"at least {state.token.format(operation.at_least)}"
+            raise Conflict(decimals=state.token.decimals, subject=subject, told=told, now=available)
         require(view, operation.token, operation.account, operation.at_least)
     return ()
 

@@ -26,10 +26,3 @@ def check_amount(amount: object, what: str = "an amount") -> int:
 def check_amount_or_none(amount: object, what: str = "an amount") -> int:
     """As `check_amount`, but that it may be 0, and then nothing moves."""
     return 0 if as_int(amount) == 0 else check_amount(amount, what)
-
-
-def written(amount: int, decimals: int) -> str:
-    """How people write it with so many digits after the point: `written(1999, 2) == "19.99"`."""
-    digits = str(abs(amount)).rjust(decimals + 1, "0")
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}" if decimals else sign + digits

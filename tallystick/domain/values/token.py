@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal, cast
 
 import msgspec
 
+from tallystick.domain.decimal_point import written
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidToken
 from tallystick.domain.integers import as_int
 from tallystick.domain.values.account import PREDEFINED, check_form
-from tallystick.domain.values.amount import AMOUNT_MAX, written
+from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.curve import Curve, SquareRootCurve, UnresolvedCurve, is_curve
 from tallystick.domain.values.result import Amount, Result
 

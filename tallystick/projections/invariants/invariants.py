@@ -39,6 +39,7 @@ from tallystick.domain.events import (
 from tallystick.domain.rounding import is_known_rounding, sharing_of
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.result import Result
+from tallystick.projections.invariants.amounts import in_decimals
 from tallystick.projections.invariants.contracts import ContractInvariants
 from tallystick.projections.invariants.freezes import FreezeInvariants
 
@@ -147,6 +148,12 @@ class Invariants:
         if len(self.state) < FINDINGS_MAX:
             self.state.append(Finding(position, reason))
 
+    def _find_overdrawn(self, position: int, token: str) -> None:
+        self._find(position, f"the supply reserve of {token} is {self._written(token, self._reserves[token])}")
+
+    def _written(self, token: str, amount: int) -> str:
+        return in_decimals(self._tokens, token, amount)
+
     def _of_the_book(self, position: int, event: BookEvent) -> None:
         if isinstance(event, AccountFrozen) and event.token is not None and event.token not in self._tokens:
             self._find(position, f"token {event.token!r} is not registered")
@@ -168,7 +175,7 @@ class Invariants:
         self._check_amount(position, event.amount)
         self._reserves[event.token] -= event.amount
         if self._reserves[event.token] < 0:
-            self._find(position, f"the supply reserve of {event.token} is {self._reserves[event.token]}")
+            self._find_overdrawn(position, event.token)
         self._pay(position, event.token, event.account, event.amount)
 
     def _burned(self, position: int, event: Burned) -> None:
@@ -208,7 +215,7 @@ class Invariants:
         if event.source is None:
             self._reserves[event.token] -= event.amount
             if self._reserves[event.token] < 0:
-                self._find(position, f"the supply reserve of {event.token} is {self._reserves[event.token]}")
+                self._find_overdrawn(position, event.token)
         else:
             self._pay(position, event.token, event.source, -event.amount)
         for account, share in shares:
@@ -237,7 +244,7 @@ class Invariants:
             self._find(position, f"hold {event.hold!r} was paid by {hold[2]} and is released to {event.payer}")
         hold[3] -= event.amount
         if hold[3] < 0:
-            self._find(position, f"hold {event.hold!r} is drawn to {hold[3]}")
+            self._find(position, f"hold {event.hold!r} is drawn to {self._written(hold[0], hold[3])}")
         if hold[3] <= 0:
             del self._holds[event.hold]
         self._held[event.token, event.authority] -= event.amount
@@ -246,7 +253,7 @@ class Invariants:
 
     def _check_amount(self, position: int, amount: int) -> None:
         if amount <= 0:
-            self._find(position, f"an amount is {amount}")
+            self._find(position, f"an amount is {amount} smallest units")
 
     def _check_account(self, position: int, token: str, account: str) -> None:
         if account == TOTAL_SUPPLY_RESERVE:
@@ -258,7 +265,7 @@ class Invariants:
         cells = self._cells[token]
         cells[account] += amount
         if cells[account] < 0:
-            self._find(position, f"{account} has {cells[account]} {token}")
+            self._find(position, f"{account} has {self._written(token, cells[account])} {token}")
         if self._tokens[token].unit is not None:
             self._touched.add(cell)
         self._contracts.paid(position, token, account)
@@ -319,14 +326,17 @@ class Invariants:
         for token, account in self._touched:
             balance, live = self._cells[token][account], self._live_sums[token, account]
             if balance != live:
-                self._find(self._movement, f"{account} has {balance} {token} and live fragments of {live}")
+                has, lives = (self._written(token, amount) for amount in (balance, live))
+                self._find(self._movement, f"{account} has {has} {token} and live fragments of {lives}")
         for hold in self._touched_holds:
             entry = self._holds.get(hold)
             held = entry[3] if entry else 0
             fragments = self._held_sums.get(hold, 0)
             fragmented = entry is None or self._tokens[entry[0]].unit is not None
             if fragmented and fragments != (held if entry else 0):
-                self._find(self._movement, f"hold {hold!r} has {held} and fragments of {fragments}")
+                token = entry[0] if entry else ""
+                has, parts = (self._written(token, amount) for amount in (held, fragments))
+                self._find(self._movement, f"hold {hold!r} has {has} and fragments of {parts}")
             if entry is None:
                 self._held_sums.pop(hold, None)
         self._touched.clear()

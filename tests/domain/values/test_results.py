@@ -68,7 +68,7 @@ def results() -> Iterator[dict[str, Any]]:
 ALICE = 10**17 - 5 - 150
 ERROR = {
     "code": "insufficient_funds",
-    "message": "dave has 0 USD to give of the 250 required",
+    "message": "dave has 0.00 USD to give of the 2.50 required",
     "token": "USD",
     "account": "dave",
 }

@@ -18,6 +18,7 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from tallystick.domain.errors import InvalidURL, LedgerError, StorageFull, StorageUnavailable
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
+from tallystick.infrastructure.system.passwords import hide_in, secrets_of
 
 ANSWER_SECONDS = 60.0
 STATEMENT_SECONDS = 50
@@ -96,10 +97,11 @@ def conninfo_of(address: PostgresAddress) -> str:
     try:
         given = conninfo_to_dict(address.url)
         return make_conninfo("", **{**_PARAMETERS, **given, "client_encoding": "UTF8"})
-    except psycopg.ProgrammingError as error:
-        # libpq repeats what it cannot read, and there may be a password in it
-        detail = "" if "@" in address.url or "password" in address.url else f": {str(error).strip()}"
-        raise InvalidURL(f"{address.name} is no address that PostgreSQL's library can read{detail}") from None
+    except (psycopg.Error, UnicodeError) as error:
+        said = str(error).strip()
+    # libpq repeats what it cannot read, and there may be a password in it; so its error is not chained to this one either
+    detail = "" if "@" in address.url or "password" in address.url else f": {said}"
+    raise InvalidURL(f"{address.name} is no address that PostgreSQL's library can read{detail}")
 
 
 def connect(address: PostgresAddress, *, patient: bool = False) -> Connection:
@@ -175,8 +177,9 @@ def is_lost(error: psycopg.Error) -> bool:
 
 
 def translated(address: PostgresAddress, error: psycopg.Error) -> LedgerError:
-    """The server's error as one of ours, of an attempt that recorded nothing."""
-    said = str(error).strip()
+    """The server's error as one of ours, of an attempt that recorded nothing; neither says a password of the address."""
+    hide_in(error, secrets_of(address.url))
+    said = " ".join(str(error).split())
     match error.sqlstate:
         case "53100":
             return StorageFull(f"{address.name}: {said}; nothing was recorded")
