@@ -89,8 +89,9 @@ from tallystick.domain.values.account import (
     TOTAL_SUPPLY_RESERVE,
     address,
 )
-from tallystick.domain.values.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
+from tallystick.domain.values.curve import Curve
 from tallystick.domain.values.freeze import FrozenAccount
+from tallystick.domain.values.pool_curves import FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger

@@ -28,15 +28,19 @@ from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tests.support.strategies import APPS, USERS, app_plans
 from tests.support.suites.machine import ModelRefusal, TransactingMachine
 
-CURVES = {"GlobalToken": SquareRootCurve(10), "TeaParty": SquareRootCurve(10, 7), "Fixed": FixedPriceCurve(3 * 10**12)}
+CURVES = {
+    "GlobalToken": SquareRootCurve(10, 10, 12, 6),
+    "TeaParty": SquareRootCurve(10, 7, 6, 6),
+    "Fixed": FixedPriceCurve(3 * 10**4, 4, 6),
+}
 TOKENS = {
     token.code: token
     for token in (
-        Token("TEA", max_supply=2**62, role="settlement"),
+        Token("TEA", 6, max_supply=2**62, role="settlement"),
         Token("USDT", max_supply=2**66, unit=10**5),
-        Token("GlobalToken", role="app", curve=CURVES["GlobalToken"]),
-        Token("TeaParty", role="app", curve=CURVES["TeaParty"], owner="dev", accepts=("USDT",)),
-        Token("Fixed", max_supply=10**14, role="app", curve=CURVES["Fixed"], owner="dev", accepts=("GlobalToken",)),
+        Token("GlobalToken", 12, role="app", curve=SquareRootCurve(10)),
+        Token("TeaParty", 6, role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("USDT",)),
+        Token("Fixed", 4, 10**14, role="app", curve=FixedPriceCurve(3 * 10**4), owner="dev", accepts=("GlobalToken",)),
     )
 }
 POOLS = (SEAT_COLLECTION_POOL, SEAT_DISTRIBUTION_POOL, DAO_RESERVED_ACCOUNT)

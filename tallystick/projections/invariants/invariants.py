@@ -40,6 +40,7 @@ from tallystick.domain.rounding import is_known_rounding, sharing_of
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.result import Result
 from tallystick.projections.invariants.contracts import ContractInvariants
+from tallystick.projections.invariants.curves import impossible_curves
 from tallystick.projections.invariants.freezes import FreezeInvariants
 
 MOVEMENTS = (*RECORDED, Distributed)
@@ -160,6 +161,8 @@ class Invariants:
     def _registered(self, position: int, event: TokenRegistered) -> None:
         if event.token in self._tokens:
             self._find(position, f"token {event.token!r} is registered a second time")
+        for reason in impossible_curves(event, self._tokens):
+            self._find(position, reason)
         self._tokens[event.token] = event
         self._reserves[event.token] = event.max_supply
         self._freezes.register(position, event)
