@@ -1,10 +1,11 @@
 """A state machine of apps, curves, distributions and pools against a model of plain cells.
 
-After every step each token's cells sum to its `max_supply`. The model shares exactly; whose turn it is among equal remainders
-it does not know, so there it takes what the ledger did, if that is one of the allowed ways.
+After every step each token's cells sum to its `max_supply`.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 from hypothesis import settings
@@ -55,7 +56,7 @@ class AppModel:
         self.held: defaultdict[str, int] = defaultdict(int)
         for code, token in TOKENS.items():
             self.cells[code, TOTAL_SUPPLY_RESERVE] = token.max_supply
-        self.turns: list[tuple[str, list[str], int]] = []
+        self.turns: Counter[str] = Counter()
 
     def resolve(self, subject: None, step: tuple[Any, ...]) -> tuple[Any, ...]:
         return step
@@ -141,35 +142,17 @@ class AppModel:
         self.move((app, seller), (app, TOTAL_SUPPLY_RESERVE), amount)
 
     def share(self, app: str, source: str, amount: int) -> None:
-        """Exact shares by largest remainder."""
-        holders = {user: self.cells[app, user] for user in (*USERS, "dev") if self.cells[app, user]}
+        """Floors of the exact shares, and the rest by systematic sampling: one at each whole unit that the remainders pass."""
+        holders = {user: self.cells[app, user] for user in sorted((*USERS, "dev")) if self.cells[app, user]}
         total = sum(holders.values())
         self.check(total > 0)
-        remainders = {user: amount * weight % total for user, weight in holders.items()}
+        passed = Fraction(self.turns[app] * 11400714819323198485 % 2**64 * total // 2**64, total)
+        self.turns[app] += 1
         for user, weight in holders.items():
-            self.move((app, source), (app, user), amount * weight // total)
-        left = sum(remainders.values()) // total
-        for remainder in sorted(set(remainders.values()), reverse=True):
-            tied = [user for user in holders if remainders[user] == remainder]
-            if left < len(tied):
-                self.cells[app, source] -= left
-                if left:
-                    self.turns.append((app, tied, left))
-                return
-            for user in tied:
-                self.move((app, source), (app, user), 1)
-            left -= len(tied)
-
-    def take_turns(self, ledger: Ledger) -> None:
-        """Takes over who got a unit more of those tied, which must be as many as there were units."""
-        for app, tied, units in self.turns:
-            for user in tied:
-                extra = ledger.state[app][user] - self.cells[app, user]
-                assert extra in (0, 1)
-                units -= extra
-                self.cells[app, user] += extra
-            assert units == 0
-        self.turns.clear()
+            exact = Fraction(amount * weight, total)
+            end = passed + exact - floor(exact)
+            self.move((app, source), (app, user), floor(exact) + floor(end) - floor(passed))
+            passed = end
 
     def do_distribute_income(self, app: str) -> None:
         income = self.cells["TEA", app]
@@ -282,7 +265,6 @@ class AppMachine(TransactingMachine):
     def cells_are_as_in_the_model(self) -> None:
         if not self.model.cells["TEA", DAO_RESERVED_ACCOUNT]:
             return
-        self.model.take_turns(self.ledgers[0])
         for ledger in self.ledgers:
             for (first, second), amount in self.model.cells.items():
                 if second:

@@ -45,6 +45,7 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.events import AppUpdated, Burned, Distributed, DomainEvent, Minted, Moved
 from tallystick.domain.operation import Operation
+from tallystick.domain.rounding import SYSTEMATIC
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
@@ -129,7 +130,7 @@ def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str)
     excluded = _excluded(view, app)
     bought = purchase(view, app, payer, payment, memo)
     turn = view.token_state(app.code).distributions
-    return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, memo=memo))
+    return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, SYSTEMATIC, memo))
 
 
 def brought_by(trade: Buy | Sell, events: Sequence[DomainEvent]) -> int:
@@ -227,7 +228,7 @@ def _distribute_dividend(view: View, operation: DistributeDividend) -> Sequence[
     if income <= 0:
         return ()
     turn = view.token_state(app.code).distributions
-    return (Distributed(app.code, app.code, income, turn, _excluded(view, app), memo=operation.memo),)
+    return (Distributed(app.code, app.code, income, turn, _excluded(view, app), SYSTEMATIC, operation.memo),)
 
 
 def _withdraw_income(view: View, operation: WithdrawIncome) -> Sequence[DomainEvent]:

@@ -25,6 +25,21 @@ def multiply_divide(column: Words, factor: int, divisor: int) -> tuple[Words, Wo
     return quotients, remainders
 
 
+def divide_running_sums(column: Words, start: int, divisor: int) -> Words:
+    """Quotients of what `start` and the entries so far sum to, each from the first on, and the divisor, which is below 2**63.
+
+    No entry exceeds the divisor, nor does the start.
+    """
+    lower, upper = np.cumsum(column & _LOW), np.cumsum(column >> _HALF)
+    lower, upper = lower + np.uint64(start & 0xFFFFFFFF), upper + np.uint64(start >> 32)
+    upper, lower = upper + (lower >> _HALF), lower & _LOW
+    quotients = np.empty_like(column)
+    for at in range(0, len(column), _BLOCK):
+        block = slice(at, at + _BLOCK)
+        quotients[block], _ = _divide(upper[block] >> _HALF, (upper[block] << _HALF) | lower[block], divisor)
+    return quotients
+
+
 def _multiply(column: Words, factor: int) -> tuple[Words, Words]:
     """The upper and the lower halves of the products."""
     low, high = np.uint64(factor & 0xFFFFFFFF), np.uint64(factor >> 32)

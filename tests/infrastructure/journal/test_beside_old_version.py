@@ -236,12 +236,16 @@ def test_before_the_upgrade_details_are_refused(
         assert ledger.audit().ok
 
 
-def test_before_the_upgrade_an_app_has_no_curve(server_url: str, old: OldVersion) -> None:
-    """A curve that follows the decimals is of the new format; an app without one is not."""
+def test_before_the_upgrade_an_app_has_no_curve_and_no_dividend(server_url: str, old: OldVersion) -> None:
+    """A curve that follows the decimals and a distribution are of the new format; an app without them is not."""
     app = Token("App", role="app", curve=FixedPriceCurve(3))
     with Ledger.open(server_url) as ledger:
         ledger.register_token(Token("TEA", role="settlement"))
         ledger.register_token(Token("Bare", role="app"))
+        ledger.take_over([], [("Bare", "alice", 5), ("Bare", "bob", 5)])
+        with pytest.raises(SchemaTooOld, match="tallystick upgrade"), ledger.atomic() as tx:
+            tx.app("Bare").pay("alice", 1, token="Bare")
+            tx.app("Bare").distribute_dividend()
         with pytest.raises(SchemaTooOld, match="tallystick upgrade"):
             ledger.register_token(app)
         old("result = ledger.audit().ok")

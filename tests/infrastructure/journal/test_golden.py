@@ -69,6 +69,11 @@ def digests(path: Path) -> list[tuple[Any, ...]]:
     return asked(path, "SELECT first_position, digest FROM commits ORDER BY 1")
 
 
+def distribute(app: Any) -> None:
+    app.pay("alice", 1, token="TeaParty")
+    app.distribute_dividend()
+
+
 def pay(ledger: Ledger, **details: Any) -> None:
     with ledger.atomic(**details) as tx:
         tx.transfer("PLN", "alice", "bob", 1)
@@ -164,6 +169,7 @@ NEEDING: list[Callable[[Ledger], object]] = [
     lambda ledger: ledger.run(lambda tx: tx.freeze("alice")),
     lambda ledger: ledger.run(lambda tx: tx.reverse(transaction=ledger.receipt("together-3").transaction_ids[0])),
     lambda ledger: ledger.register_token(Token("Tea2", role="app", curve=LinearCurve(1))),
+    lambda ledger: ledger.run(lambda tx: distribute(tx.app("TeaParty"))),
 ]
 
 
