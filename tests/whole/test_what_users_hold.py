@@ -17,7 +17,7 @@ BOOKS = """allocation allocations allocations_of app atomic audit balance balanc
 contract_ids contracts entry erase expire expire_every find fragments freeze frozen handles history hold holds is_contract mint
 mint_many once open receipt register_token release replay reserve reverse run settle snapshot state status supply
 take_over token tokens total transaction transfer transfer_many unfreeze update_app verify"""
-APP = "accepts buy code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
+APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
     "ledger for asyncio": f"{BOOKS} blocking",
@@ -27,7 +27,7 @@ HELD = {
     "savepoint": "",
     "money": "burn owner remaining reserve slice slices split token transfer_to",
     "slice": "burn owner remaining reserve slice slices split token transfer_to",
-    "app": "buy code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
+    "app": "buy buy_exactly code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
     "app as it stands": APP,
     "app as it stands for asyncio": APP,
     "seats": "collect_memory_tax pay_public_service share_distribution_pool share_income",

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from tallystick.domain.app.operations import (
     Buy,
+    BuyExactly,
     ConsumeDeposit,
     Deposit,
     DistributeDividend,
@@ -69,17 +70,11 @@ def purchase(
     settlement = settlement_of(view).code
     require(view, settlement, payer, payment)
     amount, spread = bought_for(view, app, payment, at_least, told)
-    movements: list[DomainEvent] = []
-    if payment > spread:
-        movements.append(Moved(settlement, payer, bonding_cell(app.code), payment - spread, memo))
-    if spread and app.owner is not None:
-        movements.append(Moved(settlement, payer, app.owner, spread, memo))
-    return Purchase(movements, amount)
+    return Purchase(_paying(settlement, app, payer, payment, spread, memo), amount)
 
 
 def bought_for(view: View, app: Token, payment: int, at_least: int = 1, told: int | None = None) -> tuple[int, int]:
     """How much of the app's token `payment` buys, whoever pays, and what of that is spread. Refusals as `purchase`."""
-    settlement = settlement_of(view).code
     state = view.token_state(app.code)
     supply = state.token.max_supply - state.reserve
     amount = _ask(app, "amount_for", supply, payment)
@@ -89,12 +84,15 @@ def bought_for(view: View, app: Token, payment: int, at_least: int = 1, told: in
     cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
-    spread = max(0, cost - _ask(app, "proceeds", supply + amount, amount)) if app.owner is not None else 0
-    if spread:
-        check_party(view, view.token_state(settlement).token, app.owner or "")
-    held = view.token_state(settlement).available_of(bonding_cell(app.code))
-    _check_backing(view, app, supply + amount, held + payment - spread)
-    return amount, spread
+    return amount, _spread_of(view, app, amount, cost, payment)
+
+
+def cost_of(view: View, app: Token, amount: int) -> int:
+    """What `amount` of the app's token costs, whoever buys: `SupplyExhausted`, `UnknownCurve`, `InvalidCurve`."""
+    reserve = view.token_state(app.code).reserve
+    if amount > reserve:
+        raise SupplyExhausted(token=app.code, required=amount, reserve=reserve)
+    return _ask(app, "cost", app.max_supply - reserve, amount)
 
 
 def paid_for(view: View, app: Token, amount: int, at_least: int = 1, told: int | None = None) -> int:
@@ -131,6 +129,11 @@ def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str)
     bought = purchase(view, app, payer, payment, memo)
     turn = view.token_state(app.code).distributions
     return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, SYSTEMATIC, memo))
+
+
+def paid_by(buyer: str, events: Sequence[DomainEvent]) -> int:
+    """What a buyer pays by the events of a purchase, the owner's spread included."""
+    return sum(event.amount for event in events if isinstance(event, Moved) and event.sender == buyer)
 
 
 def brought_by(trade: Buy | Sell, events: Sequence[DomainEvent]) -> int:
@@ -196,6 +199,27 @@ def _buy(view: View, operation: Buy) -> Sequence[DomainEvent]:
     check_credits(view, app.code, operation.buyer)
     bought = purchase(view, app, operation.buyer, operation.payment, operation.memo, operation.at_least, operation.told)
     return (*bought.movements, Minted(app.code, operation.buyer, bought.amount, operation.memo))
+
+
+def _buy_exactly(view: View, operation: BuyExactly) -> Sequence[DomainEvent]:
+    """`InvalidAccount`, `AccountIsFrozen`, `SupplyExhausted`, `UnknownCurve`, `InvalidAmount` where it costs more than
+    `at_most`, `InsufficientFunds`, `InvalidCurve`. Where it costs more than the block was `told`, and that is why, it is
+    `Conflict` instead.
+    """
+    app, settlement, buyer, amount = app_of(view, operation.app), settlement_of(view), operation.buyer, operation.amount
+    check_party(view, settlement, buyer)
+    check_debits(view, settlement.code, buyer)
+    check_credits(view, app.code, buyer)
+    cost, told = cost_of(view, app, amount), operation.told
+    payment = max(1, cost)
+    if told is not None and payment > max(told, min(operation.at_most, view.token_state(settlement.code).available_of(buyer))):
+        raise Conflict(subject=f"what this costs on the curve of {app.code}", told=told, now=payment)
+    if payment > operation.at_most:
+        raise InvalidAmount(f"what this costs on the curve of {app.code} is {payment}, and more than {operation.at_most}")
+    require(view, settlement.code, buyer, payment)
+    spread = _spread_of(view, app, amount, cost, payment)
+    movements = _paying(settlement.code, app, buyer, payment, spread, operation.memo)
+    return (*movements, Minted(app.code, buyer, amount, operation.memo))
 
 
 def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
@@ -266,6 +290,30 @@ def _excluded(view: View, app: Token) -> tuple[str, ...]:
     return excluded
 
 
+def _paying(settlement: str, app: Token, payer: str, payment: int, spread: int, memo: str) -> list[DomainEvent]:
+    """The movements of a payment: the spread goes to the app's owner, and all else to what the curve holds."""
+    movements: list[DomainEvent] = []
+    if payment > spread:
+        movements.append(Moved(settlement, payer, bonding_cell(app.code), payment - spread, memo))
+    if spread and app.owner is not None:
+        movements.append(Moved(settlement, payer, app.owner, spread, memo))
+    return movements
+
+
+def _spread_of(view: View, app: Token, amount: int, cost: int, payment: int) -> int:
+    """What of the payment for `amount`, which costs `cost`, is the owner's spread. `InvalidAccount` where that cannot be paid,
+    `InvalidCurve`, and `InsufficientFunds` of the bonding cell where it could not buy back all in circulation afterwards.
+    """
+    settlement = settlement_of(view)
+    supply = app.max_supply - view.token_state(app.code).reserve + amount
+    spread = max(0, cost - _ask(app, "proceeds", supply, amount)) if app.owner is not None else 0
+    if spread:
+        check_party(view, settlement, app.owner or "")
+    held = view.token_state(settlement.code).available_of(bonding_cell(app.code))
+    _check_backing(view, app, supply, held + payment - spread)
+    return spread
+
+
 def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply: int, amount: int) -> int:
     """What the app's curve answers; `UnknownCurve`, or `InvalidCurve` where it fails or answers no amount."""
     if app.curve is None:
@@ -304,6 +352,7 @@ APP_RULES: dict[type[Operation], Callable[[Any, Any], Sequence[DomainEvent]]] = 
     ConsumeDeposit: _consume,
     Pay: _pay,
     Buy: _buy,
+    BuyExactly: _buy_exactly,
     Sell: _sell,
     DistributeIncome: _distribute_income,
     DistributeDividend: _distribute_dividend,

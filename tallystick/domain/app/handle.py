@@ -9,9 +9,9 @@ from typing import Protocol
 
 import msgspec
 
-from tallystick.domain.app.decisions import brought_by
+from tallystick.domain.app.decisions import brought_by, paid_by
 from tallystick.domain.app.operations import Buy, DistributeDividend, DistributeIncome, Sell, WithdrawIncome
-from tallystick.domain.app.requests import buy_of, consume_deposit_of, deposit_of, pay_of, refund_of, sell_of
+from tallystick.domain.app.requests import buy_exactly_of, buy_of, consume_deposit_of, deposit_of, pay_of, refund_of, sell_of
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.values.amount import check_amount
@@ -68,6 +68,18 @@ class PlannedApp:
         `at_least`, which at the end of the block is a `Conflict`; `InvalidCurve`.
         """
         return self._trade(buy_of(self._code, account, payment, at_least, memo))
+
+    def buy_exactly(self, account: str, amount: int, at_most: int, *, memo: str = "") -> int:
+        """Buys `amount` units of the app's token for what they cost at the end of the block, a settlement unit at least and
+        `at_most` so many; gives `at_most`, which is what the block may count on. `tx.receipt.trades` says what was paid.
+
+        `InvalidAccount`, `SupplyExhausted`, `UnknownCurve`; `InvalidAmount` where it costs more than `at_most`, which at the
+        end of the block is a `Conflict`; `InsufficientFunds`, `InvalidCurve`.
+        """
+        trade = buy_exactly_of(self._code, account, amount, at_most, memo)
+        told = paid_by(trade.buyer, self._plan.propose_newest(trade))
+        self._plan.put_told(msgspec.structs.replace(trade, told=told))
+        return at_most
 
     def sell(self, account: str, amount: int, at_least: int = 1, *, memo: str = "") -> int:
         """Gives up `amount` units of the app's token and gives how many settlement units that brings. Refusals as `buy`."""

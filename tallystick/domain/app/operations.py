@@ -59,6 +59,17 @@ class Buy(Operation, frozen=True):
     memo: str
 
 
+class BuyExactly(Operation, frozen=True):
+    """`amount` of the app's tokens for what they cost, which is `at_most` so much; the block was told that it is `told`."""
+
+    app: str
+    buyer: str
+    amount: int
+    at_most: int
+    told: int | None
+    memo: str
+
+
 class Sell(Operation, frozen=True):
     """`amount` of the app's tokens for what they bring; the block was told that it is `told`."""
 

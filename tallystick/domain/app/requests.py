@@ -1,6 +1,6 @@
 """What is asked for of an app, made into operations: the checks of arguments, the same in a block and without one."""
 
-from tallystick.domain.app.operations import Buy, ConsumeDeposit, Deposit, Pay, Refund, Sell
+from tallystick.domain.app.operations import Buy, BuyExactly, ConsumeDeposit, Deposit, Pay, Refund, Sell
 from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
@@ -30,6 +30,12 @@ def buy_of(app: str, account: str, payment: int, at_least: int, memo: str) -> Bu
     """Buying as much of the app's token as `payment` buys."""
     least = check_amount(at_least, "at_least")
     return Buy(app, check_account(account), check_amount(payment), least, None, check_memo(memo))
+
+
+def buy_exactly_of(app: str, account: str, amount: int, at_most: int, memo: str) -> BuyExactly:
+    """Buying `amount` of the app's token."""
+    most = check_amount(at_most, "at_most")
+    return BuyExactly(app, check_account(account), check_amount(amount), most, None, check_memo(memo))
 
 
 def sell_of(app: str, account: str, amount: int, at_least: int, memo: str) -> Sell:
