@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.checks import check_debits, require
+from tallystick.domain.contract.sweeping import PastOfNames
 from tallystick.domain.errors import (
     Conflict,
     InvalidRequest,
@@ -54,7 +55,7 @@ companion.
 """
 
 
-class Surroundings(Recorded, Protocol):
+class Surroundings(Recorded, PastOfNames, Protocol):
     """What a plan needs of the world, given to it by whoever runs it."""
 
     def now(self) -> int:
