@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Column, listed, total
-from tallystick.domain.arithmetic.division import divide_running_sums, multiply_divide
+from tallystick.domain.arithmetic.division import crossings, multiply_divide
 from tallystick.domain.errors import InvalidAmount
 
 _NARROW = 2**63
@@ -90,10 +90,10 @@ def sampled(
     if isinstance(weights, np.ndarray) and max(sum_of_weights, whole) < _NARROW:
         quotients, remainders = multiply_divide(weights.astype(np.uint64), whole, sum_of_weights)
         narrow = quotients.astype(np.int64)
-        if int(narrow.sum()) < whole:
+        left = whole - int(narrow.sum())
+        if left:
             order = _sorted_by(name_of, len(weights)) if in_order is None else in_order()
-            given = divide_running_sums(remainders[order], start, sum_of_weights).astype(np.int64)
-            narrow[order] += np.diff(given, prepend=0)
+            narrow[order[crossings(remainders[order], start, sum_of_weights, left)]] += 1
         return narrow
     shares, remainders = _divided(whole, listed(weights), sum_of_weights)
     if sum(shares) < whole:

@@ -171,6 +171,25 @@ def test_what_was_paid_in_covers_selling_everything(curve: Curve, trades: list[t
         assert curve.proceeds(supply, supply) <= reserve
 
 
+@given(curves, supplies, st.lists(st.integers(1, 2**200), min_size=1, max_size=20))
+def test_what_is_bought_at_once_costs_what_its_steps_cost(curve: Curve, supply: int, steps: list[int]) -> None:
+    """To the unit where it sells as it buys; where it sells cheaper, steps may cost more, each being rounded by itself."""
+    paid, reached = 0, supply
+    for step in steps:
+        paid += curve.cost(reached, step)
+        reached += step
+    at_once = curve.cost(supply, reached - supply)
+    assert at_once <= paid <= at_once + len(steps)
+    if not getattr(curve, "has_spread", False):
+        assert paid == at_once
+    back = 0
+    for step in reversed(steps):
+        back += curve.proceeds(reached, step)
+        reached -= step
+    assert reached == supply
+    assert back == curve.proceeds(supply + sum(steps), sum(steps)) <= at_once
+
+
 def found_by_halves(curve: Curve, supply: int, payment: int) -> int:
     """The largest amount that costs at most the payment, by trying."""
     most, reach = AMOUNT_MAX - supply, 1
