@@ -17,6 +17,7 @@ from tallystick.domain.app.operations import (
     Pay,
     Refund,
     Sell,
+    Trading,
     UpdateApp,
     WithdrawIncome,
 )
@@ -58,14 +59,22 @@ class Purchase(NamedTuple):
     amount: int
 
 
+class Surplus(NamedTuple):
+    """What a trade brought beyond what the block was told to count on."""
+
+    token: str
+    account: str
+    amount: int
+
+
 def purchase(
-    view: View, app: Token, payer: str, payment: int, memo: str, at_least: int = 1, told: int | None = None
+    view: View, app: Token, payer: str, payment: int, memo: str, at_least: int | None = None, told: int | None = None
 ) -> Purchase:
     """What `payment` out of the cell `payer` of the settlement token buys.
 
-    `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`, `InvalidAmount` where it buys less than `at_least` (`Conflict`
-    where the block was `told` of more), `InvalidCurve`, and `InsufficientFunds` of the bonding cell where it could not buy
-    back all in circulation afterwards.
+    `InsufficientFunds`, `UnknownCurve`, `Conflict` where the block was `told` otherwise, `SupplyExhausted`, `InvalidAmount`
+    where it buys nothing or less than `at_least`, `InvalidCurve`, and `InsufficientFunds` of the bonding cell where it could
+    not buy back all in circulation afterwards.
     """
     settlement = settlement_of(view).code
     require(view, settlement, payer, payment)
@@ -73,14 +82,15 @@ def purchase(
     return Purchase(_paying(settlement, app, payer, payment, spread, memo), amount)
 
 
-def bought_for(view: View, app: Token, payment: int, at_least: int = 1, told: int | None = None) -> tuple[int, int]:
+def bought_for(view: View, app: Token, payment: int, at_least: int | None = None, told: int | None = None) -> tuple[int, int]:
     """How much of the app's token `payment` buys, whoever pays, and what of that is spread. Refusals as `purchase`."""
     state = view.token_state(app.code)
     supply = state.token.max_supply - state.reserve
     amount = _ask(app, "amount_for", supply, payment)
+    _check_told("buys", app, amount, at_least, told)
     if amount > state.reserve:
         raise SupplyExhausted(token=app.code, required=amount, reserve=state.reserve)
-    _check_least("buys", app, amount, at_least, told)
+    _check_least("buys", app, amount, at_least)
     cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
@@ -95,17 +105,18 @@ def cost_of(view: View, app: Token, amount: int) -> int:
     return _ask(app, "cost", app.max_supply - reserve, amount)
 
 
-def paid_for(view: View, app: Token, amount: int, at_least: int = 1, told: int | None = None) -> int:
+def paid_for(view: View, app: Token, amount: int, at_least: int | None = None, told: int | None = None) -> int:
     """What `amount` of the app's token brings, whoever sells: `InsufficientFunds` where not so much is in circulation,
-    `UnknownCurve`, `InvalidAmount` where it brings nothing or less than `at_least` (`Conflict` where the block was `told`
-    of more), `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
+    `UnknownCurve`, `Conflict` where the block was `told` otherwise, `InvalidAmount` where it brings nothing or less than
+    `at_least`, `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
     """
     settlement = settlement_of(view).code
     supply = app.max_supply - view.token_state(app.code).reserve
     if amount > supply:
         raise InsufficientFunds(token=app.code, account="everybody together", required=amount, available=supply)
     paid = _ask(app, "proceeds", supply, amount)
-    _check_least("brings", app, paid, at_least, told)
+    _check_told("brings", app, paid, at_least, told)
+    _check_least("brings", app, paid, at_least)
     left = view.token_state(settlement).available_of(bonding_cell(app.code)) - paid
     _check_backing(view, app, supply - amount, left)
     return paid
@@ -141,6 +152,29 @@ def brought_by(trade: Buy | Sell, events: Sequence[DomainEvent]) -> int:
     if isinstance(trade, Buy):
         return sum(event.amount for event in events if isinstance(event, Minted))
     return sum(event.amount for event in events if isinstance(event, Moved) and event.receiver == trade.seller)
+
+
+def counted_on(view: View, trade: Trading, events: Sequence[DomainEvent]) -> int:
+    """What a block may count on of a trade that was planned as these events: what it brings, or the least that is accepted; of
+    one for so many tokens, the most that is paid for them.
+    """
+    if isinstance(trade, BuyExactly):
+        left = view.token_state(settlement_of(view).code).available_of(trade.buyer)
+        return min(trade.at_most, paid_by(trade.buyer, events) + max(left, 0))
+    return brought_by(trade, events) if trade.at_least is None else trade.at_least
+
+
+def surplus_of(trade: Trading, events: Sequence[DomainEvent]) -> Surplus | None:
+    """What a trade brings by its events, or leaves, beyond what the block was told, where it accepted more than one outcome."""
+    if isinstance(trade, BuyExactly):
+        paid: Any = events[0]
+        left = None if trade.told is None else trade.told - paid_by(trade.buyer, events)
+        return None if left is None else Surplus(paid.token, trade.buyer, left)
+    if trade.told is None or trade.at_least is None:
+        return None
+    bringing: Any = events[-1]
+    account = trade.buyer if isinstance(trade, Buy) else trade.seller
+    return Surplus(bringing.token, account, brought_by(trade, events) - trade.told)
 
 
 def _update(view: View, operation: UpdateApp) -> Sequence[DomainEvent]:
@@ -202,9 +236,8 @@ def _buy(view: View, operation: Buy) -> Sequence[DomainEvent]:
 
 
 def _buy_exactly(view: View, operation: BuyExactly) -> Sequence[DomainEvent]:
-    """`InvalidAccount`, `AccountIsFrozen`, `SupplyExhausted`, `UnknownCurve`, `InvalidAmount` where it costs more than
-    `at_most`, `InsufficientFunds`, `InvalidCurve`. Where it costs more than the block was `told`, and that is why, it is
-    `Conflict` instead.
+    """`InvalidAccount`, `AccountIsFrozen`, `SupplyExhausted`, `UnknownCurve`, `Conflict` where it costs more than the block was
+    `told`, `InvalidAmount` where it costs more than `at_most`, `InsufficientFunds`, `InvalidCurve`.
     """
     app, settlement, buyer, amount = app_of(view, operation.app), settlement_of(view), operation.buyer, operation.amount
     check_party(view, settlement, buyer)
@@ -212,7 +245,7 @@ def _buy_exactly(view: View, operation: BuyExactly) -> Sequence[DomainEvent]:
     check_credits(view, app.code, buyer)
     cost, told = cost_of(view, app, amount), operation.told
     payment = max(1, cost)
-    if told is not None and payment > max(told, min(operation.at_most, view.token_state(settlement.code).available_of(buyer))):
+    if told is not None and payment > told:
         raise Conflict(subject=f"what this costs on the curve of {app.code}", told=told, now=payment)
     if payment > operation.at_most:
         raise InvalidAmount(f"what this costs on the curve of {app.code} is {payment}, and more than {operation.at_most}")
@@ -329,13 +362,16 @@ def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply
     return answer
 
 
-def _check_least(verb: str, app: Token, amount: int, at_least: int, told: int | None) -> None:
-    if amount >= at_least:
-        return
-    subject = f"what this {verb} on the curve of {app.code}"
-    if told is not None:
-        raise Conflict(subject=subject, told=told, now=amount)
-    raise InvalidAmount(f"{subject} is {amount}, and less than {at_least}")
+def _check_told(verb: str, app: Token, amount: int, at_least: int | None, told: int | None) -> None:
+    """`Conflict` where it is less than the block may count on or, where it named no least, other than it was told."""
+    if told is not None and (amount < told if at_least is not None else amount != told):
+        raise Conflict(subject=f"what this {verb} on the curve of {app.code}", told=told, now=amount)
+
+
+def _check_least(verb: str, app: Token, amount: int, at_least: int | None) -> None:
+    least = at_least or 1
+    if amount < least:
+        raise InvalidAmount(f"what this {verb} on the curve of {app.code} is {amount}, and less than {least}")
 
 
 def _check_backing(view: View, app: Token, supply: int, held: int) -> None:

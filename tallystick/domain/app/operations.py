@@ -49,18 +49,24 @@ class Pay(Operation, frozen=True):
 
 
 class Buy(Operation, frozen=True):
-    """As many of the app's tokens as `payment` buys; the block was told that they are `told`."""
+    """As many of the app's tokens as `payment` buys: `at_least` so many, or as many as the block was `told`.
+
+    `told` is None for a caller who was told nothing, and `at_least` where that is given.
+    """
 
     app: str
     buyer: str
     payment: int
-    at_least: int
+    at_least: int | None
     told: int | None
     memo: str
 
 
 class BuyExactly(Operation, frozen=True):
-    """`amount` of the app's tokens for what they cost, which is `at_most` so much; the block was told that it is `told`."""
+    """`amount` of the app's tokens for what they cost: `at_most` so much, or what the block was `told` where that is less.
+
+    `told` is None for a caller who was told nothing.
+    """
 
     app: str
     buyer: str
@@ -71,14 +77,18 @@ class BuyExactly(Operation, frozen=True):
 
 
 class Sell(Operation, frozen=True):
-    """`amount` of the app's tokens for what they bring; the block was told that it is `told`."""
+    """`amount` of the app's tokens for what they bring; `at_least` and `told` as in `Buy`."""
 
     app: str
     seller: str
     amount: int
-    at_least: int
+    at_least: int | None
     told: int | None
     memo: str
+
+
+Trading = Buy | BuyExactly | Sell
+"""What is traded on the curve of an app, of which a block is told a figure."""
 
 
 class DistributeIncome(Operation, frozen=True):

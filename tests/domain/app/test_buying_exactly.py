@@ -1,6 +1,7 @@
 """Buying exactly so many tokens: what they cost is paid, and no more than the buyer says."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,11 +118,32 @@ def test_a_block_counts_on_the_most_that_it_accepts(book: Ledger) -> None:
     now = CURVE.cost(book.app("TeaParty").supply, T)
     book.mint("TEA", "carol", now)
     with pytest.raises(Conflict, match="TeaParty"), book.atomic() as tx:
-        tx.app("TeaParty").buy_exactly("carol", T, 2 * now)
+        assert tx.app("TeaParty").buy_exactly("carol", T, 2 * now) == now, "carol has no more"
         elsewhere(book, lambda other: other.app("TeaParty").buy("bob", T // 10))
     with pytest.raises(InsufficientFunds), book.atomic() as tx:
         tx.app("TeaParty").buy_exactly("carol", T, 9 * now)
     assert book.balance("TeaParty", "carol").total == 0
+    assert book.audit().ok
+
+
+def test_what_is_not_paid_after_all_is_nothing_to_count_on(book: Ledger) -> None:
+    cost = CURVE.cost(0, T)
+    before = book.balance("TEA", "alice").available
+    with book.atomic() as tx:
+        tx.app("TeaParty").buy_exactly("alice", T, 3 * cost)
+        assert tx.balance("TEA", "alice").available == before - 3 * cost
+        with pytest.raises(InsufficientFunds):
+            tx.transfer("TEA", "alice", "bob", before - 3 * cost + 1)
+        tx.transfer("TEA", "alice", "bob", before - 3 * cost)
+        elsewhere(book, lambda other: other.app("TeaParty").buy("bob", T // 10))
+    (trade,) = tx.receipt.trades
+    assert trade.paid > cost
+    assert book.balance("TEA", "alice").available == 3 * cost - trade.paid
+    with book.atomic() as tx:
+        with contextlib.suppress(ZeroDivisionError), tx.savepoint():
+            tx.app("TeaParty").buy_exactly("bob", 1, T)
+            raise ZeroDivisionError
+        tx.transfer("TEA", "bob", "carol", 1)
     assert book.audit().ok
 
 
