@@ -30,6 +30,7 @@ from tallystick.domain.errors import (
     DuplicateIdempotencyKey,
     DuplicateTransferId,
     EntryNotFound,
+    FragmentNotFound,
     HoldExpired,
     HoldNotFound,
     IdempotencyMismatch,
@@ -80,6 +81,7 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.plan.money import Money, MoneySlice
 from tallystick.domain.token.token_state import Balance, Supply
+from tallystick.domain.value_object.recorded_fragment import RecordedFragment
 from tallystick.domain.value_object.value_object import FragmentState, ValueObject
 from tallystick.domain.values.account import (
     DAO_RESERVED_ACCOUNT,
@@ -89,8 +91,9 @@ from tallystick.domain.values.account import (
     TOTAL_SUPPLY_RESERVE,
     address,
 )
-from tallystick.domain.values.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
+from tallystick.domain.values.curve import Curve
 from tallystick.domain.values.freeze import FrozenAccount
+from tallystick.domain.values.pool_curves import FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
@@ -155,6 +158,7 @@ __all__ = [
     "Entry",
     "EntryNotFound",
     "FixedPriceCurve",
+    "FragmentNotFound",
     "FragmentState",
     "Fragments",
     "FrozenAccount",
@@ -203,6 +207,7 @@ __all__ = [
     "PositionTaken",
     "Projection",
     "Receipt",
+    "RecordedFragment",
     "Refused",
     "RefusedRow",
     "SchemaTooNew",

@@ -6,7 +6,7 @@
         MalformedEvent  MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
         LedgerReadOnly
       NotFound (LookupError)          it names something the books do not know
-        TokenNotFound  ContractNotFound  HoldNotFound  EntryNotFound  TransactionNotFound
+        TokenNotFound  ContractNotFound  HoldNotFound  FragmentNotFound  EntryNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
         InsufficientFunds  SupplyExhausted  TokenAlreadyRegistered  NameInUse  DuplicateIdempotencyKey
         IdempotencyMismatch  DuplicateTransferId  InvalidAuthority  HoldExpired  NotAnApp  TokenNotAccepted  NoHolders
@@ -227,6 +227,13 @@ class ContractNotFound(NotFound):
 
     contract: str
     rule = "contract {contract!r} is not registered"
+
+
+class FragmentNotFound(NotFound):
+    """No fragment of this id was ever minted."""
+
+    fragment: int
+    rule = "no fragment {fragment!r} was ever minted"
 
 
 class HoldNotFound(NotFound):

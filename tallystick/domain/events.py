@@ -137,7 +137,8 @@ class Distributed(Event, frozen=True):
 
     A holder is whoever can spend some of the token and is not in `excluded`. With `rounding` 1, each gets the floor of the
     exact share, and one unit more goes to each of the largest remainders; ties are taken in the order of names, beginning
-    at the index (`turn` modulo the number of those tied). `turn` counts the token's distributions from 0. Since 1.
+    at the index (`turn` modulo the number of those tied); with 2, which is since format 2, the units that are left go by
+    systematic sampling over the remainders. `turn` counts the token's distributions from 0. Since 1.
     """
 
     source: str | None

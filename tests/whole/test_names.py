@@ -289,7 +289,7 @@ def test_parameters_have_one_name_for_one_thing() -> None:
         "TransactionContext.money",
         "AsyncTransactionContext.money",
     }
-    for app in ("buy", "sell", "pay", "deposit", "refund", "consume_deposit"):
+    for app in ("buy", "buy_exactly", "sell", "pay", "deposit", "refund", "consume_deposit"):
         assert "account" in found[f"PlannedApp.{app}"]
     assert {"payer", "authority"} <= found["TransactionContext.reserve"]
     assert found["Ledger.handles"] == found["AsyncLedger.handles"] == {"token", "names"}

@@ -14,10 +14,10 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocations allocations_of app atomic audit balance balances balances_of burn burn_many close contract
-contract_ids contracts entry erase expire expire_every find fragments freeze frozen handles history hold holds is_contract mint
-mint_many once open receipt register_token release replay reserve reverse run settle snapshot state status supply
-take_over token tokens total transaction transfer transfer_many unfreeze update_app verify"""
-APP = "accepts buy code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
+contract_ids contracts entry erase expire expire_every find fragment fragments freeze frozen handles history hold holds
+is_contract mint mint_many once open receipt register_token release replay reserve reverse run settle snapshot state status
+supply take_over token tokens total transaction transfer transfer_many unfreeze update_app verify"""
+APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
     "ledger for asyncio": f"{BOOKS} blocking",
@@ -27,7 +27,7 @@ HELD = {
     "savepoint": "",
     "money": "burn owner remaining reserve slice slices split token transfer_to",
     "slice": "burn owner remaining reserve slice slices split token transfer_to",
-    "app": "buy code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
+    "app": "buy buy_exactly code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
     "app as it stands": APP,
     "app as it stands for asyncio": APP,
     "seats": "collect_memory_tax pay_public_service share_distribution_pool share_income",
@@ -48,6 +48,8 @@ HELD = {
     "balance": "available reserved total",
     "supply": "circulating max reserve",
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
+    "fragment as recorded": """after amount apply burn ended_in held_in hold id mint minted_by minted_in owner release reserve
+    state token""",
     "frozen account": "account credits debits position reason recorded_at token",
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
@@ -75,6 +77,7 @@ RESULTS = (
     "balance",
     "supply",
     "fragment",
+    "fragment as recorded",
     "hold",
     "allocation",
     "transaction",
@@ -132,6 +135,7 @@ def held() -> dict[str, Any]:
         "balance": ledger.balance("USD", "alice"),
         "supply": ledger.supply("USD"),
         "fragment": ledger.fragments("USD", "alice")[0],
+        "fragment as recorded": ledger.fragment(ledger.fragments("USD", "alice")[0].id),
         "hold": hold,
         "frozen account": ledger.frozen()[0],
         "leg": ledger.hold(hold.id).legs[0],

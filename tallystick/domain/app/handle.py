@@ -7,8 +7,8 @@ where the book has no settlement token.
 from collections.abc import Sequence
 from typing import Protocol
 
-from tallystick.domain.app.operations import Buy, DistributeDividend, DistributeIncome, Sell, WithdrawIncome
-from tallystick.domain.app.requests import buy_of, consume_deposit_of, deposit_of, pay_of, refund_of, sell_of
+from tallystick.domain.app.operations import DistributeDividend, DistributeIncome, Trading, WithdrawIncome
+from tallystick.domain.app.requests import buy_exactly_of, buy_of, consume_deposit_of, deposit_of, pay_of, refund_of, sell_of
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.values.amount import check_amount
@@ -21,7 +21,7 @@ class Planning(Protocol):
 
     def spelled(self, name: object, /) -> str: ...
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]: ...
-    def propose_trade(self, trade: Buy | Sell) -> int: ...
+    def propose_trade(self, trade: Trading) -> int: ...
 
 
 class PlannedApp:
@@ -69,6 +69,15 @@ class PlannedApp:
         `SupplyExhausted`; `InvalidAmount` where it buys nothing or fewer than `at_least`; `InvalidCurve`.
         """
         return self._plan.propose_trade(buy_of(self._plan, self._code, account, payment, at_least, memo))
+
+    def buy_exactly(self, account: str, amount: int, at_most: int, *, memo: str = "") -> int:
+        """Buys `amount` units of the app's token for what they cost when the block ends, a settlement unit at least, and gives
+        the most that this may be: `at_most`, or what the account has where that is less. The block may count on the rest.
+
+        `tx.receipt.trades` says what was paid. Raises `InvalidAccount`, `SupplyExhausted`, `UnknownCurve`; `InvalidAmount`
+        where it costs more than `at_most`; `InsufficientFunds`, `InvalidCurve`. More when the block ends is a `Conflict`.
+        """
+        return self._plan.propose_trade(buy_exactly_of(self._plan, self._code, account, amount, at_most, memo))
 
     def sell(self, account: str, amount: int, at_least: int | None = None, *, memo: str = "") -> int:
         """Gives up `amount` units of the app's token and gives how many settlement units that brings; all else as `buy`."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tallystick.domain.app.operations import Buy, ConsumeDeposit, Deposit, Pay, Refund, Sell
+from tallystick.domain.app.operations import Buy, BuyExactly, ConsumeDeposit, Deposit, Pay, Refund, Sell
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
 from tallystick.domain.values.token import AnyToken, code_of
@@ -40,6 +40,12 @@ def buy_of(names: Names, app: str, account: str, payment: int, at_least: int | N
     """Buying as much of the app's token as `payment` buys."""
     least = None if at_least is None else check_amount(at_least, "at_least")
     return Buy(app, names.spelled(account), check_amount(payment), least, None, check_memo(memo))
+
+
+def buy_exactly_of(names: Names, app: str, account: str, amount: int, at_most: int, memo: str) -> BuyExactly:
+    """Buying `amount` of the app's token."""
+    most = check_amount(at_most, "at_most")
+    return BuyExactly(app, names.spelled(account), check_amount(amount), most, None, check_memo(memo))
 
 
 def sell_of(names: Names, app: str, account: str, amount: int, at_least: int | None, memo: str) -> Sell:

@@ -25,6 +25,7 @@ from tallystick.domain.contract.operations import (
     RaiseShadow,
     RegisterContract,
 )
+from tallystick.domain.contract.sweeping import swept
 from tallystick.domain.decimal_point import written
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
@@ -70,18 +71,20 @@ def check_contract_id(id: str) -> str:
 
 
 def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
-    """`ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse`."""
+    """`ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse`, then as `swept`."""
     id = operation.contract
     if view.is_contract(id):
         raise ContractAlreadyRegistered(contract=id)
     backed_by = None if operation.backed_by is None else view.token_state(operation.backed_by).token.code
     if view.token(id) is not None:
         raise NameInUse("it is a token", name=id)
-    if view.holder_of_anything(id) or view.is_owed(id) or has_deposit(view, id):
+    sweep = operation.sweep
+    if (sweep is None and view.holder_of_anything(id)) or view.is_owed(id) or has_deposit(view, id):
         raise NameInUse("it is an account that has or may get back money, and a contract's own begins empty", name=id)
     if view.is_frozen(id):
         raise NameInUse("it is an account that is frozen", name=id)
-    return (ContractRegistered(id, backed_by),)
+    registered = ContractRegistered(id, backed_by)
+    return (registered,) if sweep is None else (*swept(view, id, sweep), registered)
 
 
 def _raise_balance(view: View, operation: RaiseBalance) -> Sequence[DomainEvent]:

@@ -150,6 +150,14 @@ class CellColumns:
         found = [handle for handle, amount in enumerate(self._available) if amount > 0 and handle not in left_out]
         return found, [self._available[handle] for handle in found]
 
+    def places_in_order(self, handles: Any) -> Column:
+        """The places of these handles among themselves, in the order of the accounts' names."""
+        order = self.names.in_order()
+        places = np.full(len(order), -1, dtype=np.int64)
+        places[np.asarray(handles, dtype=np.int64)] = np.arange(len(handles))
+        places = places[order]
+        return places[places >= 0]
+
     def _add(self, handles: Any, amounts: Any, sign: int) -> None:
         """`amounts`, or with the other `sign` as much less, to what these accounts can spend; each is named once."""
         if isinstance(self._available, array) and isinstance(amounts, np.ndarray):

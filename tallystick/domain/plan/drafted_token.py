@@ -115,7 +115,13 @@ class DraftedToken:
         if not len(everyone):
             return _Shares([], {})
         share = sharing_of(event)
-        shares = share(event.amount, everyone, lambda k: names[int(holders[k])] if k < count else new[k - count], event.turn)
+        shares = share(
+            event.amount,
+            everyone,
+            lambda k: names[int(holders[k])] if k < count else new[k - count],
+            event.turn,
+            None if new else lambda: self._token_state.places_in_order(holders),
+        )
         if isinstance(shares, np.ndarray):
             by_handle: Column | list[int] = np.zeros(len(amounts), dtype=np.int64)
             by_handle[holders] = shares[:count]

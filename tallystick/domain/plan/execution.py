@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from tallystick.domain.app.decisions import APP_RULES, surplus_of
-from tallystick.domain.app.operations import Buy, Sell
+from tallystick.domain.app.operations import Buy, BuyExactly, Sell, Trading
 from tallystick.domain.app.seat_decisions import SEAT_RULES
 from tallystick.domain.batch.decisions import Refusal, decide_batch
 from tallystick.domain.batch.request import BatchRequest
@@ -109,7 +109,7 @@ def _reverse(books: Books, operation: Reverse, course: Course) -> Sequence[Domai
     return events
 
 
-def _trade(books: Books, operation: Buy | Sell, course: Course) -> Sequence[DomainEvent]:
+def _trade(books: Books, operation: Trading, course: Course) -> Sequence[DomainEvent]:
     events = APP_RULES[type(operation)](books, operation)
     surplus = surplus_of(operation, events)
     if surplus is not None:
@@ -138,6 +138,7 @@ def _try(books: Books, operation: Tried, course: Course) -> Sequence[DomainEvent
 _COURSE_RULES: dict[type[Operation], Callable[[Books, Any, Course], Sequence[DomainEvent]]] = {
     Reverse: _reverse,
     Buy: _trade,
+    BuyExactly: _trade,
     Sell: _trade,
     ObserveCounted: _observe,
     Tried: _try,

@@ -7,12 +7,15 @@ books (a balance, a count) is recorded too, and if it no longer holds at executi
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
 from tallystick.domain.checks import app_of
 from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
+from tallystick.domain.contract.sweeping import Sweep, sweep_asked
 from tallystick.domain.errors import Conflict, NotFound
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
@@ -254,18 +257,22 @@ class Plan:
 
     # Contracts.
 
-    def register_contract(self, id: str, backed_by: AnyToken | None = None) -> PlannedContract:
-        """Registers a contract with a balance of 0 and an empty shadow space, and gives it.
-
-        With `backed_by`, a token's code, its balance is that token's and lies in the contract's own account.
-        `ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse` where an account of that name has money or may
-        get some back, or a token has the name.
-        """
+    def _register_contract(self, id: str, backed_by: AnyToken | None, sweep: Sweep | None = None) -> PlannedContract:
         recording = self._recording
         recording.check_open()
         name = check_contract_id(recording.spelled(id))
-        recording.propose_locked(RegisterContract(name, None if backed_by is None else code_of(backed_by)))
+        recording.propose_locked(RegisterContract(name, None if backed_by is None else code_of(backed_by), sweep))
         return PlannedContract(recording, name)
+
+    def _sweep(self, id: str, sweep_to: object, at_most: object) -> Sweep:
+        """What is asked to be swept, and whose it is by the journal, which is read when it is known what lies there."""
+        recording, surroundings = self._recording, self._recording.surroundings
+        recording.check_open()
+        with surroundings.locked():
+            surroundings.reach_head()
+            name = check_contract_id(recording.spelled(id))
+            sweep = sweep_asked(recording.draft, name, sweep_to, at_most)
+        return msgspec.structs.replace(sweep, is_somebodys=bool(sweep.seen) and surroundings.is_somebodys(name))
 
     def _planned_contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`."""

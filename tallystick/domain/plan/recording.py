@@ -13,11 +13,12 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from tallystick.domain.app.decisions import Surplus, brought_by, surplus_of
-from tallystick.domain.app.operations import Buy, Sell
+from tallystick.domain.app.decisions import Surplus, counted_on, surplus_of
+from tallystick.domain.app.operations import Trading
 from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.checks import check_debits, require
+from tallystick.domain.contract.sweeping import PastOfNames
 from tallystick.domain.errors import (
     InvalidRequest,
     NotFound,
@@ -58,7 +59,7 @@ it had before, None where it is new, or a companion.
 """
 
 
-class Surroundings(Recorded, Protocol):
+class Surroundings(Recorded, PastOfNames, Protocol):
     """What a plan needs of the world, given to it by whoever runs it."""
 
     def now(self) -> int:
@@ -226,10 +227,12 @@ class Recording:
             self.surroundings.reach_head()
             return self.vary(self.propose(operation))
 
-    def propose_trade(self, trade: Buy | Sell) -> int:
-        """The same for a trade. The block is told what it may count on: what it brings, or the least that it accepts."""
+    def propose_trade(self, trade: Trading) -> int:
+        """The same for a trade. The block is told what it may count on: what it brings, or the least that it accepts; or the
+        most that it pays.
+        """
         events = self.propose_newest(trade)
-        told = brought_by(trade, events) if trade.at_least is None else trade.at_least
+        told = counted_on(self.draft, trade, events)
         trade = msgspec.structs.replace(trade, told=told)
         self.put_told(trade)
         surplus = surplus_of(trade, events)
@@ -352,7 +355,7 @@ class Recording:
                 draft.apply(event)
             if isinstance(operation, Reverse):
                 draft.reverse(reversal_by(operation, events, 0))
-            surplus = surplus_of(operation, events) if isinstance(operation, Buy | Sell) else None
+            surplus = surplus_of(operation, events) if isinstance(operation, Trading) else None
             if surplus is not None:
                 draft.token_state(surplus.token).claim(surplus.account, surplus.amount)
         return draft

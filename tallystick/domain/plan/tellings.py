@@ -7,7 +7,7 @@ tried where it stood, and taken back.
 
 from collections.abc import Sequence
 
-from tallystick.domain.app.operations import Buy, Sell
+from tallystick.domain.app.operations import Trading
 from tallystick.domain.contract.operations import ObserveAllocation, ObserveContract
 from tallystick.domain.errors import Conflict, LedgerError
 from tallystick.domain.events import FRAGMENT_EVENTS, Distributed, DomainEvent
@@ -36,7 +36,7 @@ def left_of_undone(operations: Sequence[Operation]) -> list[Operation]:
 
 
 def _tells(operation: Operation) -> bool:
-    if isinstance(operation, Buy | Sell | Expire):
+    if isinstance(operation, Trading | Expire):
         return operation.told is not None
     return isinstance(operation, (*_OBSERVATIONS, Tried))
 

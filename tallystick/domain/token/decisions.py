@@ -9,8 +9,18 @@ checked here is what only the books know.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from tallystick.domain.cells import check_ordinary
-from tallystick.domain.checks import check_credits, check_debits, check_is_no_app, check_owner, has_deposit, require
+from tallystick.domain.checks import (
+    check_credits,
+    check_debits,
+    check_is_no_app,
+    check_owner,
+    has_deposit,
+    require,
+    settlement_of,
+)
 from tallystick.domain.errors import (
     Conflict,
     HoldExpired,
@@ -37,8 +47,10 @@ from tallystick.domain.token.operations import (
     Transfer,
 )
 from tallystick.domain.token.registration import registration_of
+from tallystick.domain.values.curve import check_own_name, follow_decimals
 from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.pool_curves import PoolCurve
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
@@ -46,7 +58,7 @@ from tallystick.domain.view import View
 def _register(view: View, operation: RegisterToken, now: int) -> Sequence[DomainEvent]:
     token = operation.definition
     known = view.token(token.code)
-    if token.is_same(known):
+    if token.is_same(known) or (known is not None and _with_followed(token, view.settlement()).is_same(known)):
         return ()
     if known is not None:
         raise TokenAlreadyRegistered(f" as {known}, not {token}", token=token.code)
@@ -55,7 +67,19 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
     _check_name(view, token)
     if token.owner is not None:
         check_owner(view, token.owner)
+    if token.curve is not None:
+        check_own_name(token.curve)
+    if isinstance(token.curve, PoolCurve) and (token.curve.scale is not None or not operation.is_of_older_book):
+        token = _with_followed(token, settlement_of(view))
     return (registration_of(token),)
+
+
+def _with_followed(token: Token, settlement: Token | None) -> Token:
+    """The token with its curve following the decimals, where there is one; `InvalidCurve` where it was made for others."""
+    if token.curve is None or settlement is None:
+        return token
+    curve = follow_decimals(token.curve, token.decimals, settlement.decimals)
+    return msgspec.structs.replace(token, curve=curve)
 
 
 def _check_name(view: View, token: Token) -> None:

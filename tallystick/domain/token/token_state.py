@@ -184,7 +184,13 @@ class TokenState(CellColumns):
         share = sharing_of(event, position)
         left_out = self._handles_among(event.excluded)
         holders, weights = self._spenders(left_out)
-        shares = share(event.amount, weights, lambda index: self.names[int(holders[index])], event.turn)
+        shares = share(
+            event.amount,
+            weights,
+            lambda index: self.names[int(holders[index])],
+            event.turn,
+            lambda: self.places_in_order(holders),
+        )
         distribution = Distribution(holders, shares)
         self.distributions += 1
         if event.source is None:

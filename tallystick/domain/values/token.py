@@ -16,13 +16,13 @@ from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidToken
 from tallystick.domain.integers import as_int
 from tallystick.domain.values.account import PREDEFINED, check_form
 from tallystick.domain.values.amount import AMOUNT_MAX
-from tallystick.domain.values.curve import Curve, SquareRootCurve, UnresolvedCurve, is_curve
+from tallystick.domain.values.curve import Curve, UnresolvedCurve, is_curve
+from tallystick.domain.values.pool_curves import DECIMALS_MAX, SquareRootCurve
 from tallystick.domain.values.result import Amount, Result
 
 Role = Literal["external", "settlement", "app"]
 ROLES = ("external", "settlement", "app")
 
-DECIMALS_MAX = 77  # 2**256 - 1 has 78 digits
 _DIGITS_MAX = 400
 _WRITTEN = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 

@@ -18,6 +18,7 @@ from tallystick.domain.reversal.original import RecordedEntry
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.ledger_state import LedgerState
+from tallystick.infrastructure.commit.past_of_names import is_somebodys
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payers_of
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
@@ -296,6 +297,16 @@ class Bookkeeper:
             self.reach_head()  # names that batches gave up to there are known
         id, events = entry_events(row, position)
         return RecordedEntry(id, events, self.books.is_app, self.books.names_of, partial(self._payers_of, id))
+
+    def is_somebodys(self, account: str) -> bool:
+        """Whether anything ever left what the account can spend or was held by it, or a contract allocates it something."""
+        books = self.books
+        with self.lock:
+            self.reach_head()
+            head = self.state.head.position
+            found = {token.code: books.number_of(token.code, account) for token in books.tokens()}
+            numbers = {code: (number, books.names_of(code)) for code, number in found.items() if number is not None}
+        return is_somebodys(self._journal, head, account, numbers)
 
     def _payers_of(self, entry: int, holds: Collection[str]) -> Mapping[str, str]:
         with self.lock:

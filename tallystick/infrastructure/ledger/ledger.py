@@ -90,7 +90,10 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
     def register_token(self, token: Token) -> None:
         """Registers a token; one that is identical already is left as it is.
 
-        Raises `TokenAlreadyRegistered` where its code stands for another, `NameInUse`, and the errors of a commit.
+        A curve comes to follow the decimals of the app's token and of the settlement token; with and without them it is the
+        same. Raises `TokenAlreadyRegistered` where its code stands for another, `NameInUse`, of an app with a curve
+        `TokenNotFound` where there is no settlement token yet, `InvalidCurve` where it was made for other decimals or one of
+        your own has the name of another, and the errors of a commit.
         """
         self._registrations.register_token(token)
 
@@ -111,7 +114,8 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
     ) -> None:
         """Registers `tokens` and moves amounts out of supply reserves into cells (first, second, amount), as one commit.
 
-        This is for taking over an older book: unlike minting it reaches special cells and apps' tokens. Raises what
+        This is for taking over an older book: unlike minting it reaches special cells and apps' tokens, and a curve without
+        decimals stays so, for the reserve came about by it. Raises what
         `register_token` does; `MeaninglessCell`, `InvalidAccount`, `InvalidAmount` and `SupplyExhausted`, which name the
         cell, and with `only_empty` `CellNotEmpty` where there is something in it; and the errors of a commit.
         """

@@ -46,7 +46,9 @@ class Registrations:
         for given in (tokens, cells):
             if isinstance(given, str) or not isinstance(given, Iterable):
                 raise InvalidRequest(f"tokens and cells are iterables of them, not {given!r}")
-        operations: list[Operation] = [RegisterToken(self._spelled(_check_token(token))) for token in tokens]
+        operations: list[Operation] = [
+            RegisterToken(self._spelled(_check_token(token)), is_of_older_book=True) for token in tokens
+        ]
         operations += [_open_cell(self._core.books, cell, only_empty) for cell in cells]
         self._core.check_writable()
         request = make_request(idempotency_key, None)

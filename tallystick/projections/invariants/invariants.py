@@ -41,6 +41,7 @@ from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.result import Result
 from tallystick.projections.invariants.amounts import in_decimals
 from tallystick.projections.invariants.contracts import ContractInvariants
+from tallystick.projections.invariants.curves import impossible_curves
 from tallystick.projections.invariants.freezes import FreezeInvariants
 
 MOVEMENTS = (*RECORDED, Distributed)
@@ -167,6 +168,8 @@ class Invariants:
     def _registered(self, position: int, event: TokenRegistered) -> None:
         if event.token in self._tokens:
             self._find(position, f"token {event.token!r} is registered a second time")
+        for reason in impossible_curves(event, self._tokens):
+            self._find(position, reason)
         self._tokens[event.token] = event
         self._reserves[event.token] = event.max_supply
         self._freezes.register(position, event)

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tallystick import AsyncLedger, Ledger, SchemaTooOld, StorageUnavailable, Token
+from tallystick import AsyncLedger, FixedPriceCurve, Ledger, SchemaTooOld, StorageUnavailable, Token
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tests.support.programs.command_line import run
@@ -233,6 +233,25 @@ def test_before_the_upgrade_details_are_refused(
         assert ledger.balance("USD", "bob").total == 14 + 7 * (verdict is None)
         upgrade(server_url)
         pay(ledger, **details)
+        assert ledger.audit().ok
+
+
+def test_before_the_upgrade_an_app_has_no_curve_and_no_dividend(server_url: str, old: OldVersion) -> None:
+    """A curve that follows the decimals and a distribution are of the new format; an app without them is not."""
+    app = Token("App", role="app", curve=FixedPriceCurve(3))
+    with Ledger.open(server_url) as ledger:
+        ledger.register_token(Token("TEA", role="settlement"))
+        ledger.register_token(Token("Bare", role="app"))
+        ledger.take_over([], [("Bare", "alice", 5), ("Bare", "bob", 5)])
+        with pytest.raises(SchemaTooOld, match="tallystick upgrade"), ledger.atomic() as tx:
+            tx.app("Bare").pay("alice", 1, token="Bare")
+            tx.app("Bare").distribute_dividend()
+        with pytest.raises(SchemaTooOld, match="tallystick upgrade"):
+            ledger.register_token(app)
+        old("result = ledger.audit().ok")
+        upgrade(server_url)
+        ledger.register_token(app)
+        assert ledger.token("App").curve == FixedPriceCurve(3, 0, 0)
         assert ledger.audit().ok
 
 

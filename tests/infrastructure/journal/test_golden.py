@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tallystick import (
@@ -21,6 +22,8 @@ from tallystick import (
     IdempotencyMismatch,
     InsufficientFunds,
     Ledger,
+    LinearCurve,
+    SquareRootCurve,
     StorageUnavailable,
     Token,
 )
@@ -64,6 +67,11 @@ def version(path: Path) -> int:
 
 def digests(path: Path) -> list[tuple[Any, ...]]:
     return asked(path, "SELECT first_position, digest FROM commits ORDER BY 1")
+
+
+def distribute(app: Any) -> None:
+    app.pay("alice", 1, token="TeaParty")
+    app.distribute_dividend()
 
 
 def pay(ledger: Ledger, **details: Any) -> None:
@@ -114,6 +122,22 @@ def test_keys_and_ids_of_before_are_known(old: Path) -> None:
         assert ledger.once(lambda tx: tx.mint("PLN", "bob", 1), "together-3").repeated  # type: ignore[union-attr]
 
 
+def test_a_curve_of_before_keeps_its_formulas(old: Path) -> None:
+    with opened(old) as ledger:
+        app = ledger.token("TeaParty")
+        curve = SquareRootCurve(10, 7)
+        assert app.curve == curve
+        ledger.register_token(msgspec.structs.replace(app, curve=curve))
+        ledger.mint("TEA", "bob", 10**12)
+        figures = ledger.app("TeaParty")
+        quoted = figures.quote_buy(10**12)
+        (trade,) = figures.buy("bob", 10**12).trades
+        assert trade.received == quoted == curve.amount_for(figures.supply, 10**12)
+        assert figures.price == curve.price(figures.supply)
+        assert ledger.token("TeaParty").curve == curve
+    assert version(old) == 1
+
+
 PLAIN: list[Callable[[Ledger], object]] = [
     pay,
     lambda ledger: pay(ledger, idempotency_key="new", request=[1]),
@@ -144,6 +168,8 @@ NEEDING: list[Callable[[Ledger], object]] = [
     lambda ledger: pay(ledger, metadata={}),
     lambda ledger: ledger.run(lambda tx: tx.freeze("alice")),
     lambda ledger: ledger.run(lambda tx: tx.reverse(transaction=ledger.receipt("together-3").transaction_ids[0])),
+    lambda ledger: ledger.register_token(Token("Tea2", role="app", curve=LinearCurve(1))),
+    lambda ledger: ledger.run(lambda tx: distribute(tx.app("TeaParty"))),
 ]
 
 

@@ -169,6 +169,7 @@ def test_the_database_refuses_what_is_no_append(path: Path, statement: str) -> N
 
 
 REGISTERED = TokenRegistered("T", 0, 100, None, "external")
+SETTLING = TokenRegistered("S", 2, 100, None, "settlement")
 FRAGMENTED = TokenRegistered("T", 0, 100, 10, "external")
 BACKED = [REGISTERED, Minted("T", "a", 5), ContractRegistered("p", "T")]
 APP = [
@@ -207,6 +208,9 @@ STAKED = [
         ([FRAGMENTED, Minted("T", "a", 5), FragmentsMinted("T", "a", 3000, [5]), FragmentsBurned("T", [3001])], 4),
         ([Foreign("order-1", 1, "orders:Placed", b"{}"), REGISTERED], None),
         ([*APP, Moved("A", "a", "A", 4), Distributed("A", "A", 4, 0, ("A",))], None),
+        ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "linear", (7, 3))], None),
+        ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "mine", (7, 3, 9))], None),
+        ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "linear", (7, 3, 2))], 1),
         ([*APP, Distributed("A", None, 5, 1)], 5),
         ([*APP, Distributed("A", None, 5, 0), Distributed("A", None, 4, 0)], 6),
         ([*APP, Distributed("A", None, 5, 0, ("a",))], 5),

@@ -251,6 +251,7 @@ class AsyncLedger:
     balances_of = _awaited(Ledger.balances_of)
     total = _awaited(Ledger.total)
     supply = _awaited(Ledger.supply)
+    fragment = _awaited(Ledger.fragment)
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)
     holds = _awaited(Ledger.holds)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Unpack
 
-from tallystick.domain.app.requests import buy_of, deposit_of, pay_of, refund_of, sell_of
+from tallystick.domain.app.requests import buy_exactly_of, buy_of, deposit_of, pay_of, refund_of, sell_of
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.requests import (
     Tokens,
@@ -184,6 +184,17 @@ class AppCalls:
         less than `at_least`; `InvalidCurve`.
         """
         return self._call(options, buy_of, self.code, account, payment, at_least, memo)
+
+    @direct_call
+    def buy_exactly(
+        self, account: str, amount: int, at_most: int, *, memo: str = "", **options: Unpack[CallOptions]
+    ) -> Receipt:
+        """Buys `amount` units of the app's token for what they cost when it is executed, a settlement unit at least.
+
+        `InvalidAccount`, `SupplyExhausted`, `UnknownCurve`; `InvalidAmount` where it costs more than `at_most`;
+        `InsufficientFunds`, `InvalidCurve`. The receipt's `trades` say what was paid.
+        """
+        return self._call(options, buy_exactly_of, self.code, account, amount, at_most, memo)
 
     @direct_call
     def sell(

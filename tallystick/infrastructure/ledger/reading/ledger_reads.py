@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.token.token_state import Balance, Supply
+from tallystick.domain.value_object.recorded_fragment import RecordedFragment
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.token import AnyToken, Token
@@ -13,6 +14,7 @@ from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.ledger.reading.entries import Entries
 from tallystick.infrastructure.ledger.reading.entry import Entry
+from tallystick.infrastructure.ledger.reading.fragment_reads import FragmentReads
 from tallystick.infrastructure.ledger.reading.history import History
 from tallystick.infrastructure.ledger.reading.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reading.lines.request import By, lines_request
@@ -38,6 +40,7 @@ class LedgerReads:
         self._core = core
         self._reads = Reads(core)
         self._hold_reads = HoldReads(core)
+        self._fragment_reads = FragmentReads(core)
         self._history = History(core)
         self._entries = Entries(core)
 
@@ -81,6 +84,14 @@ class LedgerReads:
     def fragments(self, token: AnyToken, account: str) -> list[ValueObject]:
         """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""
         return self._reads.fragments(token, account)
+
+    def fragment(self, id: int) -> RecordedFragment:
+        """The value object of this id, whatever its state, with the entries in which it was minted, held and ended.
+
+        One that is held or has ended is looked for in the journal from where it was minted on. Raises `FragmentNotFound`, and
+        `InvalidRequest` where the id is no integer.
+        """
+        return self._fragment_reads.fragment(id)
 
     def hold(self, id: str) -> Hold:
         """The hold of this id, open or closed, with what was reserved, what is left and how the rest left it.
