@@ -111,7 +111,7 @@ def interned(state: TokenState, names: Sequence[Any]) -> Column:
                 account = spelled(str.__str__(name) if isinstance(name, str) else name)
             except InvalidAccount as error:
                 raise error.at_row(row) from None
-            handle = state.handle(account)
+            handle = state.spelled_handle(account)
             if account != name:
                 others[name] = handle
         handles[row] = handle

@@ -83,7 +83,16 @@ class CellColumns:
         return NumberedNames(self.names, self.numbering)
 
     def handle(self, account: str) -> int:
-        """The index of the account's cell in the columns, made where it is new."""
+        """The index of the account's cell in the columns, made where it is new, whichever spelling that is."""
+        handle = self._handles.get(account)
+        if handle is None:
+            if not account.isascii() or " " in account or (len(account) in LENGTHS and not account.islower()):  # as `is_plain`
+                self.spellings.note(account)
+            handle = self.spelled_handle(account)
+        return handle
+
+    def spelled_handle(self, account: str) -> int:
+        """The same for a name as the books write it, of which nothing has to be noted."""
         handle = self._handles.get(account)
         if handle is None:
             names = self.names
@@ -94,8 +103,6 @@ class CellColumns:
             handle = names.next_handle()
             if len(self._available) > handle:  # somebody was interrupted here
                 del self._available[handle:]
-            if not account.isascii() or len(account) in LENGTHS or " " in account:  # else it is plain
-                self.spellings.note(account)
             self._available.append(0)
             names.add(account, handle)
         return handle

@@ -35,7 +35,7 @@ def check_account(account: object) -> str:
     if account.isascii():
         if not account.isprintable() or " " in account:
             raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
-        return account if len(account) not in LENGTHS else lowered(account)
+        return account if len(account) not in LENGTHS or account.islower() else lowered(account)
     if WHITE_SPACE.search(account) or UNPRINTABLE.search(account):
         raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
     wrong = wrong_in(account)
@@ -48,6 +48,8 @@ def check_form(account: object) -> str:
     """The name itself, where some version took it for an account; else `InvalidAccount`. It may have another spelling now."""
     if type(account) is not str or not 1 <= len(account) <= ACCOUNT_LENGTH_MAX:
         raise _no_name(account)
+    if account.isascii() and account.isprintable() and " " not in account:
+        return account
     if NEVER_TAKEN.search(account):
         raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
     return account

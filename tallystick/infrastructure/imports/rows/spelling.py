@@ -3,6 +3,7 @@
 import msgspec
 
 from tallystick.domain.errors import InvalidAccount, MalformedRow
+from tallystick.domain.values.spelling import is_plain
 from tallystick.infrastructure.imports.rows.desk import ImportDesk
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 
@@ -17,9 +18,9 @@ class Spelling:
         """The rows with the names of their accounts and tokens spelled so; `MalformedRow` for the first in which an account
         can be none.
         """
-        accounts, tokens = {*rows.senders, *rows.receivers} - {""}, set(rows.tokens)
+        unclear, tokens = {name for name in {*rows.senders, *rows.receivers} if not is_plain(name)}, set(rows.tokens)
         try:
-            others = {name: spelled for name in accounts if (spelled := self._desk.spelled(name)) != name}
+            others = {name: spelled for name in unclear if (spelled := self._desk.spelled(name)) != name}
         except InvalidAccount:
             self._name_row(rows)
             raise
