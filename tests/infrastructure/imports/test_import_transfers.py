@@ -295,7 +295,7 @@ def test_the_command(tmp_path: Path, file: Path) -> None:
     counts = {"rows": 9, "mints": 2, "transfers": 3, "burns": 1, "recorded": 6, "known": 0, "refused": 3, "batches_before": 0}
     assert {name: found[name] for name in counts} == counts
     assert "3 rows are refused by the books and were passed over" in done.stderr
-    assert "insufficient_funds: row 9: bob has 30 PLN" in done.stderr
+    assert '"code":"insufficient_funds","message":"row 9: bob has 30 PLN' in done.stderr
     with listing.open(newline="") as opened:
         assert [row[:2] for row in csv.reader(opened)] == [
             ["row", "code"],

@@ -5,7 +5,6 @@ the point, and programs get text of digits in smallest units, which no reader of
 JSON, texts pass through `visible`; in JSON they are exact.
 """
 
-import html
 import io
 import sys
 from collections.abc import Iterable, Sequence
@@ -119,10 +118,12 @@ def _as_table(columns: Sequence[str], rows: Sequence[Sequence[str]], file: Path 
 
 def _as_page(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A page of HTML with one table, which needs nothing from elsewhere."""
+    from html import escape  # not for every command to import
+
     right = [' class="number"' if column in NUMBERS else "" for column in columns]
-    head = "".join(f"<th{kind}>{html.escape(column)}</th>" for column, kind in zip(columns, right, strict=True))
+    head = "".join(f"<th{kind}>{escape(column)}</th>" for column, kind in zip(columns, right, strict=True))
     cells = (zip(map(visible, row), right, strict=True) for row in rows)
-    lines = ("".join(f"<td{kind}>{html.escape(text)}</td>" for text, kind in row) for row in cells)
+    lines = ("".join(f"<td{kind}>{escape(text)}</td>" for text, kind in row) for row in cells)
     body = "".join(f"<tr>{line}</tr>\n" for line in lines)
     return f"{_PAGE_HEAD}<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
 
