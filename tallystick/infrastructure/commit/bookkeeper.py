@@ -63,6 +63,11 @@ class Bookkeeper:
             self.is_behind = self.state.is_void = True
             self.end_pending()
 
+    def forget_threads(self) -> None:
+        """In a forked child, where no other thread runs: the locks that they held are nobody's."""
+        self.lock = threading.RLock()
+        self._decided = threading.Condition(self.lock)
+
     def close(self) -> None:
         """Takes a snapshot if one is due, and returns when all that is kept beside the journal is there."""
         with self.lock:
