@@ -30,7 +30,7 @@ from tallystick.infrastructure.journal.port import (
 )
 from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, schema_of, translated, upgrade_schema
 from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
-from tallystick.infrastructure.journal.stores.sqlite.transactions import WriteTransaction
+from tallystick.infrastructure.journal.stores.sqlite.transactions import ReadTransaction, WriteTransaction
 
 FETCHED_ROWS = 64
 DETAILED = 2
@@ -82,7 +82,7 @@ class SQLiteJournal(Journal):
             raise StorageUnavailable(f"there is no ledger at {path}")
         self._file = SharedFile(path, create=create, durable=durable, read_only=read_only)
         self.path = self._file.path
-        self._reading = self._file.reading
+        self._reading = ReadTransaction(self._file)
         self._writing = WriteTransaction(self._file, head_of)
         self._seen = (0, 0, EMPTY)
 

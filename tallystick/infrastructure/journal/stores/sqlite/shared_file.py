@@ -26,7 +26,6 @@ from tallystick.infrastructure.journal.stores.sqlite.file import (
     schema_of,
     translated,
 )
-from tallystick.infrastructure.journal.stores.sqlite.transactions import ReadTransaction
 from tallystick.infrastructure.journal.stores.sqlite.write_ahead_log import begin_log_anew, write_over_refused
 from tallystick.infrastructure.system.file_at_path import FileAtPath, FileIdentity, check_has_one_name, identity_of, resolved
 from tallystick.infrastructure.system.file_lock import FileLock
@@ -54,7 +53,6 @@ class SharedFile:
         self.file_lock = FileLock(Path(f"{path}.lock"), beside=path)
         self.writing_lock = threading.RLock()
         self.reading_lock = threading.RLock()
-        self.reading = ReadTransaction(self)
         self.times_opened = 0
         self.schema = 0
         """The version of the schema when it was last looked at; others may have made it a newer one since."""

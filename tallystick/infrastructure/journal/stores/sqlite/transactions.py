@@ -3,13 +3,11 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from tallystick.domain.errors import StorageError, StorageUnavailable
 from tallystick.infrastructure.journal.stores.sqlite import file as sqlite_file
-
-if TYPE_CHECKING:
-    from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
+from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
 
 Answer = TypeVar("Answer")
 
@@ -17,7 +15,7 @@ Answer = TypeVar("Answer")
 class ReadTransaction:
     """While it is entered the connection is this thread's, and SQLite's errors leave it as ours."""
 
-    def __init__(self, file: "SharedFile") -> None:
+    def __init__(self, file: SharedFile) -> None:
         self._file = file
 
     def __enter__(self) -> sqlite3.Connection:
@@ -50,7 +48,7 @@ class WriteTransaction(Generic[Answer]):
     Entering gives what `ask` answers of the connection.
     """
 
-    def __init__(self, file: "SharedFile", ask: Callable[[sqlite3.Connection], Answer]) -> None:
+    def __init__(self, file: SharedFile, ask: Callable[[sqlite3.Connection], Answer]) -> None:
         self._file = file
         self._ask = ask
 
