@@ -267,6 +267,7 @@ class AsyncLedger:
     status = _awaited(Ledger.status)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
+    backup = _awaited(Ledger.backup)
     snapshot = _awaited(Ledger.snapshot)
 
     async def contract(self, id: str) -> AsyncContractView:
