@@ -6,7 +6,7 @@ the rows are read on up to the one that says so.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from tallystick.domain.events import MetadataErased
 from tallystick.domain.values.result import Result
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, decode_events
-from tallystick.infrastructure.journal.port import PAGE_BYTES, PAGE_ROWS, Journal
+from tallystick.infrastructure.journal.port import PAGE_BYTES, PAGE_ROWS, Journal, MetadataRow
 from tallystick.infrastructure.journal.stores.sqlite.journal import SQLiteJournal
 from tallystick.infrastructure.journal.stores.sqlite.new_file import NewFile
 from tallystick.infrastructure.proof.audit import verify
@@ -80,7 +80,7 @@ def _copy(journal: Journal, file: NewFile) -> Head:
 
 def _copy_page(journal: Journal, file: NewFile, page: list[JournalRow], missing: set[int]) -> None:
     said = [entry for row in page for entry, _ in metadata_digests(row)]
-    found = journal.metadata(said) if said else {}
+    found: Mapping[int, MetadataRow] = journal.metadata(said) if said else {}
     missing.update(entry for entry in said if entry not in found)
     erased = [entry for row in page for entry in _erased_by(row)]
     missing.difference_update(erased)
