@@ -120,11 +120,15 @@ class Bookkeeper:
         self.catch_up()
 
     def reach_head_or_pending(self) -> Pending | None:
-        """The same without waiting, where what is pending is in cells alone: that is what it gives then. `lock` is held."""
+        """The same without waiting, where what is pending is in cells alone and in the store not yet: that is what it gives then.
+
+        Once the store has it others may have seen it, and whoever asks after them must: so its outcome is waited for, which is
+        on its way. `lock` is held.
+        """
         if self.pending is not None:
             if self._pending_changes is None and Pending.are_known(self.pending):
                 self._pending_changes = Pending(self.pending)
-            if self._pending_changes is not None:
+            if self._pending_changes is not None and self._journal.ends_at(self.state.head):
                 return self._pending_changes
         self.reach_head()
         return None
