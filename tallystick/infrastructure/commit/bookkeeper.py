@@ -1,8 +1,9 @@
 """The bookkeeper: has a ledger's state stand at the journal's head, and lets nobody see what is not durable.
 
 Books are changed in place while a commit is decided, before the store has it. From then until the store has answered the
-commit is pending: who asks for cells meanwhile is told what they were before, and who asks for anything else waits. While a
-commit of this process is pending nobody else can append, so there is nothing to catch up with.
+commit is pending: who asks for cells meanwhile is told what they were before, as long as the store does not have it, and who
+asks for anything else waits. While a commit of this process is pending nobody else can append, so there is nothing to catch up
+with. So reads are linearizable: whoever asks after somebody was told or shown something is told no less.
 """
 
 import threading
@@ -120,7 +121,7 @@ class Bookkeeper:
         self.catch_up()
 
     def reach_head_or_pending(self) -> Pending | None:
-        """The same without waiting, where what is pending is in cells alone and in the store not yet: that is what it gives then.
+        """The same without waiting, where what is pending is in cells alone and not yet in the store: that is what it gives.
 
         Once the store has it others may have seen it, and whoever asks after them must: so its outcome is waited for, which is
         on its way. `lock` is held.

@@ -46,7 +46,7 @@ class FairLock:
         try:
             if not turn.acquire(timeout=self._patience_s):
                 reason = "another thread of this process has kept the turn to write"
-                raise StorageUnavailable(f"{reason} for {self._patience_s:g} s")
+                raise StorageUnavailable(f"{reason} for {self._patience_s:g} s; nothing was recorded")
         except BaseException:  # interrupted, or out of patience: whoever waits after this thread must not wait for it
             with self._guard:
                 if turn in self._waiting:

@@ -9,7 +9,7 @@ a hint and no more: who listens must also look from time to time, for a notifica
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -36,13 +36,7 @@ from tallystick.infrastructure.journal.port import (
 )
 from tallystick.infrastructure.journal.stores.postgres import statements
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
-from tallystick.infrastructure.journal.stores.postgres.connection import (
-    LOCK_NOT_AVAILABLE,
-    LOCK_SECONDS,
-    Connection,
-    is_lost,
-    translated,
-)
+from tallystick.infrastructure.journal.stores.postgres.connection import LOCK_SECONDS, Connection, is_lost, translated
 from tallystick.infrastructure.journal.stores.postgres.pool import PostgresPool, gone
 from tallystick.infrastructure.journal.stores.postgres.schema import DETAILED, upgrade_schema
 from tallystick.infrastructure.system.fair_lock import FairLock
@@ -209,8 +203,6 @@ class PostgresJournal(Journal):
                 except psycopg.Error as error:
                     self._pool.drop_writer()
                     if attempt == BEGIN_ATTEMPTS or not is_lost(error):
-                        if error.sqlstate == LOCK_NOT_AVAILABLE:
-                            raise StorageUnavailable(f"{self.address.name}: {self._holder()}") from error
                         raise translated(self.address, error) from error
                     continue
                 if columns is None:
@@ -221,14 +213,6 @@ class PostgresJournal(Journal):
         except BaseException:
             self.end()
             raise
-
-    def _holder(self) -> str:
-        """Who has kept the turn to write, as far as this role may know."""
-        found: list[tuple[Any, ...]] = []
-        with suppress(StorageError):
-            found = self._pool.read(statements.HOLDER, (self._pool.ledger.lock,))
-        who = "".join(f", session {pid} of the server{(since or b'').decode()}" for pid, since in found[:1])
-        return f"somebody else has kept the turn to write for {LOCK_SECONDS} s{who}; nothing was recorded"
 
     def end(self) -> None:
         """Gives back the turn; what was not committed is rolled back."""

@@ -9,13 +9,6 @@ _WITH_APPENDED_1 = "WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s
 _WITH_APPENDED = "WITH appended AS (INSERT INTO commits VALUES (%s, %s, %s, %s, %s, %s, %s, %s)),"
 _SERVER_TIME = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 BEGIN = "BEGIN; SELECT pg_advisory_xact_lock({lock}); " + HEAD.replace(" FROM", f", {_SERVER_TIME} FROM")
-# Who may see little of other roles' sessions is told their numbers all the same.
-HOLDER = """
-SELECT pid, to_char(xact_start AT TIME ZONE 'UTC', '" since "YYYY-MM-DD HH24:MI:SS+00:00')
-FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint << 32 | objid::bigint = %s
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
 _ENTERED = """
     entered AS (INSERT INTO streams SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])),
     used AS (INSERT INTO keys SELECT key, %s FROM unnest(%s::text[]) AS key)
