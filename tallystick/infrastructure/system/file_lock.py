@@ -5,13 +5,15 @@ So there are two: whoever wants the lock first takes the turn, keeps it while wa
 comes back has to wait for the turn behind the others, whom the kernel serves in the order in which they came.
 
 The kernel's waiting has no end. So where there is something to wait for, a thread of its own waits there, and who wanted the
-lock waits for that thread, `PATIENCE_S` at most; a lock that comes to it later is given back at once. Who has waited in vain
-is told which process holds it, where the system says so.
+lock waits for that thread, `PATIENCE_S` at most; a lock that comes to it later is given back at once. Whoever wants it before
+that waits for the same thread, so there are no more of them than there were who waited at once. Who has waited in vain is told
+which process holds it, where the system says so.
 """
 
 import os
 import threading
 import weakref
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,24 +85,41 @@ class FileLock:
     def _take(self, patience_s: float) -> None:
         while True:
             if self._file is None or self._turn is None:
+                self._take_up_wait()
+            if self._file is None or self._turn is None:
                 self._turn = open_beside(self._turn_path, self._beside)
                 self._file = open_beside(self._path, self._beside)
-            has_turn = _lock_at_once(self._turn)
-            if not has_turn or not _lock_at_once(self._file):
-                self._wait(self._turn, self._file, patience_s, has_turn=has_turn)
-            flock(self._turn, UNLOCK)
-            if os.fstat(self._file).st_nlink:
+            turn, file = self._turn, self._file
+            if self._waiting is None:
+                has_turn = _lock_at_once(turn)
+                if not has_turn or not _lock_at_once(file):
+                    self._begin_to_wait(turn, file, has_turn=has_turn)
+            if self._waiting is not None:
+                self._wait(self._waiting, turn, file, patience_s)
+            flock(turn, UNLOCK)
+            if os.fstat(file).st_nlink:
                 return
             self.close()  # somebody deleted the file, so others lock another one
 
-    def _wait(self, turn: int, file: int, patience_s: float, *, has_turn: bool) -> None:
-        ledger = self._path.with_suffix("")
-        waiting = self._waiting = _Waiting(turn, file, has_turn=has_turn)
+    def _take_up_wait(self) -> None:
+        """Goes on with one that was left, if there is one; where this is interrupted, it is left still."""
+        waiting = self._waiting = _Waiting.left_at(self._path)
+        if waiting is not None:
+            self._turn, self._file = waiting.turn, waiting.file
+            if not waiting.take_up():
+                self._waiting = self._turn = self._file = None
+
+    def _begin_to_wait(self, turn: int, file: int, *, has_turn: bool) -> None:
+        self._waiting = _Waiting(self._path, turn, file, has_turn=has_turn)
         try:
-            waiting.thread.start()
+            self._waiting.thread.start()
         except RuntimeError as error:
             self._waiting = None
-            raise StorageUnavailable(f"{ledger}: no thread could be started to wait for its lock: {error}") from error
+            reason = "no thread could be started to wait for its lock"
+            raise StorageUnavailable(f"{self._path.with_suffix('')}: {reason}: {error}") from error
+
+    def _wait(self, waiting: "_Waiting", turn: int, file: int, patience_s: float) -> None:
+        ledger = self._path.with_suffix("")
         first_s = min(LOOKED_AFTER_S, patience_s / 2)
         if not waiting.has_ended.wait(first_s):
             before, since = _holder(file, turn), datetime.now(UTC)
@@ -116,14 +135,32 @@ class FileLock:
 class _Waiting:
     """A thread that waits for both locks; left to itself it gives up what it gets, and closes the files."""
 
-    def __init__(self, turn: int, file: int, *, has_turn: bool) -> None:
+    def __init__(self, path: Path, turn: int, file: int, *, has_turn: bool) -> None:
+        self.path = path
         self.turn, self.file = turn, file
         self._has_turn = has_turn
         self._guard = threading.Lock()
-        self._is_left = False
+        self._has_begun = self._is_left = False
         self.has_ended = threading.Event()
         self.error: OSError | None = None
         self.thread = threading.Thread(target=self._wait, name="tallystick lock", daemon=True)
+
+    @staticmethod
+    def left_at(path: Path) -> "_Waiting | None":
+        """One that was left to itself, for whoever asks first."""
+        for waiting in list(_left):
+            if waiting.path == path and waiting._has_begun:
+                with suppress(KeyError):
+                    _left.remove(waiting)
+                    return waiting
+        return None
+
+    def take_up(self) -> bool:
+        """Its locks are wanted again, and the files not the thread's; false where it has ended already."""
+        with self._guard:
+            if not self.has_ended.is_set():
+                self._is_left = False
+        return not self._is_left
 
     def leave_to_itself(self) -> bool:
         """Nobody wants the locks any more, and the files are the thread's; false where it has ended already."""
@@ -134,6 +171,7 @@ class _Waiting:
         return self._is_left
 
     def _wait(self) -> None:
+        self._has_begun = True
         try:
             if not self._has_turn:
                 flock(self.turn, EXCLUSIVE)

@@ -1,4 +1,4 @@
-"""A file has one name: one that has another, or is itself mounted, is not used; and it stays what it is wherever a process goes."""
+"""A file has one name: one that has another, or is mounted, is not used; and it stays the same wherever a process goes."""
 
 import os
 import shutil
