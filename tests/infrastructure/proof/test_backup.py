@@ -383,5 +383,6 @@ def test_the_command_as_json_and_refused(tmp_path: Path, monkeypatch: pytest.Mon
     assert told == {"path": f"{tmp_path}/copy.db", "position": report.position, "digest": report.digest}
     assert run("backup", "copy.db").returncode == 2
     assert run("backup", "missing.db", "other.db").returncode == 3
-    assert run("backup", "a.db", "b.db", "c.db").returncode == 2
+    for refused in (["a.db", "b.db", "c.db"], ["--url", "books.db", "books.db", "other.db"], []):
+        assert run("backup", *refused).returncode == 2
     assert not (tmp_path / "missing.db").exists()
