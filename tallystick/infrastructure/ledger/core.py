@@ -3,6 +3,7 @@
 A ledger holds it, blocking or awaited, and so does each of its parts that reads or commits. Users hold the ledger.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -29,6 +30,7 @@ from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.ledger.expiry import Expiry
+from tallystick.infrastructure.ledger.running.turns import Turns
 from tallystick.infrastructure.system.forked_children import bring_to_rest_in_forks, close_in_children
 
 
@@ -51,6 +53,7 @@ class LedgerCore:
         self.queue = self._new_queue()
         self.books = self.keeper.books
         self.expiry = Expiry(self.expire_due)
+        self.turns = Turns(time.monotonic)
         self.has_random_ids = new_hold_id is _random_id
         self.is_closed = self._is_journal_closed = False
         self.is_inherited = False
@@ -95,6 +98,7 @@ class LedgerCore:
         """A forked child opens a ledger of its own; one in memory is a copy, and the child's, but for who committed in it."""
         self.is_inherited = True
         self.expiry = Expiry(self.expire_due)
+        self.turns = Turns(time.monotonic)
         self.queue = self._new_queue()
         if not isinstance(self.journal, MemoryJournal):
             self.is_closed = self._is_journal_closed = True
