@@ -40,7 +40,8 @@ class FileAtPath:
         self._identity: FileIdentity | None = None
         self._companions: list[tuple[Path, FileIdentity | None]] = []
         self._size_bytes = 0
-        self._links = 1
+        self.links = 1
+        """How many names the file had when it was last looked at."""
         self._written: tuple[int, int] | None = None
         self._is_unsettled = True
 
@@ -86,13 +87,12 @@ class FileAtPath:
                 " close the ledger, remove the -wal and -shm files beside it, and open it again"
             )
         self._size_bytes = status.st_size
-        self._links = status.st_nlink
+        self.links = status.st_nlink
         return False
 
-    def check_has_one_name(self) -> None:
-        """Raises `StorageUnavailable` where the file had more than one name when it was last looked at."""
-        if self._links > 1:
-            raise _has_more_names(self._path, self._links)
+    def has_more_names(self) -> StorageUnavailable:
+        """What is raised where the file has more `links` than one."""
+        return _has_more_names(self._path, self.links)
 
     def has_old_log(self) -> bool:
         """Whether another file lies there than was remembered, and the log of that one still beside it."""

@@ -23,6 +23,7 @@ from tallystick.infrastructure.system.posix_locks import ARE_THERE, AT_ONCE, EXC
 
 PATIENCE_S = 30.0
 LOOKED_AFTER_S = 1.0
+_EXCLUSIVE_AT_ONCE = EXCLUSIVE | AT_ONCE
 
 
 class FileLock:
@@ -91,8 +92,12 @@ class FileLock:
                 self._file = open_beside(self._path, self._beside)
             turn, file = self._turn, self._file
             if self._waiting is None:
-                has_turn = _lock_at_once(turn)
-                if not has_turn or not _lock_at_once(file):
+                has_turn = False
+                try:
+                    flock(turn, _EXCLUSIVE_AT_ONCE)
+                    has_turn = True
+                    flock(file, _EXCLUSIVE_AT_ONCE)
+                except BlockingIOError:
                     self._begin_to_wait(turn, file, has_turn=has_turn)
             if self._waiting is not None:
                 self._wait(self._waiting, turn, file, patience_s)
@@ -190,14 +195,6 @@ class _Waiting:
         _left.discard(self)
         os.close(self.file)
         os.close(self.turn)
-
-
-def _lock_at_once(file: int) -> bool:
-    try:
-        flock(file, EXCLUSIVE | AT_ONCE)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _holder(file: int, turn: int) -> str | None:

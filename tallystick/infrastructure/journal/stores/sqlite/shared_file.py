@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tallystick.domain.errors import LedgerClosed, LedgerReadOnly, StorageError, StorageUnavailable
 from tallystick.infrastructure.journal.port import UnclearOutcome
@@ -94,7 +94,8 @@ class SharedFile:
             self._check_open()
             return True
         replaced = self._at_path.was_replaced()
-        self._at_path.check_has_one_name()
+        if self._at_path.links > 1:
+            raise self._at_path.has_more_names()
         return replaced or (connections.immutable and self.is_written())
 
     def _check_open(self) -> None:
@@ -200,10 +201,11 @@ class SharedFile:
         connections = self._connections
         if connections is None or connections.read_only:
             raise StorageUnavailable(f"{self.path} is read-only, or its folder is{NOTHING_RECORDED}")
-        if connections.writing is None:
-            connections = connections._replace(writing=connect_to_write(self.path, durable=self._durable))
-            self._connections = connections
-        return cast(sqlite3.Connection, connections.writing)
+        writing = connections.writing
+        if writing is None:
+            writing = connect_to_write(self.path, durable=self._durable)
+            self._connections = connections._replace(writing=writing)
+        return writing
 
     # Connections.
 
