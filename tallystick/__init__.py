@@ -106,6 +106,7 @@ from tallystick.infrastructure.ledger.reading.entry import Entry
 from tallystick.infrastructure.ledger.reading.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.infrastructure.proof.backup import Backup
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
@@ -137,6 +138,7 @@ __all__ = [
     "AsyncLedger",
     "AsyncTransactionContext",
     "AuditReport",
+    "Backup",
     "Balance",
     "BalanceBelowAllocations",
     "BalanceBelowZero",

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import AsyncLedger, Ledger, Token, Trade
+from tallystick import AsyncLedger, Backup, Ledger, Token, Trade
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
-BOOKS = """allocation allocations allocations_of app atomic audit balance balances balances_of burn burn_many close contract
-contract_ids contracts entry erase expire expire_every find fragment fragments freeze frozen handles history hold holds
-is_contract mint mint_many once open receipt register_token release replay reserve reverse run settle snapshot state status
-supply take_over token tokens total transaction transfer transfer_many unfreeze update_app verify"""
+BOOKS = """allocation allocations allocations_of app atomic audit backup balance balances balances_of burn burn_many close
+contract contract_ids contracts entry erase expire expire_every find fragment fragments freeze frozen handles
+history hold holds is_contract mint mint_many once open receipt register_token release replay reserve reverse run
+settle snapshot state status supply take_over token tokens total transaction transfer transfer_many unfreeze
+update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
@@ -61,6 +62,7 @@ HELD = {
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at reference
     sender token""",
     "audit's report": "digest findings ok position",
+    "backup": "digest path position",
     "status": "expiry head index lag queue snapshots",
     "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
@@ -82,6 +84,7 @@ RESULTS = (
     "allocation",
     "transaction",
     "audit's report",
+    "backup",
     "status",
     "status of the head",
     "status of the index",
@@ -145,6 +148,7 @@ def held() -> dict[str, Any]:
         "page of lines": ledger.history("USD", "alice"),
         "next page": ledger.history("USD", "alice", limit=1).next,
         "audit's report": ledger.audit(),
+        "backup": Backup("copy.db", 3, "ab"),
         "status": ledger.status(),
         "status of the head": ledger.status().head,
         "status of the expiry": ledger.status().expiry,

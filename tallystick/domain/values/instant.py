@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tallystick.domain.errors import InvalidRequest
+from tallystick.domain.errors import CorruptJournal, InvalidRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -18,8 +18,12 @@ def to_microseconds(instant: datetime) -> int:
 
 
 def from_microseconds(microseconds: int) -> datetime:
-    """The aware datetime, in UTC, of an instant."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    """The aware datetime, in UTC, of an instant; `CorruptJournal` where it is none that can have been recorded."""
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError as error:
+        reason = f"there is no time {microseconds} microseconds after 1970, which it tells"
+        raise CorruptJournal(reason, position=0) from error
 
 
 def check_year(instant: int) -> int:

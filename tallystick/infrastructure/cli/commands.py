@@ -249,6 +249,35 @@ def snapshot(url: URL = None) -> None:
         ledger.snapshot()
 
 
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Whether it is in the command line, and not out of the environment or left out."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="[LEDGER] FILE", help="The ledger, as --url names one, and the new file.")
+    ],
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """Copy a ledger into a new file, check all of it, and print where it ends. Others go on writing meanwhile."""
+    from tallystick.infrastructure.proof.backup import back_up  # not for every command to import
+
+    *ledger, file = arguments
+    if len(ledger) > 1 or (ledger and _is_given(context, "url")):
+        raise typer.BadParameter("the ledger, by its name or by --url, and the new file")
+    with closing(open_journal(named_location(ledger[0] if ledger else url), create=False, read_only=True)) as journal:
+        taken = back_up(journal, file)
+    if json:
+        print_json(taken.to_dict())
+    else:
+        sys.stdout.write(f"{taken.path}\tposition {taken.position}\tdigest {taken.digest}\n")
+
+
 @app.command()
 def upgrade(
     ledger: Annotated[str | None, typer.Argument(help="The ledger, as --url names one.", show_default=False)] = None,

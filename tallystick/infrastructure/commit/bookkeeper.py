@@ -1,8 +1,9 @@
 """The bookkeeper: has a ledger's state stand at the journal's head, and lets nobody see what is not durable.
 
 Books are changed in place while a commit is decided, before the store has it. From then until the store has answered the
-commit is pending: who asks for cells meanwhile is told what they were before, and who asks for anything else waits. While a
-commit of this process is pending nobody else can append, so there is nothing to catch up with.
+commit is pending: who asks for cells meanwhile is told what they were before, as long as the store does not have it, and who
+asks for anything else waits. While a commit of this process is pending nobody else can append, so there is nothing to catch up
+with. So reads are linearizable: whoever asks after somebody was told or shown something is told no less.
 """
 
 import threading
@@ -64,6 +65,11 @@ class Bookkeeper:
             self.is_behind = self.state.is_void = True
             self.end_pending()
 
+    def forget_threads(self) -> None:
+        """In a forked child, where no other thread runs: the locks that they held are nobody's."""
+        self.lock = threading.RLock()
+        self._decided = threading.Condition(self.lock)
+
     def close(self) -> None:
         """Takes a snapshot if one is due, and returns when all that is kept beside the journal is there."""
         with self.lock:
@@ -116,11 +122,15 @@ class Bookkeeper:
         self.catch_up()
 
     def reach_head_or_pending(self) -> Pending | None:
-        """The same without waiting, where what is pending is in cells alone: that is what it gives then. `lock` is held."""
+        """The same without waiting, where what is pending is in cells alone and not yet in the store: that is what it gives.
+
+        Once the store has it others may have seen it, and whoever asks after them must: so its outcome is waited for, which is
+        on its way. `lock` is held.
+        """
         if self.pending is not None:
             if self._pending_changes is None and Pending.are_known(self.pending):
                 self._pending_changes = Pending(self.pending)
-            if self._pending_changes is not None:
+            if self._pending_changes is not None and self._journal.ends_at(self.state.head):
                 return self._pending_changes
         self.reach_head()
         return None

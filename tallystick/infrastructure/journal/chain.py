@@ -7,6 +7,7 @@ what is there already. So what one of them finds corrupt all of them do. What th
 from collections.abc import Iterator
 
 from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.values.instant import INSTANT_MAX
 from tallystick.infrastructure.journal.format import Head, JournalRow, digest_of
 from tallystick.infrastructure.journal.port import Journal
 
@@ -15,7 +16,7 @@ def rows_after(journal: Journal, head: Head) -> Iterator[JournalRow]:
     """The rows that follow `head`, in order, in bounded memory.
 
     Raises `CorruptJournal` at the first that does not begin at the next position, whose digest is not that of its bytes and
-    the digest before, or that was recorded before the row before it.
+    the digest before, or that was recorded before the row before it, before 1970 or after 9999.
     """
     position, digest, time = head
     for row in journal.rows(after=position):
@@ -26,5 +27,7 @@ def rows_after(journal: Journal, head: Head) -> Iterator[JournalRow]:
             raise CorruptJournal("its digest does not fit", position=first_position)
         if recorded_at < time:
             raise CorruptJournal("it was recorded before the row before it", position=first_position)
+        if recorded_at > INSTANT_MAX:
+            raise CorruptJournal("it was recorded after the year 9999", position=first_position)
         yield row
         position, digest, time = last_position, stored, recorded_at

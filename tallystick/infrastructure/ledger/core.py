@@ -6,7 +6,7 @@ A ledger holds it, blocking or awaited, and so does each of its parts that reads
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.ledger.expiry import Expiry
 from tallystick.infrastructure.ledger.running.turns import Turns
-from tallystick.infrastructure.system.forked_children import close_in_children
+from tallystick.infrastructure.system.forked_children import bring_to_rest_in_forks, close_in_children
 
 
 class LedgerCore:
@@ -57,6 +57,10 @@ class LedgerCore:
         self.turns = Turns(time.monotonic)
         self.has_random_ids = new_hold_id is _random_id
         self.is_closed = self._is_journal_closed = False
+        self.is_inherited = False
+        """Whether this process was forked from the one that opened it."""
+        self._at_rest = ExitStack()
+        bring_to_rest_in_forks(self)
         close_in_children(self)
 
     def _new_queue(self) -> CommitQueue[TransactionMember]:
@@ -81,19 +85,32 @@ class LedgerCore:
             self.journal.close()
             self._is_journal_closed = True
 
+    def rest_before_fork(self) -> None:
+        """Of one in memory a child has a copy, which must not be in the midst of a commit or of what a commit changes."""
+        if isinstance(self.journal, MemoryJournal):
+            self._at_rest.enter_context(self.journal.writing())
+            self._at_rest.enter_context(self.locked())
+
+    def go_on_after_fork(self) -> None:
+        """The next commit may begin."""
+        self._at_rest.close()
+
     def close_in_child(self) -> None:
         """A forked child opens a ledger of its own; one in memory is a copy, and the child's, but for who committed in it."""
+        self.is_inherited = True
         self.expiry = Expiry(self.expire_due)
         self.turns = Turns(time.monotonic)
-        if isinstance(self.journal, MemoryJournal):
-            self.queue = self._new_queue()
-        else:
+        self.queue = self._new_queue()
+        if not isinstance(self.journal, MemoryJournal):
             self.is_closed = self._is_journal_closed = True
+            self.keeper.forget_threads()
 
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""
         if self.is_closed:
-            raise LedgerClosed("the ledger was closed, or another process opened it from which this one was forked")
+            if self.is_inherited:
+                raise LedgerClosed("the ledger is that of the process from which this one was forked: open it here")
+            raise LedgerClosed("the ledger was closed")
 
     def check_writable(self) -> None:
         """Raises `LedgerClosed` where it is closed, and `LedgerReadOnly` where it was opened for reading alone."""

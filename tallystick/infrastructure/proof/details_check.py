@@ -47,7 +47,7 @@ class MetadataCheck:
 
     def add(self, row: JournalRow, events: Sequence[JournalEvent]) -> Iterator[Finding]:
         """What is wrong with the metadata of the next row's entries."""
-        said: dict[int, str] = dict(_digests(row))
+        said: dict[int, str] = dict(metadata_digests(row))
         found: Mapping[int, MetadataRow] = self._journal.metadata(said) if said else {}
         for entry, digest in said.items():
             if entry not in found:
@@ -73,7 +73,7 @@ class MetadataCheck:
             self._next = next(self._there, None)
 
 
-def _digests(row: JournalRow) -> Iterator[tuple[int, str]]:
+def metadata_digests(row: JournalRow) -> Iterator[tuple[int, str]]:
     """The entries of a row that were recorded with metadata, with its digest."""
     if row.details is not None and b'"meta"' in row.details:
         firsts = first_positions(row)

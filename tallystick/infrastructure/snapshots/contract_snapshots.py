@@ -17,6 +17,7 @@ import msgspec
 
 from tallystick.domain.arithmetic.scaling import ScaledColumns, ScaledValues
 from tallystick.domain.contract.contract import Contract
+from tallystick.infrastructure.system.file_access import give_to_owner_of_folder, make_folder_in_cache
 
 FORMAT = 1
 
@@ -64,9 +65,10 @@ class ContractSnapshots:
         unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
         content = _encode(contract, anchor)
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder_in_cache(path.parent)
             try:
                 unfinished.write_bytes(content)
+                give_to_owner_of_folder(unfinished)
                 unfinished.replace(path)
             finally:
                 unfinished.unlink(missing_ok=True)

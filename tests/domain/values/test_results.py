@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tallystick import (
     AuditReport,
+    Backup,
     Balance,
     BatchReceipt,
     ContractView,
@@ -59,6 +60,7 @@ def results() -> Iterator[dict[str, Any]]:
             "allocation": ledger.allocation("pool", "alice"),
             "contract": ledger.contract("pool"),
             "report": ledger.audit(),
+            "backup": Backup("/books/copy.db", 3, "ab"),
             "report of faults": AuditReport(False, (Finding(3, "it is <wrong>"),), 2, "ab"),
             "token": ledger.token("USD"),
             "app's token": Token("Shop", role="app", curve=FixedPriceCurve(7), accepts=("USD",)),

@@ -78,6 +78,9 @@ class AsyncLedger:
         """
         if self._expiring is not None:
             self._expiring.cancel()
+        if self._core.is_inherited:  # its threads are the parent's
+            self._core.close()
+            return
         if self._closing is None:
             self._closing = asyncio.get_running_loop().run_in_executor(self._threads, self._core.close)
             self._closing.add_done_callback(self._closed)
@@ -271,6 +274,7 @@ class AsyncLedger:
     status = _awaited(Ledger.status)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
+    backup = _awaited(Ledger.backup)
     snapshot = _awaited(Ledger.snapshot)
 
     async def contract(self, id: str) -> AsyncContractView:

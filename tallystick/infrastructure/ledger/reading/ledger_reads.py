@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.token.token_state import Balance, Supply
@@ -22,6 +23,7 @@ from tallystick.infrastructure.ledger.reading.reads import Reads
 from tallystick.infrastructure.ledger.reading.state_view import StateView
 from tallystick.infrastructure.ledger.reading.status import Status, status_of
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.infrastructure.proof.backup import Backup, back_up
 from tallystick.projections.holds import Hold
 from tallystick.projections.lines import NextPage, Page
 from tallystick.projections.projection import ProjectionType
@@ -221,3 +223,13 @@ class LedgerReads:
         What is wrong is told in the report and not raised.
         """
         return self._history.audit()
+
+    def backup(self, path: str | Path) -> Backup:
+        """Copies the journal into a new SQLite file at `path`, from which it opens as a ledger, and gives where it ends.
+
+        Others go on committing meanwhile. The file gets its name when all of it was checked and is durable; nothing is written
+        over another one. Raises `InvalidRequest` where something lies there, `CorruptJournal`, `StorageFull` and
+        `StorageUnavailable`.
+        """
+        self._core.check_open()
+        return back_up(self._core.journal, path)

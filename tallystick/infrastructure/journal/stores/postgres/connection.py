@@ -5,8 +5,11 @@ server gives up statements and locks that take too long, and where nothing at al
 connection is closed from this side.
 """
 
+import os
 import time
+import weakref
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
@@ -79,6 +82,25 @@ class Connection(psycopg.Connection[TupleRow]):
             raise
 
 
+_connected: "weakref.WeakSet[Connection]" = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """A session lasts as long as any copy of its socket, and so would the turn to write that a parent had when it died.
+
+    The child's copies become something that leads nowhere, for whatever libpq may do with them yet.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for connection in list(_connected):
+        with suppress(psycopg.Error, OSError):
+            os.dup2(nowhere, connection.fileno(), inheritable=False)
+    os.close(nowhere)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
+
+
 def _bounded(gen: PQGen[Result], deadline: float) -> Generator[Any, Any, Result]:
     """`gen`, which waits for the server, until the deadline."""
     try:
@@ -139,6 +161,7 @@ def attempts(seconds: float) -> Iterator[bool]:
 
 def prepare(connection: Connection, address: PostgresAddress) -> None:
     """Sets the session up. Texts are read as the bytes that they are stored in. Raises `StorageUnavailable`."""
+    _connected.add(connection)
     version, encoding = connection.info.server_version, connection.info.parameter_status("server_encoding")
     if version < SERVER_VERSION_MIN:
         raise StorageUnavailable(f"{address.name}: PostgreSQL {SERVER_VERSION_MIN // 10_000} or newer is needed, not {version}")

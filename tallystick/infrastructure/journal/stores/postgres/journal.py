@@ -36,10 +36,11 @@ from tallystick.infrastructure.journal.port import (
 )
 from tallystick.infrastructure.journal.stores.postgres import statements
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
-from tallystick.infrastructure.journal.stores.postgres.connection import Connection, is_lost, translated
+from tallystick.infrastructure.journal.stores.postgres.connection import LOCK_SECONDS, Connection, is_lost, translated
 from tallystick.infrastructure.journal.stores.postgres.pool import PostgresPool, gone
 from tallystick.infrastructure.journal.stores.postgres.schema import DETAILED, upgrade_schema
 from tallystick.infrastructure.system.fair_lock import FairLock
+from tallystick.infrastructure.system.file_at_path import resolved
 
 PIPELINED_BYTES = 2**16
 """So much is sent with the COMMIT behind it in one round trip; of more, the server's answer is waited for first."""
@@ -57,9 +58,11 @@ class PostgresJournal(Journal):
     keeps_keys = True
 
     def __init__(self, address: PostgresAddress, *, create: bool = True, read_only: bool = False) -> None:
+        if address.cache is not None:  # the process may change its folder
+            address = address._replace(cache=resolved(address.cache))
         self.address = address = address._replace(durable=False) if read_only else address
         self._read_only = read_only
-        self._turn = FairLock()
+        self._turn = FairLock(LOCK_SECONDS)
         self._pool = PostgresPool(address, create=create)
         self._schema = self._schema_version()
         self._begin = statements.BEGIN.format(lock=self._pool.ledger.lock).encode()

@@ -29,7 +29,8 @@ from tallystick.infrastructure.journal.port import (
     entries_in_pages,
 )
 from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, schema_of, translated, upgrade_schema
-from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile, WriteTransaction
+from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
+from tallystick.infrastructure.journal.stores.sqlite.transactions import ReadTransaction, WriteTransaction
 
 FETCHED_ROWS = 64
 DETAILED = 2
@@ -79,9 +80,9 @@ class SQLiteJournal(Journal):
             raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
         if not create and not path.exists():
             raise StorageUnavailable(f"there is no ledger at {path}")
-        self.path = path
         self._file = SharedFile(path, create=create, durable=durable, read_only=read_only)
-        self._reading = self._file.reading
+        self.path = self._file.path
+        self._reading = ReadTransaction(self._file)
         self._writing = WriteTransaction(self._file, head_of)
         self._seen = (0, 0, EMPTY)
 
