@@ -176,7 +176,7 @@ class Bookkeeper:
         return self._journal.last_entries(streams)
 
     def check_streams(self, events: Sequence[DomainEvent]) -> None:
-        """Raises `CorruptJournal` where the table of streams goes further than the journal, so that no row of these events fits.
+        """Raises `CorruptJournal` where the table of streams goes further than the journal, so that no row of these fits.
 
         `lock` is held, inside `writing`, and the books are at the journal's head.
         """

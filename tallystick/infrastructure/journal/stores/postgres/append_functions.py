@@ -1,4 +1,4 @@
-"""The functions by which rows come into a schema of format 2: one takes the turn to write, one appends.
+"""The functions by which rows come into a schema from version 3 on: one takes the turn to write, one appends.
 
 They run as whoever owns the tables, with names that nobody can put others in the place of. So a role that may append needs no
 right to a table but to read it, and the turn is a lock on the table `ledger` that no other role can take.

@@ -1,9 +1,9 @@
 """A journal in a PostgreSQL database, which many processes and machines may share.
 
 Writers queue on a lock, so that each reads the head that it must follow. A commit takes two round trips: one begins a
-transaction, waits for the turn and reads the head (`turn.py`), one appends everything and commits. In a schema of format 2 both
-are done by functions of the schema, which check what they are given (`append_functions.py`). Readers have connections of their
-own and page, so that neither a writer nor a long read holds up anybody.
+transaction, waits for the turn and reads the head (`turn.py`), one appends everything and commits. From version 3 of the schema
+on both are done by functions of the schema, which check what they are given (`append_functions.py`). Readers have connections
+of their own and page, so that neither a writer nor a long read holds up anybody.
 
 A notification with the new last position goes out with each commit, on the channel `tallystick_` and the ledger's id. It is
 a hint and no more: who listens must also look from time to time, for a notification can be lost with its connection.
@@ -41,7 +41,7 @@ from tallystick.infrastructure.journal.stores.postgres.address import PostgresAd
 from tallystick.infrastructure.journal.stores.postgres.connection import Connection, is_lost, said_by, translated
 from tallystick.infrastructure.journal.stores.postgres.literals import bytea, byteas, numbers, text, texts
 from tallystick.infrastructure.journal.stores.postgres.pool import ALONE, PostgresPool, gone
-from tallystick.infrastructure.journal.stores.postgres.schema import DETAILED, upgrade_schema
+from tallystick.infrastructure.journal.stores.postgres.schema import DETAILED, GUARDED, upgrade_schema
 from tallystick.infrastructure.journal.stores.postgres.turn import Turn, holder, take_turn
 from tallystick.infrastructure.system.fair_lock import FairLock
 
@@ -208,7 +208,7 @@ class PostgresJournal(Journal):
                 self._pool.wait_for_standby()
             before = self._pool.newest
             turn = self._begun()
-            if turn.schema_version >= DETAILED > self._schema:  # it was upgraded: the turn is another lock now
+            if turn.schema_version != self._schema:  # it was upgraded, and the turn may be another lock now
                 self._schema = turn.schema_version
                 self._pool.end_transaction()
                 turn = self._begun()
@@ -262,7 +262,7 @@ class PostgresJournal(Journal):
         if connection is None:
             raise StorageUnavailable(f"{self.address.name}: the turn to write was lost, nothing was recorded")
         try:
-            if len(row.body) <= AT_ONCE_BYTES or self._schema < DETAILED:
+            if len(row.body) <= AT_ONCE_BYTES or self._schema < GUARDED:
                 append = self._append_of(row, entries, metadata)
             else:
                 connection.execute(self._append_large, _parameters(row, entries, metadata))
@@ -281,10 +281,15 @@ class PostgresJournal(Journal):
 
     def _append_of(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange) -> bytes:
         """The text that appends a row and commits."""
-        if self._schema >= DETAILED:
+        if self._schema >= GUARDED:
             return self._append % _literals(row, entries, metadata)
         append = statements.in_schema(statements.APPEND_1, self.address.schema)
-        return append % _literals_of_format_1(row, entries, self.channel)
+        details = b"" if self._schema < DETAILED else b", " + _details(row)
+        beside = b""
+        if metadata is not NO_METADATA:
+            added = (*_columns_of_metadata(metadata), len(metadata.added), numbers(metadata.erased))
+            beside = statements.in_schema(statements.METADATA_1, self.address.schema) % added
+        return append % _literals_1(row, details, entries, self.channel, beside)
 
     def _append_failed(self, connection: Connection, error: psycopg.Error) -> Exception:
         """The transaction being open still is the server's word that nothing was recorded."""
@@ -300,7 +305,7 @@ class PostgresJournal(Journal):
             connection = self._pool.writer()
             upgraded = upgrade_schema(self.address, connection)
             self._pool.is_alone |= connection.is_alone
-        self._schema = DETAILED
+        self._schema = GUARDED
         return upgraded
 
     def has_recorded(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> bool:
@@ -357,12 +362,12 @@ class _Writing:
 
 def _literals(row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange) -> tuple[int | bytes, ...]:
     """What `APPEND` is filled with."""
-    first, last, recorded_at, keys, transactions, body, digest, details = row
+    first, last, recorded_at, keys, transactions, body, digest, _ = row
     return (
         *(first, last, recorded_at, text(keys), text(transactions), text(body), bytea(digest)),
-        b"NULL" if details is None else text(details),
+        _details(row),
         *_columns(entries),
-        *((_NONE, _NONE, _NONE) if not metadata.added else _columns_of_metadata(metadata)),
+        *_columns_of_metadata(metadata),
         numbers(metadata.erased) if metadata.erased else _NONE,
     )
 
@@ -379,15 +384,22 @@ def _parameters(row: JournalRow, entries: Sequence[StreamEntry], metadata: Metad
     )
 
 
-def _literals_of_format_1(row: JournalRow, entries: Sequence[StreamEntry], channel: str) -> tuple[int | bytes, ...]:
+def _literals_1(
+    row: JournalRow, details: bytes, entries: Sequence[StreamEntry], channel: str, beside: bytes
+) -> tuple[int | bytes, ...]:
+    """What `APPEND_1` is filled with."""
     first, last, recorded_at, keys, transactions, body, digest, _ = row
     names = [key.key for key in decode_keys(row)]
     return (
-        *(first, last, recorded_at, text(keys), text(transactions), text(body), bytea(digest)),
+        *(first, last, recorded_at, text(keys), text(transactions), text(body), bytea(digest), details),
         *(first, *_columns(entries)),
         *(first, texts(names)),
-        *(channel.encode(), last, len(entries), len(names)),
+        *(channel.encode(), last, len(entries), len(names), beside),
     )
+
+
+def _details(row: JournalRow) -> bytes:
+    return b"NULL" if row.details is None else text(row.details)
 
 
 def _columns(entries: Sequence[StreamEntry]) -> tuple[bytes, bytes, bytes]:
@@ -400,6 +412,8 @@ def _columns(entries: Sequence[StreamEntry]) -> tuple[bytes, bytes, bytes]:
 
 
 def _columns_of_metadata(metadata: MetadataChange) -> tuple[bytes, bytes, bytes]:
+    if not metadata.added:
+        return _NONE, _NONE, _NONE
     entries, salts, contents = zip(*metadata.added, strict=True)
     return numbers(entries), byteas(salts), texts(contents)
 

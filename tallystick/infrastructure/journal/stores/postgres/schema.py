@@ -1,11 +1,13 @@
 """The schema that a journal is kept in, in a PostgreSQL database: its tables, its triggers, and who may do what.
 
 The tables are those of the SQLite file, and two more: `ledger`, one row that says which ledger this is, and `keys`, where
-each idempotency key was used. A schema of format 1 gets those of format 2 by `upgrade_schema`, which its owner has to do.
+each idempotency key was used. A schema of version 1 has rows of format 1, and one of version 2 has those of format 2; from
+version 3 on rows come by functions (`append_functions.py`), and the turn to write is another lock. `upgrade_schema` makes an
+older one the newest, which its owner has to do.
 
 Triggers refuse to change, delete or truncate, and to insert what does not follow the last row. They keep programs from
-mistakes; a role that only may read and append, as `allow_to_append` makes it, cannot drop them. In a schema of format 2 it
-inserts by functions (`append_functions.py`) and by nothing else.
+mistakes; a role that only may read and append, as `allow_to_append` makes it, cannot drop them, and inserts by those
+functions and by nothing else.
 """
 
 import hashlib
@@ -17,9 +19,12 @@ from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageUnavailabl
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.append_functions import APPEND_FUNCTIONS
 from tallystick.infrastructure.journal.stores.postgres.connection import LOCK_SECONDS, Connection, translated
+from tallystick.infrastructure.journal.stores.postgres.schema_check import FOUND, NAMES, difference, version_of
 
-SCHEMA_VERSION = DETAILED = 2
-"""The version of the schema, and the first in which rows may have details."""
+DETAILED = 2
+"""The first version of the schema in which rows may have details."""
+GUARDED = SCHEMA_VERSION = 3
+"""The first in which rows come by functions, and the newest."""
 
 _TABLES = """
 CREATE TABLE {schema}.ledger (
@@ -124,21 +129,23 @@ _ONLY_APPEND = """
 CREATE TRIGGER only_append BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.{table}
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.only_append();
 """
-_UPGRADE = """
-ALTER TABLE {schema}.commits ADD COLUMN details text {compression};
-ALTER TABLE {schema}.ledger DISABLE TRIGGER only_append;
-UPDATE {schema}.ledger SET schema_version = 2;
-ALTER TABLE {schema}.ledger ENABLE TRIGGER only_append;
+_ADD_DETAILS = "ALTER TABLE {schema}.commits ADD COLUMN details text {compression}"
+_RAISE_VERSION = f"""
+ALTER TABLE {{schema}}.ledger DISABLE TRIGGER only_append;
+UPDATE {{schema}}.ledger SET schema_version = {SCHEMA_VERSION};
+ALTER TABLE {{schema}}.ledger ENABLE TRIGGER only_append;
 """
 _INSERT = "INSERT INTO {schema}.ledger (id, schema_version) VALUES (gen_random_uuid(), %s) RETURNING id"
-_VERSION = "SELECT schema_version FROM {schema}.ledger"
 _ALLOWED = """
 SELECT acl.grantee::regrole::text, bool_or(acl.privilege_type = 'INSERT') FROM pg_class, aclexplode(relacl) AS acl
 WHERE pg_class.oid = '{schema}.commits'::regclass AND acl.grantee <> relowner AND acl.grantee <> 0 GROUP BY 1
 """
 _ALLOW = "SELECT {schema}.{allow}(%s)"
-_NO_INSERTS = "REVOKE INSERT ON {schema}.commits, {schema}.streams, {schema}.keys FROM {role}"
-_PATIENCE = f"SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true)"
+_NO_INSERTS = """
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE
+ON {schema}.ledger, {schema}.commits, {schema}.streams, {schema}.keys, {schema}.metadata FROM {role}
+"""
+_PATIENCE = f"SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true)".encode()
 _IS_THERE = "SELECT oid FROM pg_namespace WHERE nspname = %s"
 _HAS_TABLES = "SELECT 1 FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) LIMIT 1"
 _HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
@@ -151,7 +158,7 @@ class Identity(NamedTuple):
 
     @property
     def lock(self) -> int:
-        """The advisory lock that its writers take while the schema is of format 1, a signed number of 64 bits."""
+        """The advisory lock that its writers take before version 3, a signed number of 64 bits."""
         return int.from_bytes(bytes.fromhex(self.id)[:8], "big", signed=True)
 
     @property
@@ -179,19 +186,39 @@ def identity_of(address: PostgresAddress, connection: Connection) -> Identity | 
 def open_schema(address: PostgresAddress, connection: Connection, *, create: bool) -> Identity:
     """The ledger in the schema, made where there is none and `create` allows it.
 
-    Raises `NotALedger`, `SchemaTooNew`, `StorageFull`, `StorageUnavailable`.
+    Raises `NotALedger`, also where somebody has changed the schema, `SchemaTooNew`, `StorageFull`, `StorageUnavailable`.
     """
     try:
         found = identity_of(address, connection)
         if found is None and not create:
             raise NotALedger(f"{address.name} is no ledger")
-        return found or _make_schema(address, connection)
+        if found is None:
+            return _make_schema(address, connection)
+        check_schema(address, connection)
+        return found
     except psycopg.Error as error:
         raise translated(address, error) from error
 
 
+def check_schema(address: PostgresAddress, connection: Connection) -> int:
+    """The schema's version; `NotALedger` where what is there is not what we make of that version.
+
+    One statement asks, so that it is of one moment whoever upgrades it meanwhile.
+    """
+    found = connection.execute(_text(FOUND, address), NAMES).fetchall()
+    version = version_of(found)
+    if version is None:
+        raise NotALedger(f"{address.name} has tables and is no ledger")
+    parts = [_FUNCTIONS, *([_METADATA] if version >= DETAILED else []), *([APPEND_FUNCTIONS] if version >= GUARDED else [])]
+    functions = b"".join([_text(part, address, compression="") for part in parts]).decode()
+    differs = difference(found, functions, has_details=version >= DETAILED)
+    if differs is not None:
+        raise NotALedger(f"{address.name} has not the schema of a ledger: {differs}; it is not used before that is mended")
+    return version
+
+
 def upgrade_schema(address: PostgresAddress, connection: Connection) -> bool:
-    """Makes a schema of format 1 one of format 2, which its owner may do; false where it is one.
+    """Makes it a schema of the newest version, which its owner may do; false where it is one.
 
     Nobody appends meanwhile. Raises `StorageUnavailable`.
     """
@@ -202,10 +229,12 @@ def upgrade_schema(address: PostgresAddress, connection: Connection) -> bool:
             if identity is None:
                 raise NotALedger(f"{address.name} is no ledger")
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (identity.lock,))
-            if connection.execute(_text(_VERSION, address)).fetchall()[0][0] >= SCHEMA_VERSION:
+            version = check_schema(address, connection)
+            if version >= SCHEMA_VERSION:
                 return False
             compression = _compression(connection)
-            for part in (_UPGRADE, _METADATA, APPEND_FUNCTIONS, _ROLES):
+            details = (_ADD_DETAILS, _METADATA) if version < DETAILED else ()
+            for part in (*details, _RAISE_VERSION, APPEND_FUNCTIONS, _ROLES):
                 connection.execute(_text(part, address, compression=compression))
             _allow_again(address, connection)
     except psycopg.errors.InsufficientPrivilege as error:
@@ -221,8 +250,8 @@ def _allow_again(address: PostgresAddress, connection: Connection) -> None:
     for name, may_insert in connection.execute(_text(_ALLOWED, address)).fetchall():
         allow = "allow_to_append" if may_insert else "allow_to_read"
         connection.execute(_text(_ALLOW, address, allow=allow), (name,))
-        if may_insert:
-            connection.execute(_text(_NO_INSERTS, address, role=name))
+        connection.execute(_text(_NO_INSERTS, address, role=name))
+    connection.execute(_text(_NO_INSERTS, address, role="PUBLIC"))
 
 
 def _compression(connection: Connection) -> str:

@@ -27,7 +27,7 @@ BEGIN_1 = f"""{_BEGIN}
 SELECT pg_advisory_xact_lock(%(turn)s);
 SELECT {TURN}, head.* FROM SCHEMA.ledger LEFT JOIN ({HEAD}) AS head ON true
 """
-"""The same in a schema of format 1."""
+"""The same in a schema before version 3."""
 # What is appended is filled in as `literals` write it.
 APPEND = """
 SELECT SCHEMA.append('%d', '%d', '%d', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
@@ -37,16 +37,22 @@ APPEND_LARGE = """
 SELECT SCHEMA.append(%s, %s, %s, %s, %s, %s, %s, %s, %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bytea[],
     %s::text[], %s::bigint[])
 """
-# Where a trigger of somebody else's swallows a row, the division by zero refuses all.
+# Where a trigger of somebody else's swallows a row, the division by zero refuses all. What is filled in begins or goes on with
+# the details and the metadata, where there are some.
 APPEND_1 = """
-WITH appended AS (INSERT INTO SCHEMA.commits VALUES ('%d', '%d', '%d', %s, %s, %s, %s) RETURNING 1),
+WITH appended AS (INSERT INTO SCHEMA.commits VALUES ('%d', '%d', '%d', %s, %s, %s, %s%s) RETURNING 1),
     entered AS (
         INSERT INTO SCHEMA.streams SELECT entry.*, '%d' FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS entry RETURNING 1
     ),
     used AS (INSERT INTO SCHEMA.keys SELECT key, '%d' FROM unnest(%s::text[]) AS key RETURNING 1)
 SELECT pg_notify('%s', '%d'), 1 / ((SELECT count(*) FROM appended) = 1 AND (SELECT count(*) FROM entered) = '%d'
     AND (SELECT count(*) FROM used) = '%d')::integer;
-COMMIT
+%s COMMIT
+"""
+METADATA_1 = """
+WITH added AS (INSERT INTO SCHEMA.metadata SELECT * FROM unnest(%s::bigint[], %s::bytea[], %s::text[]) RETURNING 1)
+SELECT 1 / ((SELECT count(*) FROM added) = '%d')::integer;
+DELETE FROM SCHEMA.metadata WHERE entry = ANY(%s::bigint[]);
 """
 BEGIN_NOTHING = f"""
 BEGIN;

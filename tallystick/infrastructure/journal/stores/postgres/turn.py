@@ -16,7 +16,7 @@ from tallystick.infrastructure.journal.stores.postgres import connection as sett
 from tallystick.infrastructure.journal.stores.postgres import statements
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.connection import Backend, Connection
-from tallystick.infrastructure.journal.stores.postgres.schema import DETAILED, Identity
+from tallystick.infrastructure.journal.stores.postgres.schema import GUARDED, Identity
 
 
 class Turn(NamedTuple):
@@ -51,13 +51,13 @@ def take_turn(connection: Connection, address: PostgresAddress, ledger: Identity
 
 def holder(address: PostgresAddress, ledger: Identity, schema_version: int) -> bytes:
     """The statement that asks who has the turn."""
-    query = statements.HOLDER if schema_version >= DETAILED else statements.HOLDER_1 % {"turn": ledger.lock}
+    query = statements.HOLDER if schema_version >= GUARDED else statements.HOLDER_1 % {"turn": ledger.lock}
     return statements.in_schema(query, address.schema)
 
 
 @cache
 def _begin(schema: str, commit: str, turn: int, lock: str, schema_version: int) -> bytes:
-    query = statements.BEGIN if schema_version >= DETAILED else statements.BEGIN_1
+    query = statements.BEGIN if schema_version >= GUARDED else statements.BEGIN_1
     given = {
         "commit": commit,
         "lock": lock,
