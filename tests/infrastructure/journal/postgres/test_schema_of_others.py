@@ -35,7 +35,8 @@ REFUSED = SWALLOWED | {
     "a row deleted again": [
         "ALTER TABLE commits DISABLE TRIGGER only_append",
         "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM commits; RETURN NULL; END'",
-        "CREATE CONSTRAINT TRIGGER x AFTER INSERT ON commits DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION forget()",
+        "CREATE CONSTRAINT TRIGGER x AFTER INSERT ON commits DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION forget()",
     ],
     "a policy": ["ALTER TABLE commits ENABLE ROW LEVEL SECURITY"],
     "rows that a crash empties": ["ALTER TABLE keys SET UNLOGGED"],
@@ -113,9 +114,9 @@ def test_what_is_changed_later_lets_nothing_be_acknowledged_that_is_not_kept(
         before = ledger.verify()
         change(database, SWALLOWED[case])
         metadata = {"n": 1} if "metadata" in case else None
-        with pytest.raises(StorageUnavailable, match=r"nothing was recorded|rules"):
-            with ledger.atomic("key", metadata=metadata) as tx:
-                tx.transfer("USD", "alice", "bob", 1)
+        said = "INSERT RETURNING|in WITH" if "rule" in case and version == 2 else "nothing was recorded"
+        with pytest.raises(StorageUnavailable, match=said), ledger.atomic("key", metadata=metadata) as tx:
+            tx.transfer("USD", "alice", "bob", 1)
         assert ledger.balance("USD", "bob").total == 0
         assert ledger.verify() == before
         table = case.split()[-1] if "rule" in case else case.split()[0]

@@ -136,8 +136,11 @@ BEGIN
         SELECT FROM unnest(salts, contents) AS added (salt, content) WHERE octet_length(salt) <> 16
             OR position('"' || encode(sha256(salt || convert_to(content, 'UTF8')), 'hex') || '"' IN row_details) = 0
             OR row_details IS NULL
+    ) OR (
+        SELECT count(*) <> coalesce(cardinality(salts), 0) FROM json_array_elements({schema}.readable(row_details)) AS said
+        WHERE said -> 1 -> 'meta' IS NOT NULL
     ) THEN
-        wrong := 'its details have not the digest of its metadata';
+        wrong := 'its metadata is not that of its details';
     END IF;
     IF (
         SELECT coalesce(sum(positions), 0) <> row_last - row_first + 1 OR bool_or(stream IS NULL OR positions IS NULL)
@@ -206,10 +209,10 @@ BEGIN
         GET DIAGNOSTICS inserted = ROW_COUNT;
         inserted := 1 + inserted - json_array_length(row_keys::json);
     END IF;
-    IF inserted = 1 AND cardinality(added) > 0 THEN
+    IF inserted = 1 AND cardinality(salts) > 0 THEN
         INSERT INTO {schema}.metadata SELECT * FROM unnest(added, salts, contents);
         GET DIAGNOSTICS inserted = ROW_COUNT;
-        inserted := 1 + inserted - cardinality(added);
+        inserted := 1 + inserted - cardinality(salts);
     END IF;
     IF inserted <> 1 OR current_setting('session_replication_role') = 'replica' THEN
         RAISE EXCEPTION 'a row was not kept: a trigger or a rule of somebody else''s swallows what is inserted'
