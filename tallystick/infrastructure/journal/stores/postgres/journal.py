@@ -95,6 +95,7 @@ class PostgresJournal(Journal):
 
     def used_keys(self) -> Iterator[tuple[str, int]]:
         after = ""
+        yield from self.key_positions([after]).items()  # no commit has this one, but the table may
         while page := self._pool.read(statements.USED_KEYS, (after, PAGE_ROWS)):
             for key, position in page:
                 after = key.decode()
