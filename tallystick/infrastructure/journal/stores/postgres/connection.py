@@ -81,6 +81,8 @@ class Connection(psycopg.Connection[TupleRow]):
     """Whom the server took it for when it was made."""
     durable_commit = "on"
     """The setting `synchronous_commit` of a durable commit."""
+    is_pooled = False
+    """Whether a pooler gives it another session in each transaction."""
     is_alone = False
     """Whether the server has said of a commit that it stands there, and that no standby may have it."""
 
@@ -168,7 +170,7 @@ def prepare(connection: Connection, address: PostgresAddress) -> None:
     asked = (connection.info.backend_pid, f"{STATEMENT_SECONDS}s")
     connection.role, keeps, connection.durable_commit, is_own = connection.execute(_SESSION, asked).fetchall()[0]
     if not is_own:  # but a pooler's, which may not know what was prepared in which session
-        connection.prepare_threshold = None
+        connection.is_pooled, connection.prepare_threshold = True, None
     if address.durable and not keeps:
         reason = "the server runs with fsync=off and would lose commits; ?durability=normal accepts that"
         raise StorageUnavailable(f"{address.name}: {reason}")

@@ -225,7 +225,12 @@ class PostgresJournal(Journal):
         for attempt in range(1, BEGIN_ATTEMPTS + 1):
             connection = pool.writer()
             try:
-                return take_turn(connection, self.address, pool.ledger, pool.role, self._schema)
+                if pool.lending is None:
+                    return take_turn(connection, self.address, pool.ledger, pool.role, self._schema)
+                with pool.lending.asking_for_turn():
+                    turn = take_turn(connection, self.address, pool.ledger, pool.role, self._schema)
+                    pool.lending.lend(connection)
+                return turn
             except psycopg.errors.LockNotAvailable as error:
                 pool.end_transaction()
                 raise StorageUnavailable(self._kept_by()) from error
@@ -259,6 +264,8 @@ class PostgresJournal(Journal):
     def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         if row.details is not None and self._schema < DETAILED:
             raise SchemaTooOld(ledger=self.address.name)
+        if self._pool.lending is not None:
+            self._pool.lending.take_back()
         connection = self._pool.in_transaction()
         if connection is None:
             raise StorageUnavailable(f"{self.address.name}: the turn to write was lost, nothing was recorded")

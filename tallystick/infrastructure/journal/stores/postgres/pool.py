@@ -31,6 +31,7 @@ from tallystick.infrastructure.journal.stores.postgres.connection import (
     prepare,
     translated,
 )
+from tallystick.infrastructure.journal.stores.postgres.lending import Lending
 from tallystick.infrastructure.journal.stores.postgres.schema import identity_of, open_schema
 from tallystick.infrastructure.system.forked_children import close_in_children, leave_alone
 
@@ -53,6 +54,8 @@ class PostgresPool:
         self._writer: Connection | None = connect(address)
         self.backend: Backend | None = None
         """The newest transaction to write in."""
+        self.lending = Lending() if self._writer.is_pooled else None
+        """Where a pooler gives the sessions: who uses the one that has the turn."""
         self.role = self._writer.role
         self.is_alone = False
         """Whether a commit stands here, and perhaps on no standby."""
@@ -78,6 +81,24 @@ class PostgresPool:
 
     def read_statement(self, statement: bytes, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """The same of a statement that names its schema."""
+        if self.lending is None:
+            return self._read(statement, parameters)
+        return self.lending.read(
+            lambda: self._read(statement, parameters),
+            lambda writer: self._read_in_turn(writer, statement, parameters),
+        )
+
+    def _read_in_turn(
+        self, writer: Connection, statement: bytes, parameters: Sequence[Any] | Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        try:
+            return writer.execute(statement, parameters, binary=True).fetchall()
+        except psycopg.Error as error:
+            if is_lost(error):
+                return self._read(statement, parameters)
+            raise translated(self.address, error) from error
+
+    def _read(self, statement: bytes, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         if self.is_alone:
             self.wait_for_standby()
         for attempt in range(1, READ_ATTEMPTS + 1):
@@ -180,6 +201,8 @@ class PostgresPool:
 
     def end_transaction(self) -> None:
         """Rolls back what was begun and not committed; a connection that cannot do even that is closed."""
+        if self.lending is not None:
+            self.lending.take_back()
         if self._writer is None or self._writer.info.transaction_status == TransactionStatus.IDLE:
             return
         if self._writer.info.transaction_status in (TransactionStatus.INERROR, TransactionStatus.INTRANS):
@@ -280,6 +303,7 @@ class PostgresPool:
         self._writer = self._readers = self._kept = None
         self._closed = True
         self._guard = threading.Lock()
+        self.lending = None
 
     def _drop_readers(self) -> None:
         with self._guard:
