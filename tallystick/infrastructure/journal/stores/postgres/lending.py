@@ -35,7 +35,7 @@ class Lending:
         while True:
             try:
                 self._enter()
-                if self._lent is None:
+                if not self._is_lent():
                     return from_pool()
             finally:
                 self._leave()
@@ -64,6 +64,9 @@ class Lending:
         """Nobody else uses it any more."""
         with self._using:
             self._lent = None
+
+    def _is_lent(self) -> bool:
+        return self._lent is not None
 
     def _enter(self) -> None:
         with self._changed:

@@ -29,6 +29,7 @@ from tallystick.infrastructure.journal.stores.postgres.connection import (
     end_backend,
     is_lost,
     prepare,
+    said_by,
     translated,
 )
 from tallystick.infrastructure.journal.stores.postgres.lending import Lending
@@ -239,7 +240,7 @@ class PostgresPool:
             except NoAnswer:
                 self._end(backend)
             except psycopg.Error as error:
-                raise translated(self.address, error) from error
+                raise StorageUnavailable(f"{self.address.name}: {ALONE}: {said_by(error)}") from error
             finally:
                 connection.close()
             if self.is_alone:
