@@ -256,13 +256,14 @@ def _is_given(context: typer.Context, option: str) -> bool:
 
 
 @app.command()
+@printing
 def backup(
+    out: Output,
     context: typer.Context,
     arguments: Annotated[
         list[str], typer.Argument(metavar="[LEDGER] FILE", help="The ledger, as --url names one, and the new file.")
     ],
     url: URL = None,
-    json: Json = False,
 ) -> None:
     """Copy a ledger into a new file, check all of it, and print where it ends. Others go on writing meanwhile."""
     from tallystick.infrastructure.proof.backup import back_up  # not for every command to import
@@ -272,10 +273,8 @@ def backup(
         raise typer.BadParameter("the ledger, by its name or by --url, and the new file")
     with closing(open_journal(named_location(ledger[0] if ledger else url), create=False, read_only=True)) as journal:
         taken = back_up(journal, file)
-    if json:
-        print_json(taken.to_dict())
-    else:
-        sys.stdout.write(f"{taken.path}\tposition {taken.position}\tdigest {taken.digest}\n")
+    record = taken.to_dict()
+    out.document(record, [record], visible(f"{taken.path}") + f"\tposition {taken.position}\tdigest {taken.digest}\n")
 
 
 @app.command()

@@ -186,6 +186,17 @@ class Bookkeeper:
         """The newest entries of streams in the journal. Raises `StorageUnavailable`."""
         return self._journal.last_entries(streams)
 
+    def check_streams(self, events: Sequence[DomainEvent]) -> None:
+        """Raises `CorruptJournal` where the table of streams goes further than the journal, so that no row of these fits.
+
+        `lock` is held, inside `writing`, and the books are at the journal's head.
+        """
+        for stream, entry in self.last_entries({event.stream for event in events}).items():
+            known = self.state.versions.of(stream)
+            if entry.last_version > known:
+                reason = f"the table of streams has version {entry.last_version} of {stream!r}, and the last one is {known}"
+                raise CorruptJournal(reason, position=max(entry.first_position, 0))
+
     def _is_at_head(self) -> bool:
         return not self.is_behind and self._journal.ends_at(self.state.head)
 

@@ -34,6 +34,9 @@ class LedgerGroup(Group[TransactionMember]):
     _saved: SavedStreams | None = None
     """To what its members save beside their money, where one does."""
 
+    _is_again = False
+    """Whether the store has refused a row of the first member's before: not even its tables are taken at their word then."""
+
     _details: RowDetails | None = None
     """What its row says beside events, where it has anything of format 2."""
 
@@ -93,6 +96,7 @@ class LedgerGroup(Group[TransactionMember]):
         self._answers = self._keeper.state.keys.answers
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
+        self._is_again = bool(members) and members[0].attempts > 0
         admitted: list[TransactionMember] = []
         self._taken = members
         self.members = admitted
@@ -131,7 +135,7 @@ class LedgerGroup(Group[TransactionMember]):
         except LedgerError as error:
             member.fail(error)
             return
-        if len(events) == 1 and details is None and saved is None and len(reversals) == before:
+        if len(events) == 1 and details is None and saved is None and len(reversals) == before and not self._is_again:
             event = events[0]
             if type(event) is Moved and len(event.memo) <= PLAIN_MEMO_MAX:
                 self._plain.append(event)
@@ -154,7 +158,11 @@ class LedgerGroup(Group[TransactionMember]):
     def _record(
         self, member: TransactionMember, events: Sequence[DomainEvent], count: int, reversals: Sequence[Reversal]
     ) -> None:
-        """Adds what the member did to the row; `CommitTooLarge`, `InvalidRequest` or `SchemaTooOld` where it cannot be."""
+        """Adds what the member did to the row; `CommitTooLarge`, `CorruptJournal`, `InvalidRequest` or `SchemaTooOld` where it
+        cannot be.
+        """
+        if self._is_again:
+            self._keeper.check_streams(events)
         body = encode_events(events)
         saved = member.saved
         if saved is not None:

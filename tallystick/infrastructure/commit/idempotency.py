@@ -5,16 +5,16 @@ used; whether it was, only the commit there can say.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tallystick.domain.entry.kinds import IsApp
-from tallystick.domain.errors import DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
+from tallystick.domain.errors import CorruptJournal, DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
 from tallystick.infrastructure.commit.receipt import Receipt, receipt_from
 from tallystick.infrastructure.commit.request_digest import digest_of
 from tallystick.infrastructure.indexes.keys import KeyIndex
-from tallystick.infrastructure.journal.format import decode_keys
+from tallystick.infrastructure.journal.format import JournalRow, Key, decode_keys
 from tallystick.infrastructure.journal.port import Journal
 
 KEY_LENGTH_MAX = 256
@@ -82,25 +82,32 @@ class UsedKeys:
         self.answers = {}
 
     def check_unused(self, request: Request) -> None:
-        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used; and `DamagedRun`."""
-        for position in self._candidates(request.key):
-            row = self._journal.row_at(position)
-            for used in decode_keys(row) if row is not None else ():
-                if row is not None and used.key == request.key:
-                    differs = request.digest is not None and used.request is not None and request.digest != used.request
-                    receipt = receipt_from(row, used.index, self._is_app)
-                    if differs:
-                        raise IdempotencyMismatch(key=request.key, receipt=receipt)
-                    is_known = request.digest is not None and used.request is not None
-                    raise DuplicateIdempotencyKey(key=request.key, receipt=receipt, same=True if is_known else None)
+        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used; `DamagedRun`; and
+        `CorruptJournal` where the store's index has it of a row that did not use it.
+        """
+        found = self._use_of(request.key)
+        if found is not None:
+            used, receipt = found.used, receipt_from(found.row, found.used.index, self._is_app)
+            is_known = request.digest is not None and used.request is not None
+            if is_known and request.digest != used.request:
+                raise IdempotencyMismatch(key=request.key, receipt=receipt)
+            raise DuplicateIdempotencyKey(key=request.key, receipt=receipt, same=True if is_known else None)
 
     def receipt_of(self, key: str) -> Receipt | None:
-        """The receipt of the transaction that used the key; None where none did. Raises `DamagedRun`."""
-        for position in self._candidates(key):
+        """The receipt of the transaction that used the key; None where none did. Raises `DamagedRun`, `CorruptJournal`."""
+        found = self._use_of(key)
+        return None if found is None else receipt_from(found.row, found.used.index, self._is_app)
+
+    def _use_of(self, key: str) -> "_Use | None":
+        candidates = self._candidates(key)
+        for position in candidates:
             row = self._journal.row_at(position)
             for used in decode_keys(row) if row is not None else ():
                 if row is not None and used.key == key:
-                    return receipt_from(row, used.index, self._is_app)
+                    return _Use(row, used)
+        if candidates and self.index is None:  # one of our own knows keys by their hashes alone
+            reason = f"the table of keys has {key!r} of position {candidates[0]}, and no commit there used it"
+            raise CorruptJournal(reason, position=max(candidates[0], 0))
         return None
 
     def close(self) -> None:
@@ -115,3 +122,10 @@ class UsedKeys:
         if self.index is not None:
             return self.index.find(key)
         return tuple(self._journal.key_positions([key]).values())
+
+
+class _Use(NamedTuple):
+    """Where a key was used."""
+
+    row: JournalRow
+    used: Key

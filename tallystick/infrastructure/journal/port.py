@@ -132,6 +132,10 @@ class Journal(ABC):
         """The first positions of the commits that used these idempotency keys, for those that were used."""
         raise NotImplementedError
 
+    def used_keys(self) -> Iterator[tuple[str, int]]:
+        """The keys in that index, with the first position of the commit that used each, in no certain order."""
+        raise NotImplementedError
+
     @abstractmethod
     def head(self) -> Head:
         """Where the journal ends; `EMPTY` where nothing was appended."""

@@ -2,13 +2,14 @@
 
 `verify` reads every row, checks the chain of digests and that nothing is missing, of the metadata nothing that was
 not erased. `audit` does that and derives everything again from the first event: the invariants of money, fragments and
-contracts, what details say, the streams' versions, and that the books and the projections, which get to their sums on different
-ways, agree. Both report what they find with its first position, and stop
-reading where a row cannot be read.
+contracts, what details say, the streams' versions, the keys that a store keeps, and that the books and the projections, which
+get to their sums on different ways, agree. Both report what they find with its first position, and stop reading where a row
+cannot be read.
 """
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from tallystick.domain.batch.batch import numbered, positions_of
@@ -31,7 +32,7 @@ from tallystick.infrastructure.journal.format import (
     stream_of,
 )
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
-from tallystick.infrastructure.proof.details_check import DetailsCheck, MetadataCheck
+from tallystick.infrastructure.proof.details_check import FINDINGS_MAX, DetailsCheck, MetadataCheck
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.invariants.invariants import Finding, Invariants
@@ -191,6 +192,8 @@ class _Rederived:
         findings = [*self.findings, *self.invariants.finish()]
         if journal is not None:
             findings += self._compare_streams(journal)
+            if journal.keeps_keys:
+                findings += islice(self._compare_keys(journal), FINDINGS_MAX)
         if not findings and not self.broken:
             findings += self._compare_sums()
         return findings
@@ -198,8 +201,28 @@ class _Rederived:
     def _compare_streams(self, journal: Journal) -> Iterator[Finding]:
         stored: set[StreamEntry] = set(journal.streams())
         for entry in stored ^ self.entries:
+            if entry in stored and self._is_newer(journal, entry.first_position):
+                continue
             where = "stands and should not" if entry in stored else "is missing"
             yield Finding(entry.first_position, f"the entry of stream {entry.stream!r} {where}: {tuple(entry)}")
+
+    def _compare_keys(self, journal: Journal) -> Iterator[Finding]:
+        """What the store's table of keys says that rows do not, and what it does not say."""
+        missing = dict(self.keys)
+        for key, position in journal.used_keys():
+            used_at = missing.pop(key, None)
+            if used_at is None and self._is_newer(journal, position):
+                continue
+            if used_at != position:
+                yield Finding(position, f"the table of keys has {key!r} of this commit, which did not use it")
+                if used_at is not None:
+                    missing[key] = used_at
+        for key, position in missing.items():
+            yield Finding(position, f"the table of keys has not {key!r}, which this commit used")
+
+    def _is_newer(self, journal: Journal, position: int) -> bool:
+        """Whether it is of a commit that came while the journal was read."""
+        return position > self.end and journal.row_at(position) is not None
 
     def _compare_sums(self) -> Iterator[Finding]:
         end = self.end

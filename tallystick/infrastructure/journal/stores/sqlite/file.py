@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
+from tallystick.infrastructure.journal.stores.sqlite.schema_check import difference
 from tallystick.infrastructure.system.file_lock import FileLock
 
 APPLICATION_ID = 0x7A11757C
@@ -209,6 +210,8 @@ def _open(path: Path, options: str, patience_ms: int | None = None) -> sqlite3.C
     patience_ms = BUSY_TIMEOUT_MS if patience_ms is None else min(patience_ms, BUSY_TIMEOUT_MS)
     connection = sqlite3.connect(uri, uri=True, timeout=patience_ms / 1000, isolation_level=None, check_same_thread=False)
     connection.text_factory = bytes
+    connection.execute("PRAGMA trusted_schema = 0")  # whoever made the file has no function run by it
+    connection.execute("PRAGMA cell_size_check = 1")  # nor does a page that is damaged lead out of itself
     return connection
 
 
@@ -225,13 +228,16 @@ def _make_schema(path: Path, connection: sqlite3.Connection, file_lock: FileLock
 
 
 def _is_ledger(path: Path, connection: sqlite3.Connection) -> bool:
-    """False where the database is empty; `NotALedger` or `SchemaTooNew` where it is something else."""
+    """False where the database is empty; `NotALedger` or `SchemaTooNew` where it is something else, or was made into it."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if application == APPLICATION_ID:
         if version > SCHEMA_VERSION:
             raise SchemaTooNew(f"{path} has schema {version}, and this version reads up to {SCHEMA_VERSION}")
+        differs = difference(connection, SCHEMA)
+        if differs is not None:
+            raise NotALedger(f"{path} has not the schema of a ledger: {differs}; it is not used before that is mended")
         return True
     if application or version or tables:
         raise NotALedger(f"{path} is an SQLite database and no ledger")

@@ -231,11 +231,12 @@ class SQLiteJournal(Journal):
         first, last, recorded_at, keys, transactions, body, digest, details = row
         columns = (first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest)
         try:
+            if details is not None and self._file.schema < DETAILED:
+                upgrade_schema(connection)
+            before = connection.total_changes
             if details is None:
                 connection.execute(_APPEND, columns)
             else:
-                if self._file.schema < DETAILED:
-                    upgrade_schema(connection)
                 connection.execute(_APPEND_DETAILED, (*columns, details.decode()))
             if len(entries) == 1:  # preparing for many costs as much again
                 connection.execute(_APPEND_STREAM, entries[0])
@@ -244,10 +245,14 @@ class SQLiteJournal(Journal):
             if metadata is not NO_METADATA:
                 connection.executemany(_ADD_METADATA, metadata.added)
                 connection.executemany(_ERASE_METADATA, [(entry,) for entry in metadata.erased])
+            surplus = connection.total_changes - before - 1 - len(entries) - len(metadata.added)
         except sqlite3.IntegrityError as error:
             raise Overtaken(f"{self.path}: {error}") from error
         except sqlite3.Error as error:
             raise translated(self.path, error, NOTHING_RECORDED) from error
+        if not 0 <= surplus <= len(metadata.erased):
+            reason = "it does not keep what is inserted as it is, by somebody else's trigger"
+            raise StorageUnavailable(f"{self.path}: {reason}{NOTHING_RECORDED}")
         self._file.commit()
 
     def upgrade(self) -> bool:
