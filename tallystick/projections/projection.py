@@ -3,8 +3,9 @@
 A projection is an object with a `name`, a `version` that changes when its answers would, a `state` made of dictionaries,
 lists, strings and integers, and `apply`. That is all: no base class is needed. One that has `apply_commit` too is given the
 events of a commit at once instead, which saves a call for each, and one that has `apply_columns` the rows of a batch as
-columns; else it is given a `Moved`, `Minted` or `Burned` for each row. Replaying gives every event to it in order;
-a digest of the state says in one line whether two replays agree.
+columns; else it is given a `Moved`, `Minted` or `Burned` for each row. What is said of runs of fragments it is given as events
+that name each, one a run. Replaying gives every event to it in order; a digest of the state says in one line whether two
+replays agree.
 """
 
 import hashlib
@@ -18,7 +19,8 @@ import msgspec
 
 from tallystick.domain.batch.batch import Batch, BatchReader, fragments_of, numbered
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import BATCHES, FragmentsMintedMany
+from tallystick.domain.events import BATCHES, RUN_EVENTS, FragmentsMintedMany
+from tallystick.domain.value_object.runs import plain
 
 
 class Projection(Protocol):
@@ -88,6 +90,11 @@ class Replay(Generic[ProjectionType]):
                     fragments = list(fragments_of(event, self._batches.names_of(event.token)))
                 for minted in fragments:
                     self.projection.apply(position, recorded_at, minted)
+            elif isinstance(event, RUN_EVENTS):
+                with _readable(position):
+                    said = list(plain(event))
+                for each in said:
+                    self.projection.apply(position, recorded_at, each)
             else:
                 self.projection.apply(position, recorded_at, event)
 

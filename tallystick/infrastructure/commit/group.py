@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent, Moved
+from tallystick.domain.value_object.runs import in_format_1
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
@@ -155,7 +156,8 @@ class LedgerGroup(Group[TransactionMember]):
         self, member: TransactionMember, events: Sequence[DomainEvent], count: int, reversals: Sequence[Reversal]
     ) -> None:
         """Adds what the member did to the row; `CommitTooLarge`, `InvalidRequest` or `SchemaTooOld` where it cannot be."""
-        body = encode_events(events)
+        written = [in_format_1(event) for event in events] if self._keeper.writes_format_1 else events
+        body = encode_events(written)
         saved = member.saved
         if saved is not None:
             body = saved.body_after(events, body)
@@ -168,7 +170,7 @@ class LedgerGroup(Group[TransactionMember]):
             size += bytes_of_details(member.details, reversals)
         if size > COMMIT_BYTES_MAX:
             raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
-        if member.details is not None or reversals or needs_details(events):
+        if member.details is not None or reversals or needs_details(written):
             self._keeper.check_takes_details()
             if self._details is None:
                 self._details = RowDetails()

@@ -27,7 +27,7 @@ from tallystick.infrastructure.snapshots.format import BooksFacts, books_of, col
 from tallystick.infrastructure.system.column_file import ColumnDescription, read_columns, write_columns
 from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, flock
 
-FORMAT = 2
+FORMAT = 3
 KEPT = 2
 
 _MANIFEST = "manifest.json"
