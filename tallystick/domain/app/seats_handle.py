@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tallystick.domain.app.handle import Planning
 from tallystick.domain.app.operations import CollectMemoryTax, PayPublicService, ShareDistributionPool, ShareIncome
 from tallystick.domain.errors import InvalidAmount
+from tallystick.domain.limits import check_operations
 from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
@@ -26,9 +27,11 @@ class PlannedSeats:
         """Shares the collection pool equally among maintainers, less the tax of each, which goes to the distribution pool.
 
         A tax above the share is taken from the maintainer: `InsufficientFunds`. What does not divide stays in the pool.
+        `PlanTooLarge` where the maintainers are too many.
         """
         if not isinstance(taxes, Mapping) or not taxes:
             raise InvalidAmount(f"income is shared by a mapping of maintainers to their taxes, not {taxes!r}")
+        check_operations(len(taxes), "maintainers")
         pairs = tuple((check_account(name), _check_tax(tax)) for name, tax in taxes.items())
         self._plan.propose_newest(ShareIncome(pairs, check_memo(memo)))
 

@@ -3,7 +3,7 @@
 A plan was decided against a draft before, and each of its operations is decided again on the newest state.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tallystick.domain.app.decisions import APP_RULES
@@ -36,7 +36,7 @@ def decide(view: View, operation: Operation, now: int) -> Sequence[DomainEvent]:
     return _TIMELESS_RULES[type(operation)](view, operation) if rule is None else rule(view, operation, now)
 
 
-def execute(books: Books, operations: Sequence[Operation], position: int, now: int) -> list[DomainEvent]:
+def execute(books: Books, operations: Iterable[Operation], position: int, now: int) -> list[DomainEvent]:
     """Does `operations` one after another, the first event standing at `position`, and gives all events.
 
     `now` is in microseconds in UTC. Where one is refused, those before it are taken back and the refusal goes on.

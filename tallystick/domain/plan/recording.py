@@ -24,6 +24,7 @@ from tallystick.domain.errors import (
     UnslicedMoney,
 )
 from tallystick.domain.events import DomainEvent
+from tallystick.domain.limits import OPERATIONS_MAX, check_operations
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
@@ -172,6 +173,8 @@ class Recording:
     def propose(self, operation: Operation) -> Sequence[DomainEvent]:
         """Decides an operation against the draft and records it. What is refused is decided again at the journal's head."""
         draft = self.draft
+        if len(self._operations) >= OPERATIONS_MAX:
+            check_operations(len(self._operations) + 1)
         try:
             events = decide(draft, operation, self._now)
         except (Refused, NotFound, InvalidRequest):
@@ -215,6 +218,7 @@ class Recording:
 
     def note_told(self, told: Operation) -> None:
         """Records what the block is told of the books: where it does not hold at execution, the plan is in conflict."""
+        check_operations(len(self._operations) + 1)
         self._operations.append(told)
 
     def tell(self, look: Callable[[View], Told]) -> Told:
@@ -223,6 +227,7 @@ class Recording:
         with self.surroundings.locked():
             self.surroundings.reach_head()
             told = look(self.draft)
+        check_operations(len(self._operations) + 1)
         self._operations.append(told)
         return told
 

@@ -5,6 +5,7 @@ row is durable: a refusal too may rest on what a member before it did.
 """
 
 from collections.abc import Sequence
+from time import monotonic
 
 from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent, Moved
@@ -12,6 +13,7 @@ from tallystick.domain.value_object.runs import in_format_1
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
+from tallystick.infrastructure.commit.pace import ASKED_EVERY, GROUP_SECONDS
 from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details
 from tallystick.infrastructure.commit.saved_events import SavedStreams
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
@@ -95,6 +97,7 @@ class LedgerGroup(Group[TransactionMember]):
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
         admitted: list[TransactionMember] = []
+        end = monotonic() + GROUP_SECONDS
         self._taken = members
         self.members = admitted
         for member in members:
@@ -102,6 +105,8 @@ class LedgerGroup(Group[TransactionMember]):
                 break
             if member.request is not None and member.request.key in self._key_names:
                 break  # it must wait for the next, and whoever came after it
+            if len(admitted) % ASKED_EVERY == 0 and admitted and monotonic() > end:
+                break
             admitted.append(member)
             self._add(member)
         self._encode_plain()

@@ -18,6 +18,8 @@ from tallystick.infrastructure.journal.format import decode_keys
 from tallystick.infrastructure.journal.port import Journal
 
 KEY_LENGTH_MAX = 256
+REQUEST_BYTES_MAX = 2**24
+"""A larger request takes longer to be digested than most transactions to be committed."""
 MANY = 16
 """So many keys or more are looked up together in an index of our own: with fewer, preparing costs more than is saved."""
 
@@ -42,6 +44,8 @@ def make_request(key: str | None, request: Any) -> Request | None:
         content = msgspec.json.encode(request, order="deterministic")
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
+    if len(content) > REQUEST_BYTES_MAX:
+        raise InvalidRequest(f"a request has at most {REQUEST_BYTES_MAX} bytes as JSON, not {len(content)}: give its digest")
     return Request(key, hashlib.sha256(content).hexdigest())
 
 

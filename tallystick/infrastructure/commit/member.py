@@ -15,6 +15,7 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
+from tallystick.infrastructure.commit.pace import paced
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.saved_events import SavedEvents
 from tallystick.infrastructure.group_commit.member import Member
@@ -64,7 +65,7 @@ class TransactionMember(Member):
 
         Raises and changes nothing where it is refused.
         """
-        events = execute(books, self.operations, position, now)
+        events = execute(books, paced(self.operations), position, now)
         return events, len(events)
 
     def fail(self, error: BaseException) -> None:

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from tallystick.domain.errors import CommitTooLarge, InvalidRequest, LedgerClosed
+from tallystick.domain.errors import CommitTooLarge, InvalidRequest, LedgerClosed, PlanTooLarge
 
 LIMIT = 1000
 """So many holds are released in one commit."""
@@ -93,7 +93,7 @@ class Expiry:
         while not stopped.is_set():
             try:
                 released = self._release(limit)
-            except CommitTooLarge:
+            except (CommitTooLarge, PlanTooLarge):
                 if limit == 1:
                     raise
                 limit //= 2

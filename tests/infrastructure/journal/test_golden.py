@@ -27,7 +27,7 @@ from tallystick import (
 from tallystick.domain.events import EVENT_TYPES, FORMAT_2_EVENTS
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 from tallystick.infrastructure.journal.stores.sqlite.file import upgrade_schema
-from tests.infrastructure.journal.golden.make import clock, play, play_more, say, say_more
+from tests.infrastructure.journal.golden.make import clock, play, play_more, say, say_more, say_runs
 from tests.support.books.snapshot_book import goes_on_from
 from tests.support.programs.old_version import GOLDEN, OldVersion
 
@@ -248,7 +248,7 @@ def test_snapshots_of_before_are_passed_over(old: Path) -> None:
 
 
 def test_the_golden_journal_of_format_2_has_every_event_of_it() -> None:
-    text = (GOLDEN / "format_2.sql").read_text()
+    text = "".join((GOLDEN / f"{name}.sql").read_text() for name in ("format_2", "format_2_runs"))
     assert set(re.findall(r'\["([A-Z][A-Za-z]+)"', text)) >= {kind.__name__ for kind in EVENT_TYPES} | {"Foreign"}
 
 
@@ -267,4 +267,16 @@ def test_the_golden_journal_of_format_2_is_read_and_written_on(tmp_path: Path) -
         ledger.snapshot()
     with opened(path) as ledger:
         assert len(ledger.find("order 7")) == 3
+        assert ledger.audit().ok
+
+
+def test_the_golden_journal_of_runs_is_read_and_written_on(tmp_path: Path) -> None:
+    path = made(tmp_path, "format_2_runs")
+    said = json.loads((GOLDEN / "format_2_runs.json").read_text())
+    with opened(path) as ledger:
+        assert json.loads(json.dumps(say_runs(ledger))) == said
+        ledger.transfer("PLN", "bob", "alice", ledger.balance("PLN", "bob").available)
+        ledger.snapshot()
+    with opened(path) as ledger:
+        assert ledger.balance("PLN", "alice").total == 100_000
         assert ledger.audit().ok
