@@ -206,12 +206,13 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         """Gives back what is due now and every so many seconds, on a daemon thread, until the ledger is closed.
 
         Again, it replaces the one before; None ends it. What fails is logged by "tallystick.expiry" and tried again the next
-        time. `InvalidRequest` where it is no number above 0. A forked child's ledger has none.
+        time. `InvalidRequest` where it is no number above 0, `LedgerReadOnly`. A forked child's ledger has none.
         """
         self._core.check_open()
         if seconds is None:
             self._core.expiry.stop()
             return None
+        self._core.check_writable()
         check_seconds(seconds)
         return self._core.expiry.start(seconds)
 

@@ -48,6 +48,11 @@ CHANGES: list[Callable[[Ledger], Any]] = [
     lambda ledger: ledger.mint_many("USD", ["alice"], [1]),
     lambda ledger: ledger.burn_many("USD", ["alice"], [1]),
     lambda ledger: ledger.transfer_many("USD", ["alice"], ["bob"], [1], on_refusal="skip"),
+    lambda ledger: ledger.mint("USD", "alice", 1),
+    lambda ledger: ledger.freeze("alice"),
+    lambda ledger: ledger.reverse(entry=2),
+    lambda ledger: ledger.once(lambda tx: None, "key"),
+    lambda ledger: ledger.expire_every(60),
     lambda ledger: ledger.snapshot(),
     lambda ledger: ledger._core.commit([]),
 ]
@@ -109,6 +114,9 @@ def test_async(shared_url: str | Path) -> None:
             ):
                 with pytest.raises(LedgerReadOnly):
                     await change
+            with pytest.raises(LedgerReadOnly):
+                ledger.expire_every(60)
+            assert ledger.expire_every(None) is None
 
     asyncio.run(main())
 

@@ -1,9 +1,8 @@
 """The ledger for asyncio: the same books, the same planner and the same queue, without making the event loop wait.
 
 What may take long is awaited: reads and maintenance run on a few threads, and the transactions of all tasks are committed in
-groups on another. Inside a block nothing is awaited but `tx.contract`, which may have to load it, and
-`tx.reverse`, which reads the journal. A task that is cancelled
-while its transaction is in the queue does not withdraw it.
+groups on another. Inside a block nothing is awaited but `tx.contract`, which may have to load it, and `tx.reverse`, which
+reads the journal. A task that is cancelled while its transaction is in the queue does not withdraw it.
 """
 
 import asyncio
@@ -172,6 +171,7 @@ class AsyncLedger:
         """
         self._commits.check_usable()
         if seconds is not None:
+            self._core.check_writable()
             check_seconds(seconds)
         if self._expiring is not None:
             self._expiring.cancel()
