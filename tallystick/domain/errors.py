@@ -514,7 +514,7 @@ class CommitTooLarge(Refused):
 
     bytes: int
     limit: int
-    rule = "the transaction takes {bytes} bytes of the {limit} that one commit may have"
+    rule = "the transaction takes {bytes} bytes of the {limit} that one commit may have: do it in several parts"
 
 
 class PlanTooLarge(Refused):

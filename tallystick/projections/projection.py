@@ -19,7 +19,7 @@ import msgspec
 
 from tallystick.domain.batch.batch import Batch, BatchReader, fragments_of, numbered
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import BATCHES, RUN_EVENTS, FragmentsMintedMany
+from tallystick.domain.events import BATCHES, RUN_EVENTS, FragmentsMintedMany, PlainFragmentEvent, RunEvent
 from tallystick.domain.value_object.runs import plain
 
 
@@ -91,9 +91,7 @@ class Replay(Generic[ProjectionType]):
                 for minted in fragments:
                     self.projection.apply(position, recorded_at, minted)
             elif isinstance(event, RUN_EVENTS):
-                with _readable(position):
-                    said = list(plain(event))
-                for each in said:
+                for each in _said(event, position):
                     self.projection.apply(position, recorded_at, each)
             else:
                 self.projection.apply(position, recorded_at, event)
@@ -113,6 +111,14 @@ def _readable(position: int) -> Generator[None]:
         yield
     except (ValueError, ArithmeticError) as error:
         raise CorruptJournal(f"a batch cannot be read: {error}", position=position) from error
+
+
+def _said(event: RunEvent, position: int) -> Generator[PlainFragmentEvent]:
+    """What is said of each fragment, one run after another: all of them at once may be very many."""
+    try:
+        yield from plain(event)
+    except ValueError as error:
+        raise CorruptJournal(f"runs of fragments cannot be read: {error}", position=position) from error
 
 
 def replay(projection: ProjectionType, commits: Iterable[Commit], upto: int | None = None) -> ProjectionType:

@@ -32,3 +32,4 @@ class Burnt:
         self.fragments.clear()
         self.holds.clear()
         self.counts.clear()
+        self._plan = None

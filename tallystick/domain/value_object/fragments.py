@@ -262,7 +262,7 @@ class ValueObjects(PackedFragments):
     def apply(self, event: FragmentEvent) -> None:
         """Makes the event's change; but for `FragmentsMintedMany`, whose owners the token knows by number.
 
-        Raises `KeyError` where a fragment is not there, `CorruptJournal` where the event has runs that cannot be.
+        Raises `KeyError` where a fragment is not there, `ValueError` where the event has runs that cannot be.
         """
         self._apply[type(event)](event)
 
@@ -286,7 +286,7 @@ class ValueObjects(PackedFragments):
             count -= size
 
     def _mint(self, event: FragmentsMinted) -> None:
-        if len(event.amounts) > runs.NAMED_MAX:
+        if len(event.amounts) > runs.NAMED_MAX and min(event.amounts) > 0:
             self.add_runs(event.owner, event.first_id, *runs.equal_amounts(event.amounts))
             return
         if self._heaped:

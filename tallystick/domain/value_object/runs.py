@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from tallystick.domain.events import (
+    RUN_EVENTS,
     DomainEvent,
     FragmentsBurned,
     FragmentsMinted,
@@ -22,6 +23,7 @@ from tallystick.domain.events import (
     RunsReleasedMany,
     RunsReservedMany,
 )
+from tallystick.domain.limits import check_fragments
 from tallystick.domain.memory.holding import RUN_MAX
 
 NAMED_MAX = 64
@@ -123,8 +125,8 @@ def numbers_in(event: DomainEvent) -> int:
 
 def minted_runs(event: RunsMintedMany) -> Runs:
     """The amounts and how many there are of each, together no more than an event has ids. Raises `ValueError` else."""
-    if sum(event.counts) > RUN_MAX:
-        raise ValueError(f"one event mints no more than {RUN_MAX} fragments")
+    if sum(event.counts) > RUN_MAX or min(event.amounts, default=0) <= 0:
+        raise ValueError(f"one event mints fragments of something, and no more than {RUN_MAX}")
     return _checked(event.amounts, event.counts)
 
 
@@ -158,6 +160,17 @@ def plainly(event: RunsBurnedMany | RunsReservedMany | RunsReleasedMany, ids: li
             return FragmentsReserved(event.token, event.hold, ids)
         case RunsReleasedMany():
             return FragmentsReleased(event.token, event.hold, ids)
+
+
+def all_in_format_1(events: Sequence[DomainEvent]) -> list[DomainEvent]:
+    """The same said in events of format 1; `PlanTooLarge` where those would name too many fragments."""
+    check_fragments(sum([fragments_in(event) for event in events if isinstance(event, RUN_EVENTS)]))
+    return [in_format_1(event) for event in events]
+
+
+def fragments_in(event: RunEvent) -> int:
+    """How many fragments an event is about."""
+    return sum(event.counts)
 
 
 def in_format_1(event: DomainEvent) -> DomainEvent:

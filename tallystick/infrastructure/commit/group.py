@@ -9,7 +9,7 @@ from time import monotonic
 
 from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent, Moved
-from tallystick.domain.value_object.runs import in_format_1
+from tallystick.domain.value_object.runs import all_in_format_1
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
@@ -160,8 +160,11 @@ class LedgerGroup(Group[TransactionMember]):
     def _record(
         self, member: TransactionMember, events: Sequence[DomainEvent], count: int, reversals: Sequence[Reversal]
     ) -> None:
-        """Adds what the member did to the row; `CommitTooLarge`, `InvalidRequest` or `SchemaTooOld` where it cannot be."""
-        written = [in_format_1(event) for event in events] if self._keeper.writes_format_1 else events
+        """Adds what the member did to the row.
+
+        `PlanTooLarge`, `CommitTooLarge`, `InvalidRequest` or `SchemaTooOld` where it cannot be.
+        """
+        written = all_in_format_1(events) if self._keeper.writes_format_1 else events
         body = encode_events(written)
         saved = member.saved
         if saved is not None:

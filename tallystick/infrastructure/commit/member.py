@@ -15,7 +15,7 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
-from tallystick.infrastructure.commit.pace import paced
+from tallystick.infrastructure.commit.pace import ASKED_EVERY, check_memos, paced
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.saved_events import SavedEvents
 from tallystick.infrastructure.group_commit.member import Member
@@ -40,7 +40,7 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
 
 
 class TransactionMember(Member):
-    """Operations to be executed as one transaction."""
+    """Operations to be executed as one transaction; `CommitTooLarge` where they say more than a commit may have."""
 
     is_alone = False
     """Whether it wants a commit of its own."""
@@ -51,6 +51,8 @@ class TransactionMember(Member):
     committed: Committed | None = None
 
     def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
+        if len(operations) > ASKED_EVERY:
+            check_memos(operations)
         self.operations = operations
         self.request = request
         self.details = details
@@ -65,7 +67,8 @@ class TransactionMember(Member):
 
         Raises and changes nothing where it is refused.
         """
-        events = execute(books, paced(self.operations), position, now)
+        operations = self.operations
+        events = execute(books, operations if len(operations) <= ASKED_EVERY else paced(operations), position, now)
         return events, len(events)
 
     def fail(self, error: BaseException) -> None:

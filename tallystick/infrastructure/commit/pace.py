@@ -1,8 +1,9 @@
-"""How long a transaction and a group may be executed, while everybody else waits for the journal.
+"""How long a transaction and a group may be executed, while everybody else waits for the journal, and how much they may say.
 
 What one operation costs depends on its kind and on the books: a trade takes fifty times a transfer, a distribution goes to all
 holders. So beside the number of a plan's operations the time that they take is bounded, the processor's, which another load on
-the machine does not add to; and a group takes in nobody more when it was executed for long.
+the machine does not add to; and a group takes in nobody more when it was executed for long. What memos take is counted before
+anybody waits for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,27 +18,21 @@ PLAN_SECONDS = 5.0
 GROUP_SECONDS = 0.25
 """A group that was executed for so long takes nobody in any more."""
 ASKED_EVERY = 16
-"""The clock is read once for so many operations, or members of a group."""
-OPERATION_BYTES = 64
-"""About what an operation takes in the journal beside its memo, at least."""
+"""The clock is read once for so many operations, or members of a group; memos of so few are not counted beforehand."""
 
 
-def paced(operations: Sequence[Operation]) -> Sequence[Operation] | Iterator[Operation]:
-    """The operations, one after another; `PlanTooLarge` when they have taken too long, `CommitTooLarge` where they say more than
-    a commit may have.
-    """
-    return operations if len(operations) <= ASKED_EVERY else _paced(operations)
+def check_memos(operations: Sequence[Operation]) -> None:
+    """Raises `CommitTooLarge` where the memos alone take more than a commit may have."""
+    size = sum([len(getattr(operation, "memo", "")) for operation in operations])
+    if size > COMMIT_BYTES_MAX:
+        raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
 
 
-def _paced(operations: Sequence[Operation]) -> Iterator[Operation]:
+def paced(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """The operations, one after another; `PlanTooLarge` when they have taken too long."""
     end = thread_time() + PLAN_SECONDS
-    size = 0
-    for number, operation in enumerate(operations):
-        if number % ASKED_EVERY == 0 and thread_time() > end:
-            raise PlanTooLarge(
-                f" (in {PLAN_SECONDS:g} s no more were done)", what="operations", count=len(operations), limit=number
-            )
-        size += OPERATION_BYTES + len(getattr(operation, "memo", ""))
-        if size > COMMIT_BYTES_MAX:
-            raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
-        yield operation
+    for start in range(0, len(operations), ASKED_EVERY):
+        if start and thread_time() > end:
+            reason = f" (in {PLAN_SECONDS:g} s no more were done)"
+            raise PlanTooLarge(reason, what="operations", count=len(operations), limit=start)
+        yield from operations[start : start + ASKED_EVERY]

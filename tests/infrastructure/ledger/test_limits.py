@@ -94,7 +94,7 @@ def test_an_entry_that_is_too_large_is_taken_back_in_parts(books: Ledger, way: s
         if way == "directly":
             return books.reverse(entry=entry)
         with books.atomic() as tx:
-            tx.reverse(entry=entry)
+            return tx.reverse(entry=entry)
 
     assert unchanged(books, reverse).fields["what"] == "movements"
     books.reverse(transaction=entry, amount=1)
