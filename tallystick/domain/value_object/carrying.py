@@ -21,10 +21,12 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.memory.holding import RUN_MAX
 from tallystick.domain.value_object.fragments import ValueObjects
-from tallystick.domain.value_object.runs import NO_COUNTS, Runs, numbers_in, reserved
+from tallystick.domain.value_object.runs import Runs, reserved
 
 PIECES_MAX = RUN_MAX
 IDS_PER_EVENT = RUN_MAX
+UNCOUNTED = 8
+"""A movement that names no more fragments is not counted: a plan has not so many movements that they would be too many."""
 
 
 def chunks(amount: int, unit: int) -> Runs:
@@ -78,27 +80,31 @@ def carry_move(fragments: ValueObjects, event: Moved, position: int, events: lis
             events.append(fragments.credit_one(sender, first_id, rest))
         else:
             events.append(fragments.credit(sender, first_id, change_of(rest, fragments.unit, fragments.number_burned(ids))))
-    fragments.charge(events, len(ids))
+    if len(ids) > UNCOUNTED:
+        fragments.charge(events, len(ids))
 
 
 class _Steps:
     """Each applied and added to the events at once; the ids follow from their positions."""
 
-    __slots__ = ("_before", "_start", "events", "fragments", "token")
+    __slots__ = ("_before", "_numbers", "events", "fragments", "token")
 
     def __init__(self, fragments: ValueObjects, position: int, events: list[DomainEvent]) -> None:
         self.fragments = fragments
         self.token = fragments.token
         self.events = events
-        self._start = len(events)
-        self._before = position - self._start
+        self._before = position - len(events)
+        self._numbers = 0
 
     def charge(self) -> None:
-        self.fragments.charge(self.events, sum(map(numbers_in, self.events[self._start :])))
+        if self._numbers > UNCOUNTED:
+            self.fragments.charge(self.events, self._numbers)
 
     def mint(self, owner: str, pieces: Runs) -> int:
         first_id = (self._before + len(self.events)) * IDS_PER_EVENT
-        self.events.append(self.fragments.credit(owner, first_id, pieces))
+        event = self.fragments.credit(owner, first_id, pieces)
+        self.events.append(event)
+        self._numbers += len(event.amounts)
         return first_id
 
     def apply(self, event: FragmentEvent) -> None:
@@ -116,6 +122,7 @@ class _Steps:
     def spend(self, owner: str, amount: int, *, give_change: bool = True) -> Runs | None:
         ids, rest = self.fragments.spend(owner, amount)
         self.events.append(self.fragments.burned(ids))
+        self._numbers += len(ids)
         change = change_of(rest, self.fragments.unit, self.fragments.number_burned(ids)) if rest else None
         if change and give_change:
             self.mint(owner, change)
@@ -124,6 +131,7 @@ class _Steps:
     def reserve(self, payer: str, hold: str, amount: int) -> None:
         fragments = self.fragments
         chosen, total, last = fragments.choose_live(payer, amount)
+        self._numbers += len(chosen)
         if total > amount:
             self.apply(fragments.burning([fragments.last_of(chosen)]))
             chosen.append(self.mint(payer, ([last - (total - amount), total - amount], [1, 1])))
@@ -132,17 +140,19 @@ class _Steps:
     def settle(self, hold: str, receiver: str, amount: int) -> None:
         fragments = self.fragments
         chosen, total, _ = fragments.choose_held(hold, amount)
+        self._numbers += len(chosen)
         payer = fragments.payer_of(chosen[-1])
         self.apply(fragments.burning(chosen))
         self.credit(receiver, amount)
         if total > amount:
             rest = change_of(total - amount, fragments.unit, fragments.number_burned(chosen))
             first_id = self.mint(payer, rest)
-            self.apply(reserved(self.token, hold, list(range(first_id, first_id + sum(rest[1]))), NO_COUNTS))
+            self.apply(reserved(self.token, hold, list(range(first_id, first_id + sum(rest[1])))))
 
     def release(self, hold: str, amount: int) -> None:
         fragments = self.fragments
         chosen, total, last = fragments.choose_held(hold, amount)
+        self._numbers += len(chosen)
         if total == amount:
             self.apply(fragments.releasing(hold, chosen))
             return

@@ -41,8 +41,8 @@ class ValueObjects(PackedFragments):
         self._balance_of = owners.available_of
         self._apply: dict[type, Callable[[Any], None]] = {
             FragmentsMinted: self._mint,
-            FragmentsBurned: lambda event: self._burn(*runs.runs_of(event.ids)),
-            FragmentsReserved: lambda event: self._reserve(event.hold, *runs.runs_of(event.ids)),
+            FragmentsBurned: lambda event: self._burn_named(event.ids),
+            FragmentsReserved: lambda event: self._reserve_named(event.hold, event.ids),
             FragmentsReleased: lambda event: self._release(*runs.runs_of(event.ids)),
             RunsMintedMany: lambda event: self.add_runs(event.owner, event.first_id, *runs.minted_runs(event)),
             RunsBurnedMany: lambda event: self._burn(*runs.named_runs(event)),
@@ -109,13 +109,19 @@ class ValueObjects(PackedFragments):
 
     def _take_run(self, holding: Holding, fragment: int, id: int, amount: int) -> int:
         """Has a run be burned, or as much of it as covers `amount`; gives what that is worth."""
-        piece = fragment >> AMOUNT_SHIFT
+        piece, count = fragment >> AMOUNT_SHIFT, self._counts.pop(id)
         needed = -(-amount // piece)
-        if needed < self._counts[id]:
-            self._cut(id, needed)
-        count = self._counts.pop(id, 1)
-        if count > 1:
+        if needed >= count:
             holding.following -= count - 1
+        else:  # what `_cut` does, for one that leaves at once
+            rest_id, rest = id + needed, count - needed
+            remaining = self._live[rest_id] = fragment + (needed << OWNER_BITS)
+            heappush(holding.heap, remaining)
+            if rest > 1:
+                self._counts[rest_id] = rest
+            holding.following -= needed
+            count = needed
+        if count > 1:
             self._burnt.counts[id] = count
         return piece * count
 
@@ -130,11 +136,11 @@ class ValueObjects(PackedFragments):
         Gives the event that says so.
         """
         event = runs.minted(self.token, owner, first_id, pieces)
-        if isinstance(event, RunsMintedMany):
-            self._heaps()
-            self.add_runs(owner, first_id, event.amounts, event.counts)
-        else:
+        if type(event) is FragmentsMinted:
             self.add(owner, first_id, event.amounts)
+        else:
+            self._heaps()
+            self.add_runs(owner, first_id, *pieces)
         return event
 
     def credit_one(self, owner: str, id: int, amount: int) -> FragmentsMinted:
@@ -241,7 +247,7 @@ class ValueObjects(PackedFragments):
     def burned(self, entries: list[int]) -> FragmentsBurned | RunsBurnedMany:
         """Those that were spent ended."""
         counts = self._burnt.counts
-        if not counts and len(entries) <= runs.NAMED_MAX:
+        if len(entries) == 1 and entries[0] not in counts:  # as most are
             return FragmentsBurned(self.token, entries)
         return runs.burned(self.token, entries, counts)
 
@@ -296,6 +302,32 @@ class ValueObjects(PackedFragments):
         live, index = self._live, holding.index
         for id, amount in enumerate(event.amounts, event.first_id):
             live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | index
+
+    def _burn_named(self, ids: list[int]) -> None:
+        """Burns one after another, where each is by itself, and the rest as runs."""
+        live, counts, burnt = self._live, self._counts, self._burnt
+        for place, id in enumerate(ids):
+            if id in counts or id not in live:
+                if id in counts or id not in self._hold_of:
+                    self._burn(*runs.runs_of(ids[place:]))
+                    return
+                burnt.holds[id] = self._hold_of[id]
+                fragment = self._leave_hold(id)
+            else:
+                fragment = live.pop(id)
+                self._leave_owner(fragment, 1)
+            burnt.fragments.append(fragment)
+
+    def _reserve_named(self, hold: str, ids: list[int]) -> None:
+        """Reserves likewise."""
+        live, counts = self._live, self._counts
+        for place, id in enumerate(ids):
+            if id in counts or id not in live:
+                self._reserve(hold, *runs.runs_of(ids[place:]))
+                return
+            fragment = live.pop(id)
+            self._leave_owner(fragment, 1)
+            self._join_hold(id, fragment, hold)
 
     def _burn(self, firsts: Sequence[int], counts: Sequence[int]) -> None:
         burnt = self._burnt

@@ -31,6 +31,7 @@ NAMED_MAX = 64
 
 Runs = tuple[list[int], list[int]]
 """The first ids, or the amounts, and how many there are of each."""
+ONE = [1]
 NO_COUNTS: Mapping[int, int] = {}
 
 
@@ -57,7 +58,10 @@ def ids_of(firsts: Sequence[int], counts: Sequence[int]) -> list[int]:
 
 def amounts_of(amounts: Sequence[int], counts: Sequence[int]) -> list[int]:
     """The amount of every fragment, where so many in a row have each of these."""
-    return [amount for amount, count in zip(amounts, counts, strict=True) for _ in range(count)]
+    named: list[int] = []
+    for amount, count in zip(amounts, counts, strict=True):
+        named += [amount] * count
+    return named
 
 
 def equal_amounts(amounts: Sequence[int]) -> Runs:
@@ -72,52 +76,66 @@ def equal_amounts(amounts: Sequence[int]) -> Runs:
 def minted(token: str, owner: str, first_id: int, pieces: Runs) -> FragmentsMinted | RunsMintedMany:
     """Fragments of these amounts, so many in a row of each, came to be."""
     amounts, counts = pieces
+    if counts == ONE:
+        return FragmentsMinted(token, owner, first_id, amounts)
     if sum(counts) <= NAMED_MAX:
         return FragmentsMinted(token, owner, first_id, amounts_of(amounts, counts))
     return RunsMintedMany(token, owner, first_id, amounts, counts)
 
 
-def burned(token: str, ids: list[int], counts: Mapping[int, int]) -> FragmentsBurned | RunsBurnedMany:
+def burned(token: str, ids: list[int], counts: Mapping[int, int] = NO_COUNTS) -> FragmentsBurned | RunsBurnedMany:
     """Fragments ended; of what an id is the first say `counts`."""
+    named = few(ids, counts)
+    if named is not None:
+        return FragmentsBurned(token, named)
     firsts, sizes = runs_of(ids, counts)
-    if are_named(firsts, sizes):
-        return FragmentsBurned(token, ids_of(firsts, sizes))
-    return RunsBurnedMany(token, firsts, sizes)
+    return FragmentsBurned(token, ids_of(firsts, sizes)) if are_named(firsts, sizes) else RunsBurnedMany(token, firsts, sizes)
 
 
-def reserved(token: str, hold: str, ids: list[int], counts: Mapping[int, int]) -> FragmentsReserved | RunsReservedMany:
+def reserved(
+    token: str, hold: str, ids: list[int], counts: Mapping[int, int] = NO_COUNTS
+) -> FragmentsReserved | RunsReservedMany:
     """Fragments came under a hold."""
+    named = few(ids, counts)
+    if named is not None:
+        return FragmentsReserved(token, hold, named)
     firsts, sizes = runs_of(ids, counts)
     if are_named(firsts, sizes):
         return FragmentsReserved(token, hold, ids_of(firsts, sizes))
     return RunsReservedMany(token, hold, firsts, sizes)
 
 
-def released(token: str, hold: str, ids: list[int], counts: Mapping[int, int]) -> FragmentsReleased | RunsReleasedMany:
+def released(
+    token: str, hold: str, ids: list[int], counts: Mapping[int, int] = NO_COUNTS
+) -> FragmentsReleased | RunsReleasedMany:
     """Fragments came out of a hold, and are live."""
+    named = few(ids, counts)
+    if named is not None:
+        return FragmentsReleased(token, hold, named)
     firsts, sizes = runs_of(ids, counts)
     if are_named(firsts, sizes):
         return FragmentsReleased(token, hold, ids_of(firsts, sizes))
     return RunsReleasedMany(token, hold, firsts, sizes)
 
 
+def few(ids: list[int], counts: Mapping[int, int]) -> list[int] | None:
+    """Each fragment's id, where there are so few that an event names each; most movements have no more."""
+    if len(ids) > NAMED_MAX:
+        return None
+    if counts.keys().isdisjoint(ids):
+        return ids
+    named: list[int] = []
+    for id in ids:
+        named += range(id, id + counts.get(id, 1))
+        if len(named) > NAMED_MAX:
+            return None
+    return named
+
+
 def are_named(firsts: Sequence[int], sizes: Sequence[int]) -> bool:
     """Whether an event about these runs names each fragment: there are few, or most follow on no other."""
     count = sum(sizes)
     return count <= NAMED_MAX or 2 * len(firsts) > count
-
-
-def numbers_in(event: DomainEvent) -> int:
-    """How many numbers an event of fragments takes to say which."""
-    match event:
-        case FragmentsMinted():
-            return len(event.amounts)
-        case RunsMintedMany() | RunsBurnedMany() | RunsReservedMany() | RunsReleasedMany():
-            return 2 * len(event.counts)
-        case FragmentsBurned() | FragmentsReserved() | FragmentsReleased():
-            return len(event.ids)
-        case _:
-            return 0
 
 
 # The plain form of what names runs.

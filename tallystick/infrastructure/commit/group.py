@@ -13,7 +13,7 @@ from tallystick.domain.value_object.runs import all_in_format_1
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
-from tallystick.infrastructure.commit.pace import ASKED_EVERY, GROUP_SECONDS
+from tallystick.infrastructure.commit.pace import GROUP_SECONDS, MEMBERS_EVERY
 from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details
 from tallystick.infrastructure.commit.saved_events import SavedStreams
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
@@ -105,7 +105,7 @@ class LedgerGroup(Group[TransactionMember]):
                 break
             if member.request is not None and member.request.key in self._key_names:
                 break  # it must wait for the next, and whoever came after it
-            if len(admitted) % ASKED_EVERY == 0 and admitted and monotonic() > end:
+            if len(admitted) % MEMBERS_EVERY == 0 and admitted and monotonic() > end:
                 break
             admitted.append(member)
             self._add(member)

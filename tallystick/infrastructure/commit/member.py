@@ -15,7 +15,7 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
-from tallystick.infrastructure.commit.pace import ASKED_EVERY, check_memos, paced
+from tallystick.infrastructure.commit.pace import ASKED_EVERY, UNCOUNTED, check_memos, paced
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.saved_events import SavedEvents
 from tallystick.infrastructure.group_commit.member import Member
@@ -51,7 +51,7 @@ class TransactionMember(Member):
     committed: Committed | None = None
 
     def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
-        if len(operations) > ASKED_EVERY:
+        if len(operations) > UNCOUNTED:
             check_memos(operations)
         self.operations = operations
         self.request = request
