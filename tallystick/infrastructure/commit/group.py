@@ -164,7 +164,10 @@ class LedgerGroup(Group[TransactionMember]):
 
         `PlanTooLarge`, `CommitTooLarge`, `InvalidRequest` or `SchemaTooOld` where it cannot be.
         """
-        written = all_in_format_1(events) if self._keeper.writes_format_1 else events
+        written, is_of_format_2 = events, needs_details(events)
+        if is_of_format_2 and self._keeper.writes_format_1:
+            written = all_in_format_1(events)
+            is_of_format_2 = needs_details(written)
         body = encode_events(written)
         saved = member.saved
         if saved is not None:
@@ -178,7 +181,7 @@ class LedgerGroup(Group[TransactionMember]):
             size += bytes_of_details(member.details, reversals)
         if size > COMMIT_BYTES_MAX:
             raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
-        if member.details is not None or reversals or needs_details(written):
+        if is_of_format_2 or member.details is not None or reversals:
             self._keeper.check_takes_details()
             if self._details is None:
                 self._details = RowDetails()

@@ -435,6 +435,16 @@ def test_the_script_agrees_with_the_ledger(script: Path, journal: Path) -> None:
     assert running.stdout == done.stdout
 
 
+def test_the_script_agrees_about_runs_of_fragments(script: Path, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "books.db") as ledger:
+        ledger.register_token(Token("USD", decimals=2, unit=500_00))
+        ledger.mint("USD", "alice", 500_000_00)
+        ledger.transfer("USD", "alice", "bob", 400_000_00)
+        report = ledger.verify()
+    done = check(script, tmp_path / "books.db")
+    assert (done.returncode, done.stdout) == (0, f"{report.position} {report.digest}\n"), done.stderr
+
+
 def test_the_script_accepts_an_empty_journal(script: Path, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "empty.db"):
         pass

@@ -21,9 +21,11 @@ from tallystick import (
     IdempotencyMismatch,
     InsufficientFunds,
     Ledger,
+    PlanTooLarge,
     StorageUnavailable,
     Token,
 )
+from tallystick.domain import limits
 from tallystick.domain.events import EVENT_TYPES, FORMAT_2_EVENTS
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 from tallystick.infrastructure.journal.stores.sqlite.file import upgrade_schema
@@ -99,6 +101,32 @@ def test_it_is_read_and_says_what_it_said(old: Path) -> None:
         assert (entry.occurred_at, entry.reference, entry.metadata) == (entry.recorded_at, None, None)
         assert ledger.frozen() == []
     assert version(old) == 1
+
+
+def test_so_many_fragments_are_named_in_one_commit(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two numbers say in format 2 takes a thousand in format 1, and is counted so."""
+    monkeypatch.setattr(limits, "FRAGMENTS_MAX", 15_000)
+
+    def to_and_fro(count: int) -> None:
+        with ledger.atomic() as tx:
+            for _ in range(count):
+                tx.transfer("USD", "rich", "heir", 1000 * 100_00)
+                tx.transfer("USD", "heir", "rich", 1000 * 100_00)
+
+    with opened(old) as ledger:
+        ledger.mint("USD", "rich", 1000 * 100_00)
+        before = ledger.fragments("USD", "rich")
+        for count in (4, 5):
+            with pytest.raises(PlanTooLarge, match=rf"{count * 4000} fragments are too many .* at most 15000: do it in"):
+                to_and_fro(count)
+            assert ledger.fragments("USD", "rich") == before
+        to_and_fro(3)
+        assert ledger.audit().ok
+        assert version(old) == 1
+        ledger.mint("PLN", "alice", 1, reference="this needs format 2")
+    with opened(old) as ledger:
+        to_and_fro(40)
+        assert ledger.audit().ok
 
 
 def test_keys_and_ids_of_before_are_known(old: Path) -> None:

@@ -14,7 +14,8 @@ from tallystick.domain.memory import burnt
 from tallystick.domain.plan import recording
 from tallystick.domain.token import decisions
 from tallystick.domain.value_object import fragments
-from tallystick.infrastructure.commit import group, idempotency, pace
+from tallystick.domain.values.memo import MEMO_LENGTH_MAX
+from tallystick.infrastructure.commit import group, idempotency, member, pace
 from tallystick.infrastructure.group_commit import queue
 from tests.support.books.behind import journal_of
 from tests.support.books.snapshot_book import drop_books
@@ -216,15 +217,20 @@ def test_runs_are_two_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memos_are_counted_before_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "COMMIT_BYTES_MAX", 5_000)
+    monkeypatch.setattr(member, "UNCOUNTED", 10)
     encoded: list[Any] = []
     monkeypatch.setattr(group, "encode_events", lambda events: encoded.append(events) or b"[]")
     with Ledger.open("memory:") as ledger:
         ledger.register_token(Token("USD"))
         written = len(encoded)
-        with pytest.raises(CommitTooLarge), ledger.atomic() as tx:
+        with pytest.raises(CommitTooLarge, match=r"20000 bytes of the 5000 .* do it in several parts"), ledger.atomic() as tx:
             for _ in range(20):
                 tx.mint("USD", "alice", 1, memo="m" * 1_000)
         assert len(encoded) == written
+
+
+def test_of_few_no_memos_are_too_much() -> None:
+    assert pace.UNCOUNTED * MEMO_LENGTH_MAX <= pace.COMMIT_BYTES_MAX
 
 
 def test_a_plan_takes_so_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +240,7 @@ def test_a_plan_takes_so_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
         ledger.register_token(Token("CENT", unit=10))
         ledger.mint("CENT", "alice", 10_000)
         seconds = iter(range(10**6))
+        monkeypatch.setattr(pace, "ASKED_EVERY", 16)
         monkeypatch.setattr(pace, "thread_time", lambda: float(next(seconds)))
 
         def plan() -> None:
