@@ -156,7 +156,7 @@ def named_runs(event: RunsBurnedMany | RunsReservedMany | RunsReleasedMany) -> R
 def _checked(names: list[int], counts: list[int]) -> Runs:
     """No run is empty, or longer than an event has ids."""
     if len(names) != len(counts) or (counts and not 0 < min(counts) <= max(counts) <= RUN_MAX):
-        raise ValueError(f"a run has a count, from 1 to {RUN_MAX}")
+        raise ValueError(f"a run has from 1 to {RUN_MAX} fragments, as its count says")
     return names, counts
 
 
