@@ -13,9 +13,10 @@ from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
+from tallystick.domain.plan.tellings import Planned
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
-from tallystick.infrastructure.commit.pace import ASKED_EVERY, UNCOUNTED, check_memos, paced
+from tallystick.infrastructure.commit.pace import UNCOUNTED, check_memos, paced
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.saved_events import SavedEvents
 from tallystick.infrastructure.group_commit.member import Member
@@ -50,6 +51,9 @@ class TransactionMember(Member):
 
     committed: Committed | None = None
 
+    planned: Planned = ()
+    """What was planned of its operations of which something else may come."""
+
     def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
         if len(operations) > UNCOUNTED:
             check_memos(operations)
@@ -67,8 +71,7 @@ class TransactionMember(Member):
 
         Raises and changes nothing where it is refused.
         """
-        operations = self.operations
-        events = execute(books, operations if len(operations) <= ASKED_EVERY else paced(operations), position, now)
+        events = execute(books, self.operations, position, now, self.planned, pace=paced)
         return events, len(events)
 
     def fail(self, error: BaseException) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tallystick import AsyncLedger, CommitTooLarge, InvalidRequest, Ledger, LedgerError, PlanTooLarge, Token
+from tallystick import AsyncLedger, CommitTooLarge, InvalidRequest, Ledger, LedgerError, PlanTooLarge, SquareRootCurve, Token
 from tallystick.domain import limits
 from tallystick.domain.batch import carrying as batch_carrying
 from tallystick.domain.memory import burnt
@@ -111,6 +111,35 @@ def test_a_savepoint_gives_its_room_back(books: Ledger) -> None:
         for _ in range(10):
             tx.transfer("USD", "alice", "bob", 1)
     assert tx.receipt.transaction_ids
+
+
+def test_what_was_told_in_savepoints_that_were_undone_is_counted(books: Ledger) -> None:
+    def plan(count: int) -> None:
+        with books.atomic() as tx:
+            for _ in range(count):
+                with pytest.raises(RuntimeError), tx.savepoint():
+                    tx.transfer("USD", "alice", "bob", 1)
+                    tx.balance("USD", "bob")
+                    raise RuntimeError
+            tx.transfer("USD", "alice", "bob", 1)
+
+    for count in (4, 6, 8):
+        assert unchanged(books, lambda count=count: plan(count)).fields["limit"] == 10
+    plan(3)
+
+
+def test_too_much_is_no_conflict_though_something_came_out_otherwise(scattered: Ledger) -> None:
+    """What is too large is too large again, so nobody is told to run it again."""
+    scattered.register_token(Token("TEA", decimals=12, role="settlement"))
+    scattered.register_token(Token("App", role="app", curve=SquareRootCurve(10)))
+    scattered.mint("TEA", "alice", 10**15)
+
+    def plan() -> None:
+        with scattered.atomic() as tx:
+            tx.app("App").buy("alice", 10**12, at_least=1)
+            tx.transfer("CENT", "alice", "bob", 7 * 350)
+
+    assert unchanged(scattered, plan).fields["what"] == "fragments"
 
 
 def test_maintainers_are_so_many(books: Ledger) -> None:
