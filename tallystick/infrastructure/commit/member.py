@@ -16,7 +16,7 @@ from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.domain.plan.tellings import Planned
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
-from tallystick.infrastructure.commit.pace import UNCOUNTED, check_memos, paced
+from tallystick.infrastructure.commit.pace import ASKED_EVERY, UNCOUNTED, check_memos, paced
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.saved_events import SavedEvents
 from tallystick.infrastructure.group_commit.member import Member
@@ -71,7 +71,8 @@ class TransactionMember(Member):
 
         Raises and changes nothing where it is refused.
         """
-        events = execute(books, self.operations, position, now, self.planned, pace=paced)
+        pace = paced if len(self.operations) > ASKED_EVERY else tuple
+        events = execute(books, self.operations, position, now, self.planned, pace=pace)
         return events, len(events)
 
     def fail(self, error: BaseException) -> None:
