@@ -14,7 +14,7 @@
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
         IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible  CellNotEmpty
-        CommitTooLarge  PositionTaken  TooManyGaps
+        CommitTooLarge  PlanTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk, the database or the machine's clock failed
         StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew  SchemaTooOld  NotAnEventStore
@@ -545,7 +545,19 @@ class CommitTooLarge(Refused):
 
     bytes: int
     limit: int
-    rule = "the transaction takes {bytes} bytes of the {limit} that one commit may have"
+    rule = "the transaction takes {bytes} bytes of the {limit} that one commit may have: do it in several parts"
+
+
+class PlanTooLarge(Refused):
+    """One plan, batch or call would keep everybody else waiting for too long: it has `count` of `what`, more than the `limit`.
+
+    The count goes as far as it was found to be too many. What it wants can be done in parts, each a commit of its own.
+    """
+
+    what: str
+    count: int
+    limit: int
+    rule = "{count} {what} are too many for one commit, which has at most {limit}: do it in several parts{reason}"
 
 
 class PositionTaken(Refused):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tallystick.domain.app.handle import Planning
 from tallystick.domain.app.operations import CollectMemoryTax, PayPublicService, ShareDistributionPool, ShareIncome
 from tallystick.domain.errors import InvalidAccount, InvalidAmount
+from tallystick.domain.limits import check_operations
 from tallystick.domain.values.amount import check_amount, check_amount_or_none
 from tallystick.domain.values.memo import check_memo
 from tallystick.domain.values.token import AnyToken, code_of
@@ -26,9 +27,11 @@ class PlannedSeats:
         """Shares the collection pool equally among maintainers, less the tax of each, which goes to the distribution pool.
 
         A tax above the share is taken from the maintainer: `InsufficientFunds`. What does not divide stays in the pool.
+        `PlanTooLarge` where the maintainers are too many.
         """
         if not isinstance(taxes, Mapping) or not taxes:
             raise InvalidAmount(f"income is shared by a mapping of maintainers to their taxes, not {taxes!r}")
+        check_operations(len(taxes), "maintainers")
         pairs = tuple((self._plan.spelled(name), check_amount_or_none(tax, "a tax")) for name, tax in taxes.items())
         if len(dict(pairs)) < len(pairs):
             raise InvalidAccount("a maintainer is named twice: an address is the same one in any case")

@@ -7,6 +7,7 @@ from tallystick.domain.batch.batch import fragments_of, read_batch
 from tallystick.domain.batch.carrying import carry_batch
 from tallystick.domain.batch.columns import pack
 from tallystick.domain.batch.request import BatchRequest
+from tallystick.domain.errors import PlanTooLarge
 from tallystick.domain.events import (
     BatchEvent,
     BurnedMany,
@@ -23,13 +24,20 @@ from tallystick.domain.value_object.fragments import ValueObjects
 
 
 def record_batch(state: TokenState, fragments: ValueObjects | None, request: BatchRequest, position: int) -> list[DomainEvent]:
-    """Makes the changes of a batch all of whose rows were accepted, the first at `position`; gives the events."""
+    """Makes the changes of a batch all of whose rows were accepted, the first at `position`; gives the events.
+
+    Raises `PlanTooLarge` where its fragments are too many, and then it changes nothing.
+    """
     event = event_of(state, request)
     if fragments is None:
         apply_batch(state, event)
         return [event]
     _number(state, event)
-    return [event, *carry_batch(state, fragments, request, position)]
+    try:
+        return [event, *carry_batch(state, fragments, request, position)]
+    except PlanTooLarge:
+        state.numbering.remove(len(event.names))
+        raise
 
 
 def event_of(state: TokenState, request: BatchRequest) -> BatchEvent:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
+from tallystick.domain import limits
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, listed
 from tallystick.domain.batch.notes import NO_NOTES, Notes
 from tallystick.domain.batch.transfer_ids import TransferIds
@@ -50,10 +51,13 @@ class BatchRequest(msgspec.Struct, frozen=True, eq=False):
 
 
 def check_rows(columns: dict[str, Any]) -> dict[str, Any]:
-    """The columns, by what they are called; `InvalidRequest` where they are of unequal lengths."""
+    """The columns, by what they are called; `InvalidRequest` where they are of unequal lengths, `PlanTooLarge` where those are
+    too many.
+    """
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InvalidRequest(f"a batch has as many rows in each column, not {lengths}")
+    limits.check_rows(max(lengths.values(), default=0))
     return columns
 
 

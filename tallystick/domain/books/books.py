@@ -17,6 +17,7 @@ from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY, Contracts,
 from tallystick.domain.events import (
     BATCHES,
     CONTRACT_EVENTS,
+    FRAGMENT_EVENTS,
     RECORDED,
     AccountFrozen,
     AccountUnfrozen,
@@ -33,11 +34,7 @@ from tallystick.domain.events import (
     Distributed,
     DomainEvent,
     FragmentEvent,
-    FragmentsBurned,
-    FragmentsMinted,
     FragmentsMintedMany,
-    FragmentsReleased,
-    FragmentsReserved,
     ImportEnded,
     MetadataErased,
     Minted,
@@ -119,7 +116,7 @@ class Books(BooksReading):
             Settled: self._settled,
             Released: self._released,
             **dict.fromkeys(BATCHES, self._moved_many),
-            **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._fragments_changed),
+            **dict.fromkeys(FRAGMENT_EVENTS, self._fragments_changed),
             FragmentsMintedMany: self._fragments_minted,
             **dict.fromkeys(CONTRACT_EVENTS, self._contract_changed),
             ContractRegistered: self._contract_registered,
@@ -136,7 +133,7 @@ class Books(BooksReading):
             Reserved: self._close,
             **dict.fromkeys((Settled, Released), self._refill),
             **dict.fromkeys(BATCHES, self._take_back_many),
-            **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._revert_fragments),
+            **dict.fromkeys(FRAGMENT_EVENTS, self._revert_fragments),
             FragmentsMintedMany: self._remove_fragments,
             **dict.fromkeys(CONTRACT_EVENTS, self.contracts.revert),
             **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.revert),
@@ -201,7 +198,11 @@ class Books(BooksReading):
         return record_batch(self._tokens[request.token], self._fragments.get(request.token), request, position)
 
     def record(self, event: DomainEvent, position: int, events: list[DomainEvent]) -> None:
-        """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it."""
+        """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it.
+
+        `events` are those of its plan so far. Raises `PlanTooLarge` where its fragments are too many; what is in `events`
+        was done then, and nothing else.
+        """
         if type(event) is Moved:  # as most are
             self._tokens[event.token].transfer(event.sender, event.receiver, event.amount)
             events.append(event)

@@ -28,6 +28,7 @@ from tallystick.domain.errors import (
     UnslicedMoney,
 )
 from tallystick.domain.events import DomainEvent
+from tallystick.domain.limits import OPERATIONS_MAX, check_operations
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
@@ -96,6 +97,7 @@ class Recording:
     """The operations asked for so far, and the way back. `draft` is what the books would be after them."""
 
     _companions: Sequence[Companion] = ()
+    _undone = 0  # operations that savepoints undid and that are tried all the same, for the block was told something there
     _closed = NOT_ENTERED  # why nothing is recorded, "" while it is
     planned: list[tuple[int, Sequence[DomainEvent]]] | None = None
     """What was planned of operations of which something else may come, without a refusal: by which of them they are."""
@@ -148,21 +150,26 @@ class Recording:
         self._surpluses = None
         self.planned = None
         known = left_of_undone(self._operations)
+        self._undone += sum(len(each.operations) for each in known)
         self._begin()
-        self._operations = known
+        self._operations = [*known]
 
     def close(self) -> None:
         """Ends recording: from here on every call is `TransactionClosed`."""
         self._closed = ENDED
 
     def finished(self) -> Sequence[Operation]:
-        """What was recorded and what the block was told; `UnslicedMoney` or `UnconsumedSlice` where a purse has some left."""
+        """What was recorded and what the block was told; `UnslicedMoney` or `UnconsumedSlice` where a purse has some left,
+        `PlanTooLarge` where that and what is tried of savepoints is too much.
+        """
         if self._purses:
             for purse in sorted(self._purses, key=lambda purse: purse.is_slice):
                 if purse.remaining:
                     error = UnconsumedSlice if purse.is_slice else UnslicedMoney
                     token = purse.token
                     raise error(decimals=token.decimals, token=token.code, owner=purse.owner, remainder=purse.remaining)
+        if self._undone:
+            check_operations(len(self._operations) + self._undone)
         return tuple(self._operations)
 
     def take_along(self, companion: Companion) -> None:
@@ -191,6 +198,8 @@ class Recording:
     def propose(self, operation: Operation) -> Sequence[DomainEvent]:
         """Decides an operation against the draft and records it. What is refused is decided again at the journal's head."""
         draft = self.draft
+        if len(self._operations) >= OPERATIONS_MAX:
+            check_operations(len(self._operations) + 1)
         try:
             events = decide(draft, operation, self._now)
         except (Refused, NotFound, InvalidRequest):
@@ -259,6 +268,7 @@ class Recording:
 
     def note_told(self, told: Operation) -> None:
         """Records what the block is told of the books: where it does not hold at execution, the plan is in conflict."""
+        check_operations(len(self._operations) + 1)
         self._operations.append(told)
 
     def tell(self, look: Callable[[View], Told]) -> Told:
@@ -267,6 +277,7 @@ class Recording:
         with self.surroundings.locked():
             self.surroundings.reach_head()
             told = look(self.draft)
+        check_operations(len(self._operations) + 1)
         self._operations.append(told)
         return told
 
@@ -363,7 +374,9 @@ class Recording:
     def _undo(self, operations: int, entries: int, purses: int) -> None:
         if self.planned:
             self.planned = [each for each in self.planned if each[0] < operations]
-        self._operations[operations:] = left_of_undone(self._operations[operations:])
+        known = left_of_undone(self._operations[operations:])
+        self._operations[operations:] = known
+        self._undone += sum(len(each.operations) for each in known)
         while len(self._log) > entries:
             entry = self._log.pop()
             if isinstance(entry, Reversal):

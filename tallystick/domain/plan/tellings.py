@@ -27,7 +27,7 @@ class Tried(Operation, frozen=True):
     operations: tuple[Operation, ...]
 
 
-def left_of_undone(operations: Sequence[Operation]) -> list[Operation]:
+def left_of_undone(operations: Sequence[Operation]) -> list[Tried]:
     """What stays in a plan of operations that are undone: what has to be tried for what was told in it, if anything was."""
     for last in range(len(operations), 0, -1):
         if _tells(operations[last - 1]):

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from tallystick.domain.errors import AlreadyReversed, EntryNotFound, InvalidRequest, TransactionNotFound
+from tallystick.domain.limits import check_operations
 from tallystick.domain.reversal.decisions import decimals_of, left_of
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
@@ -49,7 +50,7 @@ def originals_asked(journal: Recorded, id: object, entry: object, transaction: o
 def reversals_of(view: View, originals: list[Original], amount: int | None, memo: str) -> list[Reverse]:
     """The operations that take back all that is left of the originals, or `amount` of the only one.
 
-    `AlreadyReversed` where nothing is left of any.
+    `AlreadyReversed` where nothing is left of any, `PlanTooLarge` where something is of too many for one plan.
     """
     check_memo(memo)
     part = None if amount is None else check_amount(amount)
@@ -57,6 +58,7 @@ def reversals_of(view: View, originals: list[Original], amount: int | None, memo
     if not left:
         oldest = originals[-1]
         raise AlreadyReversed(decimals=decimals_of(view, oldest), id=oldest.id, amount=oldest.event.amount, left=0)
+    check_operations(len(left), "movements")
     return [Reverse(original, part, memo) for original in left]
 
 

@@ -32,6 +32,7 @@ from tallystick.domain.errors import (
     TokenAlreadyRegistered,
 )
 from tallystick.domain.events import Burned, DomainEvent, Minted, Moved, Released, Reserved, Settled
+from tallystick.domain.limits import OPERATIONS_MAX, check_operations
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import (
     Burn,
@@ -163,6 +164,8 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
     events: list[DomainEvent] = []
     for hold in holds:
         drawn = min(wanted, hold.amount)
+        if len(events) >= OPERATIONS_MAX:
+            check_operations(len(events) + 1, "holds")
         events.append(Settled(operation.token, operation.authority, operation.receiver, drawn, hold.id, operation.memo))
         wanted -= drawn
         if not wanted:
@@ -209,7 +212,7 @@ def _open_hold(view: View, id: str) -> OpenHold:
 
 
 def _expire(view: View, operation: Expire, now: int) -> Sequence[DomainEvent]:
-    due = view.due(now if operation.due_at is None else operation.due_at, operation.limit)
+    due = view.due(now if operation.due_at is None else operation.due_at, min(operation.limit, OPERATIONS_MAX))
     if operation.told is not None and operation.told != len(due):
         raise Conflict(subject="the number of holds due", told=operation.told, now=len(due))
     return [_released(hold, hold.amount, expired=True, memo="") for hold in due]

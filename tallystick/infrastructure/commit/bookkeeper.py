@@ -85,6 +85,11 @@ class Bookkeeper:
         """The same for a commit behind the newest, inside `writing`; `ClockLeap` where the clock is not believed."""
         return time_of_commit(self._journal, self.state.head, self._clock)
 
+    @property
+    def writes_format_1(self) -> bool:
+        """Whether a row is to be of format 1 where it can be."""
+        return self._journal.is_of_format_1
+
     def check_takes_details(self) -> None:
         """Raises `SchemaTooOld` where a row may have no details."""
         if not self._journal.takes_details:

@@ -15,6 +15,9 @@ import msgspec
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.integers import as_int
 
+REQUEST_BYTES_MAX = 2**24
+"""A larger request takes longer to be digested than most transactions to be committed."""
+
 
 def digest_of(request: object) -> str:
     """The SHA-256 of the request, in hex; `InvalidRequest` where JSON cannot write it."""
@@ -22,6 +25,8 @@ def digest_of(request: object) -> str:
         content = _encode(request)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
+    if len(content) > REQUEST_BYTES_MAX:
+        raise InvalidRequest(f"a request has at most {REQUEST_BYTES_MAX} bytes as JSON, not {len(content)}: give its digest")
     may_have = b"null" in content or b"NaN" in content or b"Infinity" in content
     if may_have and not _is_finite(request):
         raise InvalidRequest("a request is something that JSON can write, and JSON has no NaN and no Infinity")

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from tallystick.domain.errors import CommitTooLarge, InvalidRequest, LedgerClosed
+from tallystick.domain.errors import CommitTooLarge, InvalidRequest, LedgerClosed, PlanTooLarge
 from tallystick.domain.integers import as_int
 
 LIMIT = 1000
@@ -94,7 +94,7 @@ class Expiry:
         while not stopped.is_set():
             try:
                 released = self._release(limit)
-            except CommitTooLarge:
+            except (CommitTooLarge, PlanTooLarge):
                 if limit == 1:
                     raise
                 limit //= 2

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from tallystick import AsyncLedger, FragmentNotFound, FragmentState, Ledger, RecordedFragment, Token, ValueObject
+from tallystick import (
+    AsyncLedger,
+    FragmentNotFound,
+    FragmentState,
+    InvalidRequest,
+    Ledger,
+    RecordedFragment,
+    Token,
+    ValueObject,
+)
 from tallystick.events import FragmentsBurned, FragmentsMinted, FragmentsReleased, FragmentsReserved
 
 ALIVE, RESERVED, BURNED = FragmentState.ALIVE, FragmentState.RESERVED, FragmentState.BURNED
@@ -55,12 +64,42 @@ def test_from_its_minting_to_its_end(ledger: Ledger) -> None:
     assert "ended_in" in ledger.fragment(given.id).to_dict()
 
 
-@pytest.mark.parametrize("id", [0, -1, 1, 2**62, 2**200, True, None, "7", 1.5])
+@pytest.mark.parametrize("id", [True, None, "7", 1.5])
+def test_what_is_no_id(ledger: Ledger, id: Any) -> None:
+    with pytest.raises(InvalidRequest, match="the id of a fragment is an int"):
+        ledger.fragment(id)
+
+
+@pytest.mark.parametrize("id", [0, -1, 1, 2**62, 2**200])
 def test_what_was_never_minted(ledger: Ledger, id: Any) -> None:
     ledger.register_token(Token("PLAIN"))
     ledger.mint("PLAIN", "alice", 7)
     with pytest.raises(FragmentNotFound, match="ever minted"):
         ledger.fragment(id)
+
+
+def test_fragments_that_move_as_runs(ledger: Ledger) -> None:
+    ledger.register_token(Token("BIT", unit=1))
+    minted = ledger.mint("BIT", "alice", 500)
+    fragments = ledger.fragments("BIT", "alice")
+    reserved = ledger.reserve("BIT", "alice", "keeper", 300)
+    hold = reserved.hold_id
+    assert hold is not None
+    released = ledger.release(hold, 100)
+    settled = ledger.settle("BIT", "keeper", "bob", 200)
+    burned = ledger.burn("BIT", "alice", 250)
+    seen = [ledger.fragment(fragment.id) for fragment in fragments]
+    assert {fragment.minted_in for fragment in seen} == {minted.entry_id}
+    paid = [fragment for fragment in seen if fragment.ended_in == settled.entry_id]
+    assert len(paid) == 200
+    assert {fragment.held_in for fragment in paid} == {reserved.entry_id}
+    ended = [fragment for fragment in seen if fragment.ended_in == burned.entry_id]
+    assert len(ended) == 250
+    assert {fragment.held_in for fragment in ended} == {None}
+    left = [fragment.id for fragment in seen if fragment.ended_in is None]
+    assert left == [fragment.id for fragment in ledger.fragments("BIT", "alice")]
+    assert {ledger.fragment(fragment.id).minted_in for fragment in ledger.fragments("BIT", "bob")} == {settled.entry_id}
+    assert ledger.entry(released.entry_id).id == released.entry_id
 
 
 def test_every_fragment_is_as_its_events_fold(shared_url: str | Path) -> None:

@@ -1,8 +1,8 @@
 """Reads one fragment of any state: where it began its id says, and what became of it the rows from there on.
 
 One that its owner can spend is told from the books and its first row alone. Of any other the rows behind are looked through for
-its id, as bytes before anything is decoded, until it ends; outside the lock, up to where the journal ended when the books were
-asked.
+its id or for runs, as bytes before anything is decoded, until it ends; outside the lock, up to where the journal ended when the
+books were asked.
 """
 
 from collections.abc import Iterator
@@ -15,17 +15,25 @@ from tallystick.domain.events import (
     FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
+    PlainFragmentEvent,
+    RunsBurnedMany,
+    RunsMintedMany,
+    RunsReleasedMany,
+    RunsReservedMany,
 )
 from tallystick.domain.integers import as_int
 from tallystick.domain.value_object.carrying import IDS_PER_EVENT
 from tallystick.domain.value_object.recorded_fragment import RecordedFragment
+from tallystick.domain.value_object.runs import plain
 from tallystick.domain.value_object.value_object import FragmentState
 from tallystick.infrastructure.commit.recorded import checked_row
 from tallystick.infrastructure.journal.details import place_in
 from tallystick.infrastructure.journal.format import JournalRow, decode_events
 from tallystick.infrastructure.ledger.core import LedgerCore
 
-_CHANGES = (FragmentsReserved, FragmentsReleased, FragmentsBurned)
+_CHANGES = (FragmentsReserved, FragmentsReleased, FragmentsBurned, RunsReservedMany, RunsReleasedMany, RunsBurnedMany)
+_RUNS = b'["Runs'
+"""How an event begins that may name the fragment without its id."""
 
 
 class FragmentReads:
@@ -56,13 +64,15 @@ class FragmentReads:
         """The fragment as it began in the row; None where none of this id did."""
         for position, event in numbered(decode_events(row), row.first_position):
             if isinstance(event, FragmentsMinted):
-                begun: Iterator[FragmentsMinted] = iter((event,))
+                begun: Iterator[PlainFragmentEvent] = iter((event,))
+            elif isinstance(event, RunsMintedMany) and event.first_id <= id < event.first_id + sum(event.counts):
+                begun = plain(event)
             elif isinstance(event, FragmentsMintedMany) and event.first_id <= id < event.first_id + event.count:
                 begun = fragments_of(event, self._core.books.names_of(event.token))
             else:
                 continue
             for minted in begun:
-                if minted.first_id <= id < minted.first_id + len(minted.amounts):
+                if isinstance(minted, FragmentsMinted) and minted.first_id <= id < minted.first_id + len(minted.amounts):
                     amount = minted.amounts[id - minted.first_id]
                     entry = place_in(row, position).positions.start
                     return RecordedFragment(id, minted.token, minted.owner, amount, FragmentState.ALIVE, None, entry)
@@ -80,7 +90,7 @@ class FragmentReads:
         for after in self._core.journal.rows(after=row.last_position):
             if fragment.ended_in is not None or after.first_position > head:
                 break
-            if wanted in after.body:
+            if wanted in after.body or _RUNS in after.body:
                 fragment = _told(fragment, after)
         return fragment
 

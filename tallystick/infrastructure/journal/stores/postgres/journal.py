@@ -145,6 +145,10 @@ class PostgresJournal(Journal):
             self._schema = self._schema_version()
         return self._schema >= DETAILED
 
+    @property
+    def is_of_format_1(self) -> bool:
+        return not self.takes_details
+
     def _schema_version(self) -> int:
         return self._pool.read(statements.SCHEMA_VERSION)[0][0]
 

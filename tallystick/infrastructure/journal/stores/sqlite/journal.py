@@ -226,6 +226,10 @@ class SQLiteJournal(Journal):
     def _has_metadata(self, connection: sqlite3.Connection) -> bool:
         return self._file.schema >= DETAILED or schema_of(connection) >= DETAILED
 
+    @property
+    def is_of_format_1(self) -> bool:
+        return self._file.schema < DETAILED
+
     def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         connection = self._file.begun()
         first, last, recorded_at, keys, transactions, body, digest, details = row
