@@ -130,7 +130,7 @@ def calls(n: Callable[[int], Any]) -> Iterator[Callable[[Ledger], Any]]:
     curve = SquareRootCurve(n(10), n(7))
     yield lambda ledger: ledger.register_token(Token("USD", n(2), n(10**9), n(100)))
     yield lambda ledger: ledger.register_token(Token("TEA", n(12), n(10**18), role="settlement"))
-    yield lambda ledger: ledger.register_token(Token("App", role="app", curve=curve, owner="dev"))
+    yield lambda ledger: ledger.register_token(Token("App", 12, role="app", curve=curve, owner="dev"))
     yield lambda ledger: ledger.register_token(Token("Fix", role="app", curve=FixedPriceCurve(n(3))))
     yield lambda ledger: ledger.register_token(Token("Lin", role="app", curve=LinearCurve(n(3))))
     yield lambda ledger: ledger.take_over((), [("TEA", "alice", n(10**15))])

@@ -19,7 +19,7 @@ def ledger() -> Iterator[Ledger]:
     with Ledger.open("memory:", ids=lambda: next(ids)) as ledger:
         ledger.register_token(Token("USD", decimals=2, max_supply=1_000_00, unit=100_00))
         ledger.register_token(Token("TEA", decimals=3, role="settlement"))
-        ledger.register_token(Token("APP", decimals=1, role="app", curve=FixedPriceCurve(2 * 10**12), max_supply=1_000))
+        ledger.register_token(Token("APP", decimals=1, role="app", curve=FixedPriceCurve(20), max_supply=1_000))
         with ledger.atomic() as tx:
             tx.mint("USD", "bob", 5_00)
             tx.mint("TEA", "bob", 10_000)

@@ -58,7 +58,7 @@ def register(ledger: Ledger, names: Names) -> None:
     a, code = names.account, lambda given: str(getattr(names.token(given), "code", names.token(given)))
     ledger.register_token(Token(code(USD), decimals=2, unit=100))
     ledger.register_token(Token(TEA, decimals=12, max_supply=10**6 * T, role="settlement"))
-    ledger.register_token(Token(code(APP), role="app", curve=SquareRootCurve(10, 7), owner=a(CAROL), accepts=[code(USD)]))
+    ledger.register_token(Token(code(APP), 12, role="app", curve=SquareRootCurve(10, 7), owner=a(CAROL), accepts=[code(USD)]))
 
 
 def changes(names: Names) -> Iterator[Callable[[Ledger], Any]]:
