@@ -72,7 +72,7 @@ class Books(BooksReading):
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         curves: Mapping[str, CurveMaker] = CURVES,
     ) -> None:
-        self._curves = curves
+        self.curves = curves
         self._shelf = shelf
         self._contracts_in_memory = contracts_in_memory
         self.generation = 0
@@ -262,7 +262,7 @@ class Books(BooksReading):
         self._distributions.clear()
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
-        token = registered_token(event, self._curves)
+        token = registered_token(event, self.curves)
         state = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
         self._special_handles[token.code] = SpecialHandles(state, self._special, self._freezes)
         if token.unit is not None:

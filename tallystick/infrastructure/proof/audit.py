@@ -8,14 +8,14 @@ reading where a row cannot be read.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tallystick.domain.batch.batch import numbered, positions_of
-from tallystick.domain.batch.transfer_ids import TransferIds
-from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import BATCHES, NOTED_BATCHES, BatchEvent, DomainEvent
+from tallystick.domain.events import NOTED_BATCHES
+from tallystick.domain.review.review import RecordedCommit, Review
+from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.result import Result
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.chain import rows_after
@@ -28,13 +28,15 @@ from tallystick.infrastructure.journal.format import (
     decode_counts,
     decode_events,
     decode_keys,
+    may_hold_batches,
+    may_hold_foreign,
     stream_of,
 )
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.infrastructure.proof.details_check import DetailsCheck, MetadataCheck
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
-from tallystick.projections.invariants.invariants import Finding, Invariants
+from tallystick.projections.invariants.invariants import Finding, FindingsList, Invariants
 from tallystick.projections.invariants.notes import impossible_notes
 from tallystick.projections.projection import Commit, Replay
 from tallystick.projections.supply import SupplyReserves
@@ -93,10 +95,13 @@ def verify(journal: Journal) -> AuditReport:
     return _report(reader, [])
 
 
-def audit(journal: Journal) -> AuditReport:
-    """Derives everything from the first event, and reports whatever cannot be or does not agree."""
+def audit(journal: Journal, curves: Mapping[str, CurveMaker] = CURVES) -> AuditReport:
+    """Derives everything from the first event, and reports whatever cannot be, was not allowed or does not agree.
+
+    Trades on a curve that none of `curves` makes are not decided again.
+    """
     reader = _Reader(journal)
-    rederived = _Rederived()
+    rederived = _Rederived(curves)
     details = DetailsCheck(journal)
     findings: list[Finding] = []
     for row, events in reader.rows():
@@ -114,66 +119,62 @@ def _report(reader: _Reader, findings: list[Finding]) -> AuditReport:
 class _Rederived:
     """The books, the projections and the invariants, side by side."""
 
-    def __init__(self) -> None:
-        self.books = Books()
+    def __init__(self, curves: Mapping[str, CurveMaker]) -> None:
+        self.found = FindingsList()
+        self.allowed = FindingsList()
+        self.ids = TransferIdIndex()
+        self.review = Review(self.allowed.add, self.ids, curves)
+        self.books = self.review.books
         self.balances = Balances()
         self.reserves = SupplyReserves()
         self.fragments = Fragments()
-        self.replays = [Replay[Any](projection) for projection in (self.balances, self.reserves, self.fragments)]
         self.invariants = Invariants()
+        self.replays = [Replay[Any](each) for each in (self.balances, self.reserves, self.fragments)]
         self.checks = Replay(self.invariants)
-        self.ids = TransferIdIndex()
         self.versions: Counter[str] = Counter()
         self.entries: set[StreamEntry] = set()
         self.keys: dict[str, int] = {}
-        self.findings: list[Finding] = []
-        self.broken = False
+        self.is_broken = False
         self.end = 0
 
     def add(self, row: JournalRow, events: list[JournalEvent]) -> None:
         for key in decode_keys(row):
             if key.key in self.keys:
-                self.findings.append(Finding(row.first_position, f"idempotency key {key.key!r} was used before"))
+                self.found.add(row.first_position, f"idempotency key {key.key!r} was used before")
             self.keys[key.key] = row.first_position
         self._count(row, events)
-        for position, event in numbered(events, row.first_position):
-            if isinstance(event, Foreign):
-                continue
-            commit = Commit(position, row.recorded_at, (event,))
+        may_hold_batches_ = may_hold_batches(row.body)
+        self.review.add(
+            RecordedCommit(
+                row.first_position, row.recorded_at, events, decode_counts(row), may_hold_batches_, row.details is not None
+            )
+        )
+        self.is_broken = self.is_broken or self.review.is_lost
+        for commit in _own_commits(row, events, may_hold_batches_):
             self._check(commit)
-            if not self.broken:
-                self._derive(commit, event)
-        self.books.forget()
+            if not self.is_broken:
+                self._derive(commit)
         self.end = row.last_position
 
     def _check(self, commit: Commit) -> None:
-        (event,) = commit.events
         try:
             self.checks.add(commit)
         except CorruptJournal as error:
-            self.findings.append(Finding(commit.first_position, str(error)))
-        else:
-            if isinstance(event, BATCHES):
-                self._check_ids(commit.first_position, event)
-            if isinstance(event, NOTED_BATCHES):
-                notes = impossible_notes(event, commit.recorded_at)
-                self.findings += [Finding(commit.first_position, found) for found in notes]
+            self.found.add(error.position, str(error))
+            return
+        if commit.may_hold_batches:
+            for position, event in numbered(commit.events, commit.first_position):
+                if isinstance(event, NOTED_BATCHES):
+                    for reason in impossible_notes(event, commit.recorded_at):
+                        self.found.add(position, reason)
 
-    def _check_ids(self, position: int, event: BatchEvent) -> None:
-        if event.ids:
-            ids = TransferIds.of_bytes(event.ids)
-            if self.ids.used(ids).any() or ids.repeated().any():
-                self.findings.append(Finding(position, "an id of its rows was used before"))
-            self.ids.add(ids)
-
-    def _derive(self, commit: Commit, event: DomainEvent) -> None:
+    def _derive(self, commit: Commit) -> None:
         try:
             for replaying in self.replays:
                 replaying.add(commit)
-            self.books.apply(event, commit.first_position)
         except (LookupError, ArithmeticError, ValueError, CorruptJournal) as error:
-            self.broken = True
-            self.findings.append(Finding(commit.first_position, f"this event cannot be applied: {error!r}"))
+            self.is_broken = True
+            self.found.add(commit.first_position, f"this commit cannot be projected: {error!r}")
 
     def _count(self, row: JournalRow, events: list[JournalEvent]) -> None:
         first: dict[str, int] = {}
@@ -181,17 +182,17 @@ class _Rederived:
             stream = stream_of(event)
             version = event.version if isinstance(event, Foreign) else self.versions[stream] + 1
             if version <= self.versions.get(stream, -1):
-                self.findings.append(Finding(row.first_position, f"stream {stream!r} has version {version} again"))
+                self.found.add(row.first_position, f"stream {stream!r} has version {version} again")
             self.versions[stream] = version + positions_of(event) - 1
             first.setdefault(stream, version)
         for stream, version in first.items():
             self.entries.add(StreamEntry(stream, version, self.versions[stream], row.first_position))
 
     def finish(self, journal: Journal | None) -> list[Finding]:
-        findings = [*self.findings, *self.invariants.finish()]
+        findings = [*self.found.findings, *self.invariants.finish(), *self.allowed.findings]
         if journal is not None:
             findings += self._compare_streams(journal)
-        if not findings and not self.broken:
+        if not findings and not self.is_broken:
             findings += self._compare_sums()
         return findings
 
@@ -218,3 +219,21 @@ class _Rederived:
                     state["reserved"].get(account, 0),
                 ):
                     yield Finding(end, f"the {token.code} of {account} differ between books and projection")
+
+
+def _own_commits(row: JournalRow, events: list[JournalEvent], may_hold: bool) -> Iterator[Commit]:
+    """The events of a row without those that are somebody else's, in runs that stand next to each other."""
+    if not may_hold_foreign(row.body):
+        yield Commit(row.first_position, row.recorded_at, events, may_hold)
+        return
+    run: list[JournalEvent] = []
+    first = row.first_position
+    for position, event in numbered(events, row.first_position):
+        if not isinstance(event, Foreign):
+            first = first if run else position
+            run.append(event)
+        elif run:
+            yield Commit(first, row.recorded_at, run, may_hold)
+            run = []
+    if run:
+        yield Commit(first, row.recorded_at, run, may_hold)

@@ -57,6 +57,18 @@ class Finding(Result, frozen=True):
         return f"position {self.position}: {self.reason}"
 
 
+class FindingsList:
+    """Findings in the order in which they were found, the first `FINDINGS_MAX` of them."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def add(self, position: int, reason: str) -> None:
+        """One more, where there is room."""
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(Finding(position, reason))
+
+
 class Invariants:
     """The findings of an audit; call `finish` once after the last event."""
 

@@ -112,7 +112,7 @@ UNTRUE: list[tuple[list[Any], int]] = [
     ([PLAIN, MintedMany("U", 1, ["a"], b"\0", b"\5")], 2),
     ([PLAIN, MintedMany("T", 3, ["a", "b"], b"\0\1\0", b"\5\0\6")], 3),
     ([PLAIN, MINTED, MovedMany("T", 2, [], b"\0\0", b"\1\1", b"\5\0")], 5),
-    ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", bytes(32))], 2),
+    ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", bytes(32))], 3),
     ([PLAIN, MINTED, BurnedMany("T", 1, [], b"\0", b"\5", "", (2).to_bytes(16, "little"))], 4),
     ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\xe8\3\1\0")], 3),
     ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", bytes([*([255] * 8), *([255] * 8)]))], 2),

@@ -19,6 +19,7 @@ from tallystick import (
     StorageUnavailable,
     Token,
 )
+from tallystick.domain.entry.kinds import TAKEN_OVER
 from tallystick.domain.events import (
     Allocated,
     AllShadowsLowered,
@@ -173,9 +174,9 @@ FRAGMENTED = TokenRegistered("T", 0, 100, 10, "external")
 BACKED = [REGISTERED, Minted("T", "a", 5), ContractRegistered("p", "T")]
 APP = [
     TokenRegistered("A", 0, 100, None, "app"),
-    Minted("A", "a", 10),
-    Minted("A", "b", 5),
-    Minted("A", "c", 1),
+    Minted("A", "a", 10, TAKEN_OVER),
+    Minted("A", "b", 5, TAKEN_OVER),
+    Minted("A", "c", 1, TAKEN_OVER),
 ]
 STAKED = [
     ContractRegistered("p", None),
@@ -208,7 +209,7 @@ STAKED = [
         ([Foreign("order-1", 1, "orders:Placed", b"{}"), REGISTERED], None),
         ([*APP, Moved("A", "a", "A", 4), Distributed("A", "A", 4, 0, ("A",))], None),
         ([*APP, Distributed("A", None, 5, 1)], 5),
-        ([*APP, Distributed("A", None, 5, 0), Distributed("A", None, 4, 0)], 6),
+        ([*APP, Distributed("A", None, 5, 0), Distributed("A", None, 4, 0)], 5),
         ([*APP, Distributed("A", None, 5, 0, ("a",))], 5),
         ([*APP, Moved("A", "a", "A", 4), Distributed("A", None, 4, 0)], 6),
         ([*APP, Distributed("A", None, 5, 0, (), 2)], 1),

@@ -91,7 +91,7 @@ class History:
     def audit(self) -> AuditReport:
         """Derives everything again from the first event and reports whatever does not agree, with its first position."""
         self._core.check_open()
-        return audit.audit(self._journal)
+        return audit.audit(self._journal, self._core.curves)
 
     def _commits(self, upto: int | None) -> Iterator[Commit]:
         """The commits, each held against the one before."""
