@@ -9,7 +9,6 @@ reading where a row cannot be read.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from tallystick.domain.batch.batch import numbered, positions_of
 from tallystick.domain.errors import CorruptJournal
@@ -33,13 +32,11 @@ from tallystick.infrastructure.journal.format import (
     stream_of,
 )
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tallystick.infrastructure.proof.derived import Derived
 from tallystick.infrastructure.proof.details_check import DetailsCheck, MetadataCheck
-from tallystick.projections.balances import Balances
-from tallystick.projections.fragments import Fragments
-from tallystick.projections.invariants.invariants import Finding, FindingsList, Invariants
+from tallystick.projections.invariants.invariants import Finding, FindingsList
 from tallystick.projections.invariants.notes import impossible_notes
 from tallystick.projections.projection import Commit, Replay
-from tallystick.projections.supply import SupplyReserves
 
 
 class AuditReport(Result, frozen=True):
@@ -125,16 +122,11 @@ class _Rederived:
         self.ids = TransferIdIndex()
         self.review = Review(self.allowed.add, self.ids, curves)
         self.books = self.review.books
-        self.balances = Balances()
-        self.reserves = SupplyReserves()
-        self.fragments = Fragments()
-        self.invariants = Invariants()
-        self.replays = [Replay[Any](each) for each in (self.balances, self.reserves, self.fragments)]
-        self.checks = Replay(self.invariants)
+        self.derived = Derived(self.found.add)
+        self.replay = Replay(self.derived)
         self.versions: Counter[str] = Counter()
         self.entries: set[StreamEntry] = set()
         self.keys: dict[str, int] = {}
-        self.is_broken = False
         self.end = 0
 
     def add(self, row: JournalRow, events: list[JournalEvent]) -> None:
@@ -143,22 +135,18 @@ class _Rederived:
                 self.found.add(row.first_position, f"idempotency key {key.key!r} was used before")
             self.keys[key.key] = row.first_position
         self._count(row, events)
-        may_hold_batches_ = may_hold_batches(row.body)
+        may_hold = may_hold_batches(row.body)
         self.review.add(
-            RecordedCommit(
-                row.first_position, row.recorded_at, events, decode_counts(row), may_hold_batches_, row.details is not None
-            )
+            RecordedCommit(row.first_position, row.recorded_at, events, decode_counts(row), may_hold, row.details is not None)
         )
-        self.is_broken = self.is_broken or self.review.is_lost
-        for commit in _own_commits(row, events, may_hold_batches_):
-            self._check(commit)
-            if not self.is_broken:
-                self._derive(commit)
+        self.derived.is_broken = self.derived.is_broken or self.review.is_lost
+        for commit in _own_commits(row, events, may_hold):
+            self._derive(commit)
         self.end = row.last_position
 
-    def _check(self, commit: Commit) -> None:
+    def _derive(self, commit: Commit) -> None:
         try:
-            self.checks.add(commit)
+            self.replay.add(commit)
         except CorruptJournal as error:
             self.found.add(error.position, str(error))
             return
@@ -167,14 +155,6 @@ class _Rederived:
                 if isinstance(event, NOTED_BATCHES):
                     for reason in impossible_notes(event, commit.recorded_at):
                         self.found.add(position, reason)
-
-    def _derive(self, commit: Commit) -> None:
-        try:
-            for replaying in self.replays:
-                replaying.add(commit)
-        except (LookupError, ArithmeticError, ValueError, CorruptJournal) as error:
-            self.is_broken = True
-            self.found.add(commit.first_position, f"this commit cannot be projected: {error!r}")
 
     def _count(self, row: JournalRow, events: list[JournalEvent]) -> None:
         first: dict[str, int] = {}
@@ -189,10 +169,10 @@ class _Rederived:
             self.entries.add(StreamEntry(stream, version, self.versions[stream], row.first_position))
 
     def finish(self, journal: Journal | None) -> list[Finding]:
-        findings = [*self.found.findings, *self.invariants.finish(), *self.allowed.findings]
+        findings = [*self.found.findings, *self.derived.invariants.finish(), *self.allowed.findings]
         if journal is not None:
             findings += self._compare_streams(journal)
-        if not findings and not self.is_broken:
+        if not findings and not self.derived.is_broken:
             findings += self._compare_sums()
         return findings
 
@@ -209,9 +189,9 @@ class _Rederived:
             cells = dict(token_state.balances())
             if sum(balance.total for balance in cells.values()) + token_state.reserve != token.max_supply:
                 yield Finding(end, f"the cells of {token.code} do not sum to its max_supply")
-            if self.reserves.state[token.code] != token_state.reserve:
+            if self.derived.reserves.state[token.code] != token_state.reserve:
                 yield Finding(end, f"the supply reserve of {token.code} differs between books and projection")
-            state = self.balances.state[token.code]
+            state = self.derived.balances.state[token.code]
             for account in {*state["available"], *state["reserved"], *cells}:
                 balance = token_state.balance_of(account)
                 if (balance.available, balance.reserved) != (
