@@ -94,10 +94,13 @@ def _refusal(check: Callable[[object], object], value: object) -> Iterator[str]:
         yield str(error)
 
 
+def could_be_printed(text: str) -> bool:
+    """Whether some Python, of this time or another, may take all its characters to be printable, as a space is."""
+    return text.isprintable() or not any(category(each) in _NEVER and each != " " for each in text)
+
+
 def _was_ever_name(name: str) -> bool:
-    if not 1 <= len(name) <= ACCOUNT_LENGTH_MAX:
-        return False
-    return (name.isprintable() and " " not in name) or not any(category(each) in _NEVER for each in name)
+    return 1 <= len(name) <= ACCOUNT_LENGTH_MAX and " " not in name and could_be_printed(name)
 
 
 def _fields_of(kind: Any) -> tuple[list[tuple[str, bool]], list[str], bool]:

@@ -195,11 +195,11 @@ def _moved(books: Books, ahead: Ahead, event: Moved) -> Iterator[Step]:
     if sender in _SEATS or receiver in _SEATS:
         yield from _of_seats(books, ahead, event)
         return
+    if is_bonding(sender) or is_bonding(receiver):
+        return  # all else that touches them was a trade
     if is_crossing(receiver):
         user, app = receiver.split(" ", 1)
         yield _asked(Deposit(app, user, amount, memo))
-    elif is_bonding(sender):
-        return
     elif is_crossing(sender):
         user, app = sender.split(" ", 1)
         yield _asked(ConsumeDeposit(app, user, amount, memo) if receiver == app else Refund(app, user, amount, memo))

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from tallystick.domain.batch.batch import numbered, positions_of
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import NOTED_BATCHES
+from tallystick.domain.review.forms import SHOWN, could_be_printed
 from tallystick.domain.review.review import RecordedCommit, Review
 from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.result import Result
@@ -31,6 +32,7 @@ from tallystick.infrastructure.journal.format import (
     may_hold_foreign,
     stream_of,
 )
+from tallystick.infrastructure.journal.limits import KEY_LENGTH_MAX
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.infrastructure.proof.derived import Derived
 from tallystick.infrastructure.proof.details_check import DetailsCheck, MetadataCheck
@@ -133,6 +135,8 @@ class _Rederived:
         for key in decode_keys(row):
             if key.key in self.keys:
                 self.found.add(row.first_position, f"idempotency key {key.key!r} was used before")
+            elif not (1 <= len(key.key) <= KEY_LENGTH_MAX and could_be_printed(key.key)):
+                self.found.add(row.first_position, f"{key.key[:SHOWN]!r} is no idempotency key")
             self.keys[key.key] = row.first_position
         self._count(row, events)
         may_hold = may_hold_batches(row.body)
