@@ -27,8 +27,13 @@ def decide_reversal(view: View, operation: Reverse, now: int) -> Sequence[Domain
     amount = left if operation.amount is None else operation.amount
     if amount > left or not left:
         raise AlreadyReversed(id=original.id, amount=operation.amount or original.event.amount, left=left)
-    counter = _COUNTERS[type(original.event)](original.event, original.payer, amount, operation.memo)
+    counter = counter_of(original, amount, operation.memo)
     return TOKEN_RULES[type(counter)](view, counter, now)
+
+
+def counter_of(original: Original, amount: int, memo: str) -> Operation:
+    """The movement that takes so much of the original back."""
+    return _COUNTERS[type(original.event)](original.event, original.payer, amount, memo)
 
 
 def left_of(view: View, original: Original) -> int:

@@ -19,11 +19,12 @@ from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.ledger_state import LedgerState
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payers_of
+from tallystick.infrastructure.commit.recorded import checked_row, entry_events
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.clock import system_time, time_of_commit
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, Key, decode_events
+from tallystick.infrastructure.journal.hold_payers import payers_of
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 
 Answer = TypeVar("Answer")

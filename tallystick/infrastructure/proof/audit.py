@@ -35,7 +35,8 @@ from tallystick.infrastructure.journal.format import (
 from tallystick.infrastructure.journal.limits import KEY_LENGTH_MAX
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.infrastructure.proof.derived import Derived
-from tallystick.infrastructure.proof.details_check import DetailsCheck, MetadataCheck
+from tallystick.infrastructure.proof.details_check import MetadataCheck, impossible_details
+from tallystick.infrastructure.proof.reversal_check import ReversalCheck
 from tallystick.projections.invariants.invariants import Finding, FindingsList
 from tallystick.projections.invariants.notes import impossible_notes
 from tallystick.projections.projection import Commit, Replay
@@ -101,11 +102,12 @@ def audit(journal: Journal, curves: Mapping[str, CurveMaker] = CURVES) -> AuditR
     """
     reader = _Reader(journal)
     rederived = _Rederived(curves)
-    details = DetailsCheck(journal)
+    reversals = ReversalCheck(journal, rederived.books)
     findings: list[Finding] = []
     for row, events in reader.rows():
         rederived.add(row, events)
-        findings += details.add(row, events)
+        findings += impossible_details(row, events)
+        findings += reversals.add(row, events)
     findings += rederived.finish(None if reader.has_stopped else journal)
     return _report(reader, findings)
 

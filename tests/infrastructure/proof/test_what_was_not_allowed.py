@@ -508,3 +508,35 @@ def test_keys_that_cannot_be_given_are_found(book: Book, key: str) -> None:
         (finding,) = ledger.audit().findings
     assert finding.position == position
     assert "idempotency key" in finding.reason
+
+
+def test_what_is_taken_back_has_a_way_back_and_goes_it(book: Book) -> None:
+    with Ledger.open(book.path) as ledger:
+        (paid,) = ledger.transfer("USD", "alice", "bob", 50).transaction_ids
+        (bought,) = (each.transaction_id for each in ledger.app("APP").buy("alice", 10**9).trades)
+        (shares,) = ledger.mint("USD", "eve", 9).transaction_ids
+        settled = ledger.settle("USD", "keeper", "eve", 5, book.hold).transaction_ids[0]
+        batch = ledger.transfer_many("USD", ["alice", "alice"], ["bob", "eve"], [30, 40]).position - 1
+    cases: list[tuple[Any, int, str | None]] = [
+        (Moved("USD", "bob", "alice", 50), paid, None),
+        (Moved("USD", "bob", "alice", 1), paid, "more is taken back"),
+        (Moved("USD", "bob", "eve", 5), batch, "not the way back"),
+        (Burned("USD", "eve", 4), shares, None),
+        (Moved("USD", "eve", "bob", 4), shares, "not the way back"),
+        (Moved("USD", "eve", "alice", 5), settled, None),
+        (Moved("USD", "eve", "keeper", 5), settled, "more is taken back"),
+        (Moved("USD", "eve", "alice", 1), batch + 1, None),
+        (Moved("USD", "bob", "alice", 1), batch + 1, "not the way back"),
+        (Moved("USD", "eve", "alice", 1), bought, "has no way back"),
+        (Moved("USD", "eve", "alice", 1), 1, "is no movement"),
+        (Moved("USD", "eve", "alice", 1), 10**9, "is no movement"),
+    ]
+    expected: dict[int, str | None] = {}
+    for event, id, verdict in cases:
+        details = f'[[0,{{"reverses":[[0,{id}]]}}]]'.encode()
+        expected[forge(book.path, [event], details=details)] = verdict
+    with Ledger.open(book.path) as ledger:
+        found = {finding.position: finding.reason for finding in ledger.audit().findings}
+    assert set(found) == {position for position, verdict in expected.items() if verdict is not None}
+    for position, reason in found.items():
+        assert (expected[position] or "") in reason
