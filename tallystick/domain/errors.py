@@ -271,6 +271,9 @@ class DuplicateIdempotencyKey(Refused):
     same: bool | None
     rule = "idempotency key {key!r} was used by entry {receipt.entry_id}, at position {receipt.position}"
 
+    def message(self, reason: str, fields: dict[str, Any]) -> str:
+        return super().message(reason, fields) + (", with the same request" if fields["same"] else "")
+
 
 class IdempotencyMismatch(Refused):
     """The key was used for another request; `receipt` is what the first use was given. Nothing was recorded again."""

@@ -39,6 +39,11 @@ class EntryCases:
         assert (await ledger.audit()).ok
 
     @played
+    async def test_an_entry_is_a_key_of_dicts(self, ledger: Any) -> None:
+        receipt = await pay(ledger, metadata=METADATA)
+        assert {await ledger.entry(receipt.entry_id): 1}[await ledger.entry(receipt.entry_id)] == 1
+
+    @played
     async def test_an_entry_without_details(self, ledger: Any) -> None:
         receipt = await pay(ledger)
         entry = await ledger.entry(receipt.entry_id)
@@ -106,10 +111,15 @@ class EntryCases:
     @played
     async def test_a_used_key_says_where(self, ledger: Any) -> None:
         receipt = await pay(ledger, key="key", request=[1], occurred_at=OCCURRED)
-        for error, request in ((DuplicateIdempotencyKey, [1]), (IdempotencyMismatch, [2])):
+        for request, error, says in (
+            ([1], DuplicateIdempotencyKey, ", with the same request"),
+            (None, DuplicateIdempotencyKey, f", at position {receipt.position}"),
+            ([2], IdempotencyMismatch, ", with another request"),
+        ):
             with pytest.raises(error) as caught:
                 await pay(ledger, key="key", request=request)
             assert caught.value.receipt == receipt
+            assert str(caught.value).endswith(says)
 
     @pytest.mark.parametrize(
         ("ahead", "verdict"),

@@ -27,3 +27,6 @@ class Entry(Result, frozen=True):
     reverses: tuple[int, ...]
     reversed_by: tuple[int, ...]
     transactions: tuple[Transaction, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.id)  # metadata is a dict, which has no hash
