@@ -6,7 +6,7 @@ grow with the journal. Two keys may have one hash, so what is found in a run is 
 there. A key that was added is always found.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +28,11 @@ class FrozenKeys:
     def __init__(self, runs: FrozenRuns, recent: Sequence[Mapping[str, int]]) -> None:
         self._runs = runs
         self._recent = recent
+
+    def pairs(self) -> Iterator[Pairs]:
+        """The hashes of all keys and the first positions of their commits, a part at a time. Raises `DamagedRun`."""
+        yield from self._runs.pairs()
+        yield from (_sorted_hashes(keys) for keys in self._recent if keys)
 
     def save(self, folder: Path) -> Any:
         """Writes them into the folder, and gives what `KeyIndex.load` needs, for JSON. Raises `OSError`."""

@@ -8,7 +8,7 @@ reading where a row cannot be read.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from tallystick.domain.batch.batch import numbered, positions_of
 from tallystick.domain.errors import CorruptJournal
@@ -17,12 +17,12 @@ from tallystick.domain.review.forms import SHOWN, could_be_printed
 from tallystick.domain.review.review import RecordedCommit, Review
 from tallystick.domain.values.curve import CURVES, CurveMaker
 from tallystick.domain.values.result import Result
-from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.details import read_details
 from tallystick.infrastructure.journal.format import (
     EMPTY,
     Foreign,
+    Head,
     JournalEvent,
     JournalRow,
     decode_counts,
@@ -36,6 +36,7 @@ from tallystick.infrastructure.journal.limits import KEY_LENGTH_MAX
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
 from tallystick.infrastructure.proof.derived import Derived
 from tallystick.infrastructure.proof.details_check import MetadataCheck, impossible_details
+from tallystick.infrastructure.proof.kept_state import Kept, KeptState
 from tallystick.infrastructure.proof.reversal_check import ReversalCheck
 from tallystick.projections.invariants.invariants import Finding, FindingsList
 from tallystick.projections.invariants.notes import impossible_notes
@@ -95,20 +96,21 @@ def verify(journal: Journal) -> AuditReport:
     return _report(reader, [])
 
 
-def audit(journal: Journal, curves: Mapping[str, CurveMaker] = CURVES) -> AuditReport:
+def audit(journal: Journal, curves: Mapping[str, CurveMaker] = CURVES, kept: Callable[[], Kept] | None = None) -> AuditReport:
     """Derives everything from the first event, and reports whatever cannot be, was not allowed or does not agree.
 
-    Trades on a curve that none of `curves` makes are not decided again.
+    Trades on a curve that none of `curves` makes are not decided again. `kept` gives what a ledger goes by.
     """
     reader = _Reader(journal)
-    rederived = _Rederived(curves)
+    rederived = _Rederived(curves, KeptState(journal, kept))
     reversals = ReversalCheck(journal, rederived.books)
     findings: list[Finding] = []
     for row, events in reader.rows():
         rederived.add(row, events)
         findings += impossible_details(row, events)
         findings += reversals.add(row, events)
-    findings += rederived.finish(None if reader.has_stopped else journal)
+        rederived.compare_kept(row.head())
+    findings += rederived.finish(None if reader.has_stopped else journal, reader.head)
     return _report(reader, findings)
 
 
@@ -120,21 +122,26 @@ def _report(reader: _Reader, findings: list[Finding]) -> AuditReport:
 class _Rederived:
     """The books, the projections and the invariants, side by side."""
 
-    def __init__(self, curves: Mapping[str, CurveMaker]) -> None:
+    def __init__(self, curves: Mapping[str, CurveMaker], kept: KeptState) -> None:
+        self.kept = kept
         self.found = FindingsList()
         self.allowed = FindingsList()
-        self.ids = TransferIdIndex()
-        self.review = Review(self.allowed.add, self.ids, curves)
+        self.review = Review(self.allowed.add, kept.ids, curves)
         self.books = self.review.books
         self.derived = Derived(self.found.add)
         self.replay = Replay(self.derived)
         self.versions: Counter[str] = Counter()
+        self.others: set[str] = set()
+        """Somebody else's streams of which a ledger keeps nothing."""
         self.entries: set[StreamEntry] = set()
         self.keys: dict[str, int] = {}
         self.end = 0
+        self.is_kept_here = False
 
     def add(self, row: JournalRow, events: list[JournalEvent]) -> None:
-        for key in decode_keys(row):
+        keys = decode_keys(row)
+        self.is_kept_here = self.kept.add(row, events, keys)
+        for key in keys:
             if key.key in self.keys:
                 self.found.add(row.first_position, f"idempotency key {key.key!r} was used before")
             elif not (1 <= len(key.key) <= KEY_LENGTH_MAX and could_be_printed(key.key)):
@@ -166,6 +173,8 @@ class _Rederived:
         first: dict[str, int] = {}
         for event in events:
             stream = stream_of(event)
+            if isinstance(event, Foreign) and " " in stream:
+                self.others.add(stream)
             version = event.version if isinstance(event, Foreign) else self.versions[stream] + 1
             if version <= self.versions.get(stream, -1):
                 self.found.add(row.first_position, f"stream {stream!r} has version {version} again")
@@ -174,8 +183,17 @@ class _Rederived:
         for stream, version in first.items():
             self.entries.add(StreamEntry(stream, version, self.versions[stream], row.first_position))
 
-    def finish(self, journal: Journal | None) -> list[Finding]:
+    def compare_kept(self, head: Head) -> None:
+        """Holds what is kept against the books, which stand at this head."""
+        if self.is_kept_here and not self.review.is_lost:
+            versions = {stream: version for stream, version in self.versions.items() if stream not in self.others}
+            for finding in self.kept.compare(head, self.books, versions):
+                self.allowed.add(finding.position, finding.reason)
+
+    def finish(self, journal: Journal | None, head: Head) -> list[Finding]:
         findings = [*self.found.findings, *self.derived.invariants.finish(), *self.allowed.findings]
+        findings += self.kept.finish(head, has_stopped=journal is None or self.review.is_lost)
+        self.kept.close()
         if journal is not None:
             findings += self._compare_streams(journal)
         if not findings and not self.derived.is_broken:

@@ -27,7 +27,7 @@ ROWS_KEPT = 8
 
 
 class ReversalCheck:
-    """Checks what rows take back, one after another from the first on; keeps how much of which movement was taken back.
+    """Checks what rows take back, one after another from the first on; the books keep how much of which movement that is.
 
     `books` stand at the row that is checked, and say who is an app and which accounts batches numbered.
     """
@@ -35,7 +35,6 @@ class ReversalCheck:
     def __init__(self, journal: Journal, books: Books) -> None:
         self._journal = journal
         self._books = books
-        self._taken: dict[int, int] = {}
         self._rows: deque[_Originals] = deque(maxlen=ROWS_KEPT)
 
     def add(self, row: JournalRow, events: Sequence[JournalEvent]) -> Iterator[Finding]:
@@ -48,18 +47,19 @@ class ReversalCheck:
             yield Finding(row.first_position, str(error))
             return
         taking: dict[int, Any] = dict(numbered(events, row.first_position))
-        for position, id, amount in found:
-            reason = self._fault(id, amount, taking[position])
+        for reversal in found:
+            self._books.reversals.add(reversal)
+            position, id, _ = reversal
+            reason = self._fault(id, self._books.reversals.amount_of(id), taking[position])
             if reason is not None:
                 yield Finding(position, reason)
 
-    def _fault(self, id: int, amount: int, taking: Any) -> str | None:
+    def _fault(self, id: int, taken: int, taking: Any) -> str | None:
         try:
             event, kind = self._movement(id)
         except (CorruptJournal, LookupError, ValueError):
             return f"it takes back {id}, which is no movement"
-        self._taken[id] = self._taken.get(id, 0) + amount
-        if self._taken[id] > event.amount:
+        if taken > event.amount:
             return f"more is taken back of movement {id} than it moved"
         reason = kind_not_reversible(kind)
         if reason is not None:

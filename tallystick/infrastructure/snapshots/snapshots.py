@@ -25,10 +25,14 @@ from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
 from tallystick.infrastructure.journal.format import Head, JournalRow
 from tallystick.infrastructure.snapshots.format import BooksFacts, books_of, columns_of, facts_of
 from tallystick.infrastructure.system.column_file import ColumnDescription, read_columns, write_columns
+from tallystick.infrastructure.system.own_folder import fault_of, make_own_folder
 from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, flock
 
 FORMAT = 2
 KEPT = 2
+
+KEYS, IDS, REFERENCES = "keys", "transfer_ids", "references"
+"""The names of the parts that are kept beside the books."""
 
 _MANIFEST = "manifest.json"
 _COLUMNS = "columns"
@@ -125,11 +129,11 @@ class Snapshots:
         Raises `OSError` and `StorageUnavailable`, and `ValueError` where something in the state cannot be kept.
         """
         name = f"{state.head.position:020d}-{state.head.digest.hex()[:16]}"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_own_folder(self._folder)
         unfinished = self._folder / f"{name}.{secrets.token_hex(8)}{_UNFINISHED}"
         with contextlib.ExitStack() as writing:
             with _locked(self._folder, wait=True):
-                unfinished.mkdir()
+                unfinished.mkdir(mode=0o700)
                 writing.enter_context(_locked(unfinished))
             try:
                 manifest = _write(unfinished, state)
@@ -147,7 +151,9 @@ class Snapshots:
         shutil.rmtree(snapshot.folder, ignore_errors=True)
 
     def _finished(self) -> list[Path]:
-        """The folders of snapshots, the newest first."""
+        """The folders of snapshots, the newest first; none where others may have written there."""
+        if fault_of(self._folder) is not None:
+            return []
         try:
             return sorted((path for path in self._folder.iterdir() if path.suffix != _UNFINISHED), reverse=True)
         except OSError:
@@ -195,7 +201,7 @@ def _write(folder: Path, state: FrozenState) -> Manifest:
 
 
 def _save_part(folder: Path, part: Part) -> Any:
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     saved = part.save(folder)
     _sync(folder)
     return saved
@@ -225,6 +231,8 @@ def _sync(folder: Path) -> None:
 
 def _opened(folder: Path) -> Snapshot | None:
     """The snapshot in a folder; None where that is none, or is damaged or of another format."""
+    if fault_of(folder) is not None:
+        return None
     try:
         return Snapshot(folder, _decode((folder / _MANIFEST).read_bytes()))
     except (OSError, ValueError):

@@ -21,6 +21,7 @@ from tallystick.infrastructure.ledger.reading.lines.transactions import transact
 from tallystick.infrastructure.ledger.reading.replaying import Follower, commit_of
 from tallystick.infrastructure.proof import audit
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.infrastructure.proof.kept_state import Kept
 from tallystick.projections.lines import Page
 from tallystick.projections.projection import Commit, ProjectionType
 from tallystick.projections.projection import replay as replay_projection
@@ -91,7 +92,7 @@ class History:
     def audit(self) -> AuditReport:
         """Derives everything again from the first event and reports whatever does not agree, with its first position."""
         self._core.check_open()
-        return audit.audit(self._journal, self._core.curves)
+        return audit.audit(self._journal, self._core.curves, lambda: Kept(*self._core.keeper.kept()))
 
     def _commits(self, upto: int | None) -> Iterator[Commit]:
         """The commits, each held against the one before."""

@@ -40,6 +40,7 @@ from tallystick.infrastructure.journal.stores.postgres.connection import Connect
 from tallystick.infrastructure.journal.stores.postgres.pool import PostgresPool, gone
 from tallystick.infrastructure.journal.stores.postgres.schema import DETAILED, upgrade_schema
 from tallystick.infrastructure.system.fair_lock import FairLock
+from tallystick.infrastructure.system.own_folder import CacheFolder
 
 PIPELINED_BYTES = 2**16
 """So much is sent with the COMMIT behind it in one round trip; of more, the server's answer is waited for first."""
@@ -61,6 +62,7 @@ class PostgresJournal(Journal):
         self._read_only = read_only
         self._turn = FairLock()
         self._pool = PostgresPool(address, create=create)
+        self._cache = CacheFolder(address.cache_folder(self._pool.ledger.id))
         self._schema = self._schema_version()
         self._begin = statements.BEGIN.format(lock=self._pool.ledger.lock).encode()
 
@@ -70,7 +72,7 @@ class PostgresJournal(Journal):
 
     @property
     def kept_cache_folder(self) -> Path | None:
-        return self.address.cache_folder(self._pool.ledger.id)
+        return self._cache.used()
 
     @property
     def channel(self) -> str:

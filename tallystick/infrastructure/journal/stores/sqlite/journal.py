@@ -30,6 +30,7 @@ from tallystick.infrastructure.journal.port import (
 )
 from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, schema_of, translated, upgrade_schema
 from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile, WriteTransaction
+from tallystick.infrastructure.system.own_folder import CacheFolder
 
 FETCHED_ROWS = 64
 DETAILED = 2
@@ -80,6 +81,7 @@ class SQLiteJournal(Journal):
         if not create and not path.exists():
             raise StorageUnavailable(f"there is no ledger at {path}")
         self.path = path
+        self._cache = CacheFolder(Path(f"{path}.cache"))
         self._file = SharedFile(path, create=create, durable=durable, read_only=read_only)
         self._reading = self._file.reading
         self._writing = WriteTransaction(self._file, head_of)
@@ -91,7 +93,7 @@ class SQLiteJournal(Journal):
 
     @property
     def kept_cache_folder(self) -> Path | None:
-        return Path(f"{self.path}.cache")
+        return self._cache.used()
 
     @property
     def generation(self) -> int:
