@@ -19,10 +19,15 @@ from tallystick.infrastructure.indexes.runs.pairs import Pairs
 from tallystick.infrastructure.indexes.runs.sorted_runs import SortedRuns
 from tallystick.infrastructure.indexes.seeded_hashes import SEED_BYTES, SeededHashes
 from tallystick.infrastructure.journal.details import decode_details
-from tallystick.infrastructure.journal.format import JournalRow
+from tallystick.infrastructure.journal.format import JournalRow, may_hold_batches
 
 RECENT = 1 << 12
 """So many are put into the runs together."""
+
+
+def may_have_references(row: JournalRow) -> bool:
+    """Whether it is worth decoding what a row says, to look for references."""
+    return (row.details is not None and b'"ref"' in row.details) or may_hold_batches(row.body)
 
 
 class _Saved(msgspec.Struct):

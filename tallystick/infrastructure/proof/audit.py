@@ -139,9 +139,8 @@ class _Rederived:
         self.is_kept_here = False
 
     def add(self, row: JournalRow, events: list[JournalEvent]) -> None:
-        keys = decode_keys(row)
-        self.is_kept_here = self.kept.add(row, events, keys)
-        for key in keys:
+        self.is_kept_here = self.kept.add(row, events)
+        for key in decode_keys(row):
             if key.key in self.keys:
                 self.found.add(row.first_position, f"idempotency key {key.key!r} was used before")
             elif not (1 <= len(key.key) <= KEY_LENGTH_MAX and could_be_printed(key.key)):
@@ -187,7 +186,7 @@ class _Rederived:
         """Holds what is kept against the books, which stand at this head."""
         if self.is_kept_here and not self.review.is_lost:
             versions = {stream: version for stream, version in self.versions.items() if stream not in self.others}
-            for finding in self.kept.compare(head, self.books, versions):
+            for finding in self.kept.compare(head, self.books, versions, self.keys):
                 self.allowed.add(finding.position, finding.reason)
 
     def finish(self, journal: Journal | None, head: Head) -> list[Finding]:

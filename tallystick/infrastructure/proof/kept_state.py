@@ -5,6 +5,7 @@ as columns. Indexes are sets of pairs in an order of their own, so they are comp
 the audit goes into: whoever made them could not know it.
 """
 
+import contextlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -15,12 +16,12 @@ from tallystick.domain.books.books import Books
 from tallystick.domain.contract.contract import FrozenContract
 from tallystick.domain.errors import CorruptJournal, LedgerError
 from tallystick.domain.token.registration import registration_of
-from tallystick.infrastructure.indexes.keys import FrozenKeys, KeyIndex
-from tallystick.infrastructure.indexes.references import FrozenReferences, ReferenceIndex
+from tallystick.infrastructure.indexes.keys import FrozenKeys
+from tallystick.infrastructure.indexes.references import FrozenReferences, ReferenceIndex, may_have_references
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.pairs import Pairs
 from tallystick.infrastructure.indexes.transfer_ids import FrozenTransferIds, TransferIdIndex
-from tallystick.infrastructure.journal.format import Head, JournalRow, Key
+from tallystick.infrastructure.journal.format import Head, JournalRow
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.proof.kept_tokens import token_differences
 from tallystick.infrastructure.snapshots.contract_shelf import ContractShelf
@@ -59,21 +60,20 @@ class KeptState:
         self.ids = TransferIdIndex(seed=None if self._ids is None else self._ids.seed)
         """The ids of transfers that were derived; who derives the books adds them."""
         self._derived_references = ReferenceIndex(seed=None if self._references is None else self._references.seed)
-        self._derived_keys = KeyIndex()
         self._is_compared = self._state is None or not self._state.head.position
 
-    def add(self, row: JournalRow, events: Sequence[object], keys: Sequence[Key]) -> bool:
+    def add(self, row: JournalRow, events: Sequence[object]) -> bool:
         """Notes what indexes have of the next row; says whether what is kept stands there, and `compare` is to be called."""
         if self._is_compared or self._state is None:
             return False
-        if row.details is not None:
+        if row.details is not None and may_have_references(row):
             self._derived_references.note(row, events)
-        if keys and self._keys is not None:
-            self._derived_keys.add(keys, row.first_position)
         return row.last_position == self._state.head.position
 
-    def compare(self, head: Head, books: Books, versions: Mapping[str, int]) -> Iterator[Finding]:
-        """What differs from these books, which stand at this head; `versions` are the last of each stream."""
+    def compare(self, head: Head, books: Books, versions: Mapping[str, int], keys: Mapping[str, int]) -> Iterator[Finding]:
+        """What differs from these books, which stand at this head. `versions` are the last of each stream; `keys` all that were
+        used, with the first positions of their commits.
+        """
         state = self._state
         if state is None:
             return
@@ -85,21 +85,24 @@ class KeptState:
             return
         found: list[str] = []
         try:
-            for difference in self._all_differences(state, books, versions):
+            for difference in self._all_differences(state, books, versions, keys):
                 found.append(difference)
         except (LookupError, ValueError, ArithmeticError, LedgerError) as error:
             found.append(f"books that can be read ({error!r}), and those")
         for difference in found:
             yield Finding(head.position, f"the ledger does not have {difference} that the journal says; remove its cache")
 
-    def _all_differences(self, state: FrozenState, books: Books, versions: Mapping[str, int]) -> Iterator[str]:
+    def _all_differences(
+        self, state: FrozenState, books: Books, versions: Mapping[str, int], keys: Mapping[str, int]
+    ) -> Iterator[str]:
         yield from _differences(state, books, versions)
-        yield from self._in_indexes()
+        with contextlib.suppress(DamagedRun):  # what is damaged is not believed anyway
+            yield from self._in_indexes(keys)
         yield from self._in_contracts(state, books)
 
     def close(self) -> None:
         """Gives up what was derived."""
-        for index in (self.ids, self._derived_references, self._derived_keys):
+        for index in (self.ids, self._derived_references):
             index.close()
 
     def finish(self, head: Head, *, has_stopped: bool) -> Iterator[Finding]:
@@ -111,15 +114,15 @@ class KeptState:
         elif not self._is_compared and self._state is not None:
             yield Finding(head.position, f"the journal ends there, and the ledger has read up to {self._state.head.position}")
 
-    def _in_indexes(self) -> Iterator[str]:
+    def _in_indexes(self, keys: Mapping[str, int]) -> Iterator[str]:
+        if self._keys is not None and not self._keys.are(keys, _differ):
+            yield "the idempotency keys"
         if self._ids is not None:
             derived = self.ids.freeze()
-            if derived.largest != self._ids.largest or _differ(self._ids.pairs, derived.pairs):
+            if derived.largest != self._ids.largest or _differ(self._ids.pairs(), derived.pairs()):
                 yield "the ids of transfers"
-        if self._references is not None and _differ(self._references.pairs, self._derived_references.freeze().pairs):
+        if self._references is not None and _differ(self._references.pairs(), self._derived_references.freeze().pairs()):
             yield "the references"
-        if self._keys is not None and _differ(self._keys.pairs, self._derived_keys.freeze().pairs):
-            yield "the idempotency keys"
 
     def _in_contracts(self, state: FrozenState, books: Books) -> Iterator[str]:
         in_memory = {contract.id for contract in self._contracts}
@@ -162,13 +165,10 @@ def _place(hold: Any) -> int:
     return cast(int, hold.position)
 
 
-def _differ(kept: Callable[[], Iterable[Pairs]], derived: Callable[[], Iterable[Pairs]]) -> bool:
-    """Whether these are other pairs. What is damaged is not used either, so it does not differ."""
+def _differ(kept: Iterable[Pairs], derived: Iterable[Pairs]) -> bool:
+    """Whether these are other pairs. Raises `DamagedRun`."""
     numbers = [np.uint64(secrets.randbits(64) | 1) for _ in range(3)]
-    try:
-        return _digest(kept(), numbers) != _digest(derived(), numbers)
-    except DamagedRun:
-        return False
+    return _digest(kept, numbers) != _digest(derived, numbers)
 
 
 def _digest(parts: Iterable[Pairs], numbers: Sequence[Any]) -> tuple[int, int]:

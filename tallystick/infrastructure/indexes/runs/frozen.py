@@ -33,6 +33,11 @@ class FrozenRuns:
         self._runs = runs
         self._rest = rest
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are none."""
+        return not self._runs and not self._rest
+
     def pairs(self) -> Iterator[Pairs]:
         """All of them, a part at a time, in no certain order. Raises `DamagedRun`."""
         for run in self._runs:
