@@ -18,6 +18,7 @@ import typer
 import tallystick
 from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, StorageError
 from tallystick.domain.values.token import Token
+from tallystick.infrastructure.cli.anchor_lines import anchor_of, expected
 from tallystick.infrastructure.cli.demo import run_demo
 from tallystick.infrastructure.cli.differences import differences, with_locks
 from tallystick.infrastructure.cli.import_commands import import_app
@@ -221,12 +222,35 @@ def replay(
 
 
 @app.command()
-def verify(url: URL = None, json: Json = False) -> None:
-    """Check every stored byte against the chain of digests."""
+def verify(
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(help="POSITION:DIGEST: what the digest was there; may be given again.", show_default=False),
+    ] = None,
+    anchors: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of such lines, as `anchor` prints them; may be given again.", show_default=False),
+    ] = None,
+    url: URL = None,
+    json: Json = False,
+) -> None:
+    """Check every stored byte against the chain of digests, and that against digests that were kept elsewhere."""
+    noted = expected(expect or [], anchors or [])
     with open_ledger(url) as ledger:
-        found = ledger.verify()
+        found = ledger.verify(noted)
     _print_audit(found, json)
     raise typer.Exit(FINE if found.ok else INTEGRITY)
+
+
+@app.command()
+def anchor(url: URL = None, json: Json = False) -> None:
+    """Print where the journal ends and the digest there, to be kept elsewhere: `tallystick anchor >> anchors.txt`."""
+    with open_ledger(url) as ledger:
+        position, digest, recorded_at = anchor_of(ledger)
+    if json:
+        print_json({"position": position, "digest": digest, "recorded_at": recorded_at})
+    else:
+        sys.stdout.write(f"{position}:{digest} {recorded_at}".rstrip() + "\n")
 
 
 @app.command()

@@ -8,7 +8,7 @@ reading where a row cannot be read.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tallystick.domain.batch.batch import numbered, positions_of
 from tallystick.domain.errors import CorruptJournal
@@ -34,6 +34,7 @@ from tallystick.infrastructure.journal.format import (
 )
 from tallystick.infrastructure.journal.limits import KEY_LENGTH_MAX
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tallystick.infrastructure.proof.anchors import Anchors
 from tallystick.infrastructure.proof.derived import Derived
 from tallystick.infrastructure.proof.details_check import MetadataCheck, impossible_details
 from tallystick.infrastructure.proof.kept_state import Kept, KeptState
@@ -46,7 +47,8 @@ from tallystick.projections.projection import Commit, Replay
 class AuditReport(Result, frozen=True):
     """`ok` where nothing was found; else the `findings`. `position` and `digest` (hex) are of the last row that was read.
 
-    A journal cannot prove that nothing was cut off its end: keep the position and digest elsewhere and compare.
+    A journal cannot prove that nothing was cut off its end, nor that not all of it was written anew: keep the position and
+    digest elsewhere, and `verify(expect=...)` compares.
     """
 
     ok: bool
@@ -88,12 +90,19 @@ def _decoded(row: JournalRow) -> list[JournalEvent]:
     return events
 
 
-def verify(journal: Journal) -> AuditReport:
-    """Checks every byte of the journal against its digests, and that positions and times go on without gaps."""
+def verify(journal: Journal, expected: Iterable[tuple[int, str]] = ()) -> AuditReport:
+    """Checks every byte of the journal against its digests, and that positions and times go on without gaps.
+
+    Besides, that the journal has what is `expected`: pairs of a position and the digest, in hex, of the commit in which that
+    lies. Raises `InvalidRequest` where that is something else.
+    """
+    anchors = Anchors(expected)
     reader = _Reader(journal)
-    for _ in reader.rows():
-        pass
-    return _report(reader, [])
+    findings = [*anchors.start()]
+    for row, _ in reader.rows():
+        findings += anchors.add(row)
+    findings += anchors.finish(reader.head)
+    return _report(reader, findings)
 
 
 def audit(journal: Journal, curves: Mapping[str, CurveMaker] = CURVES, kept: Callable[[], Kept] | None = None) -> AuditReport:
