@@ -13,7 +13,11 @@ def checked_row(journal: Journal, position: int) -> JournalRow | None:
     if row is None:
         return None
     before = journal.row_at(row.first_position - 1)
-    if digest_of(EMPTY.digest if before is None else before.digest, row) != row.digest:
+    try:
+        fits = digest_of(EMPTY.digest if before is None else before.digest, row) == row.digest
+    except TypeError as error:
+        raise CorruptJournal(f"one of its columns has something else in it: {error}", position=row.first_position) from error
+    if not fits:
         raise CorruptJournal("its digest does not fit", position=row.first_position)
     return row
 

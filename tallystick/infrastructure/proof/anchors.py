@@ -5,6 +5,7 @@ can cut rows off its end, or write all of them anew. Both are found by whoever k
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 from tallystick.domain.errors import InvalidRequest
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
@@ -45,10 +46,9 @@ class Anchors:
 def _pairs(expected: object) -> Iterator[tuple[object, object]]:
     if isinstance(expected, str | bytes) or not isinstance(expected, Iterable):
         raise InvalidRequest(f"what is expected are pairs of a position and a digest, not {expected!r}")
-    each: object
-    for each in expected:
+    for each in cast("Iterable[Any]", expected):
         try:
-            position, digest = each  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+            position, digest = each
         except (TypeError, ValueError) as error:
             raise InvalidRequest(f"what is expected are pairs of a position and a digest, not {each!r}") from error
         yield position, digest

@@ -209,7 +209,11 @@ class _Rederived:
         return findings
 
     def _compare_streams(self, journal: Journal) -> Iterator[Finding]:
-        stored: set[StreamEntry] = set(journal.streams())
+        try:
+            stored: set[StreamEntry] = set(journal.streams())
+        except CorruptJournal as error:
+            yield Finding(error.position, f"the entries of streams cannot be read: {error}")
+            return
         for entry in stored ^ self.entries:
             where = "stands and should not" if entry in stored else "is missing"
             yield Finding(entry.first_position, f"the entry of stream {entry.stream!r} {where}: {tuple(entry)}")

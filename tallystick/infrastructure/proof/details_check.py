@@ -32,12 +32,15 @@ class MetadataCheck:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._there = journal.metadata_entries()
-        self._next: int | None = next(self._there, None)
+        self._next: int | None = None
+        self._has_begun = False
         self._missing: set[int] = set()
         self._end = 0
 
     def add(self, row: JournalRow, events: Sequence[JournalEvent]) -> Iterator[Finding]:
         """What is wrong with the metadata of the next row's entries."""
+        if not self._has_begun:
+            self._begin()
         said: dict[int, str] = dict(_digests(row))
         found: Mapping[int, MetadataRow] = self._journal.metadata(said) if said else {}
         for entry, digest in said.items():
@@ -53,8 +56,14 @@ class MetadataCheck:
         if self._missing:
             self._missing.difference_update([event.entry for event in events if isinstance(event, MetadataErased)])
 
+    def _begin(self) -> None:
+        self._has_begun = True
+        self._next = next(self._there, None)
+
     def finish(self) -> Iterator[Finding]:
         """What is left when the last row was read: metadata that nobody erased, and some of entries that are not there."""
+        if not self._has_begun:
+            self._begin()
         for entry in sorted(self._missing)[:FINDINGS_MAX]:
             yield Finding(entry, "the metadata is missing, and no event says that it was erased")
         while self._next is not None:

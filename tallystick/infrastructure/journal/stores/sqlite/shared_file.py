@@ -17,6 +17,7 @@ from tallystick.infrastructure.journal.port import UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.file import (
     BUSY_TIMEOUT_MS,
     NOTHING_RECORDED,
+    SQLITE_ERRORS,
     Connections,
     connect,
     did_nothing,
@@ -169,7 +170,7 @@ class SharedFile:
                     self._make_durable(connection)
                 self._outcome_is_unclear = False
                 return found
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise translated(self.path, error) from error
             finally:
                 self.file_lock.release()
@@ -199,7 +200,7 @@ class SharedFile:
             locks.enter_context(self.reading_lock)
             try:
                 self._reconnect()
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise translated(self.path, error) from error
 
     def reopen_to_read(self) -> None:
@@ -282,9 +283,9 @@ class ReadTransaction:
             written = file.is_read_as_it_is and file.is_written(surely=True)
         finally:
             file.reading_lock.release()
-        if written and (error is None or isinstance(error, sqlite3.Error)):
+        if written and (error is None or isinstance(error, SQLITE_ERRORS)):
             raise StorageUnavailable(f"{file.path}: somebody began to write to it while it was read; read again") from error
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, SQLITE_ERRORS):
             raise translated(self._file.path, error) from error
 
 
@@ -306,7 +307,7 @@ class WriteTransaction(Generic[Answer]):
             return self._ask(self._file.begin())
         except BaseException as error:
             self._leave()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, SQLITE_ERRORS):
                 raise translated(self._file.path, error, NOTHING_RECORDED) from error
             if isinstance(error, StorageError) and NOTHING_RECORDED not in str(error):
                 raise type(error)(f"{error}{NOTHING_RECORDED}") from error
@@ -314,7 +315,7 @@ class WriteTransaction(Generic[Answer]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         self._leave()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, SQLITE_ERRORS):
             raise translated(self._file.path, error, NOTHING_RECORDED) from error
 
     def _leave(self) -> None:
