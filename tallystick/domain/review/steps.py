@@ -153,7 +153,7 @@ def _minted(books: Books, ahead: Ahead, event: Minted) -> Iterator[Step]:
 def _burned(books: Books, ahead: Ahead, event: Burned) -> Iterator[Step]:
     paid = ahead.at(1)
     if books.is_app(event.token) and type(paid) is Moved and is_bonding(paid.sender):
-        yield _asked(Sell(event.token, event.account, event.amount, 1, None, event.memo), 2)
+        yield _asked(Sell(event.token, event.account, event.amount, None, None, event.memo), 2)
     _check_holders(books, event.token, event.account)
     yield _asked(Burn(event.token, event.account, event.amount, event.memo))
 
@@ -223,7 +223,7 @@ def _purchases(books: Books, ahead: Ahead, event: Moved) -> Iterator[Step]:
     bought = ahead.at(len(legs))
     payment = sum(leg.amount for leg in legs)
     if type(bought) is Minted and bought.account == event.sender and books.is_app(bought.token):
-        yield _asked(Buy(bought.token, event.sender, payment, 1, None, event.memo), len(legs) + 1)
+        yield _asked(Buy(bought.token, event.sender, payment, None, None, event.memo), len(legs) + 1)
     if type(bought) is Distributed and bought.source is None:
         if event.sender == bought.token:
             yield _asked(DistributeIncome(bought.token, event.memo), len(legs) + 1)
