@@ -21,13 +21,15 @@ from tallystick.domain.values.text_id import TEXT_ID_LENGTH_MAX
 
 _NAMES = (
     *("token", "account", "sender", "receiver", "payer", "authority", "owner", "source"),
-    *("contract", "backed_by", "hold"),
+    *("contract", "backed_by"),
 )
 _CELLS = ("account", "sender", "receiver")
 """The names that may be those of a cell under two names."""
 _TEXTS = ("memo", "reason")
 _NEVER = frozenset(("Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"))
 """The categories of characters that were never part of a name. A Python may not know all of the others."""
+HOLD_LENGTH_MAX = 4 * ACCOUNT_LENGTH_MAX
+"""Ids of holds are made by whoever opens a ledger, as texts of any form, and none is longer than this."""
 SHOWN = 80
 """So many characters of what is wrong are shown."""
 
@@ -57,6 +59,8 @@ class Forms:
             yield "an amount is above 2**256 - 1"
         if isinstance(event, BATCHES):
             yield from self._batch(event, is_format_2)
+        if isinstance(event, Reserved) and not (1 <= len(event.hold) <= HOLD_LENGTH_MAX and could_be_printed(event.hold)):
+            yield f"{event.hold[:SHOWN]!r} is no id of a hold"
         if isinstance(event, Reserved) and event.expires_at is not None and not 0 <= event.expires_at <= INSTANT_MAX:
             yield f"hold {event.hold!r} falls due at {event.expires_at}, which is not between 1970 and 9999"
 
