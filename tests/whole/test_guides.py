@@ -14,6 +14,7 @@ GUIDES = (
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "README.md",
+    "SECURITY.md",
     "CHANGELOG.md",
     "tallystick/infrastructure/JOURNAL.md",
     "tallystick/infrastructure/EVENTSOURCING.md",

@@ -14,10 +14,10 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocations allocations_of app atomic audit backup balance balances balances_of burn burn_many close
-contract contract_ids contracts entry erase expire expire_every find fragment fragments freeze frozen handles
-history hold holds is_contract mint mint_many once open receipt register_token release replay reserve reverse run
-settle snapshot state status supply take_over token tokens total transaction transfer transfer_many unfreeze
-update_app verify"""
+contract contract_ids contracts digest_at entry erase expire expire_every find fragment fragments freeze frozen
+handles history hold holds is_contract mint mint_many once open receipt register_token release replay reserve
+reverse run settle snapshot state status supply take_over token tokens total transaction transfer transfer_many
+unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,

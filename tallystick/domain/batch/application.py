@@ -6,7 +6,9 @@ from tallystick.domain.arithmetic.columns import Column, Numbers
 from tallystick.domain.batch.batch import fragments_of, read_batch
 from tallystick.domain.batch.carrying import carry_batch
 from tallystick.domain.batch.columns import pack
+from tallystick.domain.batch.notes import Notes
 from tallystick.domain.batch.request import BatchRequest
+from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.errors import PlanTooLarge
 from tallystick.domain.events import (
     BatchEvent,
@@ -65,6 +67,14 @@ def apply_batch(state: TokenState, event: BatchEvent) -> None:
     """Moves what the rows move."""
     _number(state, event)
     state.move_many(*_rows(state, event))
+
+
+def rows_of(state: TokenState, event: BatchEvent) -> BatchRequest:
+    """The rows of the next batch, as they could be asked for; its names have their numbers from here on. `ValueError`."""
+    _number(state, event)
+    givers, takers, amounts = _rows(state, event)
+    ids = TransferIds.of_bytes(event.ids) if event.ids else None
+    return BatchRequest(event.token, givers, takers, amounts, event.memo, ids, False, Notes.read(event))
 
 
 def revert_batch(state: TokenState, event: BatchEvent) -> None:

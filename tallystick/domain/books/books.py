@@ -72,7 +72,7 @@ class Books(BooksReading):
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         curves: Mapping[str, CurveMaker] = CURVES,
     ) -> None:
-        self._curves = curves
+        self.curves = curves
         self._shelf = shelf
         self._contracts_in_memory = contracts_in_memory
         self.generation = 0
@@ -271,7 +271,7 @@ class Books(BooksReading):
         self._distributions.clear()
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
-        token = registered_token(event, self._curves)
+        token = registered_token(event, self.curves)
         self.spellings.note(token.code, *token.accepts, token.owner or "")
         former_names = self._former_names.pop(token.code, None)
         state = self._tokens[token.code] = TokenState(token, former_names, self.spellings)

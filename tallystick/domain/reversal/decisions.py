@@ -28,8 +28,13 @@ def decide_reversal(view: View, operation: Reverse, now: int) -> Sequence[Domain
     if amount > left or not left:
         asked = operation.amount or original.event.amount
         raise AlreadyReversed(decimals=decimals_of(view, original), id=original.id, amount=asked, left=left)
-    counter = _COUNTERS[type(original.event)](original.event, original.payer, amount, operation.memo)
+    counter = counter_of(original, amount, operation.memo)
     return TOKEN_RULES[type(counter)](view, counter, now)
+
+
+def counter_of(original: Original, amount: int, memo: str) -> Operation:
+    """The movement that takes so much of the original back."""
+    return _COUNTERS[type(original.event)](original.event, original.payer, amount, memo)
 
 
 def left_of(view: View, original: Original) -> int:

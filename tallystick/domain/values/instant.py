@@ -18,12 +18,11 @@ def to_microseconds(instant: datetime) -> int:
 
 
 def from_microseconds(microseconds: int) -> datetime:
-    """The aware datetime, in UTC, of an instant; `CorruptJournal` where it is none that can have been recorded."""
+    """The aware datetime, in UTC, of an instant; `CorruptJournal` where none is so far away, as no rule would record it."""
     try:
         return _EPOCH + timedelta(microseconds=microseconds)
-    except OverflowError as error:
-        reason = f"there is no time {microseconds} microseconds after 1970, which it tells"
-        raise CorruptJournal(reason, position=0) from error
+    except (OverflowError, TypeError) as error:
+        raise CorruptJournal(f"no time is {microseconds} microseconds after 1970", position=0) from error
 
 
 def check_year(instant: int) -> int:

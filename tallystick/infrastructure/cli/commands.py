@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import tallystick
 from tallystick.domain.values.token import Token
+from tallystick.infrastructure.cli.anchor_lines import anchor_of, expected
 from tallystick.infrastructure.cli.demo import run_demo
 from tallystick.infrastructure.cli.differences import differences, with_locks
 from tallystick.infrastructure.cli.endings import DIFFERENCE, FINE, INTEGRITY, run
@@ -213,12 +214,34 @@ def replay(
 
 @app.command()
 @printing
-def verify(out: Output, url: URL = None) -> None:
-    """Check every stored byte against the chain of digests."""
+def verify(
+    out: Output,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(help="POSITION:DIGEST: what the digest was there; may be given again.", show_default=False),
+    ] = None,
+    anchors: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of such lines, as `anchor` prints them; may be given again.", show_default=False),
+    ] = None,
+    url: URL = None,
+) -> None:
+    """Check every stored byte against the chain of digests, and that against digests that were kept elsewhere."""
+    noted = expected(expect or [], anchors or [])
     with open_ledger(url) as ledger:
-        found = ledger.verify()
+        found = ledger.verify(noted)
     _print_audit(out, found)
     raise typer.Exit(FINE if found.ok else INTEGRITY)
+
+
+@app.command()
+@printing
+def anchor(out: Output, url: URL = None) -> None:
+    """Print where the journal ends and the digest there, to be kept elsewhere: `tallystick anchor >> anchors.txt`."""
+    with open_ledger(url) as ledger:
+        position, digest, recorded_at = anchor_of(ledger)
+    record: dict[str, Any] = {"position": position, "digest": digest, "recorded_at": recorded_at}
+    out.document(record, [record], f"{position}:{digest} {recorded_at}".rstrip() + "\n")
 
 
 @app.command()

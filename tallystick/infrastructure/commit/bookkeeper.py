@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from tallystick.domain.books.pending import Pending
+from tallystick.domain.contract.contract import FrozenContract
 from tallystick.domain.errors import CorruptJournal, LedgerError, SchemaTooOld, StorageUnavailable
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.reversal.original import RecordedEntry
@@ -21,12 +22,14 @@ from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.ledger_state import LedgerState
 from tallystick.infrastructure.commit.past_of_names import is_somebodys
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payers_of
+from tallystick.infrastructure.commit.recorded import checked_row, entry_events
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.clock import system_time, time_of_commit
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, Key, decode_events
+from tallystick.infrastructure.journal.hold_payers import payers_of
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tallystick.infrastructure.snapshots.snapshots import FrozenState
 
 Answer = TypeVar("Answer")
 AT_ONCE_SECONDS = 0.005
@@ -158,6 +161,21 @@ class Bookkeeper:
                 begun = snapshots.begin(self.state.freeze)
         snapshots.finish(begun)
 
+    def kept(self) -> tuple[FrozenState, list[FrozenContract]]:
+        """The state and the contracts in memory as they stand, without reading on: what was read up to now, or else what the
+        newest snapshot says.
+
+        Raises `StorageUnavailable`.
+        """
+        with self.lock:
+            while True:
+                self.wait()
+                self._begin()
+                try:
+                    return self.state.freeze(), self.state.freeze_contracts()
+                except DamagedRun:
+                    self.distrust_cache()
+
     def snapshot_if_due(self) -> None:
         """Has a snapshot taken in the background where the journal has grown enough. `lock` is held, and nothing is pending."""
         snapshots = self.state.snapshots
@@ -232,14 +250,24 @@ class Bookkeeper:
         return head == EMPTY or (row is not None and row.head() == head)
 
     def _read_on(self) -> None:
+        self._begin()
+        try:
+            for row in rows_after(self._journal, self.state.head):
+                self._apply(row)
+        except LedgerError:
+            raise
+        except BaseException:
+            self.drop()  # interrupted who knows where
+            raise
+
+    def _begin(self) -> None:
+        """Goes on from the newest snapshot where nothing was read yet, or what was read is not to be trusted."""
         state = self.state
         if state.is_void:
             state.reset()
         try:
             if state.head is EMPTY:
                 state.restore()
-            for row in rows_after(self._journal, state.head):
-                self._apply(row)
         except LedgerError:
             raise
         except BaseException:

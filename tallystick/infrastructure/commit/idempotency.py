@@ -15,9 +15,9 @@ from tallystick.infrastructure.commit.receipt import Receipt, receipt_from
 from tallystick.infrastructure.commit.request_digest import digest_of
 from tallystick.infrastructure.indexes.keys import KeyIndex
 from tallystick.infrastructure.journal.format import JournalRow, Key, decode_keys
+from tallystick.infrastructure.journal.limits import KEY_LENGTH_MAX
 from tallystick.infrastructure.journal.port import Journal
 
-KEY_LENGTH_MAX = 256
 MANY = 16
 """So many keys or more are looked up together in an index of our own: with fewer, preparing costs more than is saved."""
 

@@ -23,11 +23,14 @@ def rows_after(journal: Journal, head: Head) -> Iterator[JournalRow]:
         first_position, last_position, recorded_at, _, _, _, stored, _ = row
         if first_position != position + 1:
             raise CorruptJournal(f"the next row begins at position {first_position}", position=position + 1)
-        if digest_of(digest, row) != stored:
+        try:
+            fits = digest_of(digest, row) == stored
+        except TypeError as error:
+            raise CorruptJournal(f"one of its columns has something else in it: {error}", position=first_position) from error
+        if not fits:
             raise CorruptJournal("its digest does not fit", position=first_position)
-        if recorded_at < time:
-            raise CorruptJournal("it was recorded before the row before it", position=first_position)
-        if recorded_at > INSTANT_MAX:
-            raise CorruptJournal("it was recorded after the year 9999", position=first_position)
+        if not time <= recorded_at <= INSTANT_MAX:
+            before = "before the row before it" if recorded_at < time else "after the year 9999"
+            raise CorruptJournal(f"it was recorded {before}", position=first_position)
         yield row
         position, digest, time = last_position, stored, recorded_at

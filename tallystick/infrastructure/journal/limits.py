@@ -8,3 +8,6 @@ GROUP_BYTES = 4 * 2**20
 
 FOREIGN_VERSION_MAX = 2**62
 """So a token or a contract that gets the name of somebody's stream can go on from its last version."""
+
+KEY_LENGTH_MAX = 256
+"""So many characters an idempotency key has at most."""

@@ -50,7 +50,8 @@ class LedgerCore:
     ) -> None:
         self.journal = journal
         self.read_only = read_only
-        self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
+        self.curves: Mapping[str, CurveMaker] = {**CURVES, **(curves or {})}
+        self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, self.curves)
         self.queue = self._new_queue()
         self.books = self.keeper.books
         self.expiry = Expiry(self.expire_due)

@@ -25,12 +25,15 @@ from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
 from tallystick.infrastructure.journal.format import Head, JournalRow
 from tallystick.infrastructure.snapshots.format import BooksFacts, books_of, columns_of, facts_of
 from tallystick.infrastructure.system.column_file import ColumnDescription, read_columns, write_columns
-from tallystick.infrastructure.system.file_access import give_to_owner_of_folder, make_folder, make_folder_in_cache
 from tallystick.infrastructure.system.file_lock import FileLock
+from tallystick.infrastructure.system.own_folder import fault_of, make_own_folder
 from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, flock
 
 FORMAT = 3
 KEPT = 2
+
+KEYS, IDS, REFERENCES = "keys", "transfer_ids", "references"
+"""The names of the parts that are kept beside the books."""
 
 _MANIFEST = "manifest.json"
 _COLUMNS = "columns"
@@ -127,15 +130,14 @@ class Snapshots:
         Raises `OSError` and `StorageUnavailable`, and `ValueError` where something in the state cannot be kept.
         """
         name = f"{state.head.position:020d}-{state.head.digest.hex()[:16]}"
-        make_folder_in_cache(self._folder)
+        make_own_folder(self._folder)
         unfinished = self._folder / f"{name}.{secrets.token_hex(8)}{_UNFINISHED}"
         with contextlib.ExitStack() as writing:
             with self._changing():
-                make_folder(unfinished)
+                unfinished.mkdir(mode=0o700)
                 writing.enter_context(_locked(unfinished))
             try:
                 manifest = _write(unfinished, state)
-                give_to_owner_of_folder(unfinished)
                 with self._changing():
                     _rename(unfinished, self._folder / name)
             except BaseException:
@@ -157,7 +159,9 @@ class Snapshots:
             yield
 
     def _finished(self) -> list[Path]:
-        """The folders of snapshots, the newest first."""
+        """The folders of snapshots, the newest first; none where others may have written there."""
+        if fault_of(self._folder) is not None:
+            return []
         try:
             return sorted((path for path in self._folder.iterdir() if path.suffix != _UNFINISHED), reverse=True)
         except OSError:
@@ -204,7 +208,7 @@ def _write(folder: Path, state: FrozenState) -> Manifest:
 
 
 def _save_part(folder: Path, part: Part) -> Any:
-    make_folder(folder)
+    folder.mkdir(mode=0o700)
     saved = part.save(folder)
     _sync(folder)
     return saved
@@ -234,6 +238,8 @@ def _sync(folder: Path) -> None:
 
 def _opened(folder: Path) -> Snapshot | None:
     """The snapshot in a folder; None where that is none, or is damaged or of another format."""
+    if fault_of(folder) is not None:
+        return None
     try:
         return Snapshot(folder, _decode((folder / _MANIFEST).read_bytes()))
     except (OSError, ValueError):

@@ -58,6 +58,14 @@ class SortedFragments:
         columns = self.columns
         return zip(_listed(columns.amounts[place]), columns.ids[place].tolist(), columns.counts[place].tolist(), strict=True)
 
+    def is_in_order(self) -> bool:
+        """Whether fragments lie in the order in which they are spent, and the order by id is that of the ids."""
+        columns = self.columns
+        owners = np.repeat(np.arange(self.owners, dtype=np.uint32), np.diff(columns.starts))
+        order = _order(owners, columns.ids, columns.amounts)
+        by_id = np.argsort(columns.ids, kind="stable")
+        return np.array_equal(order, np.arange(len(order))) and np.array_equal(columns.by_id, by_id)
+
     def owner_of(self, id: int) -> int | None:
         """The handle of whoever has the fragment with this id, None where that is not in the table."""
         rank = bisect_right(self._by_id, id, key=self._ids.__getitem__) - 1

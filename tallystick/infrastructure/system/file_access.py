@@ -11,7 +11,6 @@ import stat
 from pathlib import Path
 
 _CLASSES = ((stat.S_IWUSR, stat.S_IRWXU), (stat.S_IWGRP, stat.S_IRWXG), (stat.S_IWOTH, stat.S_IRWXO))
-_READ = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _FILE = stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
 
@@ -28,41 +27,6 @@ def open_beside(path: Path, file: Path | None) -> int:
     return opened
 
 
-def make_folder_in_cache(path: Path) -> None:
-    """Makes a folder of a cache, and the cache, where they are missing: for those who may use the file that the cache is of.
-
-    A cache that is of no file beside it is made as the process makes its folders. Raises `OSError`.
-    """
-    cache = path.parent
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        cache.mkdir()
-        access = _access(cache.with_suffix("")) if cache.suffix == ".cache" else None
-        if access is not None and stat.S_ISREG(access.st_mode):
-            _give_folder(cache, access)
-    with contextlib.suppress(FileExistsError):
-        make_folder(path)
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder for those who may use the one that it lies in. Raises `OSError`."""
-    path.mkdir()
-    access = _access(path.parent)
-    if access is not None:
-        _give_folder(path, access)
-
-
-def give_to_owner_of_folder(path: Path) -> None:
-    """Gives a file or folder, and all that lies in it, to whom the folder belongs that it lies in; only root can."""
-    owner = _access(path.parent)
-    if owner is not None and os.geteuid() == 0 and owner.st_uid != 0:
-        with contextlib.suppress(OSError):
-            os.chown(path, owner.st_uid, owner.st_gid)
-            for folder, folders, files in os.walk(path):
-                for name in (*folders, *files):
-                    os.chown(Path(folder, name), owner.st_uid, owner.st_gid)
-
-
 def _access(file: Path | None) -> os.stat_result | None:
     try:
         return None if file is None else os.stat(file)
@@ -73,16 +37,6 @@ def _access(file: Path | None) -> os.stat_result | None:
 def _mode(access: os.stat_result) -> int:
     """All that those may who may write it."""
     return sum(all_of_it for may_write, all_of_it in _CLASSES if access.st_mode & may_write) | stat.S_IRWXU
-
-
-def _give_folder(path: Path, access: os.stat_result) -> None:
-    """Who may read or write the one may list or change the other."""
-    may = stat.S_IMODE(access.st_mode) & _FILE
-    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _give(opened, access, may | (may & _READ) >> 2 | stat.S_IRWXU)
-    finally:
-        os.close(opened)
 
 
 def _give(opened: int, access: os.stat_result, mode: int) -> None:

@@ -19,6 +19,7 @@ from tallystick import (
     StorageUnavailable,
     Token,
 )
+from tallystick.domain.entry.kinds import TAKEN_OVER
 from tallystick.domain.events import (
     RUN_EVENTS,
     Allocated,
@@ -183,9 +184,9 @@ BACK = [Released("T", "k", "a", 10, "h", False)]
 BACKED = [REGISTERED, Minted("T", "a", 5), ContractRegistered("p", "T")]
 APP = [
     TokenRegistered("A", 0, 100, None, "app"),
-    Minted("A", "a", 10),
-    Minted("A", "b", 5),
-    Minted("A", "c", 1),
+    Minted("A", "a", 10, TAKEN_OVER),
+    Minted("A", "b", 5, TAKEN_OVER),
+    Minted("A", "c", 1, TAKEN_OVER),
 ]
 STAKED = [
     ContractRegistered("p", None),
@@ -239,7 +240,7 @@ STAKED = [
         ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "mine", (7, 3, 9))], None),
         ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "linear", (7, 3, 2))], 1),
         ([*APP, Distributed("A", None, 5, 1)], 5),
-        ([*APP, Distributed("A", None, 5, 0), Distributed("A", None, 4, 0)], 6),
+        ([*APP, Distributed("A", None, 5, 0), Distributed("A", None, 4, 0)], 5),
         ([*APP, Distributed("A", None, 5, 0, ("a",))], 5),
         ([*APP, Moved("A", "a", "A", 4), Distributed("A", None, 4, 0)], 6),
         ([*APP, Distributed("A", None, 5, 0, (), 2)], 1),

@@ -16,7 +16,7 @@ from tallystick.infrastructure.ledger.ledger import Ledger
 
 T = 10**12
 BATCH = 8_000
-CURVE = SquareRootCurve(10)
+CURVE = SquareRootCurve(10, decimals=12, settlement_decimals=12)
 
 SHARES = Baseline(
     "numpy's shares",

@@ -272,6 +272,7 @@ class AsyncLedger:
     history = _awaited(Ledger.history)
     replay = _awaited(Ledger.replay)
     status = _awaited(Ledger.status)
+    digest_at = _awaited(Ledger.digest_at)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
     backup = _awaited(Ledger.backup)

@@ -1,6 +1,6 @@
 """Reads the journal: what a ledger answers about what happened, from its rows and not from the state it stands at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.cells import Cell, locate
@@ -9,6 +9,7 @@ from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
 from tallystick.domain.values.position import check_id, check_position
 from tallystick.domain.values.token import AnyToken, code_of
+from tallystick.infrastructure.commit.recorded import checked_row
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -21,7 +22,9 @@ from tallystick.infrastructure.ledger.reading.lines.shares import Shares
 from tallystick.infrastructure.ledger.reading.lines.transactions import transactions_of
 from tallystick.infrastructure.ledger.reading.replaying import Follower, commit_of
 from tallystick.infrastructure.proof import audit
+from tallystick.infrastructure.proof.anchors import POSITION_MAX
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.infrastructure.proof.kept_state import Kept
 from tallystick.projections.lines import Page
 from tallystick.projections.projection import Commit, ProjectionType
 from tallystick.projections.projection import replay as replay_projection
@@ -87,15 +90,26 @@ class History:
                 raise InvalidPosition(f"the journal has reached position {head}, not {upto}")
         return replay_projection(projection, self._commits(upto), upto)
 
-    def verify(self) -> AuditReport:
-        """Checks every stored byte against the chain of digests, and positions and times for gaps."""
+    def digest_at(self, position: int) -> str:
+        """The digest, in hex, of the commit in which the position lies; of 0, that before the first one."""
         self._core.check_open()
-        return audit.verify(self._journal)
+        position = check_position(position)
+        if position == EMPTY.position:
+            return EMPTY.digest.hex()
+        row = checked_row(self._journal, position) if position <= POSITION_MAX else None
+        if row is None:
+            raise InvalidPosition(f"the journal has reached position {self._journal.head().position}, not {position}")
+        return row.digest.hex()
+
+    def verify(self, expected: Iterable[tuple[int, str]]) -> AuditReport:
+        """Checks every stored byte against the chain of digests, positions and times for gaps, and what is expected."""
+        self._core.check_open()
+        return audit.verify(self._journal, expected)
 
     def audit(self) -> AuditReport:
         """Derives everything again from the first event and reports whatever does not agree, with its first position."""
         self._core.check_open()
-        return audit.audit(self._journal)
+        return audit.audit(self._journal, self._core.curves, lambda: Kept(*self._core.keeper.kept()))
 
     def _commits(self, upto: int | None) -> Iterator[Commit]:
         """The commits, each held against the one before."""

@@ -1,6 +1,6 @@
 """What a ledger answers: the calls that change nothing. Reads of the books give the newest durable state."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -210,12 +210,21 @@ class LedgerReads:
         """
         return status_of(self._core)
 
-    def verify(self) -> AuditReport:
+    def digest_at(self, position: int) -> str:
+        """The digest, as 64 hexadecimal digits, of the commit in which the position lies; zeros at position 0.
+
+        Kept elsewhere, it is what `verify(expect=...)` compares. Raises `InvalidPosition` beyond the journal's head, and
+        `CorruptJournal` where that commit is not what was written.
+        """
+        return self._history.digest_at(position)
+
+    def verify(self, expect: Iterable[tuple[int, str]] = ()) -> AuditReport:
         """Checks every stored byte against the chain of digests, positions and times for gaps, and metadata.
 
-        What is wrong is told in the report and not raised.
+        `expect`: pairs of a position and the digest that was noted there, which find out a journal that was cut or written
+        anew. What is wrong is told in the report and not raised; `InvalidRequest` where `expect` is something else.
         """
-        return self._history.verify()
+        return self._history.verify(expect)
 
     def audit(self) -> AuditReport:
         """Derives everything again from the first event and reports whatever does not agree, with its first position.

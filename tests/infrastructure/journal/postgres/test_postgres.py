@@ -93,7 +93,7 @@ def test_without_psycopg_the_error_says_what_to_install() -> None:
 
 @pytest.mark.parametrize(
     ("cache", "variable", "folder"),
-    [(None, "/caches", "/caches/tallystick/1d"), ("/mine", "/caches", "/mine"), (None, "", "HOME/.cache/tallystick/1d")],
+    [(None, "/caches", "/caches/tallystick/1d"), ("/mine", "/caches", "/mine/1d"), (None, "", "HOME/.cache/tallystick/1d")],
 )
 def test_where_the_cache_is(
     cache: str | None, variable: str, folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

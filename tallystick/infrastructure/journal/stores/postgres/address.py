@@ -45,7 +45,7 @@ class PostgresAddress(NamedTuple):
         """Takes a ledger's options out of `url`; `InvalidURL` where one of them is not understood.
 
         `durability=full|normal`: whether a commit waits for the disk. `schema=NAME`: several ledgers may share a database,
-        each in a schema of its own. `cache=FOLDER`: where what is derived from the journal is cached.
+        each in a schema of its own. `cache=FOLDER`: where what is derived from journals is cached, each in a folder of its id.
         """
         base, query = split_options(url)
         kept: list[str] = []
@@ -85,7 +85,7 @@ class PostgresAddress(NamedTuple):
     def cache_folder(self, ledger: str) -> Path | None:
         """Where the ledger with this id is cached; None where nobody says and there is no home."""
         if self.cache is not None:
-            return self.cache
+            return self.cache / ledger
         try:
             caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         except RuntimeError:

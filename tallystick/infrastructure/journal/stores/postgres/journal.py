@@ -51,6 +51,7 @@ from tallystick.infrastructure.journal.stores.postgres.schema import DETAILED, G
 from tallystick.infrastructure.journal.stores.postgres.turn import Turn, holder, take_turn
 from tallystick.infrastructure.system.fair_lock import FairLock
 from tallystick.infrastructure.system.file_at_path import resolved
+from tallystick.infrastructure.system.own_folder import CacheFolder
 
 _NONE = b"'{}'"
 AT_ONCE_BYTES = 2**16
@@ -77,6 +78,7 @@ class PostgresJournal(Journal):
         self._read_only = read_only
         self._turn = FairLock(LOCK_SECONDS)
         self._pool = PostgresPool(address, create=create)
+        self._cache = CacheFolder(address.cache_folder(self._pool.ledger.id))
         self._schema = self._schema_version()
         self._append = statements.in_schema(statements.APPEND, address.schema)
         self._append_large = statements.in_schema(statements.APPEND_LARGE, address.schema)
@@ -87,7 +89,7 @@ class PostgresJournal(Journal):
 
     @property
     def kept_cache_folder(self) -> Path | None:
-        return self.address.cache_folder(self._pool.ledger.id)
+        return self._cache.used()
 
     @property
     def channel(self) -> str:

@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
+from tallystick.domain.errors import CorruptJournal, NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
 from tallystick.infrastructure.journal.stores.sqlite.schema_check import difference
 from tallystick.infrastructure.system.file_lock import FileLock
 
@@ -24,6 +24,8 @@ TURN_MS = 100
 CHECKPOINT_PAGES = 1000
 FULL_DISK_BYTES = 65_536
 NOTHING_RECORDED = "; nothing was recorded"
+_OTHER_SCHEMA = ("no such ", "malformed ", "error in ", "unsupported file format")
+"""So SQLite begins to say that a table of a ledger is not there or is another."""
 
 _METADATA = """
 CREATE TABLE metadata (
@@ -87,6 +89,10 @@ ALTER TABLE commits ADD COLUMN details TEXT;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 """What makes a schema of format 1 one of format 2, inside a transaction."""
+
+
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises, the second where it quotes a schema that is damaged."""
 
 
 class Connections(NamedTuple):
@@ -257,15 +263,26 @@ def did_nothing(error: sqlite3.Error) -> bool:
     return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
 
 
-def translated(path: Path, error: sqlite3.Error, known: str = "") -> NotALedger | StorageFull | StorageUnavailable:
+def translated(
+    path: Path, error: sqlite3.Error | UnicodeDecodeError, known: str = ""
+) -> CorruptJournal | NotALedger | StorageFull | StorageUnavailable:
     """SQLite's error as one of ours, with what is `known` of a commit."""
+    if isinstance(error, UnicodeDecodeError):
+        return CorruptJournal(f"{path}: the text of its schema cannot be read: {error}{known}", position=0)
     code = _primary_code(error)
     message = f"{path}: {error}{known}"
+    if code == sqlite3.SQLITE_CORRUPT or (code == sqlite3.SQLITE_ERROR and str(error).startswith(_OTHER_SCHEMA)):
+        return CorruptJournal(message, position=0)
     if code == sqlite3.SQLITE_NOTADB:
         return NotALedger(f"{path} is no SQLite database")
     if code == sqlite3.SQLITE_FULL or _disk_is_full(path, code):
         return StorageFull(message)
     return StorageUnavailable(message)
+
+
+def no_journal(path: Path, error: Exception) -> CorruptJournal:
+    """Where a column has something in it that no journal has there."""
+    return CorruptJournal(f"{path}: a column has something else in it: {error}", position=0)
 
 
 def _primary_code(error: sqlite3.Error) -> int:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from tallystick.domain.errors import StorageUnavailable
+from tallystick.domain.errors import CorruptJournal, StorageUnavailable
 from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
 from tallystick.infrastructure.journal.port import (
     NO_METADATA,
@@ -28,9 +28,17 @@ from tallystick.infrastructure.journal.port import (
     UnclearOutcome,
     entries_in_pages,
 )
-from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, schema_of, translated, upgrade_schema
+from tallystick.infrastructure.journal.stores.sqlite.file import (
+    NOTHING_RECORDED,
+    SQLITE_ERRORS,
+    no_journal,
+    schema_of,
+    translated,
+    upgrade_schema,
+)
 from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
 from tallystick.infrastructure.journal.stores.sqlite.transactions import ReadTransaction, WriteTransaction
+from tallystick.infrastructure.system.own_folder import CacheFolder
 
 FETCHED_ROWS = 64
 DETAILED = 2
@@ -82,6 +90,7 @@ class SQLiteJournal(Journal):
             raise StorageUnavailable(f"there is no ledger at {path}")
         self._file = SharedFile(path, create=create, durable=durable, read_only=read_only)
         self.path = self._file.path
+        self._cache = CacheFolder(Path(f"{self.path}.cache"))
         self._reading = ReadTransaction(self._file)
         self._writing = WriteTransaction(self._file, head_of)
         self._seen = (0, 0, EMPTY)
@@ -92,7 +101,7 @@ class SQLiteJournal(Journal):
 
     @property
     def kept_cache_folder(self) -> Path | None:
-        return Path(f"{self.path}.cache")
+        return self._cache.used()
 
     @property
     def generation(self) -> int:
@@ -128,9 +137,12 @@ class SQLiteJournal(Journal):
                 for columns in cursor:
                     row = JournalRow(*columns)
                     page.append(row)
-                    size += len(row.body)
-                    if row.details is not None:
-                        size += len(row.details)
+                    try:
+                        size += len(row.body)
+                        if row.details is not None:
+                            size += len(row.details)
+                    except TypeError as error:
+                        raise no_journal(self.path, error) from error
                     if size >= PAGE_BYTES:
                         break
             if not page:
@@ -141,7 +153,10 @@ class SQLiteJournal(Journal):
     def row_at(self, position: int) -> JournalRow | None:
         with self._reading_rows() as select:
             columns = select(_ROW_AT, (position,)).fetchone()
-        return JournalRow(*columns) if columns is not None and columns[1] >= position else None
+        try:
+            return JournalRow(*columns) if columns is not None and columns[1] >= position else None
+        except TypeError as error:
+            raise no_journal(self.path, error) from error
 
     def bodies(self, position: int, count: int) -> Sequence[Body]:
         with (
@@ -252,7 +267,7 @@ class SQLiteJournal(Journal):
             surplus = connection.total_changes - before - 1 - len(entries) - len(metadata.added)
         except sqlite3.IntegrityError as error:
             raise Overtaken(f"{self.path}: {error}") from error
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise translated(self.path, error, NOTHING_RECORDED) from error
         if not 0 <= surplus <= len(metadata.erased):
             reason = "it does not keep what is inserted as it is, by somebody else's trigger"
@@ -291,7 +306,11 @@ class SQLiteJournal(Journal):
 def head_of(connection: sqlite3.Connection) -> Head:
     """The head as the connection sees it."""
     columns = connection.execute(_HEAD).fetchone()
-    return EMPTY if columns is None else Head(*columns)
+    if columns is None:
+        return EMPTY
+    if None in columns:
+        raise CorruptJournal("a column of its last row is empty", position=0)
+    return Head(*columns)
 
 
 def _page(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
@@ -305,4 +324,7 @@ def _page(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
 
 
 def _entry(columns: tuple[Any, ...]) -> StreamEntry:
-    return StreamEntry(columns[0].decode(), *columns[1:])
+    try:
+        return StreamEntry(columns[0].decode(), *columns[1:])
+    except (UnicodeDecodeError, AttributeError) as error:
+        raise CorruptJournal(f"an entry of a stream has no name: {error}", position=0) from error

@@ -17,6 +17,7 @@ from tallystick.infrastructure.journal.port import UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.file import (
     BUSY_TIMEOUT_MS,
     NOTHING_RECORDED,
+    SQLITE_ERRORS,
     Connections,
     connect,
     connect_to_write,
@@ -186,7 +187,7 @@ class SharedFile:
                     self._make_durable(connection)
                 self._outcome_is_unclear = False
                 return found
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise translated(self.path, error) from error
             finally:
                 self.file_lock.release()
@@ -219,7 +220,7 @@ class SharedFile:
             locks.enter_context(self.reading_lock)
             try:
                 self._reconnect()
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise translated(self.path, error) from error
 
     def reopen_to_read(self) -> None:

@@ -36,9 +36,9 @@ class ReadTransaction:
             written = file.is_read_as_it_is and file.is_written(surely=True)
         finally:
             file.reading_lock.release()
-        if written and (error is None or isinstance(error, sqlite3.Error)):
+        if written and (error is None or isinstance(error, sqlite_file.SQLITE_ERRORS)):
             raise StorageUnavailable(f"{file.path}: somebody began to write to it while it was read; read again") from error
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, sqlite_file.SQLITE_ERRORS):
             raise sqlite_file.translated(self._file.path, error) from error
 
 
@@ -62,7 +62,7 @@ class WriteTransaction(Generic[Answer]):
             return self._begin(time.monotonic() + patience_s)
         except BaseException as error:
             self._leave()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite_file.SQLITE_ERRORS):
                 raise sqlite_file.translated(self._file.path, error, sqlite_file.NOTHING_RECORDED) from error
             if isinstance(error, StorageError) and sqlite_file.NOTHING_RECORDED not in str(error):
                 raise type(error)(f"{error}{sqlite_file.NOTHING_RECORDED}") from error
@@ -83,7 +83,7 @@ class WriteTransaction(Generic[Answer]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         self._leave()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, sqlite_file.SQLITE_ERRORS):
             raise sqlite_file.translated(self._file.path, error, sqlite_file.NOTHING_RECORDED) from error
 
     def _leave(self) -> None:
