@@ -1,0 +1,115 @@
+"""A process that commits entry after entry, and says before each what it is to do and after it that it was acknowledged.
+
+What it says are lines of JSON: "intent" with the `Intent`; "done" with the key and the position; "failed" with the key, whether
+that surely left nothing, and the error. It writes alone, with threads, or with tasks of asyncio.
+"""
+
+import asyncio
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from random import Random
+from typing import Any, Literal
+
+import msgspec
+
+from tallystick import AsyncLedger, InvalidRequest, Ledger, LedgerError, NotFound, Refused
+from tests.torture.writing.entries import KINDS, PLANNED_ALONE, Intent, batch, make_book, plan, reversal
+
+Manner = Literal["alone", "threads", "tasks"]
+MANNERS: tuple[Manner, ...] = ("alone", "threads", "tasks")
+THREADS = 4
+TASKS = 12
+NOTHING_RECORDED = "nothing was recorded"
+Say = Callable[[str], object]
+
+
+def write(url: str, manner: Manner, name: str, say: Say, entries: int | None = None, *, closes: bool = False) -> None:
+    """Commits so many entries, or without end; `name` begins their keys and seeds them."""
+    numbers = itertools.count() if entries is None else iter(range(entries))
+    if manner == "tasks":
+        asyncio.run(_write_with_tasks(url, name, say, numbers))
+        return
+    ledger = Ledger.open(url)
+    make_book(ledger)
+    works = [_Writer(ledger, say, f"{name}-{which}", numbers) for which in range(THREADS if manner == "threads" else 1)]
+    others = [threading.Thread(target=work.run, daemon=True) for work in works[1:]]
+    for other in others:
+        other.start()
+    works[0].run()
+    for other in others:
+        other.join()
+    if closes:
+        ledger.close()
+
+
+class _Writer:
+    """What one thread writes; `numbers` are shared by all and end it."""
+
+    def __init__(self, ledger: Ledger, say: Say, name: str, numbers: Any) -> None:
+        self._ledger = ledger
+        self._say = say
+        self._name = name
+        self._numbers = numbers
+        self._chance = Random(name)
+        self._reversible: list[tuple[int, Intent]] = []
+
+    def run(self) -> None:
+        for number in self._numbers:
+            key = f"{self._name}-{number}"
+            try:
+                self._write(key)
+                if self._chance.random() < 0.04:
+                    self._ledger.snapshot()
+            except LedgerError as error:
+                self._say(_failed(key, error))
+
+    def _write(self, key: str) -> None:
+        """One entry."""
+        kind = self._chance.choice((*KINDS, "batch", "reversal", "chain"))
+        if kind == "batch":
+            intent, columns = batch(key, self._chance)
+            self._say(_intended(intent))
+            receipt: Any = self._ledger.transfer_many(**columns, idempotency_key=key)
+        elif kind == "reversal" and self._reversible:
+            id, original = self._reversible.pop()
+            self._say(_intended(reversal(original, key)))
+            receipt = self._ledger.reverse(entry=id, idempotency_key=key)
+        else:
+            details: dict[str, Any] = {"reference": key, "metadata": {"of": key}} if self._chance.random() < 0.3 else {}
+            with self._ledger.atomic(key, **details) as tx:
+                intent = plan(tx, kind if kind in KINDS else "chain", key, self._chance)
+                self._say(_intended(intent))
+            receipt = tx.receipt
+            if intent.kind == "chain":
+                self._reversible.append((receipt.entry_id, intent))
+        self._say(json.dumps(["done", key, receipt.position]))
+
+
+async def _write_with_tasks(url: str, name: str, say: Say, numbers: Any) -> None:
+    async with AsyncLedger.open(url) as ledger:
+        await asyncio.to_thread(make_book, ledger.blocking)
+
+        async def task(which: int) -> None:
+            chance = Random(f"{name}-{which}")
+            for number in numbers:
+                key = f"{name}-{which}-{number}"
+                try:
+                    async with ledger.atomic(key) as tx:
+                        say(_intended(plan(tx, chance.choice(PLANNED_ALONE), key, chance)))
+                    assert tx.receipt is not None
+                    say(json.dumps(["done", key, tx.receipt.position]))
+                except LedgerError as error:
+                    say(_failed(key, error))
+
+        await asyncio.gather(*map(task, range(TASKS)))
+
+
+def _intended(intent: Intent) -> str:
+    return json.dumps(["intent", msgspec.to_builtins(intent)])
+
+
+def _failed(key: str, error: LedgerError) -> str:
+    left_nothing = isinstance(error, Refused | NotFound | InvalidRequest) or NOTHING_RECORDED in str(error)
+    return json.dumps(["failed", key, left_nothing, f"{type(error).__name__}: {error}"])
