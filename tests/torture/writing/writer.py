@@ -8,17 +8,20 @@ import asyncio
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable
 from random import Random
 from typing import Any, Literal
 
 import msgspec
 
-from tallystick import AsyncLedger, InvalidRequest, Ledger, LedgerError, NotFound, Refused
+from tallystick import AsyncLedger, InvalidRequest, Ledger, LedgerError, NotFound, Refused, StorageError
 from tests.torture.writing.entries import KINDS, PLANNED_ALONE, Intent, batch, make_book, plan, reversal
 
 Manner = Literal["alone", "threads", "tasks"]
 MANNERS: tuple[Manner, ...] = ("alone", "threads", "tasks")
+OPENED_MAX = 100
+WAIT_SECONDS = 0.05
 THREADS = 4
 TASKS = 12
 NOTHING_RECORDED = "nothing was recorded"
@@ -28,12 +31,26 @@ Say = Callable[[str], object]
 def write(url: str, manner: Manner, name: str, say: Say, entries: int | None = None, *, closes: bool = False) -> None:
     """Commits so many entries, or without end; `name` begins their keys and seeds them."""
     numbers = itertools.count() if entries is None else iter(range(entries))
-    if manner == "tasks":
-        asyncio.run(_write_with_tasks(url, name, say, numbers))
-        return
+
+    def work() -> None:
+        if manner == "tasks":
+            asyncio.run(_write_with_tasks(url, name, say, numbers))
+        else:
+            _write_with_threads(url, THREADS if manner == "threads" else 1, name, say, numbers, closes)
+
+    for _ in range(OPENED_MAX - 1):  # what is opened may be a server that recovers; what fails later is said and goes on
+        try:
+            return work()
+        except StorageError as error:
+            say(_failed("", error))
+            time.sleep(WAIT_SECONDS)
+    return work()
+
+
+def _write_with_threads(url: str, threads: int, name: str, say: Say, numbers: Any, closes: bool) -> None:
     ledger = Ledger.open(url)
     make_book(ledger)
-    works = [_Writer(ledger, say, f"{name}-{which}", numbers) for which in range(THREADS if manner == "threads" else 1)]
+    works = [_Writer(ledger, say, f"{name}-{which}", numbers) for which in range(threads)]
     others = [threading.Thread(target=work.run, daemon=True) for work in works[1:]]
     for other in others:
         other.start()
