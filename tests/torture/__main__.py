@@ -87,7 +87,10 @@ def _server(only: list[str]) -> Iterator[PostgresServer | None]:
     if not {"postgres-kills", "histories"} & set(only):
         yield None
     elif binaries is None:
-        print("PostgreSQL was not found: no initdb is on the path or in /usr/lib/postgresql, and nothing is tried on it", flush=True)
+        print(
+            "PostgreSQL was not found: no initdb is on the path or in /usr/lib/postgresql, and nothing is tried on it",
+            flush=True,
+        )
         if is_required():
             sys.exit(1)
         yield None

@@ -123,7 +123,7 @@ def _kill_and_look(number: int, chance: Random, place: Path, witness: Witness, p
 
 def _start(url: str, manner: Manner, chance: Random, said: Path, plant: Plant) -> int:
     """Forks a process that writes until it is killed."""
-    kill = Kill(int(2 ** chance.uniform(0, 11)), chance.choice(MOMENTS))
+    kill = Kill(int(2 ** chance.uniform(0, 10.5)), chance.choice(MOMENTS))
     child = os.fork()
     if child == 0:
         try:

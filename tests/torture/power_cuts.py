@@ -88,9 +88,7 @@ def _write_in_sessions(place: Path, durability: Durability, chance: Random, reco
             shutil.copytree(cache, place / f"cache-{session}", dirs_exist_ok=True)
 
 
-def _cut_and_look(
-    steps: list[Step], place: Path, chance: Random, durable: bool, report: Report
-) -> tuple[Witness, int]:
+def _cut_and_look(steps: list[Step], place: Path, chance: Random, durable: bool, report: Report) -> tuple[Witness, int]:
     """One image of the recording."""
     cut = Cut(chance.randint(1, len(steps)), chance.choice(FATES), chance.choice(SECTORS_BYTES), chance.random() < 0.5)
     image = place / "image"

@@ -102,7 +102,9 @@ class _WatchedDisk:
                 getattr(library, f"sqlite3_vfs_{name}") for name in ("find", "register", "unregister")
             )
         except AttributeError as error:
-            raise RuntimeError("this Python's SQLite cannot be reached from outside its module; use one that links to it") from error
+            raise RuntimeError(
+                "this Python's SQLite cannot be reached from outside its module; use one that links to it"
+            ) from error
         find.restype = ctypes.POINTER(_Vfs)
         self._real: Any = find(None)
         self._watcher = watcher

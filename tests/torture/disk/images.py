@@ -111,7 +111,9 @@ def _befall(content: bytearray, pending: list[Step], cut: Cut, chance: Random) -
         case "the last writes":
             left = pending[chance.randint(0, len(pending)) :]
         case "only the length":
-            left = [Step(step.kind, step.path, step.offset, bytes(len(step.content))) for step in pending if step.kind == "write"]
+            left = [
+                Step(step.kind, step.path, step.offset, bytes(len(step.content))) for step in pending if step.kind == "write"
+            ]
             left = [step for step in left if step.offset >= len(content)]
         case "some sectors" | "garbage":
             left = [part for step in pending for part in _sectors(step, cut.sector_bytes) if chance.random() < 0.5]

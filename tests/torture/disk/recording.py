@@ -9,6 +9,7 @@ import msgspec
 
 from tests.torture.disk.calls import Call
 
+
 class Step(msgspec.Struct, frozen=True):
     """A call of the disk that has succeeded, or with the kind "said" what was said, in `path`.
 

@@ -7,6 +7,7 @@ that surely left nothing, and the error. It writes alone, with threads, or with 
 import asyncio
 import itertools
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ Manner = Literal["alone", "threads", "tasks"]
 MANNERS: tuple[Manner, ...] = ("alone", "threads", "tasks")
 OPENED_MAX = 100
 WAIT_SECONDS = 0.05
+FAILURES_MAX = 100
+GIVEN_UP = 3
+"""The exit code of a process none of whose last so many entries could be committed."""
 THREADS = 4
 TASKS = 12
 NOTHING_RECORDED = "nothing was recorded"
@@ -73,14 +77,19 @@ class _Writer:
         self._reversible: list[tuple[int, Intent]] = []
 
     def run(self) -> None:
+        failures = 0
         for number in self._numbers:
             key = f"{self._name}-{number}"
             try:
                 self._write(key)
+                failures = 0
                 if self._chance.random() < 0.04:
                     self._ledger.snapshot()
             except LedgerError as error:
+                failures += 1
                 self._say(_failed(key, error))
+                if failures == FAILURES_MAX:
+                    os._exit(GIVEN_UP)
 
     def _write(self, key: str) -> None:
         """One entry."""
@@ -109,7 +118,7 @@ async def _write_with_tasks(url: str, name: str, say: Say, numbers: Any) -> None
         await asyncio.to_thread(make_book, ledger.blocking)
 
         async def task(which: int) -> None:
-            chance = Random(f"{name}-{which}")
+            chance, failures = Random(f"{name}-{which}"), 0
             for number in numbers:
                 key = f"{name}-{which}-{number}"
                 try:
@@ -117,8 +126,12 @@ async def _write_with_tasks(url: str, name: str, say: Say, numbers: Any) -> None
                         say(_intended(plan(tx, chance.choice(PLANNED_ALONE), key, chance)))
                     assert tx.receipt is not None
                     say(json.dumps(["done", key, tx.receipt.position]))
+                    failures = 0
                 except LedgerError as error:
+                    failures += 1
                     say(_failed(key, error))
+                    if failures == FAILURES_MAX:
+                        os._exit(GIVEN_UP)
 
         await asyncio.gather(*map(task, range(TASKS)))
 
