@@ -62,8 +62,10 @@ def _reports(options: argparse.Namespace, folder: Path, server: PostgresServer |
         return postgres_kills.run(options.postgres_kills, seed, folder, server, first=first)
 
     def histories_on(server: PostgresServer) -> Report:
-        url = ledger_url(server.url(), folder / "cache", durability="full", schema="histories")
-        return histories.run(options.turns // TURNS_OF_POSTGRES, seed, url, store="PostgreSQL")
+        place = folder / "histories"
+        place.mkdir()
+        url = ledger_url(server.url(), place / "cache", durability="full", schema="histories")
+        return histories.run(options.turns // TURNS_OF_POSTGRES, seed, url, place, store="PostgreSQL")
 
     on_files: list[tuple[str, Callable[[], Report]]] = [
         ("kills", lambda: kills.run(options.kills, seed, folder, first=first)),

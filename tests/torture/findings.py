@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Kind = Literal["lost", "partial", "stale", "wrong"]
-"""Lost: it was acknowledged and is not there. Partial: an entry of which a part is there, or money that does not add up. Stale:
-a read of what was so once and could not be so any more. Wrong: an audit, a chain or a model that disagrees, an error that is none of ours.
+"""Lost: it was acknowledged and is not there. Partial: an entry of which a part is there, or money that does not add up.
+Stale: a read of what was so once and could not be so any more. Wrong: an audit, a chain or a model that disagrees, or an error
+that should not be.
 """
 
 

@@ -4,6 +4,7 @@ See `tests/torture/history/checker.py`. The journal's order is read out of the j
 cancelled is asked of the ledger.
 """
 
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -17,9 +18,12 @@ from tallystick.events import Moved
 from tests.support.programs.processes import WaitForAll, run_in_processes
 from tests.torture.findings import Report
 from tests.torture.history.checker import check
-from tests.torture.history.clients import CLIENTS, Client
+from tests.torture.history.clients import CLIENTS, Client, Place
 from tests.torture.history.operations import FUNDS, TOKEN, History, Movement, Row, Transfer
 from tests.torture.kills import Plant
+
+SWITCH_SECONDS = 1e-5
+"""So often the threads of a process take turns, so that they do at more places than by themselves."""
 
 
 class Rows:
@@ -44,7 +48,7 @@ class Rows:
         self.state.append(Row(first_position + len(events) - 1, moved))
 
 
-def run(turns: int, seed: int, url: str, *, store: str = "SQLite", plant: Plant = nullcontext) -> Report:
+def run(turns: int, seed: int, url: str, folder: Path, *, store: str = "SQLite", plant: Plant = nullcontext) -> Report:
     """Lets each process make so many turns on an empty ledger; tries are all that was done and answered."""
     report = Report(f"histories, {store}", seed)
     with report.timed():
@@ -53,7 +57,8 @@ def run(turns: int, seed: int, url: str, *, store: str = "SQLite", plant: Plant 
             with ledger.atomic() as tx:
                 for account, amount in FUNDS.items():
                     tx.mint(TOKEN, account, amount)
-        works = [partial(_work, client, url, f"{seed}-{number}", turns, plant) for number, client in enumerate(CLIENTS)]
+        places = [Place(url, f"{client.__name__}-{seed}-{number}", folder / "stop") for number, client in enumerate(CLIENTS)]
+        works = [partial(_work, client, place, turns, plant) for client, place in zip(CLIENTS, places, strict=True)]
         done = [operation for each in run_in_processes(works) for operation in each]
         history = msgspec.convert(done, History)
         with Ledger.open(url) as ledger:
@@ -70,12 +75,14 @@ def run(turns: int, seed: int, url: str, *, store: str = "SQLite", plant: Plant 
     return report
 
 
-def _work(client: Client, url: str, name: str, turns: int, plant: Plant, wait_for_all: WaitForAll) -> list[Any]:
+def _work(client: Client, place: Place, turns: int, plant: Plant, wait_for_all: WaitForAll) -> list[Any]:
+    sys.setswitchinterval(SWITCH_SECONDS)
     with plant():
-        return client(url, name, turns, wait_for_all)
+        done = client(place, turns, wait_for_all)
+    place.stop.touch()
+    return done
 
 
 def run_on_file(turns: int, seed: int, folder: Path, *, plant: Plant = nullcontext) -> Report:
     """The same on a file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return run(turns, seed, f"sqlite:///{folder / 'history.db'}", plant=plant)
+    return run(turns, seed, f"sqlite:///{folder / 'history.db'}", folder, plant=plant)

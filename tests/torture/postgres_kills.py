@@ -84,7 +84,7 @@ class Striker:
 
 
 def run(tries: int, seed: int, folder: Path, server: PostgresServer, *, first: int = 0, plant: Plant = nullcontext) -> Report:
-    """Kills so often; `first` is the number of the first kill, to see one again. The server is of this user, or this is root."""
+    """Kills so often; `first` is the first kill's number, to see one again. The server is of this user, or this is root."""
     report = Report("kill -9, PostgreSQL", seed, first - first % KILLS_A_JOURNAL)
     last, acknowledged = first + tries, 0
     with report.timed():

@@ -1,9 +1,9 @@
 """Power cuts: a real run is recorded, and the ledger is opened on what a cut at any step of it may leave.
 
 A recording is made by a process whose SQLite is watched, over three sessions of one journal, some of which close it. A cut
-takes the steps before it and loses what no sync covers (`tests/torture/disk/images.py`). What lies in the cache is believed even
-less: an image gets none, or one of the run's own, of before the cut or of after it, whole or damaged. The image is opened, looked
-at, written to and looked at without a cache.
+takes the steps before it and loses what no sync covers (`tests/torture/disk/images.py`). A cache is to be believed even less:
+an image gets none, or one of the run's own, of before the cut or of after it, whole or damaged. The image is opened, looked at,
+written to, and looked at once more without a cache.
 """
 
 import os

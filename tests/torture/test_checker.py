@@ -12,13 +12,13 @@ HOT, POOR = FUNDS["hot"], FUNDS["poor"]
 
 def paid(key: str, begin: int, end: int, entry: int, amount: int = 1) -> Transfer:
     """The transfer of so much from "hot" to "poor", which stands in a row of its own."""
-    ends = {"begin": begin, "end": end, "entry": entry, "position": entry}
+    ends = {"by": key, "begin": begin, "end": end, "entry": entry, "position": entry}
     return Transfer(key=key, sender="hot", receiver="poor", amount=amount, answer="done", **ends)
 
 
 def read(begin: int, end: int, poor: int, **others: int) -> Read:
     """What "poor" had, as the gain since the beginning."""
-    return Read(begin=begin, end=end, balances={"poor": POOR + poor, **others})
+    return Read(by="reader", begin=begin, end=end, balances={"poor": POOR + poor, **others})
 
 
 def rows(*entries: tuple[int, int]) -> list[Row]:
@@ -28,7 +28,7 @@ def rows(*entries: tuple[int, int]) -> list[Row]:
 
 A, B = paid("a", 10, 20, 5), paid("b", 30, 40, 6, 10)
 BOTH = rows((5, 1), (6, 10))
-REFUSED = Transfer(key="c", begin=32, end=33, sender="poor", receiver="hot", amount=POOR + 5, answer="refused")
+REFUSED = Transfer(by="c", key="c", begin=32, end=33, sender="poor", receiver="hot", amount=POOR + 5, answer="refused")
 UNKNOWN = msgspec.structs.replace(B, answer="unknown", end=31, entry=0, position=0)
 
 CASES: dict[str, tuple[History, list[Row], list[Kind]]] = {

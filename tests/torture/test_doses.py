@@ -1,4 +1,4 @@
-"""A dose of each harness. `make torture` runs them in full; `TALLYSTICK_SEED` chooses what is done, which is random otherwise."""
+"""A dose of each harness; `make torture` runs them in full. `TALLYSTICK_SEED` chooses what is done, else it is random."""
 
 import os
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def test_killed_ends_of_postgresql(own_server: PostgresServer, tmp_path: Path) -
 
 def test_histories_on_postgresql(own_server: PostgresServer, tmp_path: Path) -> None:
     url = ledger_url(own_server.url(), tmp_path / "cache", durability="full")
-    check(histories.run(20, SEED, url, store="PostgreSQL"))
+    check(histories.run(20, SEED, url, tmp_path, store="PostgreSQL"))
 
 
 def test_the_command_prints_a_table_and_takes_a_seed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """What goes between a client and a PostgreSQL server, piece by piece, so that somebody can strike at a counted one.
 
-A piece is what one read of a socket gives, in either direction, on any connection. The wire is carried by whoever calls `carry`,
-on its own thread, so that it may be forked from.
+A piece is what one read of a socket gives, in either direction, on any connection. Whoever calls `carry` carries the wire on
+its own thread, so that the process may be forked.
 """
 
 import selectors
@@ -20,7 +20,7 @@ Fate = Literal["passes", "is lost"]
 
 
 class Piece(NamedTuple):
-    """Its number, from 1; whether it goes to the server; and the server's process at the other end, 0 while that is not known."""
+    """Its number, from 1; whether it goes to the server; and the server's process at that end, 0 while it is not known."""
 
     number: int
     is_request: bool

@@ -223,7 +223,7 @@ class World:
     def _sum(self, token: str, supply: int) -> None:
         """Whatever the model says: cells add up to the supply, and fragments to balances."""
         ledger = self.ledger
-        balances = {account: balance for account, balance in ledger.balances(token).items()}
+        balances = ledger.balances(token)
         total = ledger.supply(token).reserve + sum(balance.total for balance in balances.values())
         if token == "TEA":
             total += sum(ledger.state[user]["APP"] for user in USERS) + ledger.state["APP"][HIDDEN_BONDING_CURVE_ACCOUNT]

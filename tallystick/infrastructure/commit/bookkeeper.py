@@ -124,6 +124,16 @@ class Bookkeeper:
         self.reach_head()
         return None
 
+    def reach_head_or_unseen(self) -> Pending | None:
+        """The same for a read: what stands in the store by now it waits for, because other processes may have been told of it,
+        and whoever reads after them must not be told what stood before.
+        """
+        pending = self.reach_head_or_pending()
+        if pending is None or self._journal.ends_at(self.state.head):
+            return pending
+        self.reach_head()
+        return None
+
     # Snapshots.
 
     def snapshot(self) -> None:

@@ -110,6 +110,11 @@ class LedgerCore:
         self.check_open()
         return self.keeper.reach_head_or_pending()
 
+    def reach_head_or_unseen(self) -> Pending | None:
+        """The same for a read, which is told of a commit under way from when others can be."""
+        self.check_open()
+        return self.keeper.reach_head_or_unseen()
+
     def commit(
         self, operations: Sequence[Operation], request: Request | None = None, details: EntryDetails | None = None
     ) -> Committed | None:

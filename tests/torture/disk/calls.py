@@ -5,6 +5,7 @@ own is put behind one that says before and after each call that changes a file w
 `sqlite3` uses, reached by ctypes: nothing is compiled or installed, and all else is as in any other process.
 """
 
+import _sqlite3
 import ctypes
 import os
 import threading
@@ -12,8 +13,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, Protocol
-
-import _sqlite3
 
 Kind = Literal["create", "write", "truncate", "sync", "delete"]
 OPEN_JOURNAL_OR_LOG = 0x00000800 | 0x00080000
@@ -49,28 +48,62 @@ _Delete = ctypes.CFUNCTYPE(_Int, _Pointer, _Pointer, _Int)
 _Write = ctypes.CFUNCTYPE(_Int, _Pointer, _Pointer, _Int, _Long)
 _Truncate = ctypes.CFUNCTYPE(_Int, _Pointer, _Long)
 _Sync = ctypes.CFUNCTYPE(_Int, _Pointer, _Int)
-_METHODS = """xClose xRead xWrite xTruncate xSync xFileSize xLock xUnlock xCheckReservedLock xFileControl xSectorSize
-xDeviceCharacteristics xShmMap xShmLock xShmBarrier xShmUnmap xFetch xUnfetch""".split()
-_CALLS = """xOpen xDelete xAccess xFullPathname xDlOpen xDlError xDlSym xDlClose xRandomness xSleep xCurrentTime xGetLastError
-xCurrentTimeInt64 xSetSystemCall xGetSystemCall xNextSystemCall""".split()
+_METHODS = [
+    "xClose",
+    "xRead",
+    "xWrite",
+    "xTruncate",
+    "xSync",
+    "xFileSize",
+    "xLock",
+    "xUnlock",
+    "xCheckReservedLock",
+    "xFileControl",
+    "xSectorSize",
+    "xDeviceCharacteristics",
+    "xShmMap",
+    "xShmLock",
+    "xShmBarrier",
+    "xShmUnmap",
+    "xFetch",
+    "xUnfetch",
+]
+_CALLS = [
+    "xOpen",
+    "xDelete",
+    "xAccess",
+    "xFullPathname",
+    "xDlOpen",
+    "xDlError",
+    "xDlSym",
+    "xDlClose",
+    "xRandomness",
+    "xSleep",
+    "xCurrentTime",
+    "xGetLastError",
+    "xCurrentTimeInt64",
+    "xSetSystemCall",
+    "xGetSystemCall",
+    "xNextSystemCall",
+]
 
 
 class _Methods(ctypes.Structure):
     """What is done to an open file: `sqlite3_io_methods`."""
 
-    _fields_ = (("iVersion", _Int), *((name, _Pointer) for name in _METHODS))  # noqa: RUF012
+    _fields_ = (("iVersion", _Int), *((name, _Pointer) for name in _METHODS))
 
 
 class _OpenFile(ctypes.Structure):
     """How every `sqlite3_file` begins."""
 
-    _fields_ = (("methods", ctypes.POINTER(_Methods)),)  # noqa: RUF012
+    _fields_ = (("methods", ctypes.POINTER(_Methods)),)
 
 
 class _Vfs(ctypes.Structure):
     """`sqlite3_vfs`."""
 
-    _fields_ = (  # noqa: RUF012
+    _fields_ = (
         ("iVersion", _Int),
         ("szOsFile", _Int),
         ("mxPathname", _Int),

@@ -13,7 +13,7 @@ from tests.torture.disk.calls import Call
 class Step(msgspec.Struct, frozen=True):
     """A call of the disk that has succeeded, or with the kind "said" what was said, in `path`.
 
-    A sync has on the disk what was written before the step of number `offset`: what others wrote while it ran it may have missed.
+    A sync has on the disk what was written before the step of number `offset`: what others wrote while it ran may be missing.
     """
 
     kind: Literal["create", "write", "truncate", "sync", "delete", "said"]

@@ -1,9 +1,9 @@
-"""Whether a history is linearizable: whether all of it could have happened one after another, each thing between its begin and end.
+"""Whether a history is linearizable: could all of it have happened one after another, each thing between its begin and end?
 
 The journal says in which order the transfers happened, so that nothing has to be searched for: what is left is whether that
 order agrees with the clock, and whether each read can be given a place between two rows, after all that was acknowledged before
-it began, before all that began after it ended, and after no read's place that is later than its own. The last are chosen as early
-as they may be, which is right if anything is.
+it began, before all that began after it ended, and not before a read that ended before it began. Places are chosen as early as
+they may be, which is right if anything is.
 """
 
 from bisect import bisect_left, bisect_right
@@ -78,7 +78,7 @@ class _Clock:
         self._ends = [end for end, _ in ended]
         self._rows_ended = [0, *accumulate((row for _, row in ended), max)]
         self._begins = [begin for begin, _ in begun]
-        self._rows_begun = [*accumulate((row for _, row in reversed(begun)), min)][::-1] + [rows + 1]
+        self._rows_begun = [*accumulate((row for _, row in reversed(begun)), min, initial=rows + 1)][::-1]
 
     def earliest(self, begin: int) -> int:
         """The last row that had been acknowledged, with all or a part of it, before this moment."""
@@ -121,19 +121,22 @@ def _place_reads(reads: list[Read], order: _Order, clock: _Clock, find: Find) ->
     """Gives each read the earliest place that it may have, in the order in which they began."""
     by_end = sorted(reads, key=lambda read: read.end)
     place_of: dict[int, int] = {}
-    passed = floor = 0
+    passed, floor, seen = 0, 0, reads[0] if reads else None
     for read in sorted(reads, key=lambda read: read.begin):
         while by_end[passed].end < read.begin:
-            floor = max(floor, place_of.get(id(by_end[passed]), 0))
+            if place_of.get(id(by_end[passed]), 0) > floor:
+                floor, seen = place_of[id(by_end[passed])], by_end[passed]
             passed += 1
-        first, last = max(floor, clock.earliest(read.begin)), clock.latest(read.end)
+        acknowledged, last = clock.earliest(read.begin), clock.latest(read.end)
+        first = max(floor, acknowledged)
         fits = [row for row in range(first, last + 1) if _agrees(order.after_rows[row], read)]
         if fits:
             place_of[id(read)] = fits[0]
             continue
         once = [row for row, balances in enumerate(order.after_rows) if _agrees(balances, read)]
         if once:
-            find("stale", f"{read} is how it was after rows {once[:3]}, and could be from row {first} to {last}")
+            why = f"row {acknowledged} was acknowledged" if first == acknowledged else f"{seen} had seen row {floor}"
+            find("stale", f"{read} is how it was after rows {once[:3]}, when {why}, and before row {last + 1}")
         else:
             find("partial", f"{read} is how it never was")
 

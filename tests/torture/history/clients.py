@@ -1,15 +1,17 @@
 """The clients of one ledger whose histories are checked: eight processes, each with a ledger of its own on the same journal.
 
-Two commit blocks, which read before they pay; two make direct calls; two only read; one has tasks of asyncio, of which some are
-cancelled; one has threads. Amounts are random and large, so that hardly two states have equal balances.
+Two commit blocks, which read before they pay; two make direct calls; two only read, until somebody else is done; one has tasks
+of asyncio, of which some are cancelled; one has threads that pay and threads that read. Amounts are random and large, so that
+hardly two states have equal balances.
 """
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,11 +19,21 @@ from tallystick import AsyncLedger, Conflict, InsufficientFunds, Ledger, Outcome
 from tests.torture.history.operations import ACCOUNTS, TOKEN, Answer, History, Read, Transfer
 
 TASKS = 8
-THREADS = 4
 LARGE = 10**9
 
 now = time.monotonic_ns
-Client = Callable[[str, str, int, Callable[[], object]], list[Any]]
+READS_A_TURN = 50
+
+
+class Place(NamedTuple):
+    """The ledger's address, the client's name, which seeds it, and the file that is there once somebody is done."""
+
+    url: str
+    name: str
+    stop: Path
+
+
+Client = Callable[[Place, int, Callable[[], object]], list[Any]]
 
 
 def _chosen(chance: Random) -> dict[str, Any]:
@@ -58,7 +70,9 @@ class _Recorder:
     def note(self, key: str, chosen: dict[str, Any], begin: int, answer: Answer, receipt: Any, told: int | None = None) -> None:
         """Keeps a transfer that ends now."""
         places = {"entry": receipt.entry_id, "position": receipt.position} if receipt is not None else {}
-        self.history.append(Transfer(begin=begin, end=now(), key=key, answer=answer, told=told, **chosen, **places))
+        self.history.append(
+            Transfer(by=self.name, begin=begin, end=now(), key=key, answer=answer, told=told, **chosen, **places)
+        )
 
     def read(self, ledger: Ledger) -> None:
         """One balance, or all at once."""
@@ -68,17 +82,17 @@ class _Recorder:
             balances = {account: ledger.balance(TOKEN, account).total}
         else:
             balances = {account: balance.total for account, balance in ledger.balances(TOKEN).items()}
-        self.history.append(Read(begin=begin, end=now(), balances=balances))
+        self.history.append(Read(by=self.name, begin=begin, end=now(), balances=balances))
 
 
 def _plain(*recorders: _Recorder) -> list[Any]:
     return [msgspec.to_builtins(operation) for recorder in recorders for operation in recorder.history]
 
 
-def blocks(url: str, name: str, turns: int, wait: Callable[[], object]) -> list[Any]:
+def blocks(place: Place, turns: int, wait: Callable[[], object]) -> list[Any]:
     """Commits blocks, of which half read what the sender has, and pay a part of that; reads now and then."""
-    recorder = _Recorder(name)
-    with Ledger.open(url) as ledger:
+    recorder = _Recorder(place.name)
+    with Ledger.open(place.url) as ledger:
 
         def call(key: str, chosen: dict[str, Any]) -> tuple[Any, int | None]:
             told = None
@@ -96,10 +110,10 @@ def blocks(url: str, name: str, turns: int, wait: Callable[[], object]) -> list[
     return _plain(recorder)
 
 
-def direct(url: str, name: str, turns: int, wait: Callable[[], object]) -> list[Any]:
+def direct(place: Place, turns: int, wait: Callable[[], object]) -> list[Any]:
     """Makes direct calls, and reads now and then."""
-    recorder = _Recorder(name)
-    with Ledger.open(url) as ledger:
+    recorder = _Recorder(place.name)
+    with Ledger.open(place.url) as ledger:
         wait()
         for turn in range(turns):
             recorder.transfer(turn, lambda key, chosen: (ledger.transfer(TOKEN, **chosen, idempotency_key=key), None))
@@ -108,38 +122,44 @@ def direct(url: str, name: str, turns: int, wait: Callable[[], object]) -> list[
     return _plain(recorder)
 
 
-def reads(url: str, name: str, turns: int, wait: Callable[[], object]) -> list[Any]:
-    """Only reads."""
-    recorder = _Recorder(name)
-    with Ledger.open(url) as ledger:
+def reads(place: Place, turns: int, wait: Callable[[], object]) -> list[Any]:
+    """Only reads, until another client has made all its turns."""
+    recorder = _Recorder(place.name)
+    with Ledger.open(place.url) as ledger:
         wait()
-        for _ in range(turns):
+        while not place.stop.exists() and len(recorder.history) < READS_A_TURN * turns:
             recorder.read(ledger)
     return _plain(recorder)
 
 
-def threads(url: str, name: str, turns: int, wait: Callable[[], object]) -> list[Any]:
-    """Pays and reads with threads that share a ledger."""
-    recorders = [_Recorder(f"{name}-{number}") for number in range(THREADS)]
-    with Ledger.open(url) as ledger:
+def threads(place: Place, turns: int, wait: Callable[[], object]) -> list[Any]:
+    """With threads that share a ledger: two pay, and two only read until one of those is done."""
+    paying, reading = ([_Recorder(f"{place.name}-{does}-{number}") for number in range(2)] for does in ("pays", "reads"))
+    done = threading.Event()
+    with Ledger.open(place.url) as ledger:
 
-        def run(recorder: _Recorder) -> None:
-            for turn in range(turns // THREADS):
+        def pay(recorder: _Recorder) -> None:
+            for turn in range(turns // 2):
                 recorder.transfer(turn, lambda key, chosen: (ledger.transfer(TOKEN, **chosen, idempotency_key=key), None))
+            done.set()
+
+        def read(recorder: _Recorder) -> None:
+            while not done.is_set() and len(recorder.history) < READS_A_TURN * turns:
                 recorder.read(ledger)
 
         wait()
-        running = [threading.Thread(target=run, args=(recorder,)) for recorder in recorders]
+        running = [threading.Thread(target=pay, args=(recorder,)) for recorder in paying]
+        running += [threading.Thread(target=read, args=(recorder,)) for recorder in reading]
         for thread in running:
             thread.start()
         for thread in running:
             thread.join()
-    return _plain(*recorders)
+    return _plain(*paying, *reading)
 
 
-def tasks(url: str, name: str, turns: int, wait: Callable[[], object]) -> list[Any]:
+def tasks(place: Place, turns: int, wait: Callable[[], object]) -> list[Any]:
     """Pays and reads with tasks that share a ledger; one in four transfers is cancelled after a few rounds of the loop."""
-    recorders = [_Recorder(f"{name}-{number}") for number in range(TASKS)]
+    recorders = [_Recorder(f"{place.name}-{number}") for number in range(TASKS)]
 
     async def pay(ledger: AsyncLedger, recorder: _Recorder, turn: int) -> None:
         key, chosen, begin = f"{recorder.name}-{turn}", _chosen(recorder.chance), now()
@@ -163,10 +183,10 @@ def tasks(url: str, name: str, turns: int, wait: Callable[[], object]) -> list[A
             paying.cancelled() or paying.result()
             begin, account = now(), recorder.chance.choice(ACCOUNTS)
             balance = await ledger.balance(TOKEN, account)
-            recorder.history.append(Read(begin=begin, end=now(), balances={account: balance.total}))
+            recorder.history.append(Read(by=recorder.name, begin=begin, end=now(), balances={account: balance.total}))
 
     async def main() -> None:
-        async with AsyncLedger.open(url) as ledger:
+        async with AsyncLedger.open(place.url) as ledger:
             wait()
             await asyncio.gather(*(run(ledger, recorder) for recorder in recorders))
 

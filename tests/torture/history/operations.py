@@ -15,8 +15,9 @@ Answer = Literal["done", "refused", "unknown"]
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """When it began and ended, by the clock."""
+    """Which client did it, and when it began and ended by the clock."""
 
+    by: str
     begin: int
     end: int
 

@@ -267,6 +267,6 @@ class Model:
 
     def _shadow_down_all(self, contract: str, amount: int) -> None:
         of = self.contracts[contract]
-        self._need(0 < of.allocated and amount <= of.allocated)
+        self._need(of.allocated > 0 and amount <= of.allocated)
         of.shares = {account: share - share * amount // of.allocated for account, share in of.shares.items()}
         of.allocated -= amount

@@ -37,7 +37,7 @@ class Reads:
     def balance(self, token: str, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
         with self._core.locked():
-            pending = self._core.reach_head_or_pending()
+            pending = self._core.reach_head_or_unseen()
             self._books.token_state(token)
             return self._balance_at(token, account, pending)
 
@@ -45,7 +45,7 @@ class Reads:
         """The accounts that have something of the token: all, or those named like this, in the order of their names."""
         check_page(prefix, limit, after)
         with self._core.locked():
-            pending = self._core.reach_head_or_pending()
+            pending = self._core.reach_head_or_unseen()
             cells = self._books.token_state(token).balances()
             found = {account: balance for account, balance in cells if account.startswith(prefix) and not is_crossing(account)}
             if pending is not None:
@@ -65,7 +65,7 @@ class Reads:
         """What the account has, by token, of every token of which it has something."""
         check_account(account)
         with self._core.locked():
-            pending = self._core.reach_head_or_pending()
+            pending = self._core.reach_head_or_unseen()
             found = {token.code: self._books.token_state(token.code).balance_of(account) for token in self._books.tokens()}
             if pending is not None:
                 found = {code: pending.balance_before(code, account, balance) for code, balance in found.items()}
@@ -74,7 +74,7 @@ class Reads:
     def cell(self, first: str, second: str) -> int:
         """`state[first][second]`."""
         with self._core.locked():
-            pending = self._core.reach_head_or_pending()
+            pending = self._core.reach_head_or_unseen()
             return self._balance_at(first, second, pending).total
 
     def row(self, first: str) -> list[str]:
@@ -105,7 +105,7 @@ class Reads:
     def supply(self, token: str) -> Supply:
         """What is in circulation and what is left in the reserve."""
         with self._core.locked():
-            pending = self._core.reach_head_or_pending()
+            pending = self._core.reach_head_or_unseen()
             return self._supply_of(token, pending)
 
     def _supply_of(self, token: str, pending: Pending | None) -> Supply:
