@@ -97,12 +97,15 @@ class Refused(LedgerError):
 class Conflict(LedgerError):
     """A value that this transaction was told has changed since; nothing was recorded, run it again.
 
-    `subject` says of what, `told` what the transaction was told, and `now` what it is: numbers or texts, for people.
+    `subject` says of what, `told` what the transaction was told, and `now` what it is: numbers or texts, for people. `cause` is
+    the refusal that is met because of that, if one is, and `__cause__` too. `attempts` is how often `run` called its function.
     """
 
     subject: str
     told: Any
     now: Any
+    cause: LedgerError | None = None
+    attempts: int | None = None
     rule = "{subject} was told to this transaction as {told} and is now {now}: run it again"
 
 

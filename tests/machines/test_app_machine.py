@@ -52,6 +52,7 @@ class AppModel:
         for code, token in TOKENS.items():
             self.cells[code, TOTAL_SUPPLY_RESERVE] = token.max_supply
         self.turns: list[tuple[str, list[str], int]] = []
+        self.surplus: list[tuple[Cell, int]] = []
 
     def resolve(self, subject: None, step: tuple[Any, ...]) -> tuple[Any, ...]:
         return step
@@ -123,22 +124,36 @@ class AppModel:
         self.check(curve.proceeds(supply + amount, supply + amount) <= self.cells[app, HIDDEN_BONDING_CURVE_ACCOUNT])
         return amount
 
-    def do_buy(self, app: str, buyer: str, payment: int, at_least: int, told: Any) -> None:
+    def do_buy(self, app: str, buyer: str, payment: int, at_least: int | None, told: Any) -> None:
         amount = self.purchase(app, ("TEA", buyer), payment)
-        self.check(amount >= at_least)
-        self.move((app, TOTAL_SUPPLY_RESERVE), (app, buyer), amount)
+        self.bring((app, TOTAL_SUPPLY_RESERVE), (app, buyer), amount, at_least, told)
 
-    def do_sell(self, app: str, seller: str, amount: int, at_least: int, told: Any) -> None:
+    def do_sell(self, app: str, seller: str, amount: int, at_least: int | None, told: Any) -> None:
         self.check(self.cells[app, seller] >= amount)
         supply = TOKENS[app].max_supply - self.cells[app, TOTAL_SUPPLY_RESERVE]
         paid = CURVES[app].proceeds(supply, amount)
-        self.check(paid >= at_least)
-        self.move((app, HIDDEN_BONDING_CURVE_ACCOUNT), ("TEA", seller), paid)
+        self.bring((app, HIDDEN_BONDING_CURVE_ACCOUNT), ("TEA", seller), paid, at_least, told)
         self.move((app, seller), (app, TOTAL_SUPPLY_RESERVE), amount)
 
+    def bring(self, source: Cell, target: Cell, amount: int, at_least: int | None, told: Any) -> None:
+        """What a trade brings, which is what was told; what is beyond the least is counted when the block is over."""
+        counted = amount if at_least is None else at_least
+        self.check(amount >= (at_least or 1) and told in (counted, "refused"))
+        self.move(source, target, amount)
+        self.cells[target] -= amount - counted
+        self.surplus.append((target, amount - counted))
+
+    def end_block(self) -> None:
+        for cell, amount in self.surplus:
+            self.cells[cell] += amount
+        self.surplus = []
+
     def share(self, app: str, source: str, amount: int) -> None:
-        """Exact shares by largest remainder."""
-        holders = {user: self.cells[app, user] for user in (*USERS, "dev") if self.cells[app, user]}
+        """Exact shares by largest remainder, of all that is there."""
+        there = self.cells.copy()
+        for cell, surplus in self.surplus:
+            there[cell] += surplus
+        holders = {user: there[app, user] for user in (*USERS, "dev") if there[app, user]}
         total = sum(holders.values())
         self.check(total > 0)
         remainders = {user: amount * weight % total for user, weight in holders.items()}
@@ -227,6 +242,9 @@ class AppMachine(TransactingMachine):
             case (name, app, *arguments):
                 return getattr(tx.app(app), name)(*arguments)
 
+    def end_block(self, model: AppModel) -> None:
+        model.end_block()
+
     @initialize()
     def begin(self) -> None:
         for token in TOKENS.values():
@@ -235,7 +253,7 @@ class AppMachine(TransactingMachine):
             for cell in (*USERS, DAO_RESERVED_ACCOUNT):
                 tx.topup("TEA", cell, 10**14)
                 self.model.do_topup("TEA", cell, 10**14)
-        first: list[Any] = [("buy", app, user, 10**12, 1) for app in APPS for user in ("alice", "bob")]
+        first: list[Any] = [("buy", app, user, 10**12, None) for app in APPS for user in ("alice", "bob")]
         first += [("pay", app, "carol", 10**12, None) for app in APPS]
         first += [("deposit", app, user, 10**6) for app in APPS for user in USERS]
         first += [("topup", "USDT", user, 10**7) for user in USERS]
@@ -300,6 +318,15 @@ class AppMachine(TransactingMachine):
 
 TestApps = AppMachine.TestCase
 TestApps.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+
+
+def test_what_a_purchase_brings_beyond_its_least_has_its_share() -> None:
+    machine = AppMachine()
+    machine.begin()
+    plan = [("topup", "TEA", "alice", 1), ("buy", "TeaParty", "alice", 10**9, 1), ("distribute_dividend", "TeaParty")]
+    machine.transact_in_a_race(0, [(None, step, "") for step in plan], [(None, ("distribute_income", "GlobalToken"), "")], 0)
+    machine.cells_are_as_in_the_model()
+    machine.teardown()
 
 
 def test_a_purchase_that_brings_less_by_now_does_not_refuse_what_follows() -> None:

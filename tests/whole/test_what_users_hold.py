@@ -11,8 +11,8 @@ import tallystick
 from tallystick import AsyncLedger, Ledger, Token, Trade
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
-BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release reserve reverse rollback
-save savepoint seats settle topup transfer unfreeze withdraw"""
+BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
+rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocations allocations_of app atomic audit balance balances balances_of burn burn_many close contract
 contract_ids contracts entry erase expire expire_every find fragments freeze frozen handles history hold holds is_contract mint
 mint_many once open receipt register_token release replay reserve reverse run settle snapshot state status supply

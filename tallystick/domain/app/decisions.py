@@ -56,14 +56,22 @@ class Purchase(NamedTuple):
     amount: int
 
 
+class Surplus(NamedTuple):
+    """What a trade brought beyond what the block was told to count on."""
+
+    token: str
+    account: str
+    amount: int
+
+
 def purchase(
-    view: View, app: Token, payer: str, payment: int, memo: str, at_least: int = 1, told: int | None = None
+    view: View, app: Token, payer: str, payment: int, memo: str, at_least: int | None = None, told: int | None = None
 ) -> Purchase:
     """What `payment` out of the cell `payer` of the settlement token buys.
 
-    `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`, `InvalidAmount` where it buys less than `at_least` (`Conflict`
-    where the block was `told` of more), `InvalidCurve`, and `InsufficientFunds` of the bonding cell where it could not buy
-    back all in circulation afterwards.
+    `InsufficientFunds`, `UnknownCurve`, `Conflict` where the block was `told` otherwise, `SupplyExhausted`, `InvalidAmount`
+    where it buys nothing or less than `at_least`, `InvalidCurve`, and `InsufficientFunds` of the bonding cell where it could
+    not buy back all in circulation afterwards.
     """
     settlement = settlement_of(view).code
     require(view, settlement, payer, payment)
@@ -76,15 +84,16 @@ def purchase(
     return Purchase(movements, amount)
 
 
-def bought_for(view: View, app: Token, payment: int, at_least: int = 1, told: int | None = None) -> tuple[int, int]:
+def bought_for(view: View, app: Token, payment: int, at_least: int | None = None, told: int | None = None) -> tuple[int, int]:
     """How much of the app's token `payment` buys, whoever pays, and what of that is spread. Refusals as `purchase`."""
     settlement = settlement_of(view).code
     state = view.token_state(app.code)
     supply = state.token.max_supply - state.reserve
     amount = _ask(app, "amount_for", supply, payment)
+    _check_told("buys", app, amount, at_least, told)
     if amount > state.reserve:
         raise SupplyExhausted(token=app.code, required=amount, reserve=state.reserve)
-    _check_least("buys", app, amount, at_least, told)
+    _check_least("buys", app, amount, at_least)
     cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
@@ -96,17 +105,18 @@ def bought_for(view: View, app: Token, payment: int, at_least: int = 1, told: in
     return amount, spread
 
 
-def paid_for(view: View, app: Token, amount: int, at_least: int = 1, told: int | None = None) -> int:
+def paid_for(view: View, app: Token, amount: int, at_least: int | None = None, told: int | None = None) -> int:
     """What `amount` of the app's token brings, whoever sells: `InsufficientFunds` where not so much is in circulation,
-    `UnknownCurve`, `InvalidAmount` where it brings nothing or less than `at_least` (`Conflict` where the block was `told`
-    of more), `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
+    `UnknownCurve`, `Conflict` where the block was `told` otherwise, `InvalidAmount` where it brings nothing or less than
+    `at_least`, `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
     """
     settlement = settlement_of(view).code
     supply = app.max_supply - view.token_state(app.code).reserve
     if amount > supply:
         raise InsufficientFunds(token=app.code, account="everybody together", required=amount, available=supply)
     paid = _ask(app, "proceeds", supply, amount)
-    _check_least("brings", app, paid, at_least, told)
+    _check_told("brings", app, paid, at_least, told)
+    _check_least("brings", app, paid, at_least)
     left = view.token_state(settlement).available_of(bonding_cell(app.code)) - paid
     _check_backing(view, app, supply - amount, left)
     return paid
@@ -137,6 +147,15 @@ def brought_by(trade: Buy | Sell, events: Sequence[DomainEvent]) -> int:
     if isinstance(trade, Buy):
         return sum(event.amount for event in events if isinstance(event, Minted))
     return sum(event.amount for event in events if isinstance(event, Moved) and event.receiver == trade.seller)
+
+
+def surplus_of(trade: Buy | Sell, events: Sequence[DomainEvent]) -> Surplus | None:
+    """What a trade brings by its events beyond what the block was told, where any outcome from that on was accepted."""
+    if trade.told is None or trade.at_least is None:
+        return None
+    bringing: Any = events[-1]
+    account = trade.buyer if isinstance(trade, Buy) else trade.seller
+    return Surplus(bringing.token, account, brought_by(trade, events) - trade.told)
 
 
 def _update(view: View, operation: UpdateApp) -> Sequence[DomainEvent]:
@@ -280,13 +299,16 @@ def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply
     return answer
 
 
-def _check_least(verb: str, app: Token, amount: int, at_least: int, told: int | None) -> None:
-    if amount >= at_least:
-        return
-    subject = f"what this {verb} on the curve of {app.code}"
-    if told is not None:
-        raise Conflict(subject=subject, told=told, now=amount)
-    raise InvalidAmount(f"{subject} is {amount}, and less than {at_least}")
+def _check_told(verb: str, app: Token, amount: int, at_least: int | None, told: int | None) -> None:
+    """`Conflict` where it is less than the block may count on or, where it named no least, other than it was told."""
+    if told is not None and (amount < told if at_least is not None else amount != told):
+        raise Conflict(subject=f"what this {verb} on the curve of {app.code}", told=told, now=amount)
+
+
+def _check_least(verb: str, app: Token, amount: int, at_least: int | None) -> None:
+    least = at_least or 1
+    if amount < least:
+        raise InvalidAmount(f"what this {verb} on the curve of {app.code} is {amount}, and less than {least}")
 
 
 def _check_backing(view: View, app: Token, supply: int, held: int) -> None:

@@ -7,9 +7,6 @@ where the book has no settlement token.
 from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
-
-from tallystick.domain.app.decisions import brought_by
 from tallystick.domain.app.operations import Buy, DistributeDividend, DistributeIncome, Sell, WithdrawIncome
 from tallystick.domain.app.requests import buy_of, consume_deposit_of, deposit_of, pay_of, refund_of, sell_of
 from tallystick.domain.events import DomainEvent
@@ -22,7 +19,7 @@ class Planning(Protocol):
     """What apps and seats ask of the plan that they belong to."""
 
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]: ...
-    def put_told(self, operation: Operation) -> None: ...
+    def propose_trade(self, trade: Buy | Sell) -> int: ...
 
 
 class PlannedApp:
@@ -61,17 +58,19 @@ class PlannedApp:
         """
         self._plan.propose_newest(pay_of(self._code, account, amount, token, memo))
 
-    def buy(self, account: str, payment: int, at_least: int = 1, *, memo: str = "") -> int:
-        """Pays `payment` settlement units in full and gives how many units of the app's token that buys.
+    def buy(self, account: str, payment: int, at_least: int | None = None, *, memo: str = "") -> int:
+        """Pays `payment` settlement units in full and gives how many units of the app's token that buys: exactly so many, or
+        the block is in `Conflict` when it ends.
 
-        `InvalidAccount`, `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`; `InvalidAmount` where it buys fewer than
-        `at_least`, which at the end of the block is a `Conflict`; `InvalidCurve`.
+        With `at_least` any outcome from that on is accepted, and `at_least` is given, which is what the block may count on;
+        `tx.receipt.trades` says what it was. Raises `InvalidAccount`, `InsufficientFunds`, `UnknownCurve`,
+        `SupplyExhausted`; `InvalidAmount` where it buys nothing or fewer than `at_least`; `InvalidCurve`.
         """
-        return self._trade(buy_of(self._code, account, payment, at_least, memo))
+        return self._plan.propose_trade(buy_of(self._code, account, payment, at_least, memo))
 
-    def sell(self, account: str, amount: int, at_least: int = 1, *, memo: str = "") -> int:
-        """Gives up `amount` units of the app's token and gives how many settlement units that brings. Refusals as `buy`."""
-        return self._trade(sell_of(self._code, account, amount, at_least, memo))
+    def sell(self, account: str, amount: int, at_least: int | None = None, *, memo: str = "") -> int:
+        """Gives up `amount` units of the app's token and gives how many settlement units that brings; all else as `buy`."""
+        return self._plan.propose_trade(sell_of(self._code, account, amount, at_least, memo))
 
     def distribute_income(self, *, memo: str = "") -> None:
         """Buys the app's token with all its income in the settlement token, for its holders, in proportion to what they have.
@@ -87,9 +86,3 @@ class PlannedApp:
     def withdraw_income(self, token: str, amount: int, *, memo: str = "") -> None:
         """Moves income in another token to the app's owner: `InvalidToken`, `InvalidAccount`, `InsufficientFunds`."""
         self._plan.propose_newest(WithdrawIncome(self._code, token, check_amount(amount), check_memo(memo)))
-
-    def _trade(self, trade: Buy | Sell) -> int:
-        """Records a trade, with what the block is told that it brings."""
-        told = brought_by(trade, self._plan.propose_newest(trade))
-        self._plan.put_told(msgspec.structs.replace(trade, told=told))
-        return told

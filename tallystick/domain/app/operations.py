@@ -49,23 +49,26 @@ class Pay(Operation, frozen=True):
 
 
 class Buy(Operation, frozen=True):
-    """As many of the app's tokens as `payment` buys; the block was told that they are `told`."""
+    """As many of the app's tokens as `payment` buys: `at_least` so many, or as many as the block was `told`.
+
+    `told` is None for a caller who was told nothing, and `at_least` where that is given.
+    """
 
     app: str
     buyer: str
     payment: int
-    at_least: int
+    at_least: int | None
     told: int | None
     memo: str
 
 
 class Sell(Operation, frozen=True):
-    """`amount` of the app's tokens for what they bring; the block was told that it is `told`."""
+    """`amount` of the app's tokens for what they bring; `at_least` and `told` as in `Buy`."""
 
     app: str
     seller: str
     amount: int
-    at_least: int
+    at_least: int | None
     told: int | None
     memo: str
 

@@ -26,13 +26,13 @@ def pay_of(app: str, account: str, amount: int, token: str | None, memo: str) ->
     return Pay(app, check_account(account), token, check_amount(amount), check_memo(memo))
 
 
-def buy_of(app: str, account: str, payment: int, at_least: int, memo: str) -> Buy:
+def buy_of(app: str, account: str, payment: int, at_least: int | None, memo: str) -> Buy:
     """Buying as much of the app's token as `payment` buys."""
-    least = check_amount(at_least, "at_least")
+    least = None if at_least is None else check_amount(at_least, "at_least")
     return Buy(app, check_account(account), check_amount(payment), least, None, check_memo(memo))
 
 
-def sell_of(app: str, account: str, amount: int, at_least: int, memo: str) -> Sell:
+def sell_of(app: str, account: str, amount: int, at_least: int | None, memo: str) -> Sell:
     """Selling `amount` of the app's token."""
-    least = check_amount(at_least, "at_least")
+    least = None if at_least is None else check_amount(at_least, "at_least")
     return Sell(app, check_account(account), check_amount(amount), least, None, check_memo(memo))

@@ -106,7 +106,7 @@ def _repeated(base: tuple[int, int, int], contract: Contract, events: Sequence[B
             again = _decide_again(draft.contract, event)
         except LedgerError as error:
             told = f"one to which {type(event).__name__} can happen"
-            raise Conflict(subject=f"contract {contract.id}", told=told, now=f"another: {error}") from error
+            raise Conflict(subject=f"contract {contract.id}", told=told, now=f"another: {error}", cause=error) from error
         draft.contract.apply(again)
         draft.events.append(again)
     return draft

@@ -30,7 +30,7 @@ from tallystick.domain.plan.requests import (
 from tallystick.domain.plan.savepoint import Savepoint
 from tallystick.domain.reversal.original import Original
 from tallystick.domain.reversal.requests import originals_asked, reversals_of
-from tallystick.domain.token.operations import Expire, Observe
+from tallystick.domain.token.operations import Expire, Observe, ObserveCounted, Require
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
@@ -83,7 +83,10 @@ class Plan:
         return Money(recording, purse)
 
     def balance(self, token: str, account: str) -> Balance:
-        """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`."""
+        """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`.
+
+        Of what trades with `at_least` bring it, it is what the block may count on.
+        """
         recording, surroundings = self._recording, self._recording.surroundings
         recording.token_state(token).check_holder(account)
         with surroundings.locked():
@@ -99,8 +102,21 @@ class Plan:
             claimed = state.claimed.get(account, 0)
         if balance.available < 0:
             raise Conflict(subject="what was planned before", told="possible", now="not")
-        recording.note_told(Observe(token, account, balance.available + claimed, balance.reserved))
+        surplus = recording.surplus_of(token, account) if claimed else 0
+        observe = ObserveCounted if surplus else Observe
+        recording.note_told(observe(token, account, balance.available + claimed - surplus, balance.reserved))
         return balance
+
+    def require(self, token: str, account: str, at_least: int) -> None:
+        """Requires that `account` has `at_least` so much to give after this plan so far; `InsufficientFunds` where it has less.
+
+        The plan is in `Conflict` where that no longer holds when it is executed; other changes of the balance do not matter.
+        """
+        recording = self._recording
+        recording.token_state(token).check_holder(account)
+        recording.propose(Require(token, account, check_amount(at_least, "at_least"), False))
+        claimed = recording.token_state(token).claimed.get(account, 0) - recording.surplus_of(token, account)
+        recording.put_told(Require(token, account, at_least + claimed, True))
 
     # Escrow.
 
@@ -134,7 +150,9 @@ class Plan:
         Raises, in this order, `HoldNotFound`, `InvalidAuthority`, `HoldExpired`, `InsufficientFunds`.
         """
         recording = self._recording
-        recording.propose_now(settle_of(recording, token, authority, receiver, amount, hold, memo))
+        events = recording.propose_now(settle_of(recording, token, authority, receiver, amount, hold, memo))
+        if hold is None:
+            recording.vary(events)
 
     def release(self, hold: str, amount: int | None = None, *, memo: str = "") -> None:
         """Gives `amount` of a hold, or all that is left in it, back to its payer; also when it is due.
@@ -142,7 +160,7 @@ class Plan:
         `HoldNotFound` where it is not open, `InsufficientFunds` where less is left in it.
         """
         self._recording.check_open()
-        self._recording.propose_now(release_of(hold, amount, memo))
+        self._recording.vary(self._recording.propose_now(release_of(hold, amount, memo)))
 
     def expire(self, limit: int = 1000) -> int:
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
@@ -152,7 +170,7 @@ class Plan:
         with surroundings.locked():
             surroundings.reach_head()
             due_at = surroundings.now()
-            events = recording.propose_now(Expire(limit, due_at, None))
+            events = recording.vary(recording.propose_now(Expire(limit, due_at, None)))
         recording.put_told(Expire(limit, due_at, len(events)))
         return len(events)
 
@@ -188,7 +206,8 @@ class Plan:
         `InvalidRequest` where nothing would be closed, `TokenNotFound`, `InvalidAccount`, `MeaninglessCell`.
         """
         self._recording.check_open()
-        self._recording.propose(freeze_of(self._recording, account, token, debits, credits, reason))
+        recording = self._recording
+        recording.vary(recording.propose(freeze_of(recording, account, token, debits, credits, reason)))
 
     def unfreeze(self, account: str, token: str | None = None) -> None:
         """Ends the account's freeze in `token`, or that in all tokens; one in a single token is ended by naming that token.
@@ -196,7 +215,8 @@ class Plan:
         Where there is no such freeze nothing is recorded. `TokenNotFound`, `InvalidAccount`.
         """
         self._recording.check_open()
-        self._recording.propose(unfreeze_of(self._recording, account, token))
+        recording = self._recording
+        recording.vary(recording.propose(unfreeze_of(recording, account, token)))
 
     # The double map.
 

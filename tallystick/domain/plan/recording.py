@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeVar
 
+import msgspec
+
+from tallystick.domain.app.decisions import Surplus, brought_by, surplus_of
+from tallystick.domain.app.operations import Buy, Sell
 from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.checks import check_debits, require
 from tallystick.domain.errors import (
-    Conflict,
     InvalidRequest,
     NotFound,
     Refused,
@@ -28,6 +31,7 @@ from tallystick.domain.operation import Operation
 from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
 from tallystick.domain.plan.purse import Purse
+from tallystick.domain.plan.tellings import Tried, left_of_undone, no_longer_possible
 from tallystick.domain.reversal.decisions import reversal_by
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.requests import Recorded
@@ -48,9 +52,9 @@ class Companion(Protocol):
     is_void: bool
 
 
-Logged = DomainEvent | Reversal | tuple[Purse, int | None] | tuple[Companion, None]
-"""What the log holds: an event of the draft, what it takes back, a purse with what it had before, None where it is new, or a
-companion.
+Logged = DomainEvent | Reversal | Surplus | tuple[Purse, int | None] | tuple[Companion, None]
+"""What the log holds: an event of the draft, what it takes back, what a trade brought that is not counted on, a purse with what
+it had before, None where it is new, or a companion.
 """
 
 
@@ -92,6 +96,11 @@ class Recording:
 
     _companions: Sequence[Companion] = ()
     _closed = NOT_ENTERED  # why nothing is recorded, "" while it is
+    planned: list[tuple[int, Sequence[DomainEvent]]] | None = None
+    """What was planned of operations of which something else may come, without a refusal: by which of them they are."""
+
+    _surpluses: dict[tuple[str, str], int] | None = None
+    """By token and account, what trades brought in the draft that the block does not count on; where there were such trades."""
 
     def __init__(self, books: Books, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
@@ -135,7 +144,11 @@ class Recording:
         for each in (*self._purses, *self._companions):
             each.is_void = True
         self._companions = ()
+        self._surpluses = None
+        self.planned = None
+        known = left_of_undone(self._operations)
         self._begin()
+        self._operations = known
 
     def close(self) -> None:
         """Ends recording: from here on every call is `TransactionClosed`."""
@@ -182,6 +195,13 @@ class Recording:
         self._log += events
         return events
 
+    def vary(self, events: Sequence[DomainEvent]) -> Sequence[DomainEvent]:
+        """Notes that the newest operation, planned as these events, may record something else when executed, or nothing."""
+        if self.planned is None:
+            self.planned = []
+        self.planned.append((len(self._operations) - 1, events))
+        return events
+
     def propose_now(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what depends on the time and on the order of holds, which must not change meanwhile."""
         with self.surroundings.locked():
@@ -192,20 +212,36 @@ class Recording:
         """The same for whose decision the books must not change."""
         self.check_open()
         with self.surroundings.locked():
-            return self.propose(operation)
+            return self.vary(self.propose(operation))
 
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]:
         """The same for what is worked out from the books as a whole, which are brought to the journal's head first."""
         self.check_open()
         with self.surroundings.locked():
             self.surroundings.reach_head()
-            return self.propose(operation)
+            return self.vary(self.propose(operation))
+
+    def propose_trade(self, trade: Buy | Sell) -> int:
+        """The same for a trade. The block is told what it may count on: what it brings, or the least that it accepts."""
+        events = self.propose_newest(trade)
+        told = brought_by(trade, events) if trade.at_least is None else trade.at_least
+        trade = msgspec.structs.replace(trade, told=told)
+        self.put_told(trade)
+        surplus = surplus_of(trade, events)
+        if surplus is not None:
+            self._leave_out(surplus)
+            self._log.append(surplus)
+        return told
+
+    def surplus_of(self, token: str, account: str) -> int:
+        """What trades brought the account in the draft that the block does not count on."""
+        return 0 if self._surpluses is None else self._surpluses.get((token, account), 0)
 
     def propose_reversal(self, operation: Reverse) -> None:
         """The same for what takes a movement back, which must not be taken back too often within the plan either."""
         self.check_open()
         with self.surroundings.locked():
-            reversal = reversal_by(operation, self.propose_now(operation), 0)
+            reversal = reversal_by(operation, self.vary(self.propose_now(operation)), 0)
             self.draft.reverse(reversal)
             self._log.append(reversal)
 
@@ -285,31 +321,47 @@ class Recording:
                 return decide(self._drafted_anew(), operation, self._now)
 
     def _drafted_anew(self) -> Draft:
-        """What the plan so far makes of the books as others left them: trades in it may bring less than the block was told.
+        """What the plan so far makes of the books as others left them.
 
-        `Conflict` where it cannot be done any more, which is why an operation is refused then.
+        `Conflict` where it cannot be done any more or the block was told otherwise, which is why an operation is refused then.
         """
-        draft = Draft(self._books)
-        for operation in self._operations:
-            try:
-                events = decide(draft, operation, self._now)
-            except (Refused, NotFound, InvalidRequest) as error:
-                raise Conflict(subject="what was planned before", told="possible", now=f"not: {error}") from error
-            for event in events:
-                draft.apply(event)
-            if isinstance(operation, Reverse):
-                draft.reverse(reversal_by(operation, events, 0))
+        draft = self._drafted(self._operations)
         for purse in self._purses:
             if not purse.is_void:
                 draft.token_state(purse.token.code).claim(purse.owner, purse.remaining)
         return draft
 
+    def _drafted(self, operations: Sequence[Operation]) -> Draft:
+        draft = Draft(self._books)
+        done: list[Operation] = []
+        for operation in operations:
+            if isinstance(operation, Tried):
+                self._drafted([*done, *operation.operations])
+                continue
+            done.append(operation)
+            try:
+                events = decide(draft, operation, self._now)
+            except (Refused, NotFound, InvalidRequest) as error:
+                raise no_longer_possible(error) from error
+            for event in events:
+                draft.apply(event)
+            if isinstance(operation, Reverse):
+                draft.reverse(reversal_by(operation, events, 0))
+            surplus = surplus_of(operation, events) if isinstance(operation, Buy | Sell) else None
+            if surplus is not None:
+                draft.token_state(surplus.token).claim(surplus.account, surplus.amount)
+        return draft
+
     def _undo(self, operations: int, entries: int, purses: int) -> None:
-        del self._operations[operations:]
+        if self.planned:
+            self.planned = [each for each in self.planned if each[0] < operations]
+        self._operations[operations:] = left_of_undone(self._operations[operations:])
         while len(self._log) > entries:
             entry = self._log.pop()
             if isinstance(entry, Reversal):
                 self.draft.reverse(entry, sign=-1)
+            elif isinstance(entry, Surplus):
+                self._leave_out(entry, -1)
             elif not isinstance(entry, tuple):
                 self.draft.apply(entry, sign=-1)
             elif entry[1] is None:
@@ -317,6 +369,14 @@ class Recording:
             else:
                 self._claim(entry[0], entry[1])
         del self._purses[purses:]
+
+    def _leave_out(self, surplus: Surplus, sign: int = 1) -> None:
+        """Has the draft not count on it; with `sign` -1, count on it again."""
+        if self._surpluses is None:
+            self._surpluses = {}
+        cell, amount = (surplus.token, surplus.account), sign * surplus.amount
+        self._surpluses[cell] = self._surpluses.get(cell, 0) + amount
+        self.draft.token_state(surplus.token).claim(surplus.account, amount)
 
     def _claim(self, purse: Purse, amount: int) -> None:
         self.draft.token_state(purse.token.code).claim(purse.owner, amount - purse.remaining)

@@ -23,7 +23,19 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.events import Burned, DomainEvent, Minted, Moved, Released, Reserved, Settled
 from tallystick.domain.operation import Operation
-from tallystick.domain.token.operations import Burn, Expire, Mint, Observe, RegisterToken, Release, Reserve, Settle, Transfer
+from tallystick.domain.token.operations import (
+    Burn,
+    Expire,
+    Mint,
+    Observe,
+    ObserveCounted,
+    RegisterToken,
+    Release,
+    Require,
+    Reserve,
+    Settle,
+    Transfer,
+)
 from tallystick.domain.token.registration import registration_of
 from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.instant import from_microseconds
@@ -174,12 +186,27 @@ def _released(hold: OpenHold, amount: int, *, expired: bool, memo: str) -> Relea
     return Released(hold.token, hold.authority, hold.payer, amount, hold.id, expired, memo)
 
 
-def _observe(view: View, operation: Observe, now: int) -> Sequence[DomainEvent]:
+def _observe(view: View, operation: Observe | ObserveCounted, now: int) -> Sequence[DomainEvent]:
+    check_observed(view, operation)
+    return ()
+
+
+def check_observed(view: View, operation: Observe | ObserveCounted, surplus: int = 0) -> None:
+    """`Conflict` where the account has other amounts than the block was told, but for a `surplus` that it does not count on."""
     state = view.token_state(operation.token)
     told = (operation.available, operation.held)
-    current = (state.available_of(operation.account), state.held_of(operation.account))
+    current = (state.available_of(operation.account) - surplus, state.held_of(operation.account))
     if told != current:
         raise Conflict(subject=f"the {operation.token} of {operation.account} (available, reserved)", told=told, now=current)
+
+
+def _require(view: View, operation: Require, now: int) -> Sequence[DomainEvent]:
+    available = view.token_state(operation.token).available_of(operation.account)
+    if available < operation.at_least:
+        if operation.is_told:
+            subject = f"the {operation.token} that {operation.account} has to give"
+            raise Conflict(subject=subject, told=f"at least {operation.at_least}", now=available)
+        require(view, operation.token, operation.account, operation.at_least)
     return ()
 
 
@@ -193,4 +220,5 @@ TOKEN_RULES: dict[type[Operation], Callable[[Any, Any, int], Sequence[DomainEven
     Release: _release,
     Expire: _expire,
     Observe: _observe,
+    Require: _require,
 }

@@ -92,3 +92,21 @@ class Observe(Operation, frozen=True):
     account: str
     available: int
     held: int
+
+
+class ObserveCounted(Operation, frozen=True):
+    """The block was told that it may count on these amounts: what trades before brought beyond that is not in them."""
+
+    token: str
+    account: str
+    available: int
+    held: int
+
+
+class Require(Operation, frozen=True):
+    """`account` has `at_least` so much to give; `is_told`: the block was told that it has."""
+
+    token: str
+    account: str
+    at_least: int
+    is_told: bool

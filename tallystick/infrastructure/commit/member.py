@@ -13,6 +13,7 @@ from tallystick.domain.entry.kinds import IsApp
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.execution import execute, execute_batch
+from tallystick.domain.plan.tellings import Planned
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
@@ -49,6 +50,9 @@ class TransactionMember(Member):
 
     committed: Committed | None = None
 
+    planned: Planned = ()
+    """What was planned of its operations of which something else may come."""
+
     def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
         self.operations = operations
         self.request = request
@@ -64,7 +68,7 @@ class TransactionMember(Member):
 
         Raises and changes nothing where it is refused.
         """
-        events = execute(books, self.operations, position, now)
+        events = execute(books, self.operations, position, now, self.planned)
         return events, len(events)
 
     def fail(self, error: BaseException) -> None:

@@ -3,6 +3,7 @@
 A ledger holds it, blocking or awaited, and so does each of its parts that reads or commits. Users hold the ledger.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,6 +30,7 @@ from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.ledger.expiry import Expiry
+from tallystick.infrastructure.ledger.running.turns import Turns
 from tallystick.infrastructure.system.forked_children import close_in_children
 
 
@@ -51,6 +53,7 @@ class LedgerCore:
         self.queue = self._new_queue()
         self.books = self.keeper.books
         self.expiry = Expiry(self.expire_due)
+        self.turns = Turns(time.monotonic)
         self.has_random_ids = new_hold_id is _random_id
         self.is_closed = self._is_journal_closed = False
         close_in_children(self)
@@ -80,6 +83,7 @@ class LedgerCore:
     def close_in_child(self) -> None:
         """A forked child opens a ledger of its own; one in memory is a copy, and the child's, but for who committed in it."""
         self.expiry = Expiry(self.expire_due)
+        self.turns = Turns(time.monotonic)
         if isinstance(self.journal, MemoryJournal):
             self.queue = self._new_queue()
         else:

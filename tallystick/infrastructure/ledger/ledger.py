@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
-from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, InvalidRequest
+from tallystick.domain.errors import DuplicateIdempotencyKey
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
 from tallystick.domain.values.token import Token
@@ -29,6 +29,8 @@ from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 from tallystick.infrastructure.ledger.registrations import Registrations
+from tallystick.infrastructure.ledger.running.running import run
+from tallystick.infrastructure.ledger.running.tries import TIMEOUT, check_limits
 from tallystick.infrastructure.ledger.transaction import OpenBlocks, TransactionContext
 
 Result = TypeVar("Result")
@@ -147,22 +149,26 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        attempts: int = 8,
+        timeout: float = TIMEOUT,
+        attempts: int | None = None,
     ) -> Result:
-        """Calls `function(tx)` in a block, and again after a `Conflict`, up to `attempts` times; gives its result.
+        """Calls `function(tx)` in a block, and again after a `Conflict`; gives its result.
 
-        The keywords are those of `atomic`. Raises the last `Conflict`, and what the block raises.
+        Whoever met a `Conflict` has a turn among those who call `run` on this ledger, so that all are served: for up to 100 ms
+        they let it plan alone. Nothing else waits for that: no block, no call without one, and nothing that `function` commits.
+
+        Where `timeout` seconds are over after a call, or it was the last of so many `attempts`, its `Conflict` is raised with
+        `attempts`, how often `function` was called. The other keywords are those of `atomic`; a key is looked up before each
+        call. Raises what the block raises, and `InvalidRequest`.
         """
-        check_attempts(attempts)
+        check_limits(timeout, attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
-        while True:
-            attempts -= 1
-            try:
-                with self.atomic(idempotency_key, request, **keywords) as tx:
-                    return function(tx)
-            except Conflict:
-                if not attempts:
-                    raise
+
+        def call() -> Result:
+            with self.atomic(idempotency_key, request, **keywords) as tx:
+                return function(tx)
+
+        return run(self._core.turns, timeout, attempts, call)
 
     def once(
         self,
@@ -173,7 +179,8 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        attempts: int = 8,
+        timeout: float = TIMEOUT,
+        attempts: int | None = None,
     ) -> Receipt | None:
         """Runs `function(tx)` as `run` does and gives the receipt; where the key was used, the first one, `repeated`.
 
@@ -188,7 +195,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
 
         keywords: Any = {"request": request, "occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         try:
-            return self.run(call, idempotency_key, attempts=attempts, **keywords).receipt
+            return self.run(call, idempotency_key, timeout=timeout, attempts=attempts, **keywords).receipt
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise
@@ -234,9 +241,3 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         """
         self._core.check_writable()
         self._core.keeper.snapshot()
-
-
-def check_attempts(attempts: object) -> None:
-    """Raises `InvalidRequest` where it is no number of attempts."""
-    if type(attempts) is not int or attempts < 1:
-        raise InvalidRequest(f"a function is run in 1 attempt or more, not {attempts!r}")

@@ -116,6 +116,8 @@ class TransactionContext(SavingPlan):
                     if core.is_closed:  # a child that was forked in the block would commit it once more
                         core.check_open()
                     member = TransactionMember(operations, self._request, self._details)
+                    if self._recording.planned:
+                        member.planned = self._recording.planned
                     core.queue.run(member)
                     self._committed = member.outcome()
             except REFUSALS as refusal:
@@ -138,6 +140,7 @@ class TransactionContext(SavingPlan):
         core = self._core
         core.check_open()
         member = TransactionMember(operations, self._request, self._details)
+        member.planned = self._recording.planned or ()
         saved = saves.finished()
         if saved is not None:
             member.take_along(saved)

@@ -48,8 +48,9 @@ def test_a_trade_at_a_worse_price_is_a_conflict(book: Ledger) -> None:
         tx.app("GlobalToken").buy("alice", 10 * T, at_least=told)
         elsewhere(book, lambda other: other.app("GlobalToken").buy("bob", 50 * T))
     with book.atomic() as tx:
-        told = tx.app("GlobalToken").buy("alice", 10 * T, at_least=1)
+        least = tx.app("GlobalToken").buy("alice", 10 * T, at_least=1)
         elsewhere(book, lambda other: other.app("GlobalToken").buy("bob", 50 * T))
+        assert least == 1
     assert 0 < book.state["GlobalToken"]["alice"] < told
 
 

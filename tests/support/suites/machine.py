@@ -115,6 +115,9 @@ class TransactingMachine(RuleBasedStateMachine):
         assert self.follows(done), "the ledger did what the model refuses"
         self.note(tx.receipt, key, details or {})
 
+    def end_block(self, model: Any) -> None:
+        """A block is over on the model: what it was not told of is there."""
+
     def is_refused(self, details: dict[str, Any] | None) -> bool:
         """Whether what is said of an entry is wrong, as is only known when it is recorded."""
         return False
@@ -153,6 +156,7 @@ class TransactingMachine(RuleBasedStateMachine):
         with self.ledgers[which].atomic() as tx:
             for subject, step, _ in plan:
                 self.play(tx, planned, subject, step, "savepoint", done)
+        self.end_block(planned)
         self.model = planned
         self.note(tx.receipt, None, {})
 
@@ -164,6 +168,7 @@ class TransactingMachine(RuleBasedStateMachine):
                 after.apply(step, result)
         except ModelRefusal:
             return False
+        self.end_block(after)
         self.model = after
         return True
 

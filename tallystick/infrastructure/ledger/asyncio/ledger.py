@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
-from tallystick.domain.errors import Conflict, DuplicateIdempotencyKey, LedgerClosed
+from tallystick.domain.errors import DuplicateIdempotencyKey, LedgerClosed
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
@@ -32,8 +32,10 @@ from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Mak
 from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
-from tallystick.infrastructure.ledger.ledger import Ledger, check_attempts
+from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
+from tallystick.infrastructure.ledger.running.running import run_task
+from tallystick.infrastructure.ledger.running.tries import TIMEOUT, check_limits
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -122,20 +124,22 @@ class AsyncLedger:
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        attempts: int = 8,
+        timeout: float = TIMEOUT,
+        attempts: int | None = None,
     ) -> Result:
-        """As `Ledger.run`: calls `function(tx)` in a block, or awaits it, and again after a `Conflict`, `attempts` times."""
-        check_attempts(attempts)
+        """As `Ledger.run`: calls `function(tx)` in a block, or awaits it, and again after a `Conflict`.
+
+        A task that is cancelled, while it waits for its turn or in its function, gives the turn to the next.
+        """
+        check_limits(timeout, attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
-        while True:
-            attempts -= 1
-            try:
-                async with self.atomic(idempotency_key, request, **keywords) as tx:
-                    result = function(tx)
-                    return cast(Result, await result if isawaitable(result) else result)
-            except Conflict:
-                if not attempts:
-                    raise
+
+        async def call() -> Result:
+            async with self.atomic(idempotency_key, request, **keywords) as tx:
+                result = function(tx)
+                return cast(Result, await result if isawaitable(result) else result)
+
+        return await run_task(self._core.turns, timeout, attempts, call)
 
     async def once(
         self,
@@ -146,7 +150,8 @@ class AsyncLedger:
         occurred_at: datetime | None = None,
         reference: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        attempts: int = 8,
+        timeout: float = TIMEOUT,
+        attempts: int | None = None,
     ) -> Receipt | None:
         """Runs `function(tx)` as `run` does and gives the receipt; where the key was used, the first one, `repeated`."""
         check_key(idempotency_key)
@@ -159,7 +164,7 @@ class AsyncLedger:
 
         keywords: Any = {"request": request, "occurred_at": occurred_at, "reference": reference, "metadata": metadata}
         try:
-            return (await self.run(call, idempotency_key, attempts=attempts, **keywords)).receipt
+            return (await self.run(call, idempotency_key, timeout=timeout, attempts=attempts, **keywords)).receipt
         except DuplicateIdempotencyKey as error:
             if error.key != idempotency_key:
                 raise

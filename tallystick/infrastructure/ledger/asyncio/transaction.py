@@ -194,6 +194,8 @@ class AsyncTransactionContext(SavingPlan):
                     await self._commit_with(self._saves, operations)
                 elif operations:
                     self._member = AwaitedMember(operations, self._request, self._commits, self._details)
+                    if self._recording.planned:
+                        self._member.planned = self._recording.planned
                     self._commits.submit(self._member)
                     await self._member.future
                     self._member.outcome()
@@ -213,6 +215,7 @@ class AsyncTransactionContext(SavingPlan):
     async def _commit_with(self, saves: Saves, operations: Sequence[Operation]) -> None:
         """Commits the operations together with what is saved, and has the applications told of it, on a thread."""
         member = AwaitedMember(operations, self._request, self._commits, self._details)
+        member.planned = self._recording.planned or ()
         saved = saves.finished()
         if saved is not None:
             member.take_along(saved)

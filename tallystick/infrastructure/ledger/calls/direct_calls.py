@@ -182,16 +182,14 @@ class AppCalls:
         `InvalidAccount`, `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`; `InvalidAmount` where it buys nothing, or
         less than `at_least`; `InvalidCurve`.
         """
-        least = 1 if at_least is None else at_least
-        return self._call(options, without_books, buy_of, self.code, account, payment, least, memo)
+        return self._call(options, without_books, buy_of, self.code, account, payment, at_least, memo)
 
     @direct_call
     def sell(
         self, account: str, amount: int, at_least: int | None = None, *, memo: str = "", **options: Unpack[CallOptions]
     ) -> Receipt:
         """Gives up `amount` units of the app's token for the settlement units that they bring. Refusals as `buy`."""
-        least = 1 if at_least is None else at_least
-        return self._call(options, without_books, sell_of, self.code, account, amount, least, memo)
+        return self._call(options, without_books, sell_of, self.code, account, amount, at_least, memo)
 
     @direct_call
     def pay(

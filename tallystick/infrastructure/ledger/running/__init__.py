@@ -1,0 +1,1 @@
+"""Running a function in a block, and again after a conflict, so that everybody is served."""
