@@ -255,6 +255,7 @@ class Model:
 
     def _shadow_down(self, contract: str, account: str, amount: int) -> None:
         of = self.contracts[contract]
+        self._need(not (of.backed and self.closed.get((account, "PLN"), (False, False))[0]))
         self._need(of.shares.get(account, 0) >= amount * SATI and of.allocated >= amount)
         of.shares[account] -= amount * SATI
         of.allocated -= amount
