@@ -21,6 +21,7 @@ GUIDES = (
     "docs/USING.md",
     "docs/SPEED.md",
     "docs/POSTGRES.md",
+    "docs/TORTURE.md",
 )
 PATH = re.compile(r"(?:tallystick|tests|docs)/[\w/.-]*|\b(?:pyproject\.toml|requirements\.lock|Makefile|[A-Z]+\.md)\b(?!\])")
 """How a path of the project is written in a text."""
