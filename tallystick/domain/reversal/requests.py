@@ -8,8 +8,8 @@ from tallystick.domain.reversal.decisions import decimals_of, left_of
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.original import Original, RecordedEntry, original_of, originals_of
 from tallystick.domain.values.amount import check_amount
+from tallystick.domain.values.ids import check_id
 from tallystick.domain.values.memo import check_memo
-from tallystick.domain.values.position import check_id
 from tallystick.domain.view import View
 
 

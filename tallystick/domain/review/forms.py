@@ -15,9 +15,9 @@ from tallystick.domain.events import BATCHES, NOTED_BATCHES, BatchEvent, NotedBa
 from tallystick.domain.values.account import ACCOUNT_LENGTH_MAX, check_account, check_form
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.entry_details import check_reference
+from tallystick.domain.values.ids import TEXT_ID_LENGTH_MAX
 from tallystick.domain.values.instant import INSTANT_MAX
 from tallystick.domain.values.memo import MEMO_LENGTH_MAX
-from tallystick.domain.values.text_id import TEXT_ID_LENGTH_MAX
 
 _NAMES = (
     *("token", "account", "sender", "receiver", "payer", "authority", "owner", "source"),

@@ -13,8 +13,8 @@ from tallystick.domain.errors import InvalidAmount, InvalidRequest, MalformedRow
 from tallystick.domain.values.account import check_form
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.entry_details import check_reference
+from tallystick.domain.values.ids import check_text_id
 from tallystick.domain.values.memo import check_memo
-from tallystick.domain.values.text_id import check_text_id
 from tallystick.infrastructure.imports.fields import AMOUNT_DIGITS, Units, hint, instants_of
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 

@@ -9,9 +9,9 @@ from tallystick.domain.entry.erasing import EraseMetadata
 from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
 from tallystick.domain.events import NOTED_BATCHES
 from tallystick.domain.values.entry_details import check_reference, metadata_of
+from tallystick.domain.values.ids import check_id, check_limit
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.memo import check_memo
-from tallystick.domain.values.position import check_id, check_limit
 from tallystick.infrastructure.commit.idempotency import check_key
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.journal.details import Details, Place, decode_details, first_positions, metadata_digest, place_in

@@ -7,7 +7,7 @@ from tallystick.domain.cells import Cell, locate
 from tallystick.domain.errors import InvalidPosition, InvalidRequest, TransactionNotFound
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
-from tallystick.domain.values.position import check_id, check_position
+from tallystick.domain.values.ids import check_id, check_position
 from tallystick.domain.values.token import AnyToken, code_of
 from tallystick.infrastructure.commit.recorded import checked_row
 from tallystick.infrastructure.journal.chain import rows_after

@@ -10,7 +10,7 @@ from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.freeze import FrozenAccount
-from tallystick.domain.values.position import check_limit
+from tallystick.domain.values.ids import check_limit
 from tallystick.domain.values.spelling import lowered, lowered_beginning
 from tallystick.domain.values.token import AnyToken, Token, code_of
 from tallystick.infrastructure.ledger.core import LedgerCore

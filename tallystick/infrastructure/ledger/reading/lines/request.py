@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from tallystick.domain.errors import InvalidRequest
+from tallystick.domain.values.ids import check_limit, check_position
 from tallystick.domain.values.instant import to_microseconds
-from tallystick.domain.values.position import check_limit, check_position
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.ledger.reading.lines.entries import EntryEvents
 from tallystick.projections.lines import Change, NextPage

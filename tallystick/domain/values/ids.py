@@ -1,9 +1,10 @@
-"""The numbers that a reader asks with: a position, which is an entry's or a transaction's id too, and how many are wanted."""
+"""What a reader asks with, as callers give it: ids, which are positions or texts, and how many are wanted."""
 
 from tallystick.domain.errors import InvalidPosition, InvalidRequest
 from tallystick.domain.integers import as_int
 
 _POSITION_MAX = 2**63 - 1
+TEXT_ID_LENGTH_MAX = 256
 
 
 def check_position(given: object) -> int:
@@ -32,3 +33,14 @@ def check_limit(limit: object) -> int | None:
     if count is None or count < 0:
         raise InvalidRequest(f"a limit is an int, 0 or more, not {limit!r}")
     return count
+
+
+def check_text_id(id: object) -> str:
+    """The id itself, where it is text of 1 to `TEXT_ID_LENGTH_MAX` characters; else `InvalidRequest`."""
+    if type(id) is not str or not 1 <= len(id) <= TEXT_ID_LENGTH_MAX:
+        raise InvalidRequest(f"an id that is text has 1 to {TEXT_ID_LENGTH_MAX} characters, and is not {str(id)[:80]!r}")
+    try:
+        id.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"an id that is text is such as UTF-8 can write, not {id[:80]!r}") from None
+    return id
