@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tallystick.domain.app.operations import (
     Buy,
+    BuyExactly,
     CollectMemoryTax,
     ConsumeDeposit,
     Deposit,
@@ -39,6 +40,7 @@ from tallystick.domain.contract.operations import (
     RaiseShadow,
     RegisterContract,
 )
+from tallystick.domain.contract.sweeping import SWEPT, Sweep
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.entry.erasing import EraseMetadata
 from tallystick.domain.entry.import_end import EndImport
@@ -82,6 +84,7 @@ from tallystick.domain.values.account import (
     SEAT_DISTRIBUTION_POOL,
 )
 from tallystick.domain.values.curve import CURVES, UnresolvedCurve
+from tallystick.domain.values.pool_curves import PoolCurve
 
 
 class Step(NamedTuple):
@@ -135,7 +138,8 @@ def _registered(books: Books, ahead: Ahead, event: TokenRegistered) -> Iterator[
     is_ours = name in CURVES and books.curves.get(name) is CURVES[name]
     if is_ours and isinstance(token.curve, UnresolvedCurve):
         raise InvalidCurve(f"the curve {name} cannot have the parameters {str(event.parameters)[:80]}")
-    yield _asked(RegisterToken(token))
+    is_unscaled = isinstance(token.curve, PoolCurve) and token.curve.scale is None
+    yield _asked(RegisterToken(token, is_of_older_book=is_unscaled))
 
 
 def _minted(books: Books, ahead: Ahead, event: Minted) -> Iterator[Step]:
@@ -192,6 +196,7 @@ def _moved(books: Books, ahead: Ahead, event: Moved) -> Iterator[Step]:
     token, sender, receiver, amount, memo = event.token, event.sender, event.receiver, event.amount, event.memo
     books.token_state(token)
     yield from _purchases(books, ahead, event)
+    yield from _sweeps(ahead, event)
     if sender in _SEATS or receiver in _SEATS:
         yield from _of_seats(books, ahead, event)
         return
@@ -224,11 +229,25 @@ def _purchases(books: Books, ahead: Ahead, event: Moved) -> Iterator[Step]:
     payment = sum(leg.amount for leg in legs)
     if type(bought) is Minted and bought.account == event.sender and books.is_app(bought.token):
         yield _asked(Buy(bought.token, event.sender, payment, None, None, event.memo), len(legs) + 1)
+        exactly = BuyExactly(bought.token, event.sender, bought.amount, payment, None, event.memo)
+        yield _asked(exactly, len(legs) + 1)
     if type(bought) is Distributed and bought.source is None:
         if event.sender == bought.token:
             yield _asked(DistributeIncome(bought.token, event.memo), len(legs) + 1)
         elif event.sender == SEAT_DISTRIBUTION_POOL:
             yield _asked(ShareDistributionPool(bought.token, payment, event.memo), len(legs) + 1)
+
+
+def _sweeps(ahead: Ahead, event: Moved) -> Iterator[Step]:
+    """What lay under a name before a contract was registered with it; that it was nobody's is believed."""
+    if event.memo != SWEPT:
+        return
+    swept = [event]
+    while type(after := ahead.at(len(swept))) is Moved and (after.sender, after.memo) == (event.sender, SWEPT):
+        swept.append(after)
+    if type(after) is ContractRegistered and after.contract == event.sender:
+        sweep = Sweep(event.receiver, tuple((each.token, each.amount) for each in swept), (), is_somebodys=False)
+        yield _asked(RegisterContract(after.contract, after.backed_by, sweep), len(swept) + 1)
 
 
 def _of_seats(books: Books, ahead: Ahead, event: Moved) -> Iterator[Step]:
