@@ -6,6 +6,7 @@ The original is read from its row, and the movement that takes it back has to be
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tallystick.domain.batch.batch import numbered
@@ -70,26 +71,31 @@ class ReversalCheck:
         return None
 
     def _movement(self, id: int) -> tuple[Any, Kind]:
+        return self._row_of(id).movement(id)
+
+    def _row_of(self, id: int) -> "_Originals":
         known = next((row for row in self._rows if id in row.positions), None)
         if known is None:
             row = self._journal.row_at(id)
             if row is None:
                 raise LookupError(id)
-            known = _Originals(row, self._books)
+            known = _Originals(self._journal, row, self._books)
             self._rows.append(known)
-        return known.movement(id)
+        return known
 
     def _payer(self, id: int, hold: str) -> str | None:
         found = self._books.hold(hold)
-        return payers_of(self._journal, id, [hold])[hold] if found is None else found.payer
+        return self._row_of(id).payer(hold) if found is None else found.payer
 
 
 class _Originals:
-    """The movements of a row, each entry's put together once, when one of them is asked for."""
+    """The movements of a row, each entry's put together once, when one of them is asked for; and who paid what it settled."""
 
-    def __init__(self, row: JournalRow, books: Books) -> None:
+    def __init__(self, journal: Journal, row: JournalRow, books: Books) -> None:
         self.positions = range(row.first_position, row.last_position + 1)
+        self._journal = journal
         self._books = books
+        self._payers: dict[str, str] | None = None
         self._firsts = first_positions(row)
         self._events = list(numbered(decode_events(row), row.first_position))
         self._entries: dict[int, dict[int, tuple[Any, Kind]]] = {}
@@ -100,6 +106,17 @@ class _Originals:
         if number not in self._entries:
             self._entries[number] = self._all(number)
         return self._entries[number][id]
+
+    def payer(self, hold: str) -> str:
+        """Who paid into a hold that is closed by now; `CorruptJournal` where it was never opened."""
+        if self._payers is None:
+            settled = {event.hold for _, event in self._events if isinstance(event, Settled)}
+            self._payers = {}
+            with suppress(CorruptJournal):  # of another one of them
+                self._payers = payers_of(self._journal, self.positions[0], settled)
+        if hold not in self._payers:
+            self._payers.update(payers_of(self._journal, self.positions[0], [hold]))
+        return self._payers[hold]
 
     def _all(self, number: int) -> dict[int, tuple[Any, Kind]]:
         first = self._firsts[number]
