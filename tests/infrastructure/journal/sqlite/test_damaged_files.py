@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tallystick import CorruptJournal, Ledger, LedgerError, Token
+from tallystick import CorruptJournal, Ledger, LedgerError, NotALedger, Token
 from tallystick.domain.events import Moved
 from tallystick.domain.values.instant import INSTANT_MAX
 from tallystick.infrastructure.journal.format import make_row
@@ -117,28 +117,38 @@ def test_what_sqlite_calls_corrupt_is_a_corrupt_journal(path: Path) -> None:
     assert run("balances", "--url", path).returncode == 4
 
 
-def test_a_table_that_is_missing_is_a_corrupt_journal(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE streams")
+def test_a_table_that_goes_while_the_ledger_is_open_is_a_corrupt_journal(path: Path) -> None:
     with Ledger.open(path) as ledger:
+        ledger.tokens()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DROP TABLE streams")
         assert "the entries of streams cannot be read" in ledger.audit().findings[0].reason
         with pytest.raises(CorruptJournal, match="no such table"):
             ledger.mint("USD", "alice", 1)
+    with pytest.raises(NotALedger, match="it has no table streams"):
+        Ledger.open(path)
 
 
 @pytest.mark.parametrize("column", ["last_position", "recorded_at", "keys", "transactions", "body", "digest"])
 @pytest.mark.parametrize("value", [None, 5, "text", 1.5])
 def test_columns_with_something_else_in_them(path: Path, column: str, value: object) -> None:
+    """The table takes anything for a moment, and has its own schema again afterwards."""
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("""
+        (schema,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'commits'").fetchone()
+        names = [name for _, name, *_ in connection.execute("PRAGMA table_info(commits)")][1:]
+        connection.executescript(f"""
             DROP TRIGGER metadata_is_of_the_newest_commit; DROP TRIGGER metadata_is_erased_with_a_record;
-            CREATE TABLE other AS SELECT * FROM commits; DROP TABLE commits; ALTER TABLE other RENAME TO commits;""")
+            CREATE TABLE other (first_position INTEGER PRIMARY KEY, {", ".join(names)});
+            INSERT INTO other SELECT * FROM commits; DROP TABLE commits; ALTER TABLE other RENAME TO commits;""")
         for position in (3, 1):
             copy = path.with_name(f"{position}.db")
             connection.execute(f"UPDATE commits SET {column} = ? WHERE first_position = ?", (value, position))
             connection.commit()
             with closing(sqlite3.connect(copy)) as target:
                 connection.backup(target)
+                target.execute("PRAGMA writable_schema = ON")
+                target.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'commits'", (schema,))
+                target.commit()
             with Ledger.open(copy) as ledger:
                 assert not ledger.verify().ok
                 assert not ledger.audit().ok
