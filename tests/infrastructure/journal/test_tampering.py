@@ -236,7 +236,7 @@ STAKED = [
         ([FRAGMENTED, Minted("T", "a", 50), RunsMintedMany("T", "a", 3000, [], [])], 2),
         ([Foreign("order-1", 1, "orders:Placed", b"{}"), REGISTERED], None),
         ([*APP, Moved("A", "a", "A", 4), Distributed("A", "A", 4, 0, ("A",))], None),
-        ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "linear", (7, 3))], 1),
+        ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "linear", (7, 3))], 2),
         ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "mine", (7, 3, 9))], None),
         ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "linear", (7, 3, 2))], 1),
         ([*APP, Distributed("A", None, 5, 1)], 5),
