@@ -76,7 +76,7 @@ def equal_amounts(amounts: Sequence[int]) -> Runs:
 def minted(token: str, owner: str, first_id: int, pieces: Runs) -> FragmentsMinted | RunsMintedMany:
     """Fragments of these amounts, so many in a row of each, came to be."""
     amounts, counts = pieces
-    if counts == ONE:
+    if counts == ONE or counts.count(1) == len(counts) <= NAMED_MAX:  # as most are
         return FragmentsMinted(token, owner, first_id, amounts)
     if sum(counts) <= NAMED_MAX:
         return FragmentsMinted(token, owner, first_id, amounts_of(amounts, counts))

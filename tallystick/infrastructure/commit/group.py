@@ -99,9 +99,9 @@ class LedgerGroup(Group[TransactionMember]):
         self._answers = self._keeper.state.keys.answers
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
-        self._is_again = bool(members) and members[0].attempts > 0
+        self._is_again = members[0].attempts > 0 if members else False
         admitted: list[TransactionMember] = []
-        end = monotonic() + GROUP_SECONDS
+        end = monotonic() + GROUP_SECONDS if len(members) > MEMBERS_EVERY else 0.0
         self._taken = members
         self.members = admitted
         for member in members:
@@ -109,7 +109,7 @@ class LedgerGroup(Group[TransactionMember]):
                 break
             if member.request is not None and member.request.key in self._key_names:
                 break  # it must wait for the next, and whoever came after it
-            if len(admitted) % MEMBERS_EVERY == 0 and admitted and monotonic() > end:
+            if end and len(admitted) % MEMBERS_EVERY == 0 and admitted and monotonic() > end:
                 break
             admitted.append(member)
             self._add(member)

@@ -71,8 +71,10 @@ class TransactionMember(Member):
 
         Raises and changes nothing where it is refused.
         """
-        pace = paced if len(self.operations) > ASKED_EVERY else tuple
-        events = execute(books, self.operations, position, now, self.planned, pace=pace)
+        if len(self.operations) > ASKED_EVERY:
+            events = execute(books, self.operations, position, now, self.planned, pace=paced)
+        else:
+            events = execute(books, self.operations, position, now, self.planned)
         return events, len(events)
 
     def fail(self, error: BaseException) -> None:

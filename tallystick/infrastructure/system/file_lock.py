@@ -87,9 +87,9 @@ class FileLock:
         while True:
             if self._file is None or self._turn is None:
                 self._take_up_wait()
-            if self._file is None or self._turn is None:
-                self._turn = open_beside(self._turn_path, self._beside)
-                self._file = open_beside(self._path, self._beside)
+                if self._file is None or self._turn is None:
+                    self._turn = open_beside(self._turn_path, self._beside)
+                    self._file = open_beside(self._path, self._beside)
             turn, file = self._turn, self._file
             if self._waiting is None:
                 has_turn = False

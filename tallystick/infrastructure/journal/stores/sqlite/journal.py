@@ -264,12 +264,12 @@ class SQLiteJournal(Journal):
             if metadata is not NO_METADATA:
                 connection.executemany(_ADD_METADATA, metadata.added)
                 connection.executemany(_ERASE_METADATA, [(entry,) for entry in metadata.erased])
-            surplus = connection.total_changes - before - 1 - len(entries) - len(metadata.added)
+            surplus = connection.total_changes - before - 1 - len(entries)
         except sqlite3.IntegrityError as error:
             raise Overtaken(f"{self.path}: {error}") from error
         except SQLITE_ERRORS as error:
             raise translated(self.path, error, NOTHING_RECORDED) from error
-        if not 0 <= surplus <= len(metadata.erased):
+        if (surplus or metadata is not NO_METADATA) and not 0 <= surplus - len(metadata.added) <= len(metadata.erased):
             reason = "it does not keep what is inserted as it is, by somebody else's trigger"
             raise StorageUnavailable(f"{self.path}: {reason}{NOTHING_RECORDED}")
         self._file.commit()
