@@ -1,8 +1,9 @@
 """Who may open what lies beside a file: whoever made it, it is for those whom the file is for.
 
-A ledger's lock files, and what is derived from it, belong to whom the ledger belongs, though an administrator's command made
-them. A lock on a file can be held by whoever may open it, if only for reading: who may not write the ledger must not be able to
-keep those waiting who may. So a lock file is open to those classes of users alone that may write the file beside it.
+A ledger's lock files belong to whom the ledger belongs, though an administrator's command made them. A lock on a file can be
+held by whoever may open it, if only for reading: who may not write the ledger must not be able to keep those waiting who may.
+So a lock file is open to those classes of users alone that may write the file beside it. A cache is its owner's alone
+(`own_folder.py`).
 """
 
 import contextlib
