@@ -14,12 +14,13 @@ from tallystick.infrastructure.cli.endings import SOME_REFUSED
 from tallystick.infrastructure.cli.options import amount_given, open_ledger, units_given
 from tallystick.infrastructure.cli.printing.invocation import invocation, recording
 from tallystick.infrastructure.cli.printing.output import Output
-from tallystick.infrastructure.cli.printing.streams import errors, say, say_error
+from tallystick.infrastructure.cli.printing.streams import errors, say, say_error, storage_error
 from tallystick.infrastructure.cli.printing.visible import visible
 from tallystick.infrastructure.imports.report import ImportReport
 from tallystick.infrastructure.ledger.ledger import Ledger
 
 REFUSED_SHOWN = 5
+_HEADER = ("row", "code", "reason")
 
 Counter = Callable[[str], Callable[[int], None]]
 """Shows what is done to rows, and is then told how many are."""
@@ -40,6 +41,8 @@ class RefusedRows:
     def __init__(self, listing: Path | None) -> None:
         if listing is not None and not listing.parent.is_dir():
             raise InvalidRequest(f"there is no folder {str(listing.parent)!r} to list refused rows in")
+        if listing is not None and not _is_free(listing):
+            raise InvalidRequest(f"{str(listing)!r} is there, and is no list of refused rows: name another file")
         self._listing = listing
         self._first: list[LedgerError] = []
         self._all: list[tuple[int, str, str]] = []
@@ -59,8 +62,23 @@ class RefusedRows:
             else:
                 say(f"{error.code}: {error}")
         if self._listing is not None:
-            with self._listing.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows([("row", "code", "reason"), *sorted(self._all)])
+            try:
+                with self._listing.open("w", encoding="utf-8", newline="") as file:
+                    csv.writer(file).writerows([_HEADER, *sorted(self._all)])
+            except OSError as error:
+                raise storage_error(error, f"{str(self._listing)!r} cannot be written: ") from error
+
+
+def _is_free(listing: Path) -> bool:
+    """Whether nothing is lost where it is written: it is not there, or empty, a former list, or no file at all."""
+    try:
+        if not listing.is_file():
+            return not listing.is_dir()
+        with listing.open("rb") as file:
+            first = file.readline(1000)
+    except OSError as error:
+        raise storage_error(error, f"{str(listing)!r} cannot be read: ") from error
+    return not first or first.strip() == ",".join(_HEADER).encode()
 
 
 Run = Callable[[Ledger, Counter, RefusedRows, bool], ImportReport]

@@ -204,6 +204,40 @@ def test_refused_rows_are_5_and_listed(books: Path, tmp_path: Path) -> None:
     assert run(*arguments).returncode == 5
 
 
+@pytest.mark.parametrize(
+    ("where", "content", "verdict"),
+    [
+        ("the ledger", None, 2),
+        ("the file", None, 2),
+        ("notes.txt", "what must not be lost\n", 2),
+        ("blank.txt", "\nwhat must not be lost\n", 2),
+        ("folder", None, 2),
+        ("former.csv", "row,code,reason\r\n1,x,y\r\n", 5),
+        ("empty.csv", "", 5),
+        ("new.csv", None, 5),
+    ],
+)
+def test_refused_rows_are_listed_over_nothing_else(
+    books: Path, tmp_path: Path, where: str, content: str | None, verdict: int
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(f"{HEADER}USD,account-1,bob,5\nUSD,account-2,bob,1\n")
+    (tmp_path / "folder").mkdir()
+    listing = {"the ledger": books, "the file": file}.get(where, tmp_path / where)
+    if content is not None:
+        listing.write_text(content, newline="")
+    before = listing.read_bytes() if listing.is_file() else b""
+    arguments = ["import", "transfers", file, "--skip-refused", "--refused", listing, "--url", books]
+    done = run(*arguments)
+    assert done.returncode == verdict, done.stderr
+    if verdict == 2:
+        assert "is no list of refused rows" in done.stderr
+        assert before == (listing.read_bytes() if listing.is_file() else b"")
+        assert run("balances", "--url", books).returncode == 0
+    else:
+        assert len(listing.read_text().splitlines()) == 2
+
+
 # What is said.
 
 
