@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint coverage bench lock clean
+.PHONY: help demo test torture check lint coverage bench lock clean
 
 help:
 	@echo "make demo    a marketplace day on a new ledger, replayed and audited"
 	@echo "make test    the tests"
+	@echo "make torture kills, power cuts, random money and histories in full, with a table; SEED=n chooses what is done"
 	@echo "make check   formatting, lint, types, the order of imports, and the tests with coverage"
 	@echo "make bench   the benchmarks, each figure with its baselines"
 	@echo "make lock    requirements.lock anew"
@@ -30,6 +31,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+torture: $(READY)
+	$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED))
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -30,6 +30,7 @@ from tallystick.domain.errors import (
     DuplicateIdempotencyKey,
     DuplicateTransferId,
     EntryNotFound,
+    FragmentNotFound,
     HoldExpired,
     HoldNotFound,
     IdempotencyMismatch,
@@ -60,6 +61,7 @@ from tallystick.domain.errors import (
     NothingAllocated,
     NotReversible,
     OutcomeUnknown,
+    PlanTooLarge,
     PositionTaken,
     Refused,
     SchemaTooNew,
@@ -80,6 +82,7 @@ from tallystick.domain.errors import (
 )
 from tallystick.domain.plan.money import Money, MoneySlice
 from tallystick.domain.token.token_state import Balance, Supply
+from tallystick.domain.value_object.recorded_fragment import RecordedFragment
 from tallystick.domain.value_object.value_object import FragmentState, ValueObject
 from tallystick.domain.values.account import (
     DAO_RESERVED_ACCOUNT,
@@ -89,8 +92,9 @@ from tallystick.domain.values.account import (
     TOTAL_SUPPLY_RESERVE,
     address,
 )
-from tallystick.domain.values.curve import Curve, FixedPriceCurve, LinearCurve, SquareRootCurve
+from tallystick.domain.values.curve import Curve
 from tallystick.domain.values.freeze import FrozenAccount
+from tallystick.domain.values.pool_curves import FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
@@ -103,6 +107,7 @@ from tallystick.infrastructure.ledger.reading.entry import Entry
 from tallystick.infrastructure.ledger.reading.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.infrastructure.proof.backup import Backup
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
@@ -145,6 +150,7 @@ __all__ = [
     "AsyncTransactionContext",
     "AsyncView",
     "AuditReport",
+    "Backup",
     "Balance",
     "BalanceBelowAllocations",
     "BalanceBelowZero",
@@ -168,6 +174,7 @@ __all__ = [
     "EntryNotFound",
     "Explanation",
     "FixedPriceCurve",
+    "FragmentNotFound",
     "FragmentState",
     "Fragments",
     "FrozenAccount",
@@ -211,12 +218,14 @@ __all__ = [
     "OccurredView",
     "OutcomeUnknown",
     "Page",
+    "PlanTooLarge",
     "PlannedApp",
     "PlannedContract",
     "PlannedSeats",
     "PositionTaken",
     "Projection",
     "Receipt",
+    "RecordedFragment",
     "Refused",
     "RefusedRow",
     "SchemaTooNew",

@@ -25,6 +25,7 @@ from tests.support.books.tokens import FRAGMENTED, PLAIN, WIDE
 from tests.support.event_store.eventsourcing_book import LibraryApplications
 from tests.support.event_store.recorder_book import make_ledger
 from tests.support.programs.memory import keep_folders_in_memory
+from tests.support.programs.pgbouncer import no_pgbouncer_reason
 from tests.support.programs.postgres_server import (
     ENVIRONMENT,
     PostgresServer,
@@ -62,6 +63,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if skipped := config.stash.get(SKIPPED, 0):
         reason = "no initdb is on the path or in /usr/lib/postgresql"
         terminalreporter.write_line(f"PostgreSQL was not found: {reason}, its tests are skipped ({skipped})", yellow=True)
+    elif (missing := no_pgbouncer_reason()) is not None:
+        terminalreporter.write_line(missing, yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,8 @@ from tallystick.domain.values.account import (
     SEAT_COLLECTION_POOL,
     SEAT_DISTRIBUTION_POOL,
     TOTAL_SUPPLY_RESERVE,
-    check_account,
 )
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import Token, code_of
 
 SPECIAL_ACCOUNTS = {
     TOTAL_SUPPLY_RESERVE: "the supply reserve is touched by mint and burn alone",
@@ -36,6 +35,7 @@ class Names(Protocol):
     def token(self, code: str) -> Token | None: ...
     def settlement(self) -> Token | None: ...
     def is_special(self, name: str, /) -> bool: ...
+    def spelled(self, name: object, /) -> str: ...
 
 
 class Cell(NamedTuple):
@@ -65,13 +65,13 @@ def is_bonding(name: str) -> bool:
     return name.endswith(f" {HIDDEN_BONDING_CURVE_ACCOUNT}")
 
 
-def check_holder(token: Token, account: object) -> str:
-    """The account itself, where money and escrow may touch its cell; else `InvalidAccount` or `MeaninglessCell`."""
-    holder = check_account(account)
-    if holder in SPECIAL_ACCOUNTS:
-        check_cell(token, holder)
-        raise InvalidAccount(f"{holder} holds no {token.code} of its own: {SPECIAL_ACCOUNTS[holder]}")
-    return holder
+def check_holder(token: Token, account: str) -> None:
+    """`InvalidAccount` or `MeaninglessCell` where money and escrow may not touch the account's cell."""
+    if account in SPECIAL_ACCOUNTS:
+        check_cell(token, account)
+        raise InvalidAccount(f"{account} holds no {token.code} of its own: {SPECIAL_ACCOUNTS[account]}")
+    if is_crossing(account):
+        raise InvalidAccount(f"{account!r} is the cell of a deposit or a curve, and no account")
 
 
 def check_ordinary(names: Names, token: str, account: str) -> None:
@@ -83,12 +83,12 @@ def check_ordinary(names: Names, token: str, account: str) -> None:
         raise InvalidAccount(f"{account} is a contract: its {token} is moved by fund and defund alone")
 
 
-def check_receiver_of_mint(token: Token, account: object) -> str:
-    """As `check_holder`, and the DAO's reserve of the settlement token too."""
+def check_receiver_of_mint(token: Token, account: str) -> None:
+    """As `check_holder`, but that the DAO's reserve of the settlement token may be minted to."""
     if account == DAO_RESERVED_ACCOUNT:
-        check_cell(token, DAO_RESERVED_ACCOUNT)
-        return DAO_RESERVED_ACCOUNT
-    return check_holder(token, account)
+        check_cell(token, account)
+    else:
+        check_holder(token, account)
 
 
 def check_cell(token: Token, account: str) -> None:
@@ -101,7 +101,11 @@ def check_cell(token: Token, account: str) -> None:
 
 def locate(names: Names, first: object, second: object) -> Cell:
     """Where `state[first][second]` lies; `MeaninglessCell` where it is counted in nothing, or `InvalidAccount`."""
-    first, second = check_account(first), check_account(second)
+    return located(names, names.spelled(code_of(first)), names.spelled(code_of(second)))
+
+
+def located(names: Names, first: str, second: str) -> Cell:
+    """The same of two names as the books write them."""
     token = names.token(first)
     if token is not None:
         check_cell(token, second)

@@ -53,9 +53,11 @@ def has_deposit(view: View, name: str) -> bool:
 
 def require(view: View, token: str, cell: str, amount: int) -> None:
     """`InsufficientFunds` where less than `amount` can be taken out of an account, or another cell, of the token."""
-    available = view.token_state(token).available_of(cell)
+    state = view.token_state(token)
+    available = state.available_of(cell)
     if available < amount:
-        raise InsufficientFunds(token=token, account=cell, required=amount, available=max(available, 0))
+        decimals = state.token.decimals
+        raise InsufficientFunds(decimals=decimals, token=token, account=cell, required=amount, available=max(available, 0))
 
 
 def check_debits(view: View, token: str | None, account: str) -> None:

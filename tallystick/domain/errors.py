@@ -6,7 +6,7 @@
         MalformedEvent  MeaninglessCell  UnslicedMoney  UnconsumedSlice  TransactionClosed  LedgerClosed
         LedgerReadOnly
       NotFound (LookupError)          it names something the books do not know
-        TokenNotFound  ContractNotFound  HoldNotFound  EntryNotFound  TransactionNotFound
+        TokenNotFound  ContractNotFound  HoldNotFound  FragmentNotFound  EntryNotFound  TransactionNotFound
       Refused                         the books as they stand do not allow it
         InsufficientFunds  SupplyExhausted  TokenAlreadyRegistered  NameInUse  DuplicateIdempotencyKey
         IdempotencyMismatch  DuplicateTransferId  InvalidAuthority  HoldExpired  NotAnApp  TokenNotAccepted  NoHolders
@@ -14,7 +14,7 @@
         AccountAlreadyAllocated  AccountNotAllocated  AllocationNotZero  AllocationBelowZero
         AllocationsSumBelowZero  AllocationsExceedBalance  NothingAllocated  BalanceBelowZero  BalanceBelowAllocations
         IllegalTransition  AccountIsFrozen  AlreadyReversed  NotReversible  CellNotEmpty
-        CommitTooLarge  PositionTaken  TooManyGaps
+        CommitTooLarge  PlanTooLarge  PositionTaken  TooManyGaps
       Conflict                        a value told to the transaction has changed since; run it again
       StorageError                    the disk, the database or the machine's clock failed
         StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew  SchemaTooOld  NotAnEventStore
@@ -23,21 +23,29 @@
         CorruptJournal  ImportDiffers
 
 A class has a stable `code`, typed fields, and a `rule` that becomes the message. Amounts among the fields are in smallest units
-where nothing else is said, and times are aware datetimes. An error of a row of a batch has the row's number in `row`, from 0,
-whatever its class. A refused call changes nothing. Checks run in the order in which the call's documentation lists them, and
-that order is part of the contract.
+where nothing else is said, and times are aware datetimes; the message has amounts in the token's decimals, where those are
+known. An error of a row of a batch has the row's number in `row`, from 0, whatever its class. A refused call changes nothing.
+Checks run in the order in which the call's documentation lists them, and that order is part of the contract.
 """
 
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
+
+from tallystick.domain.decimal_point import written
+
+AMOUNT_FIELDS = frozenset(("allocs_sum", "amount", "available", "balance", "left", "remainder", "required", "reserve"))
+"""The fields of errors that are amounts of a token."""
+
+_WRITTEN = AMOUNT_FIELDS | {"told", "now"}
 
 
 class LedgerError(Exception):
     """The base of all errors of this package. `code` is stable; the message names the ids and the rule.
 
-    `fields` has by name what the class declares and was given, and it is an attribute of its own too.
+    `fields` has by name what the class declares and was given, and it is an attribute of its own too. `decimals` are those of
+    the token that its amounts are counted in, 0 where they are not known: the message has amounts in them, `fields` never.
     """
 
     code: ClassVar[str] = "ledger_error"
@@ -47,11 +55,12 @@ class LedgerError(Exception):
         super().__init_subclass__(**options)
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
 
-    def __init__(self, reason: str = "", **fields: Any) -> None:
+    def __init__(self, reason: str = "", *, decimals: int = 0, **fields: Any) -> None:
         self.fields: dict[str, Any] = {"reason": reason, **fields} if reason else fields
+        self.decimals = decimals
         for name, value in fields.items():
             setattr(self, name, value)
-        message = self.message(reason, fields)
+        message = self.message(reason, _for_people(fields, decimals) if decimals else fields)
         of_batch = "row" in fields and "{row}" not in self.rule
         super().__init__(f"row {fields['row']}: {message}" if of_batch else message)
 
@@ -62,14 +71,25 @@ class LedgerError(Exception):
     def at_row(self, row: int) -> Self:
         """The same error, of this row of a batch, counted from 0; its message begins with the row."""
         fields: dict[str, Any] = {**self.fields, "row": row}
-        return type(self)(**fields)
+        return type(self)(decimals=self.decimals, **fields)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.fields)
+        return _rebuild, (type(self), self.fields, self.decimals)
 
 
-def _rebuild(kind: type[LedgerError], fields: dict[str, Any]) -> LedgerError:
-    return kind(**fields)
+def _for_people(fields: dict[str, Any], decimals: int) -> dict[str, Any]:
+    """The fields, amounts among them in decimals."""
+    return {name: _in_decimals(value, decimals) if name in _WRITTEN else value for name, value in fields.items()}
+
+
+def _in_decimals(value: Any, decimals: int) -> Any:
+    if isinstance(value, tuple):
+        return f"({', '.join(_in_decimals(each, decimals) for each in cast(tuple[Any, ...], value))})"
+    return written(value, decimals) if isinstance(value, int) else value
+
+
+def _rebuild(kind: type[LedgerError], fields: dict[str, Any], decimals: int = 0) -> LedgerError:
+    return kind(decimals=decimals, **fields)
 
 
 def _rebuild_duplicate(fields: dict[str, Any], first_row: int | None, found: tuple[int | None, bool]) -> "DuplicateTransferId":
@@ -97,8 +117,9 @@ class Refused(LedgerError):
 class Conflict(LedgerError):
     """A value that this transaction was told has changed since; nothing was recorded, run it again.
 
-    `subject` says of what, `told` what the transaction was told, and `now` what it is: numbers or texts, for people. `cause` is
-    the refusal that is met because of that, if one is, and `__cause__` too. `attempts` is how often `run` called its function.
+    `subject` says of what, `told` what the transaction was told, and `now` what it is: numbers, amounts in smallest units
+    among them, or texts. `cause` is the refusal that is met because of that, if one is, and `__cause__` too. `attempts` is how
+    often `run` called its function.
     """
 
     subject: str
@@ -206,6 +227,13 @@ class ContractNotFound(NotFound):
 
     contract: str
     rule = "contract {contract!r} is not registered"
+
+
+class FragmentNotFound(NotFound):
+    """No fragment of this id was ever minted."""
+
+    fragment: int
+    rule = "no fragment {fragment!r} was ever minted"
 
 
 class HoldNotFound(NotFound):
@@ -440,7 +468,7 @@ class AllocationBelowZero(Refused):
     contract: str
     account: str | None
     amount: int
-    rule = "{amount} satoshis cannot leave the shadow space of contract {contract!r}: {reason}"
+    rule = "{amount} cannot leave the shadow space of contract {contract!r}: {reason}"
 
 
 class AllocationsSumBelowZero(Refused):
@@ -449,7 +477,7 @@ class AllocationsSumBelowZero(Refused):
     contract: str
     amount: int
     allocs_sum: int
-    rule = "{amount} satoshis exceed the {allocs_sum} to which the allocations of contract {contract!r} sum"
+    rule = "{amount} exceeds the {allocs_sum} to which the allocations of contract {contract!r} sum"
 
 
 class AllocationsExceedBalance(Refused):
@@ -475,7 +503,7 @@ class BalanceBelowZero(Refused):
     contract: str
     amount: int
     balance: int
-    rule = "{amount} satoshis exceed the balance of {balance} of contract {contract!r}"
+    rule = "{amount} exceeds the balance of {balance} of contract {contract!r}"
 
 
 class BalanceBelowAllocations(Refused):
@@ -485,7 +513,7 @@ class BalanceBelowAllocations(Refused):
     amount: int
     balance: int
     allocs_sum: int
-    rule = "{amount} satoshis off the balance of {balance} of contract {contract!r} would not leave the {allocs_sum} allocated"
+    rule = "{amount} off the balance of {balance} of contract {contract!r} would not leave the {allocs_sum} allocated"
 
 
 class IllegalTransition(Refused):
@@ -517,7 +545,19 @@ class CommitTooLarge(Refused):
 
     bytes: int
     limit: int
-    rule = "the transaction takes {bytes} bytes of the {limit} that one commit may have"
+    rule = "the transaction takes {bytes} bytes of the {limit} that one commit may have: do it in several parts"
+
+
+class PlanTooLarge(Refused):
+    """One plan, batch or call would keep everybody else waiting for too long: it has `count` of `what`, more than the `limit`.
+
+    The count goes as far as it was found to be too many. What it wants can be done in parts, each a commit of its own.
+    """
+
+    what: str
+    count: int
+    limit: int
+    rule = "{count} {what} are too many for one commit, which has at most {limit}: do it in several parts{reason}"
 
 
 class PositionTaken(Refused):

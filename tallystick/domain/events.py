@@ -137,7 +137,8 @@ class Distributed(Event, frozen=True):
 
     A holder is whoever can spend some of the token and is not in `excluded`. With `rounding` 1, each gets the floor of the
     exact share, and one unit more goes to each of the largest remainders; ties are taken in the order of names, beginning
-    at the index (`turn` modulo the number of those tied). `turn` counts the token's distributions from 0. Since 1.
+    at the index (`turn` modulo the number of those tied); with 2, which is since format 2, the units that are left go by
+    systematic sampling over the remainders. `turn` counts the token's distributions from 0. Since 1.
     """
 
     source: str | None
@@ -249,6 +250,40 @@ class NotedBurnedMany(BurnedMany, frozen=True):
     """`BurnedMany` likewise. Since 2."""
 
     notes: RowNotes = RowNotes()
+
+
+class RunsMintedMany(Event, frozen=True):
+    """`owner` got live fragments with ids from `first_id` on: `counts[0]` of `amounts[0]`, then `counts[1]` of `amounts[1]`,
+    and so on. `FragmentsMinted` of many. Since 2.
+    """
+
+    owner: str
+    first_id: int
+    amounts: list[int]
+    counts: list[int]
+
+
+class RunsBurnedMany(Event, frozen=True):
+    """These fragments ended: `counts[0]` with ids from `first_ids[0]` on, and so on. `FragmentsBurned` of many. Since 2."""
+
+    first_ids: list[int]
+    counts: list[int]
+
+
+class RunsReservedMany(Event, frozen=True):
+    """These live fragments lie under `hold` from here on. `FragmentsReserved` of many. Since 2."""
+
+    hold: str
+    first_ids: list[int]
+    counts: list[int]
+
+
+class RunsReleasedMany(Event, frozen=True):
+    """These fragments, which lay under `hold`, are live again. `FragmentsReleased` of many. Since 2."""
+
+    hold: str
+    first_ids: list[int]
+    counts: list[int]
 
 
 class FragmentsMintedMany(Event, frozen=True):
@@ -376,7 +411,9 @@ AppEvent = AppUpdated | Distributed
 MoneyEvent = Minted | Burned | Moved | Reserved | Settled | Released
 NotedBatchEvent = NotedMovedMany | NotedMintedMany | NotedBurnedMany
 BatchEvent = MovedMany | MintedMany | BurnedMany | NotedBatchEvent
-FragmentEvent = FragmentsMinted | FragmentsMintedMany | FragmentsBurned | FragmentsReserved | FragmentsReleased
+RunEvent = RunsMintedMany | RunsBurnedMany | RunsReservedMany | RunsReleasedMany
+PlainFragmentEvent = FragmentsMinted | FragmentsBurned | FragmentsReserved | FragmentsReleased
+FragmentEvent = FragmentsMinted | FragmentsMintedMany | FragmentsBurned | FragmentsReserved | FragmentsReleased | RunEvent
 BalanceEvent = BalanceRaised | BalanceLowered
 AllocationEvent = Allocated | Deallocated | ShadowRaised | ShadowLowered | AllShadowsRaised | AllShadowsLowered
 ContractChange = ContractRegistered | BalanceEvent | AllocationEvent
@@ -395,7 +432,8 @@ DomainEvent = (
 RECORDED = (Minted, Burned, Moved, Reserved, Settled, Released)
 NOTED_BATCHES = (NotedMovedMany, NotedMintedMany, NotedBurnedMany)
 BATCHES = (MovedMany, MintedMany, BurnedMany, *NOTED_BATCHES)
-FRAGMENT_EVENTS = (FragmentsMinted, FragmentsMintedMany, FragmentsBurned, FragmentsReserved, FragmentsReleased)
+RUN_EVENTS = (RunsMintedMany, RunsBurnedMany, RunsReservedMany, RunsReleasedMany)
+FRAGMENT_EVENTS = (FragmentsMinted, FragmentsMintedMany, FragmentsBurned, FragmentsReserved, FragmentsReleased, *RUN_EVENTS)
 CONTRACT_EVENTS = (
     ContractRegistered,
     BalanceRaised,
@@ -408,7 +446,7 @@ CONTRACT_EVENTS = (
     AllShadowsLowered,
 )
 BOOK_EVENTS = (AccountFrozen, AccountUnfrozen, MetadataErased, ImportEnded)
-FORMAT_2_EVENTS = (*BOOK_EVENTS, *NOTED_BATCHES)
+FORMAT_2_EVENTS = (*BOOK_EVENTS, *NOTED_BATCHES, *RUN_EVENTS)
 """Types that came with format 2 of the journal: the row of one has `details`, so that no older version passes over it."""
 EVENT_TYPES: tuple[type[Event | ContractEvent | BookEvent], ...] = (
     TokenRegistered,

@@ -12,9 +12,11 @@ from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.events import AllShadowsLowered, AllShadowsRaised, Distributed
 
 LARGEST_REMAINDER = 1
-"""Of a distribution: everybody's floor, and the units left to the largest remainders, ties in turn."""
+"""Of a distribution: everybody's floor, and the units left to the largest remainders, ties in turn. So format 1 has them."""
 SYSTEMATIC = 2
-"""Of a distribution: everybody's floor, and the units left by systematic sampling over the remainders. Since format 2."""
+"""Of a distribution: everybody's floor, and the units left by systematic sampling over the remainders. Since format 2, the rule
+of every new distribution.
+"""
 SHARINGS: Mapping[int, Sharing] = {LARGEST_REMAINDER: pro_rata, SYSTEMATIC: sampled}
 """How a distribution is shared."""
 WHOLE_SATI_DOWN = 1

@@ -3,8 +3,9 @@
 A projection is an object with a `name`, a `version` that changes when its answers would, a `state` made of dictionaries,
 lists, strings and integers, and `apply`. That is all: no base class is needed. One that has `apply_commit` too is given the
 events of a commit at once instead, which saves a call for each, and one that has `apply_columns` the rows of a batch as
-columns; else it is given a `Moved`, `Minted` or `Burned` for each row. Replaying gives every event to it in order;
-a digest of the state says in one line whether two replays agree.
+columns; else it is given a `Moved`, `Minted` or `Burned` for each row. What is said of runs of fragments it is given as events
+that name each, one a run. Replaying gives every event to it in order; a digest of the state says in one line whether two
+replays agree.
 """
 
 import hashlib
@@ -18,7 +19,8 @@ import msgspec
 
 from tallystick.domain.batch.batch import Batch, BatchReader, fragments_of, numbered
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import BATCHES, FragmentsMintedMany
+from tallystick.domain.events import BATCHES, RUN_EVENTS, FragmentsMintedMany, PlainFragmentEvent, RunEvent
+from tallystick.domain.value_object.runs import plain
 
 
 class Projection(Protocol):
@@ -88,6 +90,9 @@ class Replay(Generic[ProjectionType]):
                     fragments = list(fragments_of(event, self._batches.names_of(event.token)))
                 for minted in fragments:
                     self.projection.apply(position, recorded_at, minted)
+            elif isinstance(event, RUN_EVENTS):
+                for each in _said(event, position):
+                    self.projection.apply(position, recorded_at, each)
             else:
                 self.projection.apply(position, recorded_at, event)
 
@@ -106,6 +111,14 @@ def _readable(position: int) -> Generator[None]:
         yield
     except (ValueError, ArithmeticError) as error:
         raise CorruptJournal(f"a batch cannot be read: {error}", position=position) from error
+
+
+def _said(event: RunEvent, position: int) -> Generator[PlainFragmentEvent]:
+    """What is said of each fragment, one run after another: all of them at once may be very many."""
+    try:
+        yield from plain(event)
+    except ValueError as error:
+        raise CorruptJournal(f"runs of fragments cannot be read: {error}", position=position) from error
 
 
 def replay(projection: ProjectionType, commits: Iterable[Commit], upto: int | None = None) -> ProjectionType:

@@ -18,6 +18,7 @@ from tallystick.domain.events import (
     EVENT_TYPES,
     FRAGMENT_EVENTS,
     RECORDED,
+    RUN_EVENTS,
     BalanceRaised,
     ContractEvent,
     ContractRegistered,
@@ -35,7 +36,7 @@ from tallystick.projections.invariants.invariants import Invariants
 from tallystick.projections.projection import Commit, replay
 
 CHANGES = {kind for kind in CONTRACT_EVENTS if kind is not ContractRegistered}
-EXPANDED = {*BATCHES, FragmentsMintedMany}
+EXPANDED = {*BATCHES, FragmentsMintedMany, *RUN_EVENTS}
 """What a replay gives as the events of its rows."""
 
 

@@ -1,10 +1,11 @@
 """A state machine of apps, curves, distributions and pools against a model of plain cells.
 
-After every step each token's cells sum to its `max_supply`. The model shares exactly; whose turn it is among equal remainders
-it does not know, so there it takes what the ledger did, if that is one of the allowed ways.
+After every step each token's cells sum to its `max_supply`.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 from hypothesis import settings
@@ -28,15 +29,19 @@ from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tests.support.strategies import APPS, USERS, app_plans
 from tests.support.suites.machine import ModelRefusal, TransactingMachine
 
-CURVES = {"GlobalToken": SquareRootCurve(10), "TeaParty": SquareRootCurve(10, 7), "Fixed": FixedPriceCurve(3 * 10**12)}
+CURVES = {
+    "GlobalToken": SquareRootCurve(10, 10, 12, 6),
+    "TeaParty": SquareRootCurve(10, 7, 6, 6),
+    "Fixed": FixedPriceCurve(3 * 10**4, 4, 6),
+}
 TOKENS = {
     token.code: token
     for token in (
-        Token("TEA", max_supply=2**62, role="settlement"),
+        Token("TEA", 6, max_supply=2**62, role="settlement"),
         Token("USDT", max_supply=2**66, unit=10**5),
-        Token("GlobalToken", role="app", curve=CURVES["GlobalToken"]),
-        Token("TeaParty", role="app", curve=CURVES["TeaParty"], owner="dev", accepts=("USDT",)),
-        Token("Fixed", max_supply=10**14, role="app", curve=CURVES["Fixed"], owner="dev", accepts=("GlobalToken",)),
+        Token("GlobalToken", 12, role="app", curve=SquareRootCurve(10)),
+        Token("TeaParty", 6, role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("USDT",)),
+        Token("Fixed", 4, 10**14, role="app", curve=FixedPriceCurve(3 * 10**4), owner="dev", accepts=("GlobalToken",)),
     )
 }
 POOLS = (SEAT_COLLECTION_POOL, SEAT_DISTRIBUTION_POOL, DAO_RESERVED_ACCOUNT)
@@ -51,7 +56,7 @@ class AppModel:
         self.held: defaultdict[str, int] = defaultdict(int)
         for code, token in TOKENS.items():
             self.cells[code, TOTAL_SUPPLY_RESERVE] = token.max_supply
-        self.turns: list[tuple[str, list[str], int]] = []
+        self.turns: Counter[str] = Counter()
         self.surplus: list[tuple[Cell, int]] = []
 
     def resolve(self, subject: None, step: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -149,38 +154,22 @@ class AppModel:
         self.surplus = []
 
     def share(self, app: str, source: str, amount: int) -> None:
-        """Exact shares by largest remainder, of all that is there."""
+        """Floors of the exact shares of all that is there, and the rest by systematic sampling: one at each whole unit that
+        the remainders pass.
+        """
         there = self.cells.copy()
         for cell, surplus in self.surplus:
             there[cell] += surplus
-        holders = {user: there[app, user] for user in (*USERS, "dev") if there[app, user]}
+        holders = {user: there[app, user] for user in sorted((*USERS, "dev")) if there[app, user]}
         total = sum(holders.values())
         self.check(total > 0)
-        remainders = {user: amount * weight % total for user, weight in holders.items()}
+        passed = Fraction(self.turns[app] * 11400714819323198485 % 2**64 * total // 2**64, total)
+        self.turns[app] += 1
         for user, weight in holders.items():
-            self.move((app, source), (app, user), amount * weight // total)
-        left = sum(remainders.values()) // total
-        for remainder in sorted(set(remainders.values()), reverse=True):
-            tied = [user for user in holders if remainders[user] == remainder]
-            if left < len(tied):
-                self.cells[app, source] -= left
-                if left:
-                    self.turns.append((app, tied, left))
-                return
-            for user in tied:
-                self.move((app, source), (app, user), 1)
-            left -= len(tied)
-
-    def take_turns(self, ledger: Ledger) -> None:
-        """Takes over who got a unit more of those tied, which must be as many as there were units."""
-        for app, tied, units in self.turns:
-            for user in tied:
-                extra = ledger.state[app][user] - self.cells[app, user]
-                assert extra in (0, 1)
-                units -= extra
-                self.cells[app, user] += extra
-            assert units == 0
-        self.turns.clear()
+            exact = Fraction(amount * weight, total)
+            end = passed + exact - floor(exact)
+            self.move((app, source), (app, user), floor(exact) + floor(end) - floor(passed))
+            passed = end
 
     def do_distribute_income(self, app: str) -> None:
         income = self.cells["TEA", app]
@@ -296,7 +285,6 @@ class AppMachine(TransactingMachine):
     def cells_are_as_in_the_model(self) -> None:
         if not self.model.cells["TEA", DAO_RESERVED_ACCOUNT]:
             return
-        self.model.take_turns(self.ledgers[0])
         for ledger in self.ledgers:
             for (first, second), amount in self.model.cells.items():
                 if second:

@@ -94,9 +94,9 @@ class SnapshotMachine(RuleBasedStateMachine):
             Token("WEI", max_supply=2**256 - 1, unit=unit),
             Token("TEA", decimals=12, max_supply=10**18, role="settlement"),
             Token("USDT", unit=10**6),
-            Token("GlobalToken", role="app", curve=SquareRootCurve(10)),
-            Token("TeaParty", role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("USDT",)),
-            Token("Fixed", role="app", curve=FixedPriceCurve(3)),
+            Token("GlobalToken", 12, role="app", curve=SquareRootCurve(10)),
+            Token("TeaParty", 12, role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("USDT",)),
+            Token("Fixed", 12, role="app", curve=FixedPriceCurve(3)),
             Token(BACKING),
         ]
 

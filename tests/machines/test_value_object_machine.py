@@ -116,9 +116,9 @@ class ValueObjectMachine(RuleBasedStateMachine):
             *(Token(code, max_supply=2**256 - 1, unit=unit) for code, unit in zip((*CODES, BACKING), units, strict=True)),
             Token("TEA", decimals=12, max_supply=10**18, role="settlement"),
             Token("USDT", unit=10**6),
-            Token("GlobalToken", role="app", curve=SquareRootCurve(10)),
-            Token("TeaParty", role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("USDT",)),
-            Token("Fixed", role="app", curve=FixedPriceCurve(3), accepts=("USDT",)),
+            Token("GlobalToken", 12, role="app", curve=SquareRootCurve(10)),
+            Token("TeaParty", 12, role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("USDT",)),
+            Token("Fixed", 12, role="app", curve=FixedPriceCurve(3), accepts=("USDT",)),
         ):
             self.ledger.register_token(token)
         with self.ledger.atomic() as tx:

@@ -108,11 +108,14 @@ scalings = st.tuples(
 """One call on values that are scaled together: what, which, how much or the old sum, the new sum or how often."""
 
 slopes = st.one_of(st.integers(1, 100), st.integers(1, 2**64 - 1))
+scales = st.one_of(st.just(()), st.tuples(st.integers(0, 77), st.integers(0, 77)), st.sampled_from([(0, 0), (2, 2), (18, 6)]))
+"""The decimals of an app's token and of the settlement token, or none."""
+
 curves = st.one_of(
-    st.builds(SquareRootCurve, slopes),
-    st.tuples(slopes, slopes).map(lambda ks: SquareRootCurve(max(ks), min(ks))),
-    st.builds(FixedPriceCurve, slopes),
-    st.builds(LinearCurve, slopes),
+    st.builds(lambda k, scale: SquareRootCurve(k, k, *scale), slopes, scales),
+    st.builds(lambda k, other, scale: SquareRootCurve(max(k, other), min(k, other), *scale), slopes, slopes, scales),
+    st.builds(lambda price, scale: FixedPriceCurve(price, *scale), slopes, scales),
+    st.builds(lambda slope, scale: LinearCurve(slope, *scale), slopes, scales),
 )
 supplies = st.one_of(st.integers(0, 10**6), st.integers(0, 10**18), st.integers(0, 2**255))
 payments = st.one_of(st.integers(0, 10**6), st.integers(0, 10**18), st.integers(0, 2**255))

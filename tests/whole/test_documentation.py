@@ -27,7 +27,7 @@ def test_the_readme_stays_a_readme() -> None:
 
 def test_every_link_leads_somewhere() -> None:
     """To a file that is there, and to a title in it."""
-    for page in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *GUIDES):
+    for page in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *GUIDES):
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
             if "://" not in link:
                 path, _, title = link.partition("#")
@@ -59,6 +59,6 @@ def test_every_command_is_documented() -> None:
 
     assert isinstance(app, typer.Typer)
     found = commands(get_command(app), "tallystick")
-    assert len(found) == 18
+    assert len(found) == 20
     for command in found:
         assert f"`{command}" in README

@@ -14,11 +14,14 @@ GUIDES = (
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "README.md",
+    "SECURITY.md",
     "CHANGELOG.md",
     "tallystick/infrastructure/JOURNAL.md",
     "tallystick/infrastructure/EVENTSOURCING.md",
     "docs/USING.md",
     "docs/SPEED.md",
+    "docs/POSTGRES.md",
+    "docs/TORTURE.md",
 )
 PATH = re.compile(r"(?:tallystick|tests|docs)/[\w/.-]*|\b(?:pyproject\.toml|requirements\.lock|Makefile|[A-Z]+\.md)\b(?!\])")
 """How a path of the project is written in a text."""

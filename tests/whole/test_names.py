@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -70,10 +71,7 @@ UUID = "123e4567-e89b-12d3-a456-426614174000"
         ("\ud800", False),
         ("Ærø-ß-🙂", True),
         (ADDRESS, True),
-        (ADDRESS.upper().replace("X", "x"), False),
         (UUID, True),
-        (UUID.upper(), False),
-        ("0xAbCdEf0123456789aBcDeF0123456789AbCdEf01", True),
         (7, False),
         (None, False),
         (b"alice", False),
@@ -129,7 +127,8 @@ def test_amount(amount: object, verdict: bool) -> None:
         (2, Decimal("0.01"), 1),
         (2, "0", 0),
         (0, "7", 7),
-        (2, "1e3", 100000),
+        (2, "1e3", None),
+        (2, Decimal("1e3"), 100000),
         (18, "115792089237316195423570985008687907853269984665640564039457.584007913129639935", AMOUNT_MAX),
         (18, "115792089237316195423570985008687907853269984665640564039457.584007913129639936", None),
         (2, "19.999", None),
@@ -240,6 +239,22 @@ def test_every_event_is_in_the_module_of_events() -> None:
     assert all(getattr(tallystick.events, name) is getattr(events, name) for name in tallystick.events.__all__)
 
 
+def test_the_library_of_event_stores_is_imported_only_where_it_is_used(tmp_path: Path) -> None:
+    program = """
+import sys, tallystick
+from tallystick.__main__ import main
+sys.argv = ["tallystick", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as done:
+    assert not done.code, done.code
+assert "eventsourcing" not in sys.modules
+"""
+    url = str(tmp_path / "books.db")
+    for arguments in (["--version"], ["demo", "--url", url], ["balances", "--url", url], ["import", "--help"]):
+        subprocess.run([sys.executable, "-c", program, *arguments], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
 def test_recorders_are_imported_only_where_they_are_used() -> None:
     program = """
 import sys, tallystick
@@ -274,7 +289,7 @@ def test_parameters_have_one_name_for_one_thing() -> None:
         "TransactionContext.money",
         "AsyncTransactionContext.money",
     }
-    for app in ("buy", "sell", "pay", "deposit", "refund", "consume_deposit"):
+    for app in ("buy", "buy_exactly", "sell", "pay", "deposit", "refund", "consume_deposit"):
         assert "account" in found[f"PlannedApp.{app}"]
     assert {"payer", "authority"} <= found["TransactionContext.reserve"]
     assert found["Ledger.handles"] == found["AsyncLedger.handles"] == {"token", "names"}

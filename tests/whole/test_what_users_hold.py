@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import AsyncLedger, Ledger, Token, Trade
+from tallystick import AsyncLedger, Backup, Ledger, Token, Trade
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
-BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit balance balances balances_of burn
-burn_many close contract contract_ids contracts diff entry erase expire expire_every explain find fork fragments
-freeze frozen handles history hold holds is_contract mint mint_many once open receipt register_token release replay
-reserve reverse run settle snapshot state statement status supply take_over token tokens total transaction transfer
-transfer_many unfreeze update_app verify"""
-APP = "accepts buy code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
+BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
+burn burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
+fork fragment fragments freeze frozen handles history hold holds is_contract mint mint_many once open receipt
+register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
+tokens total transaction transfer transfer_many unfreeze update_app verify"""
+APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
     "ledger for asyncio": f"{BOOKS} blocking",
@@ -28,7 +28,7 @@ HELD = {
     "savepoint": "",
     "money": "burn owner remaining reserve slice slices split token transfer_to",
     "slice": "burn owner remaining reserve slice slices split token transfer_to",
-    "app": "buy code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
+    "app": "buy buy_exactly code consume_deposit deposit distribute_dividend distribute_income pay refund sell withdraw_income",
     "app as it stands": APP,
     "app as it stands for asyncio": APP,
     "seats": "collect_memory_tax pay_public_service share_distribution_pool share_income",
@@ -49,6 +49,8 @@ HELD = {
     "balance": "available reserved total",
     "supply": "circulating max reserve",
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
+    "fragment as recorded": """after amount apply burn ended_in held_in hold id mint minted_by minted_in owner release reserve
+    state token""",
     "frozen account": "account credits debits position reason recorded_at token",
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
@@ -59,14 +61,14 @@ HELD = {
     "next page": "account available keys position reserved token version",
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at
     reference sender token""",
-    "view": """allocation allocation_history allocations allocations_of app audit balance balances balances_of
-    contract contract_ids contracts entry explain find fragments frozen history hold holds is_contract
+    "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of
+    contract contract_ids contracts digest_at entry explain find fragment fragments frozen history hold holds is_contract
     position receipt recorded_at replay state statement status supply token tokens total transaction
     verify""",
     "view by occurred time": "balance balances position supply total",
-    "view for asyncio": """allocation allocation_history allocations allocations_of app audit balance balances balances_of
-    blocking contract contract_ids contracts entry explain find fragments frozen history hold holds
-    is_contract position receipt recorded_at replay state statement status supply token tokens total
+    "view for asyncio": """allocation allocation_history allocations allocations_of app audit backup balance balances
+    balances_of blocking contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
+    hold holds is_contract position receipt recorded_at replay state statement status supply token tokens total
     transaction verify""",
     "view by occurred time for asyncio": "balance balances position supply total",
     "allocation line": """account allocation change contract entry_id kind memo occurred_at position recorded_at reference""",
@@ -74,6 +76,7 @@ HELD = {
     "explanation": "account balance complete token transactions",
     "difference": "account after available before reserved token",
     "audit's report": "digest findings ok position",
+    "backup": "digest path position",
     "status": "expiry head index lag queue snapshots",
     "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
@@ -90,11 +93,13 @@ RESULTS = (
     "balance",
     "supply",
     "fragment",
+    "fragment as recorded",
     "hold",
     "allocation",
     "allocation line",
     "transaction",
     "audit's report",
+    "backup",
     "status",
     "status of the head",
     "status of the index",
@@ -151,6 +156,7 @@ def held() -> dict[str, Any]:
         "balance": ledger.balance("USD", "alice"),
         "supply": ledger.supply("USD"),
         "fragment": ledger.fragments("USD", "alice")[0],
+        "fragment as recorded": ledger.fragment(ledger.fragments("USD", "alice")[0].id),
         "hold": hold,
         "frozen account": ledger.frozen()[0],
         "leg": ledger.hold(hold.id).legs[0],
@@ -160,6 +166,7 @@ def held() -> dict[str, Any]:
         "page of lines": ledger.history("USD", "alice"),
         "next page": ledger.history("USD", "alice", limit=1).next,
         "audit's report": ledger.audit(),
+        "backup": Backup("copy.db", 3, "ab"),
         "status": ledger.status(),
         "status of the head": ledger.status().head,
         "status of the expiry": ledger.status().expiry,

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from tallystick.domain.app.operations import (
     Buy,
+    BuyExactly,
     ConsumeDeposit,
     Deposit,
     DistributeDividend,
@@ -16,6 +17,7 @@ from tallystick.domain.app.operations import (
     Pay,
     Refund,
     Sell,
+    Trading,
     UpdateApp,
     WithdrawIncome,
 )
@@ -44,7 +46,9 @@ from tallystick.domain.errors import (
     UnknownCurve,
 )
 from tallystick.domain.events import AppUpdated, Burned, Distributed, DomainEvent, Minted, Moved
+from tallystick.domain.integers import as_int
 from tallystick.domain.operation import Operation
+from tallystick.domain.rounding import SYSTEMATIC
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
@@ -76,33 +80,30 @@ def purchase(
     settlement = settlement_of(view).code
     require(view, settlement, payer, payment)
     amount, spread = bought_for(view, app, payment, at_least, told)
-    movements: list[DomainEvent] = []
-    if payment > spread:
-        movements.append(Moved(settlement, payer, bonding_cell(app.code), payment - spread, memo))
-    if spread and app.owner is not None:
-        movements.append(Moved(settlement, payer, app.owner, spread, memo))
-    return Purchase(movements, amount)
+    return Purchase(_paying(settlement, app, payer, payment, spread, memo), amount)
 
 
 def bought_for(view: View, app: Token, payment: int, at_least: int | None = None, told: int | None = None) -> tuple[int, int]:
     """How much of the app's token `payment` buys, whoever pays, and what of that is spread. Refusals as `purchase`."""
-    settlement = settlement_of(view).code
     state = view.token_state(app.code)
     supply = state.token.max_supply - state.reserve
     amount = _ask(app, "amount_for", supply, payment)
-    _check_told("buys", app, amount, at_least, told)
+    _check_told("buys", app, app, amount, at_least, told)
     if amount > state.reserve:
-        raise SupplyExhausted(token=app.code, required=amount, reserve=state.reserve)
-    _check_least("buys", app, amount, at_least)
+        raise SupplyExhausted(decimals=app.decimals, token=app.code, required=amount, reserve=state.reserve)
+    _check_least("buys", app, app, amount, at_least)
     cost = _ask(app, "cost", supply, amount)
     if cost > payment:
         raise InvalidCurve(f"the curve of {app.code} gives {amount} for {payment} and says that they cost {cost}")
-    spread = max(0, cost - _ask(app, "proceeds", supply + amount, amount)) if app.owner is not None else 0
-    if spread:
-        check_party(view, view.token_state(settlement).token, app.owner or "")
-    held = view.token_state(settlement).available_of(bonding_cell(app.code))
-    _check_backing(view, app, supply + amount, held + payment - spread)
-    return amount, spread
+    return amount, _spread_of(view, app, amount, cost, payment)
+
+
+def cost_of(view: View, app: Token, amount: int) -> int:
+    """What `amount` of the app's token costs, whoever buys: `SupplyExhausted`, `UnknownCurve`, `InvalidCurve`."""
+    reserve = view.token_state(app.code).reserve
+    if amount > reserve:
+        raise SupplyExhausted(token=app.code, required=amount, reserve=reserve)
+    return _ask(app, "cost", app.max_supply - reserve, amount)
 
 
 def paid_for(view: View, app: Token, amount: int, at_least: int | None = None, told: int | None = None) -> int:
@@ -110,14 +111,16 @@ def paid_for(view: View, app: Token, amount: int, at_least: int | None = None, t
     `UnknownCurve`, `Conflict` where the block was `told` otherwise, `InvalidAmount` where it brings nothing or less than
     `at_least`, `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
     """
-    settlement = settlement_of(view).code
+    settlement = settlement_of(view)
     supply = app.max_supply - view.token_state(app.code).reserve
     if amount > supply:
-        raise InsufficientFunds(token=app.code, account="everybody together", required=amount, available=supply)
+        raise InsufficientFunds(
+            decimals=app.decimals, token=app.code, account="everybody together", required=amount, available=supply
+        )
     paid = _ask(app, "proceeds", supply, amount)
-    _check_told("brings", app, paid, at_least, told)
-    _check_least("brings", app, paid, at_least)
-    left = view.token_state(settlement).available_of(bonding_cell(app.code)) - paid
+    _check_told("brings", app, settlement, paid, at_least, told)
+    _check_least("brings", app, settlement, paid, at_least)
+    left = view.token_state(settlement.code).available_of(bonding_cell(app.code)) - paid
     _check_backing(view, app, supply - amount, left)
     return paid
 
@@ -130,7 +133,7 @@ def price_of(view: View, app: Token) -> int | None:
         price: object = app.curve.price(app.max_supply - view.token_state(app.code).reserve)
     except Exception:  # a curve of a user's own fails, or is not known here
         return None
-    return price if type(price) is int else None
+    return as_int(price)
 
 
 def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str) -> Sequence[DomainEvent]:
@@ -139,7 +142,12 @@ def shared_purchase(view: View, app: Token, payer: str, payment: int, memo: str)
     excluded = _excluded(view, app)
     bought = purchase(view, app, payer, payment, memo)
     turn = view.token_state(app.code).distributions
-    return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, memo=memo))
+    return (*bought.movements, Distributed(app.code, None, bought.amount, turn, excluded, SYSTEMATIC, memo))
+
+
+def paid_by(buyer: str, events: Sequence[DomainEvent]) -> int:
+    """What a buyer pays by the events of a purchase, the owner's spread included."""
+    return sum(event.amount for event in events if isinstance(event, Moved) and event.sender == buyer)
 
 
 def brought_by(trade: Buy | Sell, events: Sequence[DomainEvent]) -> int:
@@ -149,8 +157,22 @@ def brought_by(trade: Buy | Sell, events: Sequence[DomainEvent]) -> int:
     return sum(event.amount for event in events if isinstance(event, Moved) and event.receiver == trade.seller)
 
 
-def surplus_of(trade: Buy | Sell, events: Sequence[DomainEvent]) -> Surplus | None:
-    """What a trade brings by its events beyond what the block was told, where any outcome from that on was accepted."""
+def counted_on(view: View, trade: Trading, events: Sequence[DomainEvent]) -> int:
+    """What a block may count on of a trade that was planned as these events: what it brings, or the least that is accepted; of
+    one for so many tokens, the most that is paid for them.
+    """
+    if isinstance(trade, BuyExactly):
+        left = view.token_state(settlement_of(view).code).available_of(trade.buyer)
+        return min(trade.at_most, paid_by(trade.buyer, events) + max(left, 0))
+    return brought_by(trade, events) if trade.at_least is None else trade.at_least
+
+
+def surplus_of(trade: Trading, events: Sequence[DomainEvent]) -> Surplus | None:
+    """What a trade brings by its events, or leaves, beyond what the block was told, where it accepted more than one outcome."""
+    if isinstance(trade, BuyExactly):
+        paid: Any = events[0]
+        left = None if trade.told is None else trade.told - paid_by(trade.buyer, events)
+        return None if left is None else Surplus(paid.token, trade.buyer, left)
     if trade.told is None or trade.at_least is None:
         return None
     bringing: Any = events[-1]
@@ -216,6 +238,26 @@ def _buy(view: View, operation: Buy) -> Sequence[DomainEvent]:
     return (*bought.movements, Minted(app.code, operation.buyer, bought.amount, operation.memo))
 
 
+def _buy_exactly(view: View, operation: BuyExactly) -> Sequence[DomainEvent]:
+    """`InvalidAccount`, `AccountIsFrozen`, `SupplyExhausted`, `UnknownCurve`, `Conflict` where it costs more than the block was
+    `told`, `InvalidAmount` where it costs more than `at_most`, `InsufficientFunds`, `InvalidCurve`.
+    """
+    app, settlement, buyer, amount = app_of(view, operation.app), settlement_of(view), operation.buyer, operation.amount
+    check_party(view, settlement, buyer)
+    check_debits(view, settlement.code, buyer)
+    check_credits(view, app.code, buyer)
+    cost, told = cost_of(view, app, amount), operation.told
+    payment = max(1, cost)
+    if told is not None and payment > told:
+        raise Conflict(subject=f"what this costs on the curve of {app.code}", told=told, now=payment)
+    if payment > operation.at_most:
+        raise InvalidAmount(f"what this costs on the curve of {app.code} is {payment}, and more than {operation.at_most}")
+    require(view, settlement.code, buyer, payment)
+    spread = _spread_of(view, app, amount, cost, payment)
+    movements = _paying(settlement.code, app, buyer, payment, spread, operation.memo)
+    return (*movements, Minted(app.code, buyer, amount, operation.memo))
+
+
 def _sell(view: View, operation: Sell) -> Sequence[DomainEvent]:
     """`InvalidAccount`, `AccountIsFrozen`, `InsufficientFunds`, `UnknownCurve`, `InvalidAmount` where it brings nothing or less
     than `at_least`, `InvalidCurve`, and `InsufficientFunds` of the bonding cell.
@@ -246,7 +288,7 @@ def _distribute_dividend(view: View, operation: DistributeDividend) -> Sequence[
     if income <= 0:
         return ()
     turn = view.token_state(app.code).distributions
-    return (Distributed(app.code, app.code, income, turn, _excluded(view, app), memo=operation.memo),)
+    return (Distributed(app.code, app.code, income, turn, _excluded(view, app), SYSTEMATIC, operation.memo),)
 
 
 def _withdraw_income(view: View, operation: WithdrawIncome) -> Sequence[DomainEvent]:
@@ -284,38 +326,67 @@ def _excluded(view: View, app: Token) -> tuple[str, ...]:
     return excluded
 
 
+def _paying(settlement: str, app: Token, payer: str, payment: int, spread: int, memo: str) -> list[DomainEvent]:
+    """The movements of a payment: the spread goes to the app's owner, and all else to what the curve holds."""
+    movements: list[DomainEvent] = []
+    if payment > spread:
+        movements.append(Moved(settlement, payer, bonding_cell(app.code), payment - spread, memo))
+    if spread and app.owner is not None:
+        movements.append(Moved(settlement, payer, app.owner, spread, memo))
+    return movements
+
+
+def _spread_of(view: View, app: Token, amount: int, cost: int, payment: int) -> int:
+    """What of the payment for `amount`, which costs `cost`, is the owner's spread. `InvalidAccount` where that cannot be paid,
+    `InvalidCurve`, and `InsufficientFunds` of the bonding cell where it could not buy back all in circulation afterwards.
+    """
+    settlement = settlement_of(view)
+    supply = app.max_supply - view.token_state(app.code).reserve + amount
+    spread = max(0, cost - _ask(app, "proceeds", supply, amount)) if app.owner is not None else 0
+    if spread:
+        check_party(view, settlement, app.owner or "")
+    held = view.token_state(settlement.code).available_of(bonding_cell(app.code))
+    _check_backing(view, app, supply, held + payment - spread)
+    return spread
+
+
 def _ask(app: Token, question: Literal["amount_for", "cost", "proceeds"], supply: int, amount: int) -> int:
     """What the app's curve answers; `UnknownCurve`, or `InvalidCurve` where it fails or answers no amount."""
     if app.curve is None:
         raise UnknownCurve(name=f"of {app.code}, which was registered without one")
     try:
-        answer: object = getattr(app.curve, question)(supply, amount)
+        given: object = getattr(app.curve, question)(supply, amount)
     except LedgerError:
         raise
     except Exception as error:
         raise InvalidCurve(f"the curve of {app.code} fails at {question}({supply}, {amount}): {error!r}") from error
-    if type(answer) is not int or answer < 0:
-        raise InvalidCurve(f"the curve of {app.code} answers {answer!r} to {question}({supply}, {amount}): that is no amount")
+    answer = as_int(given)
+    if answer is None or answer < 0:
+        raise InvalidCurve(f"the curve of {app.code} answers {given!r} to {question}({supply}, {amount}): that is no amount")
     return answer
 
 
-def _check_told(verb: str, app: Token, amount: int, at_least: int | None, told: int | None) -> None:
+def _check_told(verb: str, app: Token, token: Token, amount: int, at_least: int | None, told: int | None) -> None:
     """`Conflict` where it is less than the block may count on or, where it named no least, other than it was told."""
     if told is not None and (amount < told if at_least is not None else amount != told):
-        raise Conflict(subject=f"what this {verb} on the curve of {app.code}", told=told, now=amount)
+        raise Conflict(decimals=token.decimals, subject=f"what this {verb} on the curve of {app.code}", told=told, now=amount)
 
 
-def _check_least(verb: str, app: Token, amount: int, at_least: int | None) -> None:
+def _check_least(verb: str, app: Token, token: Token, amount: int, at_least: int | None) -> None:
+    """`InvalidAmount` where a trade gives less than `at_least` of the token."""
     least = at_least or 1
     if amount < least:
-        raise InvalidAmount(f"what this {verb} on the curve of {app.code} is {amount}, and less than {least}")
+        subject = f"what this {verb} on the curve of {app.code}"
+        raise InvalidAmount(f"{subject} is {token.format(amount)} {token.code}, and less than {token.format(least)}")
 
 
 def _check_backing(view: View, app: Token, supply: int, held: int) -> None:
     required = _ask(app, "proceeds", supply, supply)
     if required > held:
-        settlement = settlement_of(view).code
-        raise InsufficientFunds(token=settlement, account=bonding_cell(app.code), required=required, available=held)
+        settlement, cell = settlement_of(view), bonding_cell(app.code)
+        raise InsufficientFunds(
+            decimals=settlement.decimals, token=settlement.code, account=cell, required=required, available=held
+        )
 
 
 APP_RULES: dict[type[Operation], Callable[[Any, Any], Sequence[DomainEvent]]] = {
@@ -325,6 +396,7 @@ APP_RULES: dict[type[Operation], Callable[[Any, Any], Sequence[DomainEvent]]] = 
     ConsumeDeposit: _consume,
     Pay: _pay,
     Buy: _buy,
+    BuyExactly: _buy_exactly,
     Sell: _sell,
     DistributeIncome: _distribute_income,
     DistributeDividend: _distribute_dividend,

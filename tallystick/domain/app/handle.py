@@ -7,19 +7,21 @@ where the book has no settlement token.
 from collections.abc import Sequence
 from typing import Protocol
 
-from tallystick.domain.app.operations import Buy, DistributeDividend, DistributeIncome, Sell, WithdrawIncome
-from tallystick.domain.app.requests import buy_of, consume_deposit_of, deposit_of, pay_of, refund_of, sell_of
+from tallystick.domain.app.operations import DistributeDividend, DistributeIncome, Trading, WithdrawIncome
+from tallystick.domain.app.requests import buy_exactly_of, buy_of, consume_deposit_of, deposit_of, pay_of, refund_of, sell_of
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
+from tallystick.domain.values.token import AnyToken, code_of
 
 
 class Planning(Protocol):
     """What apps and seats ask of the plan that they belong to."""
 
+    def spelled(self, name: object, /) -> str: ...
     def propose_newest(self, operation: Operation) -> Sequence[DomainEvent]: ...
-    def propose_trade(self, trade: Buy | Sell) -> int: ...
+    def propose_trade(self, trade: Trading) -> int: ...
 
 
 class PlannedApp:
@@ -41,22 +43,22 @@ class PlannedApp:
 
     def deposit(self, account: str, amount: int, *, memo: str = "") -> None:
         """Moves the account's settlement tokens into its deposit: `MeaninglessCell`, `InvalidAccount`, `InsufficientFunds`."""
-        self._plan.propose_newest(deposit_of(self._code, account, amount, memo))
+        self._plan.propose_newest(deposit_of(self._plan, self._code, account, amount, memo))
 
     def refund(self, account: str, amount: int, *, memo: str = "") -> None:
         """Moves some of the account's deposit back to it; `InsufficientFunds` where it has deposited less."""
-        self._plan.propose_newest(refund_of(self._code, account, amount, memo))
+        self._plan.propose_newest(refund_of(self._plan, self._code, account, amount, memo))
 
     def consume_deposit(self, account: str, amount: int, *, memo: str = "") -> None:
         """Makes some of the account's deposit the app's income; `InsufficientFunds` where it has deposited less."""
-        self._plan.propose_newest(consume_deposit_of(self._code, account, amount, memo))
+        self._plan.propose_newest(consume_deposit_of(self._plan, self._code, account, amount, memo))
 
-    def pay(self, account: str, amount: int, token: str | None = None, *, memo: str = "") -> None:
+    def pay(self, account: str, amount: int, token: AnyToken | None = None, *, memo: str = "") -> None:
         """Makes some of the account's `token`, the settlement token if it is not given, the app's income.
 
         `TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`.
         """
-        self._plan.propose_newest(pay_of(self._code, account, amount, token, memo))
+        self._plan.propose_newest(pay_of(self._plan, self._code, account, amount, token, memo))
 
     def buy(self, account: str, payment: int, at_least: int | None = None, *, memo: str = "") -> int:
         """Pays `payment` settlement units in full and gives how many units of the app's token that buys: exactly so many, or
@@ -66,11 +68,20 @@ class PlannedApp:
         `tx.receipt.trades` says what it was. Raises `InvalidAccount`, `InsufficientFunds`, `UnknownCurve`,
         `SupplyExhausted`; `InvalidAmount` where it buys nothing or fewer than `at_least`; `InvalidCurve`.
         """
-        return self._plan.propose_trade(buy_of(self._code, account, payment, at_least, memo))
+        return self._plan.propose_trade(buy_of(self._plan, self._code, account, payment, at_least, memo))
+
+    def buy_exactly(self, account: str, amount: int, at_most: int, *, memo: str = "") -> int:
+        """Buys `amount` units of the app's token for what they cost when the block ends, a settlement unit at least, and gives
+        the most that this may be: `at_most`, or what the account has where that is less. The block may count on the rest.
+
+        `tx.receipt.trades` says what was paid. Raises `InvalidAccount`, `SupplyExhausted`, `UnknownCurve`; `InvalidAmount`
+        where it costs more than `at_most`; `InsufficientFunds`, `InvalidCurve`. More when the block ends is a `Conflict`.
+        """
+        return self._plan.propose_trade(buy_exactly_of(self._plan, self._code, account, amount, at_most, memo))
 
     def sell(self, account: str, amount: int, at_least: int | None = None, *, memo: str = "") -> int:
         """Gives up `amount` units of the app's token and gives how many settlement units that brings; all else as `buy`."""
-        return self._plan.propose_trade(sell_of(self._code, account, amount, at_least, memo))
+        return self._plan.propose_trade(sell_of(self._plan, self._code, account, amount, at_least, memo))
 
     def distribute_income(self, *, memo: str = "") -> None:
         """Buys the app's token with all its income in the settlement token, for its holders, in proportion to what they have.
@@ -83,6 +94,6 @@ class PlannedApp:
         """Gives all income in the app's own token to its holders, in proportion. Where there is none nothing happens."""
         self._plan.propose_newest(DistributeDividend(self._code, check_memo(memo)))
 
-    def withdraw_income(self, token: str, amount: int, *, memo: str = "") -> None:
+    def withdraw_income(self, token: AnyToken, amount: int, *, memo: str = "") -> None:
         """Moves income in another token to the app's owner: `InvalidToken`, `InvalidAccount`, `InsufficientFunds`."""
-        self._plan.propose_newest(WithdrawIncome(self._code, token, check_amount(amount), check_memo(memo)))
+        self._plan.propose_newest(WithdrawIncome(self._code, code_of(token), check_amount(amount), check_memo(memo)))

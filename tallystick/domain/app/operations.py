@@ -62,6 +62,20 @@ class Buy(Operation, frozen=True):
     memo: str
 
 
+class BuyExactly(Operation, frozen=True):
+    """`amount` of the app's tokens for what they cost: `at_most` so much, or what the block was `told` where that is less.
+
+    `told` is None for a caller who was told nothing.
+    """
+
+    app: str
+    buyer: str
+    amount: int
+    at_most: int
+    told: int | None
+    memo: str
+
+
 class Sell(Operation, frozen=True):
     """`amount` of the app's tokens for what they bring; `at_least` and `told` as in `Buy`."""
 
@@ -71,6 +85,10 @@ class Sell(Operation, frozen=True):
     at_least: int | None
     told: int | None
     memo: str
+
+
+Trading = Buy | BuyExactly | Sell
+"""What is traded on the curve of an app, of which a block is told a figure."""
 
 
 class DistributeIncome(Operation, frozen=True):

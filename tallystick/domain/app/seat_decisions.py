@@ -63,6 +63,7 @@ def _pay_public_service(view: View, operation: PayPublicService) -> Sequence[Dom
     pool, reserve = token_state.available_of(SEAT_DISTRIBUTION_POOL), token_state.available_of(DAO_RESERVED_ACCOUNT)
     if pool + reserve < operation.amount:
         raise InsufficientFunds(
+            decimals=settlement.decimals,
             token=settlement.code,
             account=SEAT_DISTRIBUTION_POOL,
             required=operation.amount,
@@ -95,12 +96,13 @@ def _open(view: View, operation: Open) -> Sequence[DomainEvent]:
     if view.token(operation.first) is None:
         check_ordinary(view, cell.token.code, operation.first)
     check_credits(view, cell.token.code, cell.name)
-    state = view.token_state(cell.token.code)
+    state, decimals = view.token_state(cell.token.code), cell.token.decimals
     held, reserve = state.available_of(cell.name) + state.held_of(cell.name), state.reserve
     if operation.only_empty and held:
-        raise CellNotEmpty(first=operation.first, second=operation.second, amount=held)
+        raise CellNotEmpty(decimals=decimals, first=operation.first, second=operation.second, amount=held)
     if operation.amount > reserve:
-        raise SupplyExhausted(f" for {place}", token=cell.token.code, required=operation.amount, reserve=reserve)
+        required = operation.amount
+        raise SupplyExhausted(f" for {place}", decimals=decimals, token=cell.token.code, required=required, reserve=reserve)
     return (Minted(cell.token.code, cell.name, operation.amount, operation.memo),)
 
 

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,6 @@ def as_numbers(values: Sequence[int]) -> Numbers:
         return np.array(values, dtype=np.int64)
     except OverflowError:
         return list(values)
-
-
-def plain_integer(value: object) -> object:
-    """The value, as Python's where it is one of numpy's integers; numpy counts a span of time among them, and we do not."""
-    if isinstance(value, np.integer) and not isinstance(value, np.timedelta64):
-        return int(cast(Any, value))
-    return value
 
 
 def listed(values: Numbers) -> list[int]:

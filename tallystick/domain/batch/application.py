@@ -6,7 +6,10 @@ from tallystick.domain.arithmetic.columns import Column, Numbers
 from tallystick.domain.batch.batch import fragments_of, read_batch
 from tallystick.domain.batch.carrying import carry_batch
 from tallystick.domain.batch.columns import pack
+from tallystick.domain.batch.notes import Notes
 from tallystick.domain.batch.request import BatchRequest
+from tallystick.domain.batch.transfer_ids import TransferIds
+from tallystick.domain.errors import PlanTooLarge
 from tallystick.domain.events import (
     BatchEvent,
     BurnedMany,
@@ -23,13 +26,20 @@ from tallystick.domain.value_object.fragments import ValueObjects
 
 
 def record_batch(state: TokenState, fragments: ValueObjects | None, request: BatchRequest, position: int) -> list[DomainEvent]:
-    """Makes the changes of a batch all of whose rows were accepted, the first at `position`; gives the events."""
+    """Makes the changes of a batch all of whose rows were accepted, the first at `position`; gives the events.
+
+    Raises `PlanTooLarge` where its fragments are too many, and then it changes nothing.
+    """
     event = event_of(state, request)
     if fragments is None:
         apply_batch(state, event)
         return [event]
     _number(state, event)
-    return [event, *carry_batch(state, fragments, request, position)]
+    try:
+        return [event, *carry_batch(state, fragments, request, position)]
+    except PlanTooLarge:
+        state.numbering.remove(len(event.names))
+        raise
 
 
 def event_of(state: TokenState, request: BatchRequest) -> BatchEvent:
@@ -57,6 +67,14 @@ def apply_batch(state: TokenState, event: BatchEvent) -> None:
     """Moves what the rows move."""
     _number(state, event)
     state.move_many(*_rows(state, event))
+
+
+def rows_of(state: TokenState, event: BatchEvent) -> BatchRequest:
+    """The rows of the next batch, as they could be asked for; its names have their numbers from here on. `ValueError`."""
+    _number(state, event)
+    givers, takers, amounts = _rows(state, event)
+    ids = TransferIds.of_bytes(event.ids) if event.ids else None
+    return BatchRequest(event.token, givers, takers, amounts, event.memo, ids, False, Notes.read(event))
 
 
 def revert_batch(state: TokenState, event: BatchEvent) -> None:

@@ -11,21 +11,31 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import Column, as_numbers, listed
 from tallystick.domain.batch.columns import pack
 from tallystick.domain.batch.request import BatchRequest
-from tallystick.domain.events import DomainEvent, FragmentsBurned, FragmentsMintedMany
+from tallystick.domain.errors import PlanTooLarge
+from tallystick.domain.events import DomainEvent, FragmentsMintedMany
+from tallystick.domain.limits import FRAGMENTS_MAX, check_fragments
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.value_object.carrying import IDS_PER_EVENT, change_of, chunks
 from tallystick.domain.value_object.fragments import ValueObjects
+from tallystick.domain.value_object.runs import amounts_of
 
 
 def carry_batch(state: TokenState, fragments: ValueObjects, request: BatchRequest, position: int) -> Iterator[DomainEvent]:
-    """Makes the cells and the fragments carry `request`, whose rows begin at `position`; gives the fragments' events."""
+    """Makes the cells and the fragments carry `request`, whose rows begin at `position`; gives the fragments' events.
+
+    Raises `PlanTooLarge`, and then it changes nothing.
+    """
     carrier = _Carrier(state, fragments, request, position * IDS_PER_EVENT)
-    if request.givers is None:
-        carrier.mint()
-    elif request.takers is None:
-        carrier.burn()
-    else:
-        carrier.move()
+    try:
+        if request.givers is None:
+            carrier.mint()
+        elif request.takers is None:
+            carrier.burn()
+        else:
+            carrier.move()
+    except PlanTooLarge:
+        carrier.take_back()
+        raise
     return carrier.events()
 
 
@@ -67,6 +77,8 @@ class _Carrier:
             if giver == taker:
                 continue
             before = len(burned)
+            if before + len(amounts) > FRAGMENTS_MAX:
+                self._check()
             change = None
             if amount <= unit:
                 payer, receiver = listed_names[giver] or names[giver], listed_names[taker] or names[taker]
@@ -82,7 +94,7 @@ class _Carrier:
                 owners.append(giver)
                 amounts.append(change)
             elif change:
-                self._mint(giver, change_of(change, unit, len(burned) - before))
+                self._mint(giver, amounts_of(*change_of(change, unit, self._fragments.number_burned(burned[before:]))))
         self._move_cells(len(self._request))
 
     def _move_cells(self, rows: int) -> None:
@@ -102,18 +114,33 @@ class _Carrier:
                 ids, _ = fragments.spend(owner, merged)
                 self._burned += ids
                 self._mint(taker, [merged])
-        self._mint(taker, chunks(amount, self._unit))
+        self._mint(taker, amounts_of(*chunks(amount, self._unit)))
 
     def _take(self, giver: int, amount: int) -> list[int]:
         ids, rest = self._fragments.spend(self._names[giver], amount)
         self._burned += ids
-        return change_of(rest, self._unit, len(ids)) if rest else []
+        self._check()
+        return amounts_of(*change_of(rest, self._unit, self._fragments.number_burned(ids))) if rest else []
 
     def _mint(self, owner: int, amounts: list[int]) -> None:
         if amounts:
             self._fragments.add(self._names[owner], self._first_id + len(self._amounts), amounts)
             self._owners += [owner] * len(amounts)
             self._amounts += amounts
+            self._check()
+
+    def _check(self) -> None:
+        """Raises `PlanTooLarge`, where all that was done is noted."""
+        check_fragments(len(self._amounts) + len(self._burned))
+
+    def take_back(self) -> None:
+        """Undoes what was done."""
+        self._fragments.unburn(self._fragments.number_burned(self._burned))
+        self._fragments.remove(self._first_id, len(self._amounts))
+        done, request = slice(self._moved), self._request
+        givers = None if request.givers is None else request.givers[done]
+        takers = None if request.takers is None else request.takers[done]
+        self._token_state.move_many(takers, givers, request.amounts[done])
 
     def events(self) -> Iterator[DomainEvent]:
         """The events; so many that the ids stay below those of the position after them."""
@@ -124,7 +151,7 @@ class _Carrier:
             amounts, owners = self._amounts[start:stop], self._numbers(self._owners[start:stop])
             yield FragmentsMintedMany(token, len(amounts), self._first_id + start, owners, pack(as_numbers(amounts)))
         if self._burned:
-            yield FragmentsBurned(token, self._burned)
+            yield self._fragments.burned(self._burned)
 
     def _numbers(self, handles: list[int]) -> bytes:
         numbers, _ = self._token_state.numbering.number(np.array(handles, dtype=np.int64), len(self._token_state.names))

@@ -207,7 +207,7 @@ class _Walk:
         return bool(self._taken[row]) or (bool(self._repeated[row]) and id in self._seen)
 
     def _refuse_short(self, row: int, giver: int, amount: int, left: int) -> None:
-        fields: dict[str, Any] = {"token": self._request.token}
+        fields: dict[str, Any] = {"decimals": self._token_state.token.decimals, "token": self._request.token}
         if giver == _RESERVE:
             fields |= {"required": amount, "reserve": left}
             self._found.append(Refusal(row, SupplyExhausted, fields))

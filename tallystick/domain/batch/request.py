@@ -12,7 +12,8 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, listed, plain_integer
+from tallystick.domain import limits
+from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, listed
 from tallystick.domain.batch.notes import NO_NOTES, Notes
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidRequest
@@ -50,10 +51,13 @@ class BatchRequest(msgspec.Struct, frozen=True, eq=False):
 
 
 def check_rows(columns: dict[str, Any]) -> dict[str, Any]:
-    """The columns, by what they are called; `InvalidRequest` where they are of unequal lengths."""
+    """The columns, by what they are called; `InvalidRequest` where they are of unequal lengths, `PlanTooLarge` where those are
+    too many.
+    """
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InvalidRequest(f"a batch has as many rows in each column, not {lengths}")
+    limits.check_rows(max(lengths.values(), default=0))
     return columns
 
 
@@ -89,24 +93,34 @@ def handles_of(given: Any, state: TokenState, intern: Intern) -> Column:
     names = cast(Sequence[Any], given)
     if len(names) < 2:  # itemgetter gives no tuple for one
         return intern(names)
-    try:
-        return np.fromiter(itemgetter(*names)(state.handles), dtype=np.int64, count=len(names))
-    except (KeyError, TypeError):
-        return intern(names)
+    for known in (state.handles, state.written()):
+        try:
+            return np.fromiter(itemgetter(*names)(known), dtype=np.int64, count=len(names))
+        except (KeyError, TypeError):
+            continue
+    return intern(names)
 
 
 def interned(state: TokenState, names: Sequence[Any]) -> Column:
     """The handles of accounts, new ones where they have none; `InvalidAccount` with the row of the first that is none."""
-    get = state.handles.get
+    get, spelled = state.handles.get, state.spellings.of if state.spellings.former else check_account
+    others: dict[str, int] = {}  # by names that are spelled in another way than the books spell them, each looked at once
     handles = np.empty(len(names), dtype=np.int64)
     for row, name in enumerate(names):
         handle = get(name) if isinstance(name, str) else None
+        if handle is None and others and isinstance(name, str):
+            handle = others.get(name)
         if handle is None:
             try:
-                handle = state.handle(check_account(str.__str__(name) if isinstance(name, str) else name))
+                account = spelled(str.__str__(name) if isinstance(name, str) else name)
             except InvalidAccount as error:
                 raise error.at_row(row) from None
+            handle = state.spelled_handle(account)
+            if account != name:
+                others[name] = handle
         handles[row] = handle
+    if others:
+        state.note_written(names, listed(handles))
     return handles
 
 
@@ -158,6 +172,6 @@ def _amounts_of_array(given: Any) -> Numbers:
 def _check(row: int, amount: object) -> int:
     """The amount of a row as Python's int, where it is one to Python or to numpy."""
     try:
-        return check_amount(plain_integer(amount))
+        return check_amount(amount)
     except InvalidAmount as error:
         raise error.at_row(row) from None

@@ -14,8 +14,8 @@ from tallystick.domain.arithmetic.columns import Column, listed
 from tallystick.domain.batch.columns import pack, unpack_places
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.values.entry_details import REFERENCE_LENGTH_MAX, check_reference
+from tallystick.domain.values.ids import TEXT_ID_LENGTH_MAX, check_text_id
 from tallystick.domain.values.memo import MEMO_LENGTH_MAX, check_memo
-from tallystick.domain.values.text_id import TEXT_ID_LENGTH_MAX, check_text_id
 
 Text = str | None
 

@@ -11,8 +11,9 @@ from typing import Any, Protocol, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tallystick.domain.arithmetic.columns import Column, Rows, plain_integer
+from tallystick.domain.arithmetic.columns import Column, Rows
 from tallystick.domain.errors import InvalidRequest
+from tallystick.domain.integers import as_int
 
 ID_BYTES = 16
 ID_MAX = 2**128 - 1
@@ -109,9 +110,9 @@ def ids_of(given: Any) -> TransferIds:
 
 
 def _number(row: int, id: object) -> int:
-    number = plain_integer(getattr(id, "int", id))
+    number = as_int(getattr(id, "int", id))
     if isinstance(id, bytes) and len(id) == ID_BYTES:
         number = int.from_bytes(id, "big")
-    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= ID_MAX:
+    if number is not None and 0 <= number <= ID_MAX:
         return number
     raise InvalidRequest(f"an id is an int from 0 to 2**128 - 1, a UUID, 16 bytes or text, not {id!r}", row=row)

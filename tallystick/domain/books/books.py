@@ -17,9 +17,11 @@ from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY, Contracts,
 from tallystick.domain.events import (
     BATCHES,
     CONTRACT_EVENTS,
+    FRAGMENT_EVENTS,
     RECORDED,
     AccountFrozen,
     AccountUnfrozen,
+    Allocated,
     AllShadowsLowered,
     AllShadowsRaised,
     AppUpdated,
@@ -28,14 +30,11 @@ from tallystick.domain.events import (
     Burned,
     ContractChange,
     ContractEvent,
+    ContractRegistered,
     Distributed,
     DomainEvent,
     FragmentEvent,
-    FragmentsBurned,
-    FragmentsMinted,
     FragmentsMintedMany,
-    FragmentsReleased,
-    FragmentsReserved,
     ImportEnded,
     MetadataErased,
     Minted,
@@ -50,6 +49,7 @@ from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.burnt import Burnt
 from tallystick.domain.memory.freezes import Freezes
 from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
+from tallystick.domain.memory.spellings import Spellings
 from tallystick.domain.rounding import check_rounding
 from tallystick.domain.token.holds import Holds
 from tallystick.domain.token.registration import registered_token
@@ -72,7 +72,7 @@ class Books(BooksReading):
         contracts_in_memory: int = CONTRACTS_IN_MEMORY,
         curves: Mapping[str, CurveMaker] = CURVES,
     ) -> None:
-        self._curves = curves
+        self.curves = curves
         self._shelf = shelf
         self._contracts_in_memory = contracts_in_memory
         self.generation = 0
@@ -80,6 +80,7 @@ class Books(BooksReading):
         self.abandoned = 0
         self.contracts = Contracts(None, 1, {})
         self.watched = set()
+        self.spellings = Spellings()
         self._tokens = {}
         self._former_names: dict[str, AccountNames] = {}
         self.reset()
@@ -115,11 +116,13 @@ class Books(BooksReading):
             Settled: self._settled,
             Released: self._released,
             **dict.fromkeys(BATCHES, self._moved_many),
-            **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._fragments_changed),
+            **dict.fromkeys(FRAGMENT_EVENTS, self._fragments_changed),
             FragmentsMintedMany: self._fragments_minted,
             **dict.fromkeys(CONTRACT_EVENTS, self._contract_changed),
+            ContractRegistered: self._contract_registered,
+            Allocated: self._allocated,
             **dict.fromkeys((AllShadowsRaised, AllShadowsLowered), self._contract_scaled),
-            **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.apply),
+            **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freeze_changed),
             **dict.fromkeys((MetadataErased, ImportEnded), self._nothing_changed),
         }
         self._reverting: dict[type, Callable[[Any], None]] = {
@@ -130,7 +133,7 @@ class Books(BooksReading):
             Reserved: self._close,
             **dict.fromkeys((Settled, Released), self._refill),
             **dict.fromkeys(BATCHES, self._take_back_many),
-            **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._revert_fragments),
+            **dict.fromkeys(FRAGMENT_EVENTS, self._revert_fragments),
             FragmentsMintedMany: self._remove_fragments,
             **dict.fromkeys(CONTRACT_EVENTS, self.contracts.revert),
             **dict.fromkeys((AccountFrozen, AccountUnfrozen), self._freezes.revert),
@@ -138,9 +141,9 @@ class Books(BooksReading):
         }
 
     def token_state(self, code: object) -> TokenState:
-        """The token's aggregate; `TokenNotFound` where none is registered under the code."""
+        """The token's aggregate; `TokenNotFound` where none is registered under the code, or under that of a `Token`."""
         state = self._tokens.get(code) if type(code) is str else None
-        return self.no_token(code) if state is None else state
+        return self._token_of(code) if state is None else state
 
     # Keeping and getting back.
 
@@ -161,6 +164,7 @@ class Books(BooksReading):
             self._holds.freeze(),
             self.reversals.freeze(),
             self._freezes.freeze(),
+            sorted(self.spellings.former),
         )
 
     def restore(self, kept: KeptBooks) -> None:
@@ -168,6 +172,7 @@ class Books(BooksReading):
 
         Where the books have former names, what was frozen must be of these books, for there its handles stand for the same.
         """
+        self.spellings.restore(kept.former_spellings)
         for token in kept.tokens:
             code = token.registered.token
             if code not in self._former_names:
@@ -193,7 +198,11 @@ class Books(BooksReading):
         return record_batch(self._tokens[request.token], self._fragments.get(request.token), request, position)
 
     def record(self, event: DomainEvent, position: int, events: list[DomainEvent]) -> None:
-        """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it."""
+        """Applies a decided event at `position` and adds it to `events`, with those by which fragments carry it.
+
+        `events` are those of its plan so far. Raises `PlanTooLarge` where its fragments are too many; what is in `events`
+        was done then, and nothing else.
+        """
         if type(event) is Moved:  # as most are
             self._tokens[event.token].transfer(event.sender, event.receiver, event.amount)
             events.append(event)
@@ -262,8 +271,10 @@ class Books(BooksReading):
         self._distributions.clear()
 
     def _registered(self, event: TokenRegistered, position: int) -> None:
-        token = registered_token(event, self._curves)
-        state = self._tokens[token.code] = TokenState(token, self._former_names.pop(token.code, None))
+        token = registered_token(event, self.curves)
+        self.spellings.note(token.code, *token.accepts, token.owner or "")
+        former_names = self._former_names.pop(token.code, None)
+        state = self._tokens[token.code] = TokenState(token, former_names, self.spellings)
         self._special_handles[token.code] = SpecialHandles(state, self._special, self._freezes)
         if token.unit is not None:
             self._fragments[token.code] = ValueObjects(token.code, token.unit, state, self._burnt_fragments)
@@ -282,6 +293,7 @@ class Books(BooksReading):
 
     def _updated(self, event: AppUpdated, position: int) -> None:
         state = self._tokens[event.token]
+        self.spellings.note(*event.accepts, event.owner or "")
         self._former_apps.append(state.token)
         state.apply(event)
 
@@ -315,12 +327,24 @@ class Books(BooksReading):
     def _fragments_minted(self, event: FragmentsMintedMany, position: int) -> None:
         mint_fragments(self._tokens[event.token], self._fragments[event.token], event)
 
+    def _contract_registered(self, event: ContractRegistered, position: int) -> None:
+        self.spellings.note(event.contract)
+        self.contracts.apply(event)
+
+    def _allocated(self, event: Allocated, position: int) -> None:
+        self.spellings.note(event.account)
+        self.contracts.apply(event)
+
     def _contract_changed(self, event: ContractChange, position: int) -> None:
         self.contracts.apply(event)
 
     def _contract_scaled(self, event: AllShadowsRaised | AllShadowsLowered, position: int) -> None:
         check_rounding(event, position)
         self.contracts.apply(event)
+
+    def _freeze_changed(self, event: AccountFrozen | AccountUnfrozen, position: int) -> None:
+        self.spellings.note(event.account)
+        self._freezes.apply(event, position)
 
     def _nothing_changed(self, event: DomainEvent, position: int = 0) -> None:
         """What the event says is of no account here."""

@@ -36,7 +36,9 @@ class Pending:
         held = balance.reserved - self._held.get((token, account), 0)
         return Balance(available, held, available + held)
 
-    def balances_before(self, token: str, balances: Mapping[str, Balance], prefix: str = "") -> dict[str, Balance]:
+    def balances_before(
+        self, token: str, balances: Mapping[str, Balance], prefix: str | tuple[str, ...] = ""
+    ) -> dict[str, Balance]:
         """What every account, named like this, had before them that had anything, and has as `balances` with them."""
         found = dict(balances)
         for code, account in {**self._available, **self._held}:

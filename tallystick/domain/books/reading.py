@@ -9,6 +9,7 @@ from tallystick.domain.contract.contract import Contract
 from tallystick.domain.contract.contracts import Contracts
 from tallystick.domain.errors import TokenNotFound
 from tallystick.domain.memory.freezes import Freezes
+from tallystick.domain.memory.spellings import Spellings
 from tallystick.domain.token.holds import Holds
 from tallystick.domain.token.special_handles import SpecialHandles
 from tallystick.domain.token.token_state import TokenState
@@ -16,7 +17,8 @@ from tallystick.domain.value_object.fragments import ValueObjects
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import OpenHold
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.spelling import lowered
+from tallystick.domain.values.token import Token, code_of
 
 
 class BooksReading(ABC):
@@ -24,6 +26,7 @@ class BooksReading(ABC):
 
     contracts: Contracts
     reversals: Reversals
+    spellings: Spellings
     watched: set[str]
     _tokens: dict[str, TokenState]
     _settlement: str | None
@@ -35,7 +38,17 @@ class BooksReading(ABC):
 
     @abstractmethod
     def token_state(self, code: object) -> TokenState:
-        """The token's aggregate; `TokenNotFound` where none is registered under the code."""
+        """The token's aggregate; `TokenNotFound` where none is registered under the code, or under that of a `Token`."""
+
+    def spelled(self, name: object, /) -> str:
+        """The name as the books write it; `InvalidAccount` where it can be none."""
+        return self.spellings.of(name)
+
+    def _token_of(self, given: object) -> TokenState:
+        """The same for a code that is not there as it is given."""
+        code = code_of(given)
+        state = self._tokens.get(code) or self._tokens.get(lowered(code)) if type(code) is str else None
+        return self.no_token(code) if state is None else state
 
     def no_token(self, code: object) -> NoReturn:
         """Raises `TokenNotFound`."""
@@ -45,7 +58,7 @@ class BooksReading(ABC):
     def token(self, code: str) -> Token | None:
         """The token registered under the code, if one is."""
         state = self._tokens.get(code)
-        return state.token if state else None
+        return None if state is None else state.token
 
     def tokens(self) -> list[Token]:
         """All tokens, in the order of their registration."""

@@ -6,9 +6,9 @@ kept and not added up: what proportional changes round away stays in it, and bel
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from tallystick.domain.arithmetic.scaling import DraftedValues, ScaledValues
+from tallystick.domain.arithmetic.scaling import DraftedValues, ScaledColumns, ScaledValues
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.events import (
     Allocated,
@@ -26,7 +26,8 @@ from tallystick.domain.events import (
 from tallystick.domain.rounding import check_rounding
 from tallystick.domain.values.result import Amount, Result, Sati
 
-SATI_PER_SAT = 10**8
+SATI_DECIMALS = 8
+SATI_PER_SAT = 10**SATI_DECIMALS
 
 
 class Allocation(Result, frozen=True):
@@ -39,6 +40,23 @@ class Allocation(Result, frozen=True):
 def allocation_of(sati: int) -> Allocation:
     """The allocation of so many sati-satoshis."""
     return Allocation(sati, sati // SATI_PER_SAT)
+
+
+class FrozenContract(NamedTuple):
+    """A contract at one time, its allocations in sati-satoshis."""
+
+    id: str
+    backed_by: str | None
+    balance: int
+    allocs_sum: int
+    values: ScaledColumns
+
+    def is_like(self, other: "FrozenContract") -> bool:
+        """Whether both are the same, however their allocations are kept."""
+        if self == other or self[:4] != other[:4]:
+            return self == other
+        mine, theirs = (dict(ScaledValues.from_columns(each.values).items()) for each in (self, other))
+        return mine == theirs
 
 
 class Contract:
@@ -92,6 +110,10 @@ class Contract:
         """Every account with an allocation."""
         for account, sati in self.values.items():
             yield account, allocation_of(sati)
+
+    def freeze(self) -> FrozenContract:
+        """It as it is now."""
+        return FrozenContract(self.id, self.backed_by, self.balance, self.allocs_sum, self.values.columns())
 
     def draft(self) -> "Contract":
         """A contract that starts as this one stands, and changes alone; void once this one changes."""

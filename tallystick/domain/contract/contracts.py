@@ -12,6 +12,7 @@ from typing import Protocol
 from tallystick.domain.contract.contract import Contract
 from tallystick.domain.errors import ContractNotFound
 from tallystick.domain.events import ContractChange, ContractRegistered
+from tallystick.domain.values.spelling import lowered
 
 CONTRACTS_IN_MEMORY = 1000
 
@@ -43,7 +44,7 @@ class Contracts:
     def get(self, id: object) -> Contract:
         """The contract, loaded if it has to be; `ContractNotFound` where none is registered under the id."""
         if type(id) is not str or id not in self.registered:
-            raise ContractNotFound(contract=id)
+            id = self._found(id)
         contract = self._in_memory.get(id)
         if contract is not None:
             self._in_memory.move_to_end(id)
@@ -53,6 +54,13 @@ class Contracts:
         contract = self._in_memory[id] = self._shelf.load(id, self.registered[id])
         self._make_room()
         return contract
+
+    def _found(self, id: object) -> str:
+        """The id of a contract that is not there under the one that is given."""
+        found = lowered(id) if type(id) is str else ""
+        if found not in self.registered:
+            raise ContractNotFound(contract=id)
+        return found
 
     def detach(self) -> None:
         """These contracts are no more the newest: nothing of them may reach the shelf."""

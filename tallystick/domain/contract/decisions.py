@@ -9,7 +9,7 @@ from typing import Any
 
 from tallystick.domain.cells import SPECIAL_ACCOUNTS, check_holder, check_ordinary
 from tallystick.domain.checks import check_credits, check_debits, has_deposit, require
-from tallystick.domain.contract.contract import SATI_PER_SAT
+from tallystick.domain.contract.contract import SATI_DECIMALS, SATI_PER_SAT
 from tallystick.domain.contract.operations import (
     Allocate,
     Deallocate,
@@ -25,6 +25,8 @@ from tallystick.domain.contract.operations import (
     RaiseShadow,
     RegisterContract,
 )
+from tallystick.domain.contract.sweeping import swept
+from tallystick.domain.decimal_point import written
 from tallystick.domain.errors import (
     AccountAlreadyAllocated,
     AccountNotAllocated,
@@ -57,33 +59,32 @@ from tallystick.domain.events import (
     ShadowRaised,
 )
 from tallystick.domain.operation import Operation
-from tallystick.domain.values.account import check_account
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.view import ContractState, View
 
 
-def check_contract_id(id: object) -> str:
+def check_contract_id(id: str) -> str:
     """The id itself, where a contract can have it: it is formed like an account, and none of the special ones."""
-    name = check_account(id)
-    if name in SPECIAL_ACCOUNTS:
-        raise InvalidAccount(f"{name} cannot be a contract: {SPECIAL_ACCOUNTS[name]}")
-    return name
+    if id in SPECIAL_ACCOUNTS:
+        raise InvalidAccount(f"{id} cannot be a contract: {SPECIAL_ACCOUNTS[id]}")
+    return id
 
 
 def _register(view: View, operation: RegisterContract) -> Sequence[DomainEvent]:
-    """`ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse`."""
+    """`ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse`, then as `swept`."""
     id = operation.contract
     if view.is_contract(id):
         raise ContractAlreadyRegistered(contract=id)
-    if operation.backed_by is not None:
-        view.token_state(operation.backed_by)
+    backed_by = None if operation.backed_by is None else view.token_state(operation.backed_by).token.code
     if view.token(id) is not None:
         raise NameInUse("it is a token", name=id)
-    if view.holder_of_anything(id) or view.is_owed(id) or has_deposit(view, id):
+    sweep = operation.sweep
+    if (sweep is None and view.holder_of_anything(id)) or view.is_owed(id) or has_deposit(view, id):
         raise NameInUse("it is an account that has or may get back money, and a contract's own begins empty", name=id)
     if view.is_frozen(id):
         raise NameInUse("it is an account that is frozen", name=id)
-    return (ContractRegistered(id, operation.backed_by),)
+    registered = ContractRegistered(id, backed_by)
+    return (registered,) if sweep is None else (*swept(view, id, sweep), registered)
 
 
 def _raise_balance(view: View, operation: RaiseBalance) -> Sequence[DomainEvent]:
@@ -96,7 +97,7 @@ def _raise_balance(view: View, operation: RaiseBalance) -> Sequence[DomainEvent]
 def _lower_balance(view: View, operation: LowerBalance) -> Sequence[DomainEvent]:
     """`ContractIsBacked`, `BalanceBelowZero`, `BalanceBelowAllocations`."""
     contract = _unbacked(view, operation.contract)
-    _check_lowered(contract, operation.amount)
+    _check_lowered(view, contract, operation.amount)
     return (BalanceLowered(operation.contract, operation.amount, operation.memo),)
 
 
@@ -117,7 +118,7 @@ def _defund(view: View, operation: Defund) -> Sequence[DomainEvent]:
     """`ContractIsNotBacked`, `InvalidAccount` as `_fund`, `AccountIsFrozen`, then as lowering the balance."""
     contract, token = _backed(view, operation.contract, operation.account)
     check_credits(view, token, operation.account)
-    _check_lowered(contract, operation.amount)
+    _check_lowered(view, contract, operation.amount)
     return (
         Moved(token, contract.id, operation.account, operation.amount, operation.memo),
         BalanceLowered(contract.id, operation.amount, operation.memo),
@@ -146,7 +147,7 @@ def _raise_shadow(view: View, operation: RaiseShadow) -> Sequence[DomainEvent]:
     """`AccountNotAllocated`, `AllocationsExceedBalance`."""
     contract = view.contract(operation.contract)
     _allocation(contract, operation.account)
-    _check_sum_raised(contract, operation.amount)
+    _check_sum_raised(view, contract, operation.amount)
     return (ShadowRaised(operation.contract, operation.account, operation.amount, operation.memo),)
 
 
@@ -156,21 +157,28 @@ def _lower_shadow(view: View, operation: LowerShadow) -> Sequence[DomainEvent]:
     check_debits(view, contract.backed_by, operation.account)
     sati = _allocation(contract, operation.account)
     if operation.amount * SATI_PER_SAT > sati:
+        decimals = _decimals(view, contract)
         raise AllocationBelowZero(
-            f"the allocation of {operation.account} is {sati} sati-satoshis",
+            f"the allocation of {operation.account} is {written(sati, decimals + SATI_DECIMALS)}",
+            decimals=decimals,
             contract=operation.contract,
             account=operation.account,
             amount=operation.amount,
         )
     if operation.amount > contract.allocs_sum:
-        raise AllocationsSumBelowZero(contract=operation.contract, amount=operation.amount, allocs_sum=contract.allocs_sum)
+        raise AllocationsSumBelowZero(
+            decimals=_decimals(view, contract),
+            contract=operation.contract,
+            amount=operation.amount,
+            allocs_sum=contract.allocs_sum,
+        )
     return (ShadowLowered(operation.contract, operation.account, operation.amount, operation.memo),)
 
 
 def _raise_all(view: View, operation: RaiseAllShadows) -> Sequence[DomainEvent]:
     """`NothingAllocated`, `AllocationsExceedBalance`. By nothing: nothing happens."""
     contract = _allocated(view, operation.contract)
-    _check_sum_raised(contract, operation.amount)
+    _check_sum_raised(view, contract, operation.amount)
     if not operation.amount:
         return ()
     return (AllShadowsRaised(operation.contract, operation.amount, contract.allocs_sum, memo=operation.memo),)
@@ -180,8 +188,10 @@ def _lower_all(view: View, operation: LowerAllShadows) -> Sequence[DomainEvent]:
     """`NothingAllocated`, `AllocationBelowZero`. By nothing: nothing happens."""
     contract = _allocated(view, operation.contract)
     if operation.amount > contract.allocs_sum:
+        decimals = _decimals(view, contract)
         raise AllocationBelowZero(
-            f"all allocations sum to {contract.allocs_sum}",
+            f"all allocations sum to {written(contract.allocs_sum, decimals)}",
+            decimals=decimals,
             contract=operation.contract,
             account=None,
             amount=operation.amount,
@@ -196,7 +206,7 @@ def _observe_contract(view: View, operation: ObserveContract) -> Sequence[Domain
     told = (operation.balance, operation.allocs_sum, operation.num_allocs)
     current = (contract.balance, contract.allocs_sum, contract.num_allocs)
     if told != current:
-        subject = f"contract {operation.contract} (balance, allocs_sum, num_allocs)"
+        subject = f"contract {operation.contract} (balance, allocs_sum, num_allocs), in smallest units,"
         raise Conflict(subject=subject, told=told, now=current)
     return ()
 
@@ -245,20 +255,34 @@ def _check_raised(contract: ContractState, amount: int) -> None:
         raise InvalidAmount(f"the balance of contract {contract.id} would exceed 2**256 - 1")
 
 
-def _check_lowered(contract: ContractState, amount: int) -> None:
+def _check_lowered(view: View, contract: ContractState, amount: int) -> None:
     if amount > contract.balance:
-        raise BalanceBelowZero(contract=contract.id, amount=amount, balance=contract.balance)
+        decimals = _decimals(view, contract)
+        raise BalanceBelowZero(decimals=decimals, contract=contract.id, amount=amount, balance=contract.balance)
     if contract.balance - amount < contract.allocs_sum:
         raise BalanceBelowAllocations(
-            contract=contract.id, amount=amount, balance=contract.balance, allocs_sum=contract.allocs_sum
+            decimals=_decimals(view, contract),
+            contract=contract.id,
+            amount=amount,
+            balance=contract.balance,
+            allocs_sum=contract.allocs_sum,
         )
 
 
-def _check_sum_raised(contract: ContractState, amount: int) -> None:
+def _check_sum_raised(view: View, contract: ContractState, amount: int) -> None:
     if contract.allocs_sum + amount > contract.balance:
         raise AllocationsExceedBalance(
-            contract=contract.id, amount=amount, allocs_sum=contract.allocs_sum, balance=contract.balance
+            decimals=_decimals(view, contract),
+            contract=contract.id,
+            amount=amount,
+            allocs_sum=contract.allocs_sum,
+            balance=contract.balance,
         )
+
+
+def _decimals(view: View, contract: ContractState) -> int:
+    """The decimals of what backs it; without a token it is counted in whole satoshis."""
+    return view.token_state(contract.backed_by).token.decimals if contract.backed_by is not None else 0
 
 
 CONTRACT_RULES: dict[type[Operation], Callable[[Any, Any], Sequence[DomainEvent]]] = {

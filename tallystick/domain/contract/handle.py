@@ -24,8 +24,7 @@ from tallystick.domain.contract.operations import (
 )
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.operation import Operation
-from tallystick.domain.values.account import check_account
-from tallystick.domain.values.amount import check_amount
+from tallystick.domain.values.amount import check_amount, check_amount_or_none
 from tallystick.domain.values.memo import check_memo
 from tallystick.domain.view import View
 
@@ -35,6 +34,7 @@ Told = TypeVar("Told", bound=Operation)
 class Planning(Protocol):
     """What a planned contract asks of the plan that it belongs to."""
 
+    def spelled(self, name: object, /) -> str: ...
     def propose_locked(self, operation: Operation) -> object: ...
     def tell(self, look: Callable[[View], Told]) -> Told: ...
 
@@ -70,17 +70,17 @@ class PlannedContract:
 
     def fund(self, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of the account's tokens into the balance: `ContractIsNotBacked`, `InsufficientFunds`."""
-        self._plan.propose_locked(Fund(self._id, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(Fund(self._id, self._plan.spelled(account), check_amount(amount), check_memo(memo)))
 
     def defund(self, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of the balance to the account: `ContractIsNotBacked`, then as `balance_down`."""
-        self._plan.propose_locked(Defund(self._id, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(Defund(self._id, self._plan.spelled(account), check_amount(amount), check_memo(memo)))
 
     # The shadow space.
 
     def alloc(self, account: str, *, memo: str = "") -> None:
         """Gives the account an allocation of 0: `AccountAlreadyAllocated`."""
-        self._plan.propose_locked(Allocate(self._id, check_account(account), check_memo(memo)))
+        self._plan.propose_locked(Allocate(self._id, self._plan.spelled(account), check_memo(memo)))
 
     def dealloc(self, account: str, drop_fraction: bool = False, *, memo: str = "") -> None:
         """Ends the account's allocation, which must be 0 or, if `drop_fraction`, less than a satoshi.
@@ -89,23 +89,23 @@ class PlannedContract:
         """
         if type(drop_fraction) is not bool:
             raise InvalidRequest(f"drop_fraction is True or False, not {drop_fraction!r}")
-        self._plan.propose_locked(Deallocate(self._id, check_account(account), drop_fraction, check_memo(memo)))
+        self._plan.propose_locked(Deallocate(self._id, self._plan.spelled(account), drop_fraction, check_memo(memo)))
 
     def shadow_up(self, account: str, amount: int, *, memo: str = "") -> None:
         """Adds to the account's allocation: `AccountNotAllocated`, `AllocationsExceedBalance`."""
-        self._plan.propose_locked(RaiseShadow(self._id, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(RaiseShadow(self._id, self._plan.spelled(account), check_amount(amount), check_memo(memo)))
 
     def shadow_down(self, account: str, amount: int, *, memo: str = "") -> None:
         """Takes from the account's allocation: `AccountNotAllocated`, `AllocationBelowZero`, `AllocationsSumBelowZero`."""
-        self._plan.propose_locked(LowerShadow(self._id, check_account(account), check_amount(amount), check_memo(memo)))
+        self._plan.propose_locked(LowerShadow(self._id, self._plan.spelled(account), check_amount(amount), check_memo(memo)))
 
     def shadow_up_all(self, amount: int, *, memo: str = "") -> None:
         """Adds to every allocation in its proportion, `amount` in all: `NothingAllocated`, `AllocationsExceedBalance`."""
-        self._plan.propose_locked(RaiseAllShadows(self._id, _check_share(amount), check_memo(memo)))
+        self._plan.propose_locked(RaiseAllShadows(self._id, check_amount_or_none(amount), check_memo(memo)))
 
     def shadow_down_all(self, amount: int, *, memo: str = "") -> None:
         """Takes from every allocation in its proportion, `amount` in all: `NothingAllocated`, `AllocationBelowZero`."""
-        self._plan.propose_locked(LowerAllShadows(self._id, _check_share(amount), check_memo(memo)))
+        self._plan.propose_locked(LowerAllShadows(self._id, check_amount_or_none(amount), check_memo(memo)))
 
     # Reading. What the block is told must still be so when it is executed, else the plan is in `Conflict`.
 
@@ -126,7 +126,7 @@ class PlannedContract:
 
     def allocation(self, account: str) -> Allocation | None:
         """What the account is allocated; None where it has no allocation."""
-        holder = check_account(account)
+        holder = self._plan.spelled(account)
         told = self._plan.tell(lambda books: ObserveAllocation(self._id, holder, books.contract(self._id).sati_of(holder)))
         return None if told.sati is None else allocation_of(told.sati)
 
@@ -136,7 +136,3 @@ class PlannedContract:
     def _observed(self, books: View) -> ObserveContract:
         contract = books.contract(self._id)
         return ObserveContract(contract.id, contract.balance, contract.allocs_sum, contract.num_allocs)
-
-
-def _check_share(amount: object) -> int:
-    return 0 if type(amount) is int and not amount else check_amount(amount)

@@ -1,13 +1,17 @@
 """The operations of contracts, as data. Amounts are in satoshis."""
 
+from tallystick.domain.contract.sweeping import Sweep
 from tallystick.domain.operation import Operation
 
 
 class RegisterContract(Operation, frozen=True):
-    """Registers a contract, whose balance is made of the token `backed_by` if that is not None."""
+    """Registers a contract, whose balance is made of the token `backed_by` if that is not None; what lies under its name is
+    swept first, if that is asked for.
+    """
 
     contract: str
     backed_by: str | None
+    sweep: Sweep | None = None
 
 
 class RaiseBalance(Operation, frozen=True):

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from tallystick.domain.batch.batch import RowEvent, numbered
 from tallystick.domain.cells import SPECIAL_ACCOUNTS, deposit_cell, is_bonding, is_crossing
+from tallystick.domain.contract.sweeping import SWEPT
 from tallystick.domain.dispatch import Rules
 from tallystick.domain.events import (
     EVENT_TYPES,
@@ -22,6 +23,7 @@ from tallystick.domain.events import (
     Burned,
     BurnedMany,
     ContractEvent,
+    ContractRegistered,
     Distributed,
     Event,
     Minted,
@@ -165,9 +167,20 @@ def _moved(entry: _Entry, index: int, event: Moved) -> Kind:
         type(after) is BalanceLowered and after.contract == sender
     ):
         return "contract"
+    if event.memo == SWEPT and _is_swept(entry, index, sender):
+        return "contract"
     if entry.is_app(sender):
         return "withdraw_income"
     return "pay" if entry.is_app(receiver) else "transfer"
+
+
+def _is_swept(entry: _Entry, index: int, sender: str) -> bool:
+    """Whether the sender is registered as a contract right behind this movement and others of its own."""
+    while True:
+        index += 1
+        after = entry.at(index)
+        if type(after) is not Moved or after.sender != sender or after.memo != SWEPT:
+            return type(after) is ContractRegistered and after.contract == sender
 
 
 def _bought_by(entry: _Entry, index: int, event: Moved) -> Kind | None:

@@ -8,6 +8,9 @@ both, so that asking again costs no more than it does for others.
 from collections.abc import Iterator, Sequence
 from typing import cast, overload
 
+import numpy as np
+
+from tallystick.domain.arithmetic.columns import Column, listed
 from tallystick.domain.memory.frozen_books import FrozenNames
 from tallystick.domain.memory.tables import NameTable
 
@@ -20,6 +23,7 @@ class AccountNames(Sequence[str]):
 
     def __init__(self, table: NameTable | None = None) -> None:
         self._table = table
+        self._order = np.zeros(0, dtype=np.int64)
         self.has_table = table is not None
         self.listed: list[str | None] = [] if table is None else [None] * len(table)
         self.handles: dict[str, int] = {} if table is None else _Handles(self)
@@ -51,6 +55,15 @@ class AccountNames(Sequence[str]):
         """Gives a new name its handle, which is the next one."""
         self.listed.append(name)
         self.handles[name] = handle  # last, for a planner may look on without a lock
+
+    def in_order(self) -> Column:
+        """All handles in the order of the names. Only those that came since it was last asked are sorted in."""
+        known, count = self._order, self.next_handle()
+        if len(known) < count:
+            handles = [*listed(known), *range(len(known), count)]
+            handles.sort(key=list(self).__getitem__)
+            self._order = known = np.array(handles, dtype=np.int64)
+        return known
 
     def in_table(self) -> NameTable | None:
         """The table of the names with the lowest handles, if they came in one."""

@@ -14,13 +14,19 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, Numbers, Rows, as_array, listed, total
 from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.numbering import NumberedNames, Numbering, Places
+from tallystick.domain.memory.spellings import Spellings
+from tallystick.domain.values.spelling import LENGTHS
 
 
 class CellColumns:
-    """The cells, their accounts' handles, and the numbers that batches gave those. `names` have a handle already."""
+    """The cells, their accounts' handles, and the numbers that batches gave those. `names` have a handle already.
 
-    def __init__(self, names: AccountNames | None) -> None:
+    What is new among names is told to `spellings`, those of the book.
+    """
+
+    def __init__(self, names: AccountNames | None, spellings: Spellings | None) -> None:
         self.names = AccountNames() if names is None else names
+        self.spellings = Spellings() if spellings is None else spellings
         self._handles = self.names.handles
         self._available: MutableSequence[int] = array("q", bytes(8 * len(self.names)))
         self._held: MutableSequence[int] = array("q")  # as long as it has to be: most accounts hold nothing for others
@@ -77,7 +83,16 @@ class CellColumns:
         return NumberedNames(self.names, self.numbering)
 
     def handle(self, account: str) -> int:
-        """The index of the account's cell in the columns, made where it is new."""
+        """The index of the account's cell in the columns, made where it is new, whichever spelling that is."""
+        handle = self._handles.get(account)
+        if handle is None:
+            if not account.isascii() or " " in account or (len(account) in LENGTHS and not account.islower()):  # as `is_plain`
+                self.spellings.note(account)
+            handle = self.spelled_handle(account)
+        return handle
+
+    def spelled_handle(self, account: str) -> int:
+        """The same for a name as the books write it, of which nothing has to be noted."""
         handle = self._handles.get(account)
         if handle is None:
             names = self.names
@@ -141,6 +156,14 @@ class CellColumns:
             return holders, weights[holders]
         found = [handle for handle, amount in enumerate(self._available) if amount > 0 and handle not in left_out]
         return found, [self._available[handle] for handle in found]
+
+    def places_in_order(self, handles: Any) -> Column:
+        """The places of these handles among themselves, in the order of the accounts' names."""
+        order = self.names.in_order()
+        places = np.full(len(order), -1, dtype=np.int64)
+        places[np.asarray(handles, dtype=np.int64)] = np.arange(len(handles))
+        places = places[order]
+        return places[places >= 0]
 
     def _add(self, handles: Any, amounts: Any, sign: int) -> None:
         """`amounts`, or with the other `sign` as much less, to what these accounts can spend; each is named once."""

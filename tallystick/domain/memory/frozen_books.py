@@ -5,6 +5,7 @@ and may go on while they change again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tallystick.domain.arithmetic.columns import Numbers
@@ -41,8 +42,16 @@ class FrozenTokenState(NamedTuple):
     numbered: Places
 
 
+class ReservedRun(NamedTuple):
+    """A reserved fragment, and of how many, in `size`, it is the first."""
+
+    fragment: PlainFragment
+    size: int
+
+
 class FrozenFragments(NamedTuple):
-    """The fragments of one token at one time, packed: live ones, and those reserved, by hold.
+    """The fragments of one token at one time, packed: live ones, and those reserved, by hold; `counts` says by its id of how
+    many each is the first, where it is of more than itself.
 
     Besides, those of `table` are live whose owners have a 0 in `taken`, by handle.
     """
@@ -51,15 +60,17 @@ class FrozenFragments(NamedTuple):
     reserved: list[tuple[str, list[int]]]
     table: FragmentTable | None
     taken: bytes
+    counts: Mapping[int, int] = MappingProxyType({})
 
     def live_rows(self) -> FragmentRows:
         """The live ones but those of the table."""
         return rows_of(self.live)
 
-    def reserved_by_hold(self) -> Iterator[tuple[str, list[PlainFragment]]]:
+    def reserved_by_hold(self) -> Iterator[tuple[str, list[ReservedRun]]]:
         """The reserved ones under each hold."""
         for hold, fragments in self.reserved:
-            yield hold, list(map(unpacked, fragments))
+            found = map(unpacked, fragments)
+            yield hold, [ReservedRun(fragment, self.counts.get(fragment.id, 1)) for fragment in found]
 
 
 class FrozenBooks(NamedTuple):
@@ -71,6 +82,7 @@ class FrozenBooks(NamedTuple):
     holds: list[OpenHold]
     reversals: Sequence[Reversal]
     freezes: list[Freeze]
+    former_spellings: list[str]
 
 
 class KeptToken(NamedTuple):
@@ -84,7 +96,7 @@ class KeptToken(NamedTuple):
     held: Numbers | None
     numbered: Places
     fragments: FragmentTable | None
-    reserved: Iterable[tuple[str, Iterable[PlainFragment]]]
+    reserved: Iterable[tuple[str, Iterable[ReservedRun]]]
 
 
 class KeptBooks(NamedTuple):
@@ -99,3 +111,4 @@ class KeptBooks(NamedTuple):
     holds: Iterable[OpenHold]
     reversals: Iterable[Reversal]
     freezes: Iterable[Freeze]
+    former_spellings: Iterable[str]

@@ -17,6 +17,9 @@ OWNER_MASK = 2**OWNER_BITS - 1
 ID_MASK = 2**64 - 1
 AMOUNT_SHIFT = 64 + OWNER_BITS
 
+RUN_MAX = 1000
+"""A fragment's id is its event's position times this and a number below it, so a run of them is no longer."""
+
 _BLOCK = 1 << 15
 _NARROW = np.dtype([("owner", "<u4"), ("id", "<u8"), ("amount", "<u8")])
 
@@ -63,22 +66,26 @@ def rows_of(fragments: Sequence[int]) -> FragmentRows:
 
 
 class Holding:
-    """The heap of one owner's live fragments, or of one hold's, how many of it are stale, and the ones that are not."""
+    """The heap of one owner's live fragments, or of one hold's, how many of it are stale, and the ones that are not.
 
-    __slots__ = ("confirmed", "heap", "index", "stale")
+    Of an owner's that are the first of a run, `following` is how many others are in those, all runs together.
+    """
+
+    __slots__ = ("confirmed", "following", "heap", "index", "stale")
 
     def __init__(self, confirmed: dict[int, int], index: int = 0) -> None:
         self.confirmed = confirmed
         self.index = index
         self.heap: list[int] = []
         self.stale = 0
+        self.following = 0
 
     def take(self) -> int:
         """Takes the smallest confirmed fragment out of the heap, and with it what is stale and in its way."""
         while True:
             fragment = heappop(self.heap)
             if self.confirmed.get(fragment >> OWNER_BITS & ID_MASK) is fragment:
-                while self.heap and self.heap[0] is fragment:  # its like, from before it was reserved and released
+                while self.heap and self.heap[0] == fragment:  # its like, from before it was released, or made once more
                     heappop(self.heap)
                     self.stale -= 1
                 return fragment
@@ -91,21 +98,7 @@ class Holding:
             self.heap = sorted({f for f in self.heap if self.confirmed.get(f >> OWNER_BITS & ID_MASK) is f})
             self.stale = 0
 
-    def choose(self, amount: int) -> list[int]:
-        """The smallest fragments that cover `amount`; they stay in the heap until an event says what became of them."""
-        chosen: list[int] = []
-        while amount > 0:
-            chosen.append(self.take())
-            amount -= chosen[-1] >> AMOUNT_SHIFT
-        self._give_back(chosen)
-        return chosen
-
-    def two_smallest(self) -> int:
-        """The sum of the two smallest fragments."""
-        chosen = [self.take(), self.take()]
-        self._give_back(chosen)
-        return sum(fragment >> AMOUNT_SHIFT for fragment in chosen)
-
-    def _give_back(self, fragments: list[int]) -> None:
+    def give_back(self, fragments: list[int]) -> None:
+        """Puts those back that were taken, until an event says what became of them."""
         for fragment in fragments:
             heappush(self.heap, fragment)

@@ -3,16 +3,19 @@
 The owners' heaps are only built, all in one sweep, when something is first chosen, so that reading a journal does not pay for
 them. Fragments that a snapshot brought stay in its table until their owner is first touched. What was burned is remembered
 until it is durable, so that a commit which fails can be taken back.
+
+Of fragments of one amount whose ids follow on each other the first alone is there, with how many there are: a run. They are
+spent in that order, so a run is taken as a whole, or cut in two where it is too much.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heapify, heappush
 from typing import Any, Protocol, cast
 
 from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.burnt import Burnt
-from tallystick.domain.memory.frozen_books import FrozenFragments
-from tallystick.domain.memory.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK, Holding, PlainFragment, packed
+from tallystick.domain.memory.frozen_books import FrozenFragments, ReservedRun
+from tallystick.domain.memory.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK, RUN_MAX, Holding, packed
 from tallystick.domain.memory.tables import FragmentTable
 
 
@@ -37,6 +40,7 @@ class PackedFragments:
         self._taken = bytearray()  # by handle, a 1 for an owner whose fragments are no longer looked for in the table
         self._live: dict[int, int] = {}
         self._hold_of: dict[int, str] = {}
+        self._counts: dict[int, int] = {}  # by the first id of each run, live or reserved
         self._holdings: dict[str, Holding] = {}
         self._heaped = False
         self._holds: dict[str, Holding] = {}
@@ -48,19 +52,22 @@ class PackedFragments:
             [(hold, list(holding.confirmed.values())) for hold, holding in self._holds.items()],
             self._table,
             bytes(self._taken),
+            self._counts.copy(),
         )
 
-    def restore(self, table: FragmentTable, reserved: Iterable[tuple[str, Iterable[PlainFragment]]]) -> None:
+    def restore(self, table: FragmentTable, reserved: Iterable[tuple[str, Iterable[ReservedRun]]]) -> None:
         """Takes over what was frozen, where nothing is yet."""
         if len(table):
             self._table = table
             self._taken = bytearray(table.owners)
             self._holdings = _Holdings(self._from_table)
-        for hold, fragments in reserved:
-            for fragment in fragments:
+        for hold, runs in reserved:
+            for fragment, count in runs:
+                if count > 1:
+                    self._counts[fragment.id] = count
                 self._join_hold(fragment.id, packed(*fragment), hold)
 
-    def add(self, owner: str, first_id: int, amounts: list[int]) -> None:
+    def add(self, owner: str, first_id: int, amounts: Sequence[int]) -> None:
         """Makes live fragments of `amounts` for `owner`, with ids from `first_id` on."""
         holdings = self._holdings if self._heaped else self._heaps()
         holding = holdings.get(owner) or self._open(owner)
@@ -70,21 +77,38 @@ class PackedFragments:
             heappush(heap, fragment)
             id += 1
 
+    def add_runs(self, owner: str, first_id: int, amounts: Sequence[int], counts: Sequence[int]) -> None:
+        """The same, so many in a row of each amount."""
+        holding = self._holdings.get(owner) or self._open(owner)
+        id = first_id
+        for amount, count in zip(amounts, counts, strict=True):
+            fragment = self._live[id] = amount << AMOUNT_SHIFT | id << OWNER_BITS | holding.index
+            if count > 1:
+                self._counts[id] = count
+            if self._heaped:
+                heappush(holding.heap, fragment)
+                holding.following += count - 1
+            id += count
+
     def remove(self, first_id: int, count: int) -> None:
         """Takes back the making of `count` fragments."""
-        for id in range(first_id, first_id + count):
-            self._leave_owner(self._live.pop(id))
+        for id in self._entries(first_id, count):
+            self._leave_owner(self._live.pop(id), self._counts.pop(id, 1))
 
     def _open(self, owner: str) -> Holding:
         """The holding of an owner who has none yet, with what the table has of it."""
         holding = Holding(self._live, self._owners.handle(owner))
         if self._table is not None and self._has_in_table(holding.index):
-            live, taken, index = self._live, self._taken, holding.index
-            fragments = [amount << AMOUNT_SHIFT | id << OWNER_BITS | index for amount, id in self._table.of(index)]
+            live, taken, all_counts, index = self._live, self._taken, self._counts, holding.index
+            runs = list(self._table.of(index))
+            fragments = [amount << AMOUNT_SHIFT | id << OWNER_BITS | index for amount, id, _ in runs]
+            counts = {id: count for _, id, count in runs if count > 1}
             if self._heaped:
                 holding.heap = fragments  # in order, and so a heap
+                holding.following = sum(counts.values()) - len(counts)
             loaded = {fragment >> OWNER_BITS & ID_MASK: fragment for fragment in fragments}
-            live |= loaded  # no call from here to the end, so an interruption finds all of it done or nothing
+            all_counts |= counts  # no call from here to the end, so an interruption finds all of it done or nothing
+            live |= loaded
             taken[index] = 1
         self._holdings[owner] = holding
         return holding
@@ -101,16 +125,67 @@ class PackedFragments:
         table, taken = self._table, self._taken
         return table is not None and owner < len(taken) and not taken[owner] and table.has(owner)
 
-    def _take_live(self, id: int) -> int:
-        fragment = self._live.pop(id, None)
-        if fragment is None and self._table is not None:
-            owner = self._table.owner_of(id)
+    # Runs.
+
+    def _entries(self, first_id: int, count: int) -> Iterator[int]:
+        """What is there of these fragments, by its first ids, cut so that it is of them alone.
+
+        Raises `KeyError` where one is neither live nor reserved.
+        """
+        id, end = first_id, first_id + count
+        while id < end:
+            if id not in self._live and id not in self._hold_of:
+                self._begin_at(id)
+            size = self._counts.get(id, 1)
+            if size > end - id:
+                size = end - id
+                self._cut(id, size)
+            yield id
+            id += size
+
+    def _begin_at(self, id: int) -> None:
+        """Has something begin with a fragment that lies in the table, or in the middle of a run."""
+        table = self._table
+        if table is not None:
+            owner = table.owner_of(id)
             if owner is not None and not self._taken[owner]:
                 self._open(self._owners.names[owner])
-                return self._live.pop(id)
-        if fragment is None:
-            raise KeyError(id)
-        return fragment
+                if id in self._live:
+                    return
+        for first_id in range(id - 1, max(id - RUN_MAX, -1), -1):
+            if first_id in self._live or first_id in self._hold_of:
+                if first_id + self._counts.get(first_id, 1) > id:
+                    self._cut(first_id, id - first_id)
+                    return
+                break
+        raise KeyError(id)
+
+    def _cut(self, id: int, count: int) -> None:
+        """Makes two runs of one, the first of them of `count`."""
+        hold, rest_id, rest = self._hold_of.get(id), id + count, self._counts[id] - count
+        if hold is None:
+            fragment = self._live[id] + (count << OWNER_BITS)
+            self._live[rest_id] = fragment
+            if self._heaped:
+                holding = self._holdings[self._names[fragment & OWNER_MASK]]
+                heappush(holding.heap, fragment)
+                holding.following -= 1
+        else:
+            holding = self._holds[hold]
+            fragment = holding.confirmed[rest_id] = holding.confirmed[id] + (count << OWNER_BITS)
+            self._hold_of[rest_id] = hold
+            heappush(holding.heap, fragment)
+        self._count(id, count)
+        self._count(rest_id, rest)
+
+    def _count(self, id: int, count: int) -> None:
+        """It is the first of so many."""
+        if count > 1:
+            self._counts[id] = count
+        else:
+            self._counts.pop(id, None)
+
+    # Heaps.
 
     def build_heaps(self) -> None:
         """Makes ready to spend."""
@@ -127,17 +202,25 @@ class PackedFragments:
             for holding in self._holdings.values():
                 holding.heap = heaps[holding.index]
                 heapify(holding.heap)
+                holding.following = 0
+            for id, count in self._counts.items():
+                if id in self._live:
+                    self._holdings[self._names[self._live[id] & OWNER_MASK]].following += count - 1
             self._heaped = True
         return self._holdings
 
     def _join_owner(self, id: int, fragment: int) -> None:
         self._live[id] = fragment
         if self._heaped:
-            heappush(self._holdings[self._names[fragment & OWNER_MASK]].heap, fragment)
+            holding = self._holdings[self._names[fragment & OWNER_MASK]]
+            heappush(holding.heap, fragment)
+            holding.following += self._counts.get(id, 1) - 1
 
-    def _leave_owner(self, fragment: int) -> None:
+    def _leave_owner(self, fragment: int, count: int) -> None:
         if self._heaped:
-            self._holdings[self._names[fragment & OWNER_MASK]].leave()
+            holding = self._holdings[self._names[fragment & OWNER_MASK]]
+            holding.leave()
+            holding.following -= count - 1
 
     def _join_hold(self, id: int, fragment: int, hold: str) -> None:
         self._hold_of[id] = hold

@@ -29,7 +29,7 @@ class FragmentTable(Protocol):
     """Live fragments by the handles of their owners."""
 
     def __len__(self) -> int:
-        """How many fragments there are."""
+        """How many runs of fragments there are, most of them of one."""
         ...
 
     @property
@@ -41,8 +41,8 @@ class FragmentTable(Protocol):
         """Whether the owner with this handle has something in it."""
         ...
 
-    def of(self, owner: int, /) -> Iterable[tuple[int, int]]:
-        """The amounts and ids of the owner's fragments, smallest first and of equal ones the oldest."""
+    def of(self, owner: int, /) -> Iterable[tuple[int, int, int]]:
+        """The amounts and first ids of the owner's runs and how many are in each, smallest first, of equal ones the oldest."""
         ...
 
     def owner_of(self, id: int, /) -> int | None:

@@ -42,7 +42,7 @@ from tallystick.domain.plan.drafted_token import DraftedToken
 from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import AnyToken, Token
 from tallystick.domain.watched import WatchedToo
 
 
@@ -63,14 +63,14 @@ class Draft:
         self.watched: Container[str] = books.watched
         """The names of apps, contracts and frozen accounts, in the books or in the plan."""
 
-    def token_state(self, code: str) -> DraftedToken:
+    def token_state(self, code: AnyToken) -> DraftedToken:
         """The token's cells; `TokenNotFound` where none is registered under the code."""
         state = self._token_states.get(code) if type(code) is str else None
         if state is None or self._generation != self._books.generation:
             return self._find(code)
         return state
 
-    def _find(self, code: str) -> DraftedToken:
+    def _find(self, code: AnyToken) -> DraftedToken:
         known = self._books.token_state(code)
         if self._generation != self._books.generation:  # they were dropped and read anew
             for drafted, state in self._token_states.items():
@@ -80,6 +80,10 @@ class Draft:
         if state is None:
             state = self._token_states[known.token.code] = DraftedToken(known)
         return state
+
+    def spelled(self, name: object, /) -> str:
+        """The name as the books write it; `InvalidAccount` where it can be none."""
+        return self._books.spelled(name)
 
     @property
     def _contracts(self) -> DraftedContracts:

@@ -69,8 +69,10 @@ class DraftedContracts:
 
         `Conflict` where others have changed it so that what the plan did to it cannot be done any more.
         """
-        if type(id) is str and id in self._registered:
-            return self._registered[id]
+        if self._registered and type(id) is str:
+            registered = self._registered.get(id) or self._registered.get(self._books.spellings.of_perhaps(id))
+            if registered is not None:
+                return registered
         contract = self._books.contract(id)
         base = (self._books.generation, self._books.abandoned, contract.changes)
         draft = self._drafts.get(contract.id)

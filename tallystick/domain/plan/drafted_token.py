@@ -22,12 +22,13 @@ class _Shares(NamedTuple):
 class DraftedToken:
     """One token's cells as drafted."""
 
-    __slots__ = ("_distributed", "_token_state", "available", "claimed", "held", "holders", "minted")
+    __slots__ = ("_distributed", "_token_state", "available", "claimed", "code", "held", "holders", "minted")
 
     def __init__(self, state: TokenState) -> None:
         self._token_state = state
+        self.code = state.code
         self.holders = state.holders
-        """As in the books: an account among them needs no `check_holder`."""
+        """As in the books: an account among them needs no `holder`."""
         self.minted = 0
         self.available: dict[str, int] = {}
         self.held: dict[str, int] = {}
@@ -44,9 +45,9 @@ class DraftedToken:
         """The token."""
         return self._token_state.token
 
-    def check_holder(self, account: str) -> None:
-        """Raises as `cells.check_holder` does; an account of the books that passed is not checked again."""
-        self._token_state.check_holder(account)
+    def holder(self, account: str) -> str:
+        """As that of the books."""
+        return self._token_state.holder(account)
 
     @property
     def reserve(self) -> int:
@@ -114,7 +115,13 @@ class DraftedToken:
         if not len(everyone):
             return _Shares([], {})
         share = sharing_of(event)
-        shares = share(event.amount, everyone, lambda k: names[int(holders[k])] if k < count else new[k - count], event.turn)
+        shares = share(
+            event.amount,
+            everyone,
+            lambda k: names[int(holders[k])] if k < count else new[k - count],
+            event.turn,
+            None if new else lambda: self._token_state.places_in_order(holders),
+        )
         if isinstance(shares, np.ndarray):
             by_handle: Column | list[int] = np.zeros(len(amounts), dtype=np.int64)
             by_handle[holders] = shares[:count]

@@ -3,12 +3,12 @@
 A plan was decided against a draft before, and each of its operations is decided again on the newest state.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 from tallystick.domain.app.decisions import APP_RULES, surplus_of
-from tallystick.domain.app.operations import Buy, Sell
+from tallystick.domain.app.operations import Buy, BuyExactly, Sell, Trading
 from tallystick.domain.app.seat_decisions import SEAT_RULES
 from tallystick.domain.batch.decisions import Refusal, decide_batch
 from tallystick.domain.batch.request import BatchRequest
@@ -17,7 +17,7 @@ from tallystick.domain.books.books import Books
 from tallystick.domain.contract.decisions import CONTRACT_RULES
 from tallystick.domain.entry.erasing import ERASE_RULES
 from tallystick.domain.entry.import_end import IMPORT_RULES
-from tallystick.domain.errors import InvalidRequest, NotFound, Refused
+from tallystick.domain.errors import InvalidRequest, NotFound, PlanTooLarge, Refused
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.tellings import Planned, Tried, came_out_otherwise, no_longer_possible
@@ -53,17 +53,19 @@ def execute(
     now: int,
     planned: Planned = (),
     surpluses: Surpluses | None = None,
+    pace: Callable[[Sequence[Operation]], Iterable[Operation]] = tuple,
 ) -> list[DomainEvent]:
     """Does `operations` one after another, the first event standing at `position`, and gives all events.
 
     `now` is in microseconds in UTC. Where one is refused, those before it are taken back and the refusal goes on; where they
-    came out other than `planned`, it is the cause of a `Conflict`.
+    came out other than `planned`, it is the cause of a `Conflict`; but `PlanTooLarge` stays what it is, here or from `pace`,
+    which gives the operations one after another.
     """
     events: list[DomainEvent] = []
     course: Course | None = None
     operation: Operation | None = None
     try:
-        for operation in operations:
+        for operation in pace(operations):
             rule = TOKEN_RULES.get(type(operation))  # as most are
             if rule is not None:
                 decided = rule(books, operation, now)
@@ -79,7 +81,7 @@ def execute(
         books.revert(events)
         if course is not None:
             books.reversals.go_back(course.reversals)
-        if planned and isinstance(error, Refused | NotFound | InvalidRequest):
+        if planned and isinstance(error, Refused | NotFound | InvalidRequest) and not isinstance(error, PlanTooLarge):
             before = list(takewhile(lambda each: each is not operation, operations))
             if came_out_otherwise(planned, before, events):
                 raise no_longer_possible(error) from error
@@ -109,7 +111,7 @@ def _reverse(books: Books, operation: Reverse, course: Course) -> Sequence[Domai
     return events
 
 
-def _trade(books: Books, operation: Buy | Sell, course: Course) -> Sequence[DomainEvent]:
+def _trade(books: Books, operation: Trading, course: Course) -> Sequence[DomainEvent]:
     events = APP_RULES[type(operation)](books, operation)
     surplus = surplus_of(operation, events)
     if surplus is not None:
@@ -128,6 +130,8 @@ def _try(books: Books, operation: Tried, course: Course) -> Sequence[DomainEvent
     reversals = len(books.reversals.recent)
     try:
         events = execute(books, operation.operations, course.end(), course.now, (), dict(course.surpluses))
+    except PlanTooLarge:
+        raise
     except (Refused, NotFound, InvalidRequest) as error:
         raise no_longer_possible(error) from error
     books.revert(events)
@@ -138,6 +142,7 @@ def _try(books: Books, operation: Tried, course: Course) -> Sequence[DomainEvent
 _COURSE_RULES: dict[type[Operation], Callable[[Books, Any, Course], Sequence[DomainEvent]]] = {
     Reverse: _reverse,
     Buy: _trade,
+    BuyExactly: _trade,
     Sell: _trade,
     ObserveCounted: _observe,
     Tried: _try,

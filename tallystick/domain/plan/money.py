@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import cast
 
-from tallystick.domain.arithmetic.shares import largest_remainder
-from tallystick.domain.cells import check_holder
-from tallystick.domain.errors import InvalidAmount
+from tallystick.domain.arithmetic.shares import floors, largest_remainder
+from tallystick.domain.errors import InvalidAccount, InvalidAmount
 from tallystick.domain.plan.due_date import due_date
 from tallystick.domain.plan.purse import Purse
 from tallystick.domain.plan.recording import Recording
@@ -49,20 +48,23 @@ class PlannedMoney:
         """A part of `amount` smallest units; `InvalidAmount` where that is zero or more than remains."""
         recording, purse = self._recording, self._purse
         recording.check_usable(purse)
-        if check_amount(amount) > purse.remaining:
-            raise InvalidAmount(f"{amount} {self.token} cannot be sliced from the {purse.remaining} remaining")
+        amount = check_amount(amount)
+        if amount > purse.remaining:
+            asked, left = (purse.token.format(each) for each in (amount, purse.remaining))
+            raise InvalidAmount(f"{asked} {self.token} cannot be sliced from the {left} remaining")
         part = recording.open_purse(purse.token, purse.owner, is_slice=True)
         recording.set_remaining(purse, purse.remaining - amount)
         recording.set_remaining(part, amount)
         return MoneySlice(recording, part)
 
-    def slices(self, weights: Mapping[str, int]) -> dict[str, "MoneySlice"]:
-        """What remains, sliced as the weights are to each other, by largest remainder: a slice for each name, which may be any
-        text. A slice of nothing need not be consumed.
+    def slices(self, weights: Mapping[str, int], remainder_to: str | None = None) -> dict[str, "MoneySlice"]:
+        """What remains, sliced as the weights are to each other: a slice for each name, which may be any text.
+
+        What does not divide is shared as `split` does. A slice of nothing need not be consumed.
         """
         recording, purse = self._recording, self._purse
         recording.check_usable(purse)
-        shares = _shares(purse.remaining, weights)
+        shares = _shares(purse.remaining, weights, remainder_to)
         parts = {name: recording.open_purse(purse.token, purse.owner, is_slice=True) for name in shares}
         recording.set_remaining(purse, 0)
         for name, part in parts.items():
@@ -93,19 +95,28 @@ class PlannedMoney:
         if not amount:
             return None
         token = purse.token.code
-        recording.token_state(token).check_holder(authority)
+        keeper = recording.token_state(token).holder(authority)
         due = due_date(recording.surroundings, expires_at, expires_in)
         hold = recording.surroundings.new_hold_id()
-        recording.spend(purse, amount, Reserve(token, purse.owner, authority, amount, hold, due, check_memo(memo)))
+        recording.spend(purse, amount, Reserve(token, purse.owner, keeper, amount, hold, due, check_memo(memo)))
         return hold
 
-    def split(self, weights: Mapping[str, int], *, memo: str = "") -> dict[str, int]:
-        """Sends what remains in shares as the weights are to each other, by largest remainder; gives each one's share."""
+    def split(self, weights: Mapping[str, int], remainder_to: str | None = None, *, memo: str = "") -> dict[str, int]:
+        """Sends what remains in shares as the weights are to each other, and gives each one's share; they sum to the whole.
+
+        Everybody gets the floor of the exact share. The units that are left go to the largest remainders, one each and of equal
+        ones to who is named first; or all of them to `remainder_to`, who may have a weight or none. `InvalidAmount`.
+        """
         purse = self._purse
         self._recording.check_usable(purse)
         if isinstance(weights, Mapping):
-            weights = {check_holder(purse.token, receiver): weight for receiver, weight in weights.items()}
-        shares = _shares(purse.remaining, weights)
+            holder = self._recording.token_state(purse.token.code).holder
+            named = {holder(receiver): weight for receiver, weight in weights.items()}
+            if len(named) < len(weights):
+                raise InvalidAccount("a receiver is named twice: an address is the same one in any case")
+            weights = named
+            remainder_to = None if remainder_to is None else holder(remainder_to)
+        shares = _shares(purse.remaining, weights, remainder_to)
         with Savepoint(self._recording):
             for receiver, share in shares.items():
                 self._send(receiver, share, memo)
@@ -115,8 +126,8 @@ class PlannedMoney:
         recording, purse = self._recording, self._purse
         recording.check_usable(purse)
         token = purse.token.code
-        recording.token_state(token).check_holder(receiver)
-        recording.spend(purse, amount, Transfer(token, purse.owner, receiver, amount, check_memo(memo)))
+        holder = recording.token_state(token).holder(receiver)
+        recording.spend(purse, amount, Transfer(token, purse.owner, holder, amount, check_memo(memo)))
 
 
 class Money(PlannedMoney):
@@ -127,8 +138,14 @@ class MoneySlice(PlannedMoney):
     """A part of money: it must be consumed, or sliced up, before the block ends."""
 
 
-def _shares(whole: int, weights: object) -> dict[str, int]:
+def _shares(whole: int, weights: object, remainder_to: str | None) -> dict[str, int]:
     if not isinstance(weights, Mapping):
         raise InvalidAmount(f"money is divided by a mapping of names to weights, not by {weights!r}")
     named = cast(Mapping[str, int], weights)
-    return dict(zip(named, largest_remainder(whole, list(named.values())), strict=True))
+    if remainder_to is None:
+        return dict(zip(named, largest_remainder(whole, list(named.values())), strict=True))
+    if type(remainder_to) is not str:
+        raise InvalidAmount(f"the remainder of a division goes to a name, not to {remainder_to!r}")
+    shares = dict(zip(named, floors(whole, list(named.values())), strict=True))
+    shares[remainder_to] = shares.get(remainder_to, 0) + whole - sum(shares.values())
+    return shares

@@ -12,6 +12,7 @@ from tallystick.domain.errors import InvalidAccount, InvalidRequest, Meaningless
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Transfer
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT
+from tallystick.domain.values.token import code_of
 
 
 def movement(names: Names, source: object, target: object, amount: int, memo: str) -> Operation:
@@ -20,7 +21,7 @@ def movement(names: Names, source: object, target: object, amount: int, memo: st
     `MeaninglessCell` for a pair that is counted in nothing, or in another token than the other; `InvalidAccount` for cells
     that other operations touch alone.
     """
-    giver, taker = _pair(source), _pair(target)
+    giver, taker = _pair(names, source), _pair(names, target)
     gives, takes = locate(names, *giver), locate(names, *taker)
     if gives.token.code != takes.token.code:
         reason = f"it is counted in {takes.token.code} and state[{giver[0]}][{giver[1]}] in {gives.token.code}"
@@ -36,10 +37,11 @@ def movement(names: Names, source: object, target: object, amount: int, memo: st
     raise InvalidAccount(f"a deposit comes from its user and goes back to its user, not {giver} to {taker}")
 
 
-def _pair(pair: object) -> tuple[str, str]:
+def _pair(names: Names, pair: object) -> tuple[str, str]:
     if not isinstance(pair, tuple) or len(cast(tuple[object, ...], pair)) != 2:
         raise InvalidRequest(f"a cell is named by a pair of names, not {pair!r}")
-    return cast(tuple[str, str], pair)
+    first, second = cast(tuple[object, object], pair)
+    return names.spelled(code_of(first)), names.spelled(code_of(second))
 
 
 def _check_movable(pair: tuple[str, str], cell: Cell) -> None:

@@ -7,12 +7,15 @@ books (a balance, a count) is recorded too, and if it no longer holds at executi
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from tallystick.domain.app.handle import PlannedApp
 from tallystick.domain.app.seats_handle import PlannedSeats
 from tallystick.domain.checks import app_of
 from tallystick.domain.contract.decisions import check_contract_id
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.contract.operations import RegisterContract
+from tallystick.domain.contract.sweeping import Sweep, sweep_asked
 from tallystick.domain.errors import Conflict, NotFound
 from tallystick.domain.plan.money import Money
 from tallystick.domain.plan.movement import movement
@@ -34,6 +37,7 @@ from tallystick.domain.token.operations import Expire, Observe, ObserveCounted, 
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.memo import check_memo
+from tallystick.domain.values.token import AnyToken, code_of
 
 
 class Plan:
@@ -49,80 +53,81 @@ class Plan:
 
     # Money in, out and about.
 
-    def mint(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
+    def mint(self, token: AnyToken, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` out of the supply reserve to `account`; `SupplyExhausted` where it holds less."""
         recording = self._recording
         recording.propose(mint_of(recording, token, account, amount, memo))
 
     topup = mint
 
-    def burn(self, token: str, account: str, amount: int, *, memo: str = "") -> None:
+    def burn(self, token: AnyToken, account: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` of `account`'s into the supply reserve; `InsufficientFunds` where it has less."""
         recording = self._recording
         recording.propose(burn_of(recording, token, account, amount, memo))
 
     withdraw = burn
 
-    def transfer(self, token: str, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
+    def transfer(self, token: AnyToken, sender: str, receiver: str, amount: int, *, memo: str = "") -> None:
         """Moves `amount` from `sender` to `receiver`; `InsufficientFunds` where the sender has less."""
         recording = self._recording
         recording.propose(transfer_of(recording, token, sender, receiver, amount, memo))
 
-    def money(self, token: str, owner: str, amount: int) -> Money:
+    def money(self, token: AnyToken, owner: str, amount: int) -> Money:
         """Takes `amount` of `owner`'s in hand, to be sliced and sent in this plan; `AccountIsFrozen`, or `InsufficientFunds`
         where there is less.
         """
         recording = self._recording
         state = recording.token_state(token)
-        state.check_holder(owner)
-        check_amount(amount)
+        owner, amount = state.holder(owner), check_amount(amount)
         if state.available_of(owner) < amount or owner in recording.draft.watched:
-            recording.require(token, owner, amount)
+            recording.require(state.code, owner, amount)
         purse = recording.open_purse(state.token, owner, is_slice=False)
         recording.set_remaining(purse, amount)
         return Money(recording, purse)
 
-    def balance(self, token: str, account: str) -> Balance:
+    def balance(self, token: AnyToken, account: str) -> Balance:
         """What `account` would have after this plan so far; should that change before execution, the plan is in `Conflict`.
 
         Of what trades with `at_least` bring it, it is what the block may count on.
         """
         recording, surroundings = self._recording, self._recording.surroundings
-        recording.token_state(token).check_holder(account)
+        state = recording.token_state(token)
+        code, account = state.code, state.holder(account)
         with surroundings.locked():
             pending = surroundings.reach_head_or_pending()
-            state = recording.token_state(token)
+            state = recording.token_state(code)
             balance = state.balance_of(account)
             if pending is not None:
-                balance = pending.balance_before(token, account, balance)
+                balance = pending.balance_before(code, account, balance)
             if balance.available < 0:  # it gives what is not durable yet, or what something before would not bring any more
                 surroundings.reach_head()
-                state = recording.token_state(token)
+                state = recording.token_state(code)
                 balance = state.balance_of(account)
             claimed = state.claimed.get(account, 0)
         if balance.available < 0:
             raise Conflict(subject="what was planned before", told="possible", now="not")
-        surplus = recording.surplus_of(token, account) if claimed else 0
+        surplus = recording.surplus_of(code, account) if claimed else 0
         observe = ObserveCounted if surplus else Observe
-        recording.note_told(observe(token, account, balance.available + claimed - surplus, balance.reserved))
+        recording.note_told(observe(code, account, balance.available + claimed - surplus, balance.reserved))
         return balance
 
-    def require(self, token: str, account: str, at_least: int) -> None:
+    def require(self, token: AnyToken, account: str, at_least: int) -> None:
         """Requires that `account` has `at_least` so much to give after this plan so far; `InsufficientFunds` where it has less.
 
         The plan is in `Conflict` where that no longer holds when it is executed; other changes of the balance do not matter.
         """
         recording = self._recording
-        recording.token_state(token).check_holder(account)
-        recording.propose(Require(token, account, check_amount(at_least, "at_least"), False))
-        claimed = recording.token_state(token).claimed.get(account, 0) - recording.surplus_of(token, account)
-        recording.put_told(Require(token, account, at_least + claimed, True))
+        state = recording.token_state(token)
+        code, account, least = state.code, state.holder(account), check_amount(at_least, "at_least")
+        recording.propose(Require(code, account, least, False))
+        claimed = recording.token_state(code).claimed.get(account, 0) - recording.surplus_of(code, account)
+        recording.put_told(Require(code, account, least + claimed, True))
 
     # Escrow.
 
     def reserve(
         self,
-        token: str,
+        token: AnyToken,
         payer: str,
         authority: str,
         amount: int,
@@ -143,7 +148,7 @@ class Plan:
         return operation.hold
 
     def settle(
-        self, token: str, authority: str, receiver: str, amount: int, hold: str | None = None, *, memo: str = ""
+        self, token: AnyToken, authority: str, receiver: str, amount: int, hold: str | None = None, *, memo: str = ""
     ) -> None:
         """Sends `amount` of what `authority` keeps to `receiver`: of `hold`, or of its oldest holds that are not due.
 
@@ -166,7 +171,7 @@ class Plan:
         """Releases up to `limit` holds that are due, the longest due first, and says how many."""
         recording, surroundings = self._recording, self._recording.surroundings
         recording.check_open()
-        check_amount(limit, "a limit")
+        limit = check_amount(limit, "a limit")
         with surroundings.locked():
             surroundings.reach_head()
             due_at = surroundings.now()
@@ -195,7 +200,7 @@ class Plan:
     # Closing accounts.
 
     def freeze(
-        self, account: str, token: str | None = None, *, debits: bool = True, credits: bool = False, reason: str = ""
+        self, account: str, token: AnyToken | None = None, *, debits: bool = True, credits: bool = False, reason: str = ""
     ) -> None:
         """Closes an account in `token`, or in all of them: with `debits` nothing leaves what it can spend, with `credits`
         nothing comes to it, and who asks for that is refused as `AccountIsFrozen`.
@@ -209,7 +214,7 @@ class Plan:
         recording = self._recording
         recording.vary(recording.propose(freeze_of(recording, account, token, debits, credits, reason)))
 
-    def unfreeze(self, account: str, token: str | None = None) -> None:
+    def unfreeze(self, account: str, token: AnyToken | None = None) -> None:
         """Ends the account's freeze in `token`, or that in all tokens; one in a single token is ended by naming that token.
 
         Where there is no such freeze nothing is recorded. `TokenNotFound`, `InvalidAccount`.
@@ -220,7 +225,9 @@ class Plan:
 
     # The double map.
 
-    def move(self, source: tuple[str, str], target: tuple[str, str], amount: int, *, memo: str = "") -> None:
+    def move(
+        self, source: tuple[AnyToken, AnyToken], target: tuple[AnyToken, AnyToken], amount: int, *, memo: str = ""
+    ) -> None:
         """Moves `amount` from the cell `state[source[0]][source[1]]` to the cell of `target`.
 
         Between accounts of a token that is a transfer, from a user's account into their deposit to an app a deposit, and
@@ -235,13 +242,12 @@ class Plan:
             surroundings.reach_head_or_pending()
             recording.propose(movement(recording.draft, source, target, units, memo))
 
-    def app(self, code: str) -> PlannedApp:
+    def app(self, code: AnyToken) -> PlannedApp:
         """The app whose token this is; `TokenNotFound` or `NotAnApp`."""
         recording = self._recording
         with recording.surroundings.locked():
-            recording.token_state(code)
-            app_of(recording.draft, code)
-        return PlannedApp(recording, code)
+            app = app_of(recording.draft, recording.token_state(code).code)
+        return PlannedApp(recording, app.code)
 
     @property
     def seats(self) -> PlannedSeats:
@@ -251,17 +257,22 @@ class Plan:
 
     # Contracts.
 
-    def register_contract(self, id: str, backed_by: str | None = None) -> PlannedContract:
-        """Registers a contract with a balance of 0 and an empty shadow space, and gives it.
-
-        With `backed_by`, a token's code, its balance is that token's and lies in the contract's own account.
-        `ContractAlreadyRegistered`, `TokenNotFound`, `NameInUse` where an account of that name has money or may
-        get some back, or a token has the name.
-        """
+    def _register_contract(self, id: str, backed_by: AnyToken | None, sweep: Sweep | None = None) -> PlannedContract:
         recording = self._recording
         recording.check_open()
-        recording.propose_locked(RegisterContract(check_contract_id(id), backed_by))
-        return PlannedContract(recording, id)
+        name = check_contract_id(recording.spelled(id))
+        recording.propose_locked(RegisterContract(name, None if backed_by is None else code_of(backed_by), sweep))
+        return PlannedContract(recording, name)
+
+    def _sweep(self, id: str, sweep_to: object, at_most: object) -> Sweep:
+        """What is asked to be swept, and whose it is by the journal, which is read when it is known what lies there."""
+        recording, surroundings = self._recording, self._recording.surroundings
+        recording.check_open()
+        with surroundings.locked():
+            surroundings.reach_head()
+            name = check_contract_id(recording.spelled(id))
+            sweep = sweep_asked(recording.draft, name, sweep_to, at_most)
+        return msgspec.structs.replace(sweep, is_somebodys=bool(sweep.seen) and surroundings.is_somebodys(name))
 
     def _planned_contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`."""
@@ -269,12 +280,12 @@ class Plan:
         recording.check_open()
         try:
             with surroundings.locked():
-                recording.draft.contract(id)
+                found = recording.draft.contract(id)
         except NotFound:
             with surroundings.locked():
                 surroundings.reach_head()
-                recording.draft.contract(id)
-        return PlannedContract(recording, id)
+                found = recording.draft.contract(id)
+        return PlannedContract(recording, found.id)
 
     # Undoing.
 

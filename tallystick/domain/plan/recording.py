@@ -13,11 +13,12 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from tallystick.domain.app.decisions import Surplus, brought_by, surplus_of
-from tallystick.domain.app.operations import Buy, Sell
+from tallystick.domain.app.decisions import Surplus, counted_on, surplus_of
+from tallystick.domain.app.operations import Trading
 from tallystick.domain.books.books import Books
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.checks import check_debits, require
+from tallystick.domain.contract.sweeping import PastOfNames
 from tallystick.domain.errors import (
     InvalidRequest,
     NotFound,
@@ -27,6 +28,7 @@ from tallystick.domain.errors import (
     UnslicedMoney,
 )
 from tallystick.domain.events import DomainEvent
+from tallystick.domain.limits import OPERATIONS_MAX, check_operations
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
@@ -36,7 +38,7 @@ from tallystick.domain.reversal.decisions import reversal_by
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.requests import Recorded
 from tallystick.domain.values.reversal import Reversal
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import AnyToken, Token
 from tallystick.domain.view import View
 
 Told = TypeVar("Told", bound=Operation)
@@ -58,7 +60,7 @@ it had before, None where it is new, or a companion.
 """
 
 
-class Surroundings(Recorded, Protocol):
+class Surroundings(Recorded, PastOfNames, Protocol):
     """What a plan needs of the world, given to it by whoever runs it."""
 
     def now(self) -> int:
@@ -95,6 +97,7 @@ class Recording:
     """The operations asked for so far, and the way back. `draft` is what the books would be after them."""
 
     _companions: Sequence[Companion] = ()
+    _undone = 0  # operations that savepoints undid and that are tried all the same, for the block was told something there
     _closed = NOT_ENTERED  # why nothing is recorded, "" while it is
     planned: list[tuple[int, Sequence[DomainEvent]]] | None = None
     """What was planned of operations of which something else may come, without a refusal: by which of them they are."""
@@ -147,20 +150,26 @@ class Recording:
         self._surpluses = None
         self.planned = None
         known = left_of_undone(self._operations)
+        self._undone += sum(len(each.operations) for each in known)
         self._begin()
-        self._operations = known
+        self._operations = [*known]
 
     def close(self) -> None:
         """Ends recording: from here on every call is `TransactionClosed`."""
         self._closed = ENDED
 
     def finished(self) -> Sequence[Operation]:
-        """What was recorded and what the block was told; `UnslicedMoney` or `UnconsumedSlice` where a purse has some left."""
+        """What was recorded and what the block was told; `UnslicedMoney` or `UnconsumedSlice` where a purse has some left,
+        `PlanTooLarge` where that and what is tried of savepoints is too much.
+        """
         if self._purses:
             for purse in sorted(self._purses, key=lambda purse: purse.is_slice):
                 if purse.remaining:
                     error = UnconsumedSlice if purse.is_slice else UnslicedMoney
-                    raise error(token=purse.token.code, owner=purse.owner, remainder=purse.remaining)
+                    token = purse.token
+                    raise error(decimals=token.decimals, token=token.code, owner=purse.owner, remainder=purse.remaining)
+        if self._undone:
+            check_operations(len(self._operations) + self._undone)
         return tuple(self._operations)
 
     def take_along(self, companion: Companion) -> None:
@@ -171,7 +180,7 @@ class Recording:
 
     # Operations.
 
-    def token_state(self, token: str) -> DraftedToken:
+    def token_state(self, token: AnyToken) -> DraftedToken:
         """The token's cells in the draft; `TokenNotFound` where none is registered at the journal's head either."""
         if self._closed:
             self.check_open()
@@ -182,9 +191,15 @@ class Recording:
                 self.surroundings.reach_head()
                 return self.draft.token_state(token)
 
+    def spelled(self, name: object, /) -> str:
+        """The name as the books write it; `InvalidAccount` where it can be none."""
+        return self._books.spelled(name)
+
     def propose(self, operation: Operation) -> Sequence[DomainEvent]:
         """Decides an operation against the draft and records it. What is refused is decided again at the journal's head."""
         draft = self.draft
+        if len(self._operations) >= OPERATIONS_MAX:
+            check_operations(len(self._operations) + 1)
         try:
             events = decide(draft, operation, self._now)
         except (Refused, NotFound, InvalidRequest):
@@ -221,10 +236,12 @@ class Recording:
             self.surroundings.reach_head()
             return self.vary(self.propose(operation))
 
-    def propose_trade(self, trade: Buy | Sell) -> int:
-        """The same for a trade. The block is told what it may count on: what it brings, or the least that it accepts."""
+    def propose_trade(self, trade: Trading) -> int:
+        """The same for a trade. The block is told what it may count on: what it brings, or the least that it accepts; or the
+        most that it pays.
+        """
         events = self.propose_newest(trade)
-        told = brought_by(trade, events) if trade.at_least is None else trade.at_least
+        told = counted_on(self.draft, trade, events)
         trade = msgspec.structs.replace(trade, told=told)
         self.put_told(trade)
         surplus = surplus_of(trade, events)
@@ -251,6 +268,7 @@ class Recording:
 
     def note_told(self, told: Operation) -> None:
         """Records what the block is told of the books: where it does not hold at execution, the plan is in conflict."""
+        check_operations(len(self._operations) + 1)
         self._operations.append(told)
 
     def tell(self, look: Callable[[View], Told]) -> Told:
@@ -259,6 +277,7 @@ class Recording:
         with self.surroundings.locked():
             self.surroundings.reach_head()
             told = look(self.draft)
+        check_operations(len(self._operations) + 1)
         self._operations.append(told)
         return told
 
@@ -347,7 +366,7 @@ class Recording:
                 draft.apply(event)
             if isinstance(operation, Reverse):
                 draft.reverse(reversal_by(operation, events, 0))
-            surplus = surplus_of(operation, events) if isinstance(operation, Buy | Sell) else None
+            surplus = surplus_of(operation, events) if isinstance(operation, Trading) else None
             if surplus is not None:
                 draft.token_state(surplus.token).claim(surplus.account, surplus.amount)
         return draft
@@ -355,7 +374,9 @@ class Recording:
     def _undo(self, operations: int, entries: int, purses: int) -> None:
         if self.planned:
             self.planned = [each for each in self.planned if each[0] < operations]
-        self._operations[operations:] = left_of_undone(self._operations[operations:])
+        known = left_of_undone(self._operations[operations:])
+        self._operations[operations:] = known
+        self._undone += sum(len(each.operations) for each in known)
         while len(self._log) > entries:
             entry = self._log.pop()
             if isinstance(entry, Reversal):

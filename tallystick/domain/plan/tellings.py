@@ -7,7 +7,7 @@ tried where it stood, and taken back.
 
 from collections.abc import Sequence
 
-from tallystick.domain.app.operations import Buy, Sell
+from tallystick.domain.app.operations import Trading
 from tallystick.domain.contract.operations import ObserveAllocation, ObserveContract
 from tallystick.domain.errors import Conflict, LedgerError
 from tallystick.domain.events import FRAGMENT_EVENTS, Distributed, DomainEvent
@@ -27,7 +27,7 @@ class Tried(Operation, frozen=True):
     operations: tuple[Operation, ...]
 
 
-def left_of_undone(operations: Sequence[Operation]) -> list[Operation]:
+def left_of_undone(operations: Sequence[Operation]) -> list[Tried]:
     """What stays in a plan of operations that are undone: what has to be tried for what was told in it, if anything was."""
     for last in range(len(operations), 0, -1):
         if _tells(operations[last - 1]):
@@ -36,7 +36,7 @@ def left_of_undone(operations: Sequence[Operation]) -> list[Operation]:
 
 
 def _tells(operation: Operation) -> bool:
-    if isinstance(operation, Buy | Sell | Expire):
+    if isinstance(operation, Trading | Expire):
         return operation.told is not None
     return isinstance(operation, (*_OBSERVATIONS, Tried))
 

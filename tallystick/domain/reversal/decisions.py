@@ -26,9 +26,15 @@ def decide_reversal(view: View, operation: Reverse, now: int) -> Sequence[Domain
     left = left_of(view, original)
     amount = left if operation.amount is None else operation.amount
     if amount > left or not left:
-        raise AlreadyReversed(id=original.id, amount=operation.amount or original.event.amount, left=left)
-    counter = _COUNTERS[type(original.event)](original.event, original.payer, amount, operation.memo)
+        asked = operation.amount or original.event.amount
+        raise AlreadyReversed(decimals=decimals_of(view, original), id=original.id, amount=asked, left=left)
+    counter = counter_of(original, amount, operation.memo)
     return TOKEN_RULES[type(counter)](view, counter, now)
+
+
+def counter_of(original: Original, amount: int, memo: str) -> Operation:
+    """The movement that takes so much of the original back."""
+    return _COUNTERS[type(original.event)](original.event, original.payer, amount, memo)
 
 
 def left_of(view: View, original: Original) -> int:
@@ -38,6 +44,11 @@ def left_of(view: View, original: Original) -> int:
         hold = view.hold(event.hold)
         return 0 if hold is None else hold.amount
     return event.amount - view.reversed_amount(original.id)
+
+
+def decimals_of(view: View, original: Original) -> int:
+    """The decimals in which people write its amount."""
+    return view.token_state(original.event.token).token.decimals
 
 
 def reversal_by(operation: Reverse, events: Sequence[DomainEvent], position: int) -> Reversal:

@@ -48,6 +48,17 @@ def originals_of(entry: RecordedEntry) -> list[Original]:
     return _originals(entry, _rows(entry))[::-1]
 
 
+def all_movements(entry: RecordedEntry) -> dict[int, tuple[Any, Kind]]:
+    """All movements of the entry by id, each row of a batch as the event that it is; and of what kind each is."""
+    found: dict[int, tuple[Any, Kind]] = {}
+    for position, event, kind in movements(entry.events, entry.id, entry.is_app):
+        if isinstance(event, BATCHES):
+            found.update((id, (row, kind_of_row(row))) for id, row in _rows_of(entry, position, event))
+        else:
+            found[position] = event, kind
+    return found
+
+
 def original_of(entry: RecordedEntry, id: int) -> Original:
     """One movement of the entry; `TransactionNotFound` where there is none, `NotReversible` where it cannot be taken back."""
     for position, event, kind in movements(entry.events, entry.id, entry.is_app):

@@ -9,8 +9,18 @@ checked here is what only the books know.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from tallystick.domain.cells import check_ordinary
-from tallystick.domain.checks import check_credits, check_debits, check_is_no_app, check_owner, has_deposit, require
+from tallystick.domain.checks import (
+    check_credits,
+    check_debits,
+    check_is_no_app,
+    check_owner,
+    has_deposit,
+    require,
+    settlement_of,
+)
 from tallystick.domain.errors import (
     Conflict,
     HoldExpired,
@@ -22,6 +32,7 @@ from tallystick.domain.errors import (
     TokenAlreadyRegistered,
 )
 from tallystick.domain.events import Burned, DomainEvent, Minted, Moved, Released, Reserved, Settled
+from tallystick.domain.limits import OPERATIONS_MAX, check_operations
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import (
     Burn,
@@ -37,8 +48,10 @@ from tallystick.domain.token.operations import (
     Transfer,
 )
 from tallystick.domain.token.registration import registration_of
+from tallystick.domain.values.curve import check_own_name, follow_decimals
 from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.pool_curves import PoolCurve
 from tallystick.domain.values.token import Token
 from tallystick.domain.view import View
 
@@ -46,7 +59,7 @@ from tallystick.domain.view import View
 def _register(view: View, operation: RegisterToken, now: int) -> Sequence[DomainEvent]:
     token = operation.definition
     known = view.token(token.code)
-    if token.is_same(known):
+    if token.is_same(known) or (known is not None and _with_followed(token, view.settlement()).is_same(known)):
         return ()
     if known is not None:
         raise TokenAlreadyRegistered(f" as {known}, not {token}", token=token.code)
@@ -55,7 +68,19 @@ def _register(view: View, operation: RegisterToken, now: int) -> Sequence[Domain
     _check_name(view, token)
     if token.owner is not None:
         check_owner(view, token.owner)
+    if token.curve is not None:
+        check_own_name(token.curve)
+    if isinstance(token.curve, PoolCurve) and (token.curve.scale is not None or not operation.is_of_older_book):
+        token = _with_followed(token, settlement_of(view))
     return (registration_of(token),)
+
+
+def _with_followed(token: Token, settlement: Token | None) -> Token:
+    """The token with its curve following the decimals, where there is one; `InvalidCurve` where it was made for others."""
+    if token.curve is None or settlement is None:
+        return token
+    curve = follow_decimals(token.curve, token.decimals, settlement.decimals)
+    return msgspec.structs.replace(token, curve=curve)
 
 
 def _check_name(view: View, token: Token) -> None:
@@ -71,13 +96,15 @@ def _check_name(view: View, token: Token) -> None:
 
 
 def _mint(view: View, operation: Mint, now: int) -> Sequence[DomainEvent]:
-    reserve = view.token_state(operation.token).reserve
+    state = view.token_state(operation.token)
+    reserve = state.reserve
     check_is_no_app(view, operation.token)
     if operation.account in view.watched:
         check_ordinary(view, operation.token, operation.account)
         check_credits(view, operation.token, operation.account)
     if operation.amount > reserve:
-        raise SupplyExhausted(token=operation.token, required=operation.amount, reserve=reserve)
+        decimals = state.token.decimals
+        raise SupplyExhausted(decimals=decimals, token=operation.token, required=operation.amount, reserve=reserve)
     return (Minted(operation.token, operation.account, operation.amount, operation.memo),)
 
 
@@ -137,11 +164,14 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
     events: list[DomainEvent] = []
     for hold in holds:
         drawn = min(wanted, hold.amount)
+        if len(events) >= OPERATIONS_MAX:
+            check_operations(len(events) + 1, "holds")
         events.append(Settled(operation.token, operation.authority, operation.receiver, drawn, hold.id, operation.memo))
         wanted -= drawn
         if not wanted:
             return events
     raise InsufficientFunds(
+        decimals=view.token_state(operation.token).token.decimals,
         token=operation.token,
         account=operation.authority,
         required=operation.amount,
@@ -164,7 +194,13 @@ def _release(view: View, operation: Release, now: int) -> Sequence[DomainEvent]:
     hold = _open_hold(view, operation.hold)
     amount = hold.amount if operation.amount is None else operation.amount
     if amount > hold.amount:
-        raise InsufficientFunds(token=hold.token, account=hold.authority, required=amount, available=hold.amount)
+        raise InsufficientFunds(
+            decimals=view.token_state(hold.token).token.decimals,
+            token=hold.token,
+            account=hold.authority,
+            required=amount,
+            available=hold.amount,
+        )
     return (_released(hold, amount, expired=False, memo=operation.memo),)
 
 
@@ -176,7 +212,7 @@ def _open_hold(view: View, id: str) -> OpenHold:
 
 
 def _expire(view: View, operation: Expire, now: int) -> Sequence[DomainEvent]:
-    due = view.due(now if operation.due_at is None else operation.due_at, operation.limit)
+    due = view.due(now if operation.due_at is None else operation.due_at, min(operation.limit, OPERATIONS_MAX))
     if operation.told is not None and operation.told != len(due):
         raise Conflict(subject="the number of holds due", told=operation.told, now=len(due))
     return [_released(hold, hold.amount, expired=True, memo="") for hold in due]
@@ -197,15 +233,18 @@ def check_observed(view: View, operation: Observe | ObserveCounted, surplus: int
     told = (operation.available, operation.held)
     current = (state.available_of(operation.account) - surplus, state.held_of(operation.account))
     if told != current:
-        raise Conflict(subject=f"the {operation.token} of {operation.account} (available, reserved)", told=told, now=current)
+        subject = f"the {operation.token} of {operation.account} (available, reserved)"
+        raise Conflict(decimals=state.token.decimals, subject=subject, told=told, now=current)
 
 
 def _require(view: View, operation: Require, now: int) -> Sequence[DomainEvent]:
-    available = view.token_state(operation.token).available_of(operation.account)
+    state = view.token_state(operation.token)
+    available = state.available_of(operation.account)
     if available < operation.at_least:
         if operation.is_told:
             subject = f"the {operation.token} that {operation.account} has to give"
-            raise Conflict(subject=subject, told=f"at least {operation.at_least}", now=available)
+            told = f"at least {state.token.format(operation.at_least)}"
+            raise Conflict(decimals=state.token.decimals, subject=subject, told=told, now=available)
         require(view, operation.token, operation.account, operation.at_least)
     return ()
 

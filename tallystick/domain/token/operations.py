@@ -10,9 +10,12 @@ from tallystick.domain.values.token import Token
 
 
 class RegisterToken(Operation, frozen=True):
-    """Registers `definition`; nothing to do where the very same is registered."""
+    """Registers `definition`; nothing to do where the very same is registered. Its curve comes to follow the tokens' decimals;
+    but not that of an older book, whose reserve came about by the curve as it is given.
+    """
 
     definition: Token
+    is_of_older_book: bool = False
 
 
 class Mint(Operation, frozen=True):

@@ -5,7 +5,7 @@ it is what the operations are. The reserve is a Python integer, and while no mor
 exceed a machine integer; the token widens its cells once, when it passes that.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -31,6 +31,7 @@ from tallystick.domain.memory.account_names import AccountNames
 from tallystick.domain.memory.cell_columns import CellColumns
 from tallystick.domain.memory.frozen_books import FrozenTokenState
 from tallystick.domain.memory.numbering import Places
+from tallystick.domain.memory.spellings import Spellings
 from tallystick.domain.rounding import sharing_of
 from tallystick.domain.token.registration import registered_token
 from tallystick.domain.values.curve import CURVES, CurveMaker
@@ -64,29 +65,49 @@ class Distribution(NamedTuple):
 class TokenState(CellColumns):
     """The cells of one token. The methods that change it apply what happened and refuse nothing.
 
-    `names` are accounts that have a handle already.
+    `names` are accounts that have a handle already, and `spellings` those of the book. `code` is the token's.
     """
 
-    def __init__(self, token: Token, names: AccountNames | None = None) -> None:
-        super().__init__(names)
+    def __init__(self, token: Token, names: AccountNames | None = None, spellings: Spellings | None = None) -> None:
+        super().__init__(names, spellings)
         self.token = token
+        self.code = token.code
         self.reserve = token.max_supply
         self.distributions = 0
         self.version = 0  # of the newest event, where its stream alone made it
         self.holders: set[str] = set()
         """Accounts that were found to be fit to hold the token, so that each is checked once."""
+        self._written: dict[str, int] = {}
+        self._written_beside = 0
 
     @classmethod
     def registered_by(cls, event: TokenRegistered, curves: Mapping[str, CurveMaker] = CURVES) -> Self:
         """The token that began with `event`; its curve is made by one of `curves`."""
         return cls(registered_token(event, curves))
 
-    def check_holder(self, account: str) -> None:
-        """Raises as `cells.check_holder` does; an account that is known and passed is not checked again."""
-        if type(account) is not str or account not in self.holders:
-            check_holder(self.token, account)
-            if self.knows(account):
-                self.holders.add(account)
+    def holder(self, account: str) -> str:
+        """The account as the books write it, where money and escrow may touch its cell; else `InvalidAccount` or
+        `MeaninglessCell`. One that is known and passed is not checked again.
+        """
+        if type(account) is str and account in self.holders:
+            return account
+        holder = self.spellings.of(account)
+        check_holder(self.token, holder)
+        if self.knows(holder):
+            self.holders.add(holder)
+        return holder
+
+    def written(self) -> Mapping[str, int]:
+        """The handles of accounts by names as batches wrote them that had some in other spellings than the books."""
+        if self._written_beside != len(self.spellings.former):  # one of those may be a name that an account has itself
+            self._written, self._written_beside = {}, len(self.spellings.former)
+        return self._written
+
+    def note_written(self, names: Iterable[str], handles: Iterable[int]) -> None:
+        """Remembers the names of such a batch, as long as they are not many more than there are accounts."""
+        if len(self.written()) > 2 * len(self.names):
+            self._written = {}
+        self._written.update(zip(names, handles, strict=True))
 
     def freeze(self) -> FrozenTokenState:
         """The cells as they are now, copied where they may change."""
@@ -163,7 +184,13 @@ class TokenState(CellColumns):
         share = sharing_of(event, position)
         left_out = self._handles_among(event.excluded)
         holders, weights = self._spenders(left_out)
-        shares = share(event.amount, weights, lambda index: self.names[int(holders[index])], event.turn)
+        shares = share(
+            event.amount,
+            weights,
+            lambda index: self.names[int(holders[index])],
+            event.turn,
+            lambda: self.places_in_order(holders),
+        )
         distribution = Distribution(holders, shares)
         self.distributions += 1
         if event.source is None:

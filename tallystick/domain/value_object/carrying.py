@@ -12,9 +12,6 @@ from tallystick.domain.events import (
     Burned,
     DomainEvent,
     FragmentEvent,
-    FragmentsBurned,
-    FragmentsReleased,
-    FragmentsReserved,
     Minted,
     MoneyEvent,
     Moved,
@@ -22,34 +19,43 @@ from tallystick.domain.events import (
     Reserved,
     Settled,
 )
+from tallystick.domain.memory.holding import RUN_MAX
 from tallystick.domain.value_object.fragments import ValueObjects
+from tallystick.domain.value_object.runs import Runs, reserved
 
-PIECES_MAX = 1000
-IDS_PER_EVENT = PIECES_MAX
+PIECES_MAX = RUN_MAX
+IDS_PER_EVENT = RUN_MAX
+UNCOUNTED = 8
+"""A movement that names no more fragments is not counted: a plan has not so many movements that they would be too many."""
 
 
-def chunks(amount: int, unit: int) -> list[int]:
-    """A credit in pieces: as many of max(unit, amount / 1000 rounded up) as fit, and the rest."""
+def chunks(amount: int, unit: int) -> Runs:
+    """A credit in pieces, so many of each: as many of max(unit, amount / 1000 rounded up) as fit, and the rest."""
     if amount <= unit:
-        return [amount]
+        return [amount], [1]
     return _cut(amount, max(unit, -(-amount // PIECES_MAX)))
 
 
-def change_of(amount: int, unit: int, burned: int) -> list[int]:
-    """Change in pieces of max(unit, amount / number of fragments burned, rounded up), and the rest."""
+def change_of(amount: int, unit: int, burned: int) -> Runs:
+    """Change in pieces of max(unit, amount / number of fragments burned, rounded up), and the rest; likewise."""
     if amount <= unit:
-        return [amount]
+        return [amount], [1]
     return _cut(amount, max(unit, -(-amount // min(burned, PIECES_MAX))))
 
 
-def _cut(amount: int, piece: int) -> list[int]:
+def _cut(amount: int, piece: int) -> Runs:
     count, rest = divmod(amount, piece)
-    return [piece] * count + [rest] if rest else [piece] * count
+    return ([piece, rest], [count, 1]) if rest else ([piece], [count])
 
 
 def carry(fragments: ValueObjects, event: MoneyEvent, position: int, events: list[DomainEvent]) -> None:
-    """Makes fragments carry `event`, and adds to `events` those by which they do, the first of them at `position`."""
-    CARRYING[type(event)](_Steps(fragments, position, events), event)
+    """Makes fragments carry `event`, and adds to `events` those by which they do, the first of them at `position`.
+
+    Raises `PlanTooLarge`; what is in `events` was done then, and nothing else.
+    """
+    steps = _Steps(fragments, position, events)
+    CARRYING[type(event)](steps, event)
+    steps.charge()
 
 
 def carry_move(fragments: ValueObjects, event: Moved, position: int, events: list[DomainEvent]) -> None:
@@ -63,32 +69,42 @@ def carry_move(fragments: ValueObjects, event: Moved, position: int, events: lis
         steps.credit(receiver, amount)
         if change:
             steps.mint(sender, change)
+        steps.charge()
         return
     ids, rest = fragments.spend(sender, amount)
     first_id = (position + 1) * IDS_PER_EVENT
-    events += (FragmentsBurned(event.token, ids), fragments.credit_one(receiver, first_id, amount))
+    events += (fragments.burned(ids), fragments.credit_one(receiver, first_id, amount))
     if rest:
         first_id += IDS_PER_EVENT
         if rest <= fragments.unit:
             events.append(fragments.credit_one(sender, first_id, rest))
         else:
-            events.append(fragments.credit(sender, first_id, change_of(rest, fragments.unit, len(ids))))
+            events.append(fragments.credit(sender, first_id, change_of(rest, fragments.unit, fragments.number_burned(ids))))
+    if len(ids) > UNCOUNTED:
+        fragments.charge(events, len(ids))
 
 
 class _Steps:
     """Each applied and added to the events at once; the ids follow from their positions."""
 
-    __slots__ = ("_before", "events", "fragments", "token")
+    __slots__ = ("_before", "_numbers", "events", "fragments", "token")
 
     def __init__(self, fragments: ValueObjects, position: int, events: list[DomainEvent]) -> None:
         self.fragments = fragments
         self.token = fragments.token
         self.events = events
         self._before = position - len(events)
+        self._numbers = 0
 
-    def mint(self, owner: str, amounts: list[int]) -> int:
+    def charge(self) -> None:
+        if self._numbers > UNCOUNTED:
+            self.fragments.charge(self.events, self._numbers)
+
+    def mint(self, owner: str, pieces: Runs) -> int:
         first_id = (self._before + len(self.events)) * IDS_PER_EVENT
-        self.events.append(self.fragments.credit(owner, first_id, amounts))
+        event = self.fragments.credit(owner, first_id, pieces)
+        self.events.append(event)
+        self._numbers += len(event.amounts)
         return first_id
 
     def apply(self, event: FragmentEvent) -> None:
@@ -99,47 +115,54 @@ class _Steps:
         merged = self.fragments.mergeable(owner) if self.fragments.is_crowded(owner) else 0
         if merged:
             ids, _ = self.fragments.spend(owner, merged)
-            self.events.append(FragmentsBurned(self.token, ids))
-            self.mint(owner, [merged])
+            self.events.append(self.fragments.burned(ids))
+            self.mint(owner, ([merged], [1]))
         self.mint(owner, chunks(amount, self.fragments.unit))
 
-    def spend(self, owner: str, amount: int, *, give_change: bool = True) -> list[int]:
+    def spend(self, owner: str, amount: int, *, give_change: bool = True) -> Runs | None:
         ids, rest = self.fragments.spend(owner, amount)
-        self.events.append(FragmentsBurned(self.token, ids))
-        change = change_of(rest, self.fragments.unit, len(ids)) if rest else []
+        self.events.append(self.fragments.burned(ids))
+        self._numbers += len(ids)
+        change = change_of(rest, self.fragments.unit, self.fragments.number_burned(ids)) if rest else None
         if change and give_change:
             self.mint(owner, change)
         return change
 
     def reserve(self, payer: str, hold: str, amount: int) -> None:
-        ids, total, last = self.fragments.choose_live(payer, amount)
+        fragments = self.fragments
+        chosen, total, last = fragments.choose_live(payer, amount)
+        self._numbers += len(chosen)
         if total > amount:
-            self.apply(FragmentsBurned(self.token, [ids.pop()]))
-            ids.append(self.mint(payer, [last - (total - amount), total - amount]))
-        self.apply(FragmentsReserved(self.token, hold, ids))
+            self.apply(fragments.burning([fragments.last_of(chosen)]))
+            chosen.append(self.mint(payer, ([last - (total - amount), total - amount], [1, 1])))
+        self.apply(fragments.reserving(hold, chosen))
 
     def settle(self, hold: str, receiver: str, amount: int) -> None:
-        ids, total, _ = self.fragments.choose_held(hold, amount)
-        payer = self.fragments.payer_of(ids[-1])
-        self.apply(FragmentsBurned(self.token, ids))
+        fragments = self.fragments
+        chosen, total, _ = fragments.choose_held(hold, amount)
+        self._numbers += len(chosen)
+        payer = fragments.payer_of(chosen[-1])
+        self.apply(fragments.burning(chosen))
         self.credit(receiver, amount)
         if total > amount:
-            rest = change_of(total - amount, self.fragments.unit, len(ids))
+            rest = change_of(total - amount, fragments.unit, fragments.number_burned(chosen))
             first_id = self.mint(payer, rest)
-            self.apply(FragmentsReserved(self.token, hold, list(range(first_id, first_id + len(rest)))))
+            self.apply(reserved(self.token, hold, list(range(first_id, first_id + sum(rest[1])))))
 
     def release(self, hold: str, amount: int) -> None:
-        ids, total, last = self.fragments.choose_held(hold, amount)
+        fragments = self.fragments
+        chosen, total, last = fragments.choose_held(hold, amount)
+        self._numbers += len(chosen)
         if total == amount:
-            self.apply(FragmentsReleased(self.token, hold, ids))
+            self.apply(fragments.releasing(hold, chosen))
             return
-        split = ids.pop()
-        if ids:
-            self.apply(FragmentsReleased(self.token, hold, ids))
-        payer = self.fragments.payer_of(split)
-        self.apply(FragmentsBurned(self.token, [split]))
-        first_id = self.mint(payer, [last - (total - amount), total - amount])
-        self.apply(FragmentsReserved(self.token, hold, [first_id + 1]))
+        split = fragments.last_of(chosen)
+        if chosen:
+            self.apply(fragments.releasing(hold, chosen))
+        payer = fragments.payer_of(split)
+        self.apply(fragments.burning([split]))
+        first_id = self.mint(payer, ([last - (total - amount), total - amount], [1, 1]))
+        self.apply(fragments.reserving(hold, [first_id + 1]))
 
 
 CARRYING: dict[type, Callable[[_Steps, Any], object]] = {

@@ -23,6 +23,10 @@ from tallystick.domain.events import (
     FragmentsMintedMany,
     FragmentsReleased,
     FragmentsReserved,
+    RunsBurnedMany,
+    RunsMintedMany,
+    RunsReleasedMany,
+    RunsReservedMany,
 )
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.result import Amount, Result
@@ -57,8 +61,11 @@ class ValueObject(Result, frozen=True):
         return cls(id, token, owner, check_amount(amount), FragmentState.ALIVE)
 
     @classmethod
-    def minted_by(cls, event: FragmentsMinted) -> list[Self]:
+    def minted_by(cls, event: FragmentsMinted | RunsMintedMany) -> list[Self]:
         """The fragments that began with `event`; a `FragmentsMintedMany` stands for one such event a row (`fragments_of`)."""
+        if isinstance(event, RunsMintedMany):
+            amounts = [amount for amount, count in zip(event.amounts, event.counts, strict=True) for _ in range(count)]
+            event = FragmentsMinted(event.token, event.owner, event.first_id, amounts)
         return [cls.mint(id, event.token, event.owner, amount) for id, amount in enumerate(event.amounts, event.first_id)]
 
     def reserve(self, hold: str) -> Self:
@@ -84,15 +91,15 @@ class ValueObject(Result, frozen=True):
         if event.token != self.token or not _names(event, self.id):
             return self
         match event:
-            case FragmentsMinted() | FragmentsMintedMany():
+            case FragmentsMinted() | FragmentsMintedMany() | RunsMintedMany():
                 raise self._refused("minted")
-            case FragmentsReserved():
+            case FragmentsReserved() | RunsReservedMany():
                 return self.reserve(event.hold)
-            case FragmentsReleased():
+            case FragmentsReleased() | RunsReleasedMany():
                 if event.hold != self.hold:
                     raise self._refused(f"released from {event.hold!r}")
                 return self.release()
-            case FragmentsBurned():
+            case FragmentsBurned() | RunsBurnedMany():
                 return self.burn()
 
     def _refused(self, change: str) -> IllegalTransition:
@@ -107,5 +114,9 @@ def _names(event: FragmentEvent, id: int) -> bool:
             return event.first_id <= id < event.first_id + len(event.amounts)
         case FragmentsMintedMany():
             return event.first_id <= id < event.first_id + event.count
+        case RunsMintedMany():
+            return event.first_id <= id < event.first_id + sum(event.counts)
+        case RunsBurnedMany() | RunsReservedMany() | RunsReleasedMany():
+            return any(first <= id < first + count for first, count in zip(event.first_ids, event.counts, strict=True))
         case _:
             return id in event.ids

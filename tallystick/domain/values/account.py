@@ -1,17 +1,14 @@
-"""An account: whoever holds, named by a string in its one normal form.
+"""An account: whoever holds, named by a string in its one spelling.
 
-Two spellings of one holder would be two accounts, so where the form of a name has upper and lower case (32-byte addresses,
-UUIDs) only lower case is an account. The constants are the accounts that operations, and not people, move money through.
+Two spellings of one holder would be two accounts, and tokens and contracts have names of the same form. The constants are the
+accounts that operations, and not people, move money through.
 """
 
-import re
-
 from tallystick.domain.errors import InvalidAccount
+from tallystick.domain.values.spelling import LENGTHS, NEVER_TAKEN, UNPRINTABLE, WHITE_SPACE, lowered, wrong_in
 
 ACCOUNT_LENGTH_MAX = 128
 ADDRESS_BYTES = 32
-
-_CASELESS_FORM = re.compile(r"0x[0-9a-fA-F]{64}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def address(raw: bytes) -> str:
@@ -32,13 +29,33 @@ PREDEFINED = frozenset(
 
 
 def check_account(account: object) -> str:
-    """The account itself, where it is one; else `InvalidAccount`."""
-    if type(account) is not str:
-        raise InvalidAccount(f"an account is a str, not {account!r}")
-    if not 1 <= len(account) <= ACCOUNT_LENGTH_MAX:
-        raise InvalidAccount(f"an account has 1 to {ACCOUNT_LENGTH_MAX} characters, not {len(account)}: {account[:140]!r}")
-    if not account.isprintable() or " " in account:
+    """The account in its one spelling: itself, or an address or UUID in lower case; else `InvalidAccount`."""
+    if type(account) is not str or not 1 <= len(account) <= ACCOUNT_LENGTH_MAX:
+        raise _no_name(account)
+    if account.isascii():
+        if not account.isprintable() or " " in account:
+            raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
+        return account if len(account) not in LENGTHS or account.islower() else lowered(account)
+    if WHITE_SPACE.search(account) or UNPRINTABLE.search(account):
         raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
-    if len(account) in (36, 66) and _CASELESS_FORM.fullmatch(account) and account != account.lower():
-        raise InvalidAccount(f"an address or UUID is written in lower case: {account!r}")
+    wrong = wrong_in(account)
+    if wrong is not None:
+        raise InvalidAccount(f"an account {wrong}")
     return account
+
+
+def check_form(account: object) -> str:
+    """The name itself, where some version took it for an account; else `InvalidAccount`. It may have another spelling now."""
+    if type(account) is not str or not 1 <= len(account) <= ACCOUNT_LENGTH_MAX:
+        raise _no_name(account)
+    if account.isascii() and account.isprintable() and " " not in account:
+        return account
+    if NEVER_TAKEN.search(account):
+        raise InvalidAccount(f"an account has printable characters and no white space: {account!r}")
+    return account
+
+
+def _no_name(account: object) -> InvalidAccount:
+    if type(account) is not str:
+        return InvalidAccount(f"an account is a str, not {account!r}")
+    return InvalidAccount(f"an account has 1 to {ACCOUNT_LENGTH_MAX} characters, not {len(account)}: {account[:140]!r}")

@@ -4,25 +4,25 @@ No float ever stands for money here, and neither does a bool: `True` is an `int`
 """
 
 from tallystick.domain.errors import InvalidAmount
+from tallystick.domain.integers import as_int
 
 AMOUNT_MAX = 2**256 - 1
 
 
 def check_amount(amount: object, what: str = "an amount") -> int:
-    """The amount itself, where it can move: an `int` from 1 to `AMOUNT_MAX`; else `InvalidAmount`."""
+    """The amount as Python's own int, where it can move: from 1 to `AMOUNT_MAX`; else `InvalidAmount`."""
     if type(amount) is int and 0 < amount <= AMOUNT_MAX:
         return amount
-    if isinstance(amount, bool) or not isinstance(amount, int):
+    value = as_int(amount)
+    if value is None:
         raise InvalidAmount(f"{what} is an int in the token's smallest unit, not {amount!r}")
-    if amount <= 0:
-        raise InvalidAmount(f"{what} is above zero, not {amount if amount > -AMOUNT_MAX else hex(amount)}")
-    if amount > AMOUNT_MAX:
-        raise InvalidAmount(f"{what} is at most 2**256 - 1, not {amount:#x}")
-    return int(amount)
+    if value <= 0:
+        raise InvalidAmount(f"{what} is above zero, not {value if value > -AMOUNT_MAX else hex(value)}")
+    if value > AMOUNT_MAX:
+        raise InvalidAmount(f"{what} is at most 2**256 - 1, not {value:#x}")
+    return value
 
 
-def written(amount: int, decimals: int) -> str:
-    """How people write it with so many digits after the point: `written(1999, 2) == "19.99"`."""
-    digits = str(abs(amount)).rjust(decimals + 1, "0")
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}" if decimals else sign + digits
+def check_amount_or_none(amount: object, what: str = "an amount") -> int:
+    """As `check_amount`, but that it may be 0, and then nothing moves."""
+    return 0 if as_int(amount) == 0 else check_amount(amount, what)

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from tallystick.domain.errors import InvalidRequest
+
 
 class OpenHold(msgspec.Struct, frozen=True):
     """Money of `payer` in the keeping of `authority`, under an `id` that no other hold ever has.
@@ -21,3 +23,10 @@ class OpenHold(msgspec.Struct, frozen=True):
     def is_due(self, now: int) -> bool:
         """Whether its time has come: from then on it can only be released."""
         return self.expires_at is not None and self.expires_at <= now
+
+
+def check_hold_id(id: object) -> str:
+    """The id of a hold itself; `InvalidRequest` where it is no text."""
+    if type(id) is not str:
+        raise InvalidRequest(f"the id of a hold is a str, not {id!r}")
+    return id

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tallystick.domain.errors import InvalidRequest
+from tallystick.domain.errors import CorruptJournal, InvalidRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -18,8 +18,11 @@ def to_microseconds(instant: datetime) -> int:
 
 
 def from_microseconds(microseconds: int) -> datetime:
-    """The aware datetime, in UTC, of an instant."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    """The aware datetime, in UTC, of an instant; `CorruptJournal` where none is so far away, as no rule would record it."""
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except (OverflowError, TypeError) as error:
+        raise CorruptJournal(f"no time is {microseconds} microseconds after 1970", position=0) from error
 
 
 def check_year(instant: int) -> int:

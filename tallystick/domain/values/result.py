@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, cast
 
 import msgspec
 
-from tallystick.domain.errors import InvalidRequest, LedgerError
-from tallystick.domain.values.amount import written
+from tallystick.domain.decimal_point import written
+from tallystick.domain.errors import AMOUNT_FIELDS, InvalidRequest, LedgerError
 from tallystick.domain.values.curve import Curve
 
 SHOWN_CHARACTERS = 200
@@ -32,8 +32,6 @@ Sati = Annotated[int, Exact(8)]
 """In hundred-millionths of that."""
 
 AmountsAs = Literal["int", "text"]
-
-_AMOUNTS_OF_ERRORS = frozenset(("allocs_sum", "amount", "available", "balance", "remainder", "required", "reserve"))
 
 
 class Denomination(Protocol):
@@ -133,6 +131,11 @@ class Result(msgspec.Struct, frozen=True):
         return found
 
 
+def plain_error(error: LedgerError, amounts: AmountsAs = "int") -> dict[str, Any]:
+    """An error as a dict: `code`, `message` and its fields, amounts among them as `Result.to_dict` writes them."""
+    return cast(dict[str, Any], _plain(error, None, amounts))
+
+
 @cache
 def _fields_of(kind: type[Result]) -> Mapping[str, Exact | None]:
     """The fields that users see, and how those of money are counted."""
@@ -162,7 +165,7 @@ def _plain(value: Any, exact: Exact | None = None, amounts: AmountsAs = "int", t
         case LedgerError():
             if token is not None and value.fields.get("token", token.code) != token.code:
                 raise InvalidRequest(f"a refusal that is counted in {value.fields['token']} is not written in {token.code}")
-            marks = {name: Exact() if name in _AMOUNTS_OF_ERRORS else None for name in value.fields}
+            marks = {name: Exact() if name in AMOUNT_FIELDS else None for name in value.fields}
             fields = {name: _plain(field, marks[name], amounts, token) for name, field in value.fields.items()}
             return {"code": value.code, "message": str(value), **fields}
         case Mapping():

@@ -65,4 +65,4 @@ def measure(
 
 def _wide(output: Console) -> Console:
     """Where the output is no terminal, tables may be as wide as they need."""
-    return output if output.is_terminal else Console(file=output.file, width=WIDTH, highlight=False)
+    return output if output.is_terminal else Console(file=output.file, width=WIDTH, highlight=False, markup=False, emoji=False)

@@ -1,37 +1,44 @@
 """The command line: `tallystick`.
 
-Data goes to standard output, messages and progress to standard error. Exit codes: 0 fine, 1 a difference was found, 2 the
-request is wrong or refused, 3 the storage failed, 4 the journal is not what was written, 5 done, but some rows were refused.
+Data goes to standard output, messages and progress to standard error. How a command ends is said in `endings.py`, in which
+formats it prints in `printing.py`.
 """
 
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import tallystick
-from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, StorageError
 from tallystick.domain.values.token import Token
+from tallystick.infrastructure.cli.anchor_lines import anchor_of, expected
 from tallystick.infrastructure.cli.demo import run_demo
 from tallystick.infrastructure.cli.differences import differences, with_locks
+from tallystick.infrastructure.cli.endings import DIFFERENCE, FINE, INTEGRITY, run
 from tallystick.infrastructure.cli.import_commands import import_app
-from tallystick.infrastructure.cli.options import URL, Json, errors, location, named_location, open_ledger, output
+from tallystick.infrastructure.cli.options import URL, location, named_location, open_ledger
+from tallystick.infrastructure.cli.printing.output import Output, printing
+from tallystick.infrastructure.cli.printing.streams import errors, output, say, write
+from tallystick.infrastructure.cli.printing.visible import visible
 from tallystick.infrastructure.cli.records import (
-    Record,
+    BALANCE_COLUMNS,
+    CONTRACT_COLUMNS,
+    LINE_COLUMNS,
+    RELEASE_COLUMNS,
+    SUPPLY_COLUMNS,
     allocation_records,
     audit_record,
+    audit_rows,
     balance_records,
     contract_record,
     contract_records,
+    decimals_of,
     line_records,
-    print_json,
-    print_records,
     supply_records,
 )
 from tallystick.infrastructure.journal.address import open_journal
@@ -44,35 +51,24 @@ from tallystick.projections.shadow_spaces import ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.transactions import Transactions
 
-FINE, DIFFERENCE, USAGE, STORAGE, INTEGRITY = range(5)
-REFUSED_SHOWN = 5
-
 PROJECTIONS: dict[str, Callable[[], Projection]] = {
     kind.name: kind for kind in (Balances, SupplyReserves, ShadowSpaces, Fragments, Transactions)
 }
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="An event-sourced ledger on an append-only journal.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An event-sourced ledger on an append-only journal.",
+)
 app.add_typer(import_app, name="import")
 
 TokenCode = Annotated[str | None, typer.Argument(help="Only this token.", show_default=False)]
 
 
 def main() -> None:
-    """Runs the command line, and turns errors of this package into a line on standard error and an exit code."""
-    try:
-        app()
-    except LedgerError as error:
-        errors().print(f"error: {error.code}: {error}", markup=False, soft_wrap=True)
-        sys.exit(_exit_code(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FINE)
-
-
-def _exit_code(error: LedgerError) -> int:
-    if isinstance(error, ImportDiffers):
-        return DIFFERENCE
-    return INTEGRITY if isinstance(error, IntegrityError) else STORAGE if isinstance(error, StorageError) else USAGE
+    """Runs the command line, and ends the process as it ended."""
+    sys.exit(run(app))
 
 
 def _version(wanted: bool) -> None:
@@ -135,50 +131,47 @@ def bench(
 
 
 @app.command()
-def balances(token: TokenCode = None, url: URL = None, json: Json = False) -> None:
+@printing
+def balances(out: Output, token: TokenCode = None, url: URL = None) -> None:
     """What every account has."""
     with open_ledger(url) as ledger:
-        tokens = _tokens(ledger, token)
-        _print(balance_records(ledger, tokens), tokens, json)
+        out.records(balance_records(ledger, _tokens(ledger, token)), BALANCE_COLUMNS)
 
 
 @app.command()
-def supply(token: TokenCode = None, url: URL = None, json: Json = False) -> None:
+@printing
+def supply(out: Output, token: TokenCode = None, url: URL = None) -> None:
     """What is in circulation of each token, and what is left to mint."""
     with open_ledger(url) as ledger:
-        tokens = _tokens(ledger, token)
-        _print(supply_records(ledger, tokens), tokens, json)
+        out.records(supply_records(ledger, _tokens(ledger, token)), SUPPLY_COLUMNS)
 
 
 @app.command()
-def contracts(url: URL = None, json: Json = False) -> None:
+@printing
+def contracts(out: Output, url: URL = None) -> None:
     """Every contract: its balance, and what is allocated of it to how many accounts."""
     with open_ledger(url) as ledger:
-        _print(contract_records(ledger), [], json)
+        out.records(contract_records(ledger), CONTRACT_COLUMNS)
 
 
 @app.command()
-def contract(
-    id: Annotated[str, typer.Argument(help="The contract's id.")],
-    url: URL = None,
-    json: Json = False,
-) -> None:
+@printing
+def contract(out: Output, id: Annotated[str, typer.Argument(help="The contract's id.")], url: URL = None) -> None:
     """A contract's figures, and what each account is allocated."""
     with open_ledger(url) as ledger:
-        found = ledger.contract(id)
-        allocations = allocation_records(found)
-    figures = contract_record(id, found)
-    if json:
-        print_json({**figures, "allocations": allocations})
-        return
-    _print([figures], [], json)
-    if allocations:
-        output().print()
-        _print(allocations, [], json)
+        found, decimals = ledger.contract(id), decimals_of(ledger.tokens())
+        allocations = allocation_records(found, decimals)
+    figures = contract_record(id, found, decimals)
+    text = "\n".join(out.text(part) for part in ([figures], allocations) if part)
+    nobody = {"account": "", "sats": None, "sati": None}
+    rows = [{**figures, **each} for each in allocations or [nobody]]
+    out.document({**figures, "allocations": allocations}, rows, text)
 
 
 @app.command()
+@printing
 def history(
+    out: Output,
     token: Annotated[str, typer.Argument(help="The token's code.")],
     account: Annotated[str, typer.Argument(help="The account.")],
     after: Annotated[int, typer.Option(help="Only lines above this position.")] = 0,
@@ -187,20 +180,20 @@ def history(
     ] = None,
     newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
     url: URL = None,
-    json: Json = False,
 ) -> None:
     """What each movement of an account changed, and what it had then, oldest first."""
     with open_ledger(url) as ledger:
         lines = ledger.history(token, account, after, limit=limit, newest_first=newest)
-        _print(line_records(lines), ledger.tokens(), json)
+        out.records(line_records(lines, decimals_of(ledger.tokens())), LINE_COLUMNS)
 
 
 @app.command()
+@printing
 def replay(
+    out: Output,
     projection: Annotated[str, typer.Option(help=f"One of {', '.join(PROJECTIONS)}.")] = "balances",
     upto: Annotated[int | None, typer.Option(help="Only events up to this position.", show_default=False)] = None,
     url: URL = None,
-    json: Json = False,
 ) -> None:
     """Rebuild a projection from event one, and compare it with the books."""
     if projection not in PROJECTIONS:
@@ -212,39 +205,63 @@ def replay(
         ledger.replay(rebuilt, upto)
         seconds = time.perf_counter() - started
         found = list(differences(ledger, rebuilt)) if upto is None else []
-    errors().print(f"{head} events in {seconds:.2f} s")
+    say(f"{head} events in {seconds:.2f} s")
     for difference in found:
-        errors().print(f"differs from the books: {difference}", markup=False)
-    record = {"projection": projection, "position": head, "digest": digest(rebuilt), "differences": len(found)}
-    print_json(record) if json else print_records(output(), [record])
+        say(f"differs from the books: {difference}")
+    out.record({"projection": projection, "position": head, "digest": digest(rebuilt), "differences": len(found)})
     raise typer.Exit(DIFFERENCE if found else FINE)
 
 
 @app.command()
-def verify(url: URL = None, json: Json = False) -> None:
-    """Check every stored byte against the chain of digests."""
+@printing
+def verify(
+    out: Output,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(help="POSITION:DIGEST: what the digest was there; may be given again.", show_default=False),
+    ] = None,
+    anchors: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of such lines, as `anchor` prints them; may be given again.", show_default=False),
+    ] = None,
+    url: URL = None,
+) -> None:
+    """Check every stored byte against the chain of digests, and that against digests that were kept elsewhere."""
+    noted = expected(expect or [], anchors or [])
     with open_ledger(url) as ledger:
-        found = ledger.verify()
-    _print_audit(found, json)
+        found = ledger.verify(noted)
+    _print_audit(out, found)
     raise typer.Exit(FINE if found.ok else INTEGRITY)
 
 
 @app.command()
+@printing
+def anchor(out: Output, url: URL = None) -> None:
+    """Print where the journal ends and the digest there, to be kept elsewhere: `tallystick anchor >> anchors.txt`."""
+    with open_ledger(url) as ledger:
+        position, digest, recorded_at = anchor_of(ledger)
+    record: dict[str, Any] = {"position": position, "digest": digest, "recorded_at": recorded_at}
+    out.document(record, [record], f"{position}:{digest} {recorded_at}".rstrip() + "\n")
+
+
+@app.command()
+@printing
 def audit(
+    out: Output,
     lock: Annotated[
         list[str] | None,
         typer.Option(help="TOKEN=AMOUNT: what is locked elsewhere, which must be all in circulation.", show_default=False),
     ] = None,
+    units: Annotated[list[str] | None, typer.Option(help="The same, the amount in smallest units.", show_default=False)] = None,
     url: URL = None,
-    json: Json = False,
 ) -> None:
     """Derive everything again from event one, and report whatever does not agree."""
     with open_ledger(url) as ledger:
         verified = ledger.verify()
         found = ledger.audit() if verified.ok else verified
         if verified.ok:
-            found = with_locks(ledger, found, lock or [])
-    _print_audit(found, json)
+            found = with_locks(ledger, found, lock or [], units or [])
+    _print_audit(out, found)
     raise typer.Exit(INTEGRITY if not verified.ok else FINE if found.ok else DIFFERENCE)
 
 
@@ -255,6 +272,34 @@ def snapshot(url: URL = None) -> None:
         ledger.snapshot()
 
 
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Whether it is in the command line, and not out of the environment or left out."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+@app.command()
+@printing
+def backup(
+    out: Output,
+    context: typer.Context,
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="[LEDGER] FILE", help="The ledger, as --url names one, and the new file.")
+    ],
+    url: URL = None,
+) -> None:
+    """Copy a ledger into a new file, check all of it, and print where it ends. Others go on writing meanwhile."""
+    from tallystick.infrastructure.proof.backup import back_up  # not for every command to import
+
+    *ledger, file = arguments
+    if len(ledger) > 1 or (ledger and _is_given(context, "url")):
+        raise typer.BadParameter("the ledger, by its name or by --url, and the new file")
+    with closing(open_journal(named_location(ledger[0] if ledger else url), create=False, read_only=True)) as journal:
+        taken = back_up(journal, file)
+    record = taken.to_dict()
+    out.document(record, [record], visible(f"{taken.path}") + f"\tposition {taken.position}\tdigest {taken.digest}\n")
+
+
 @app.command()
 def upgrade(
     ledger: Annotated[str | None, typer.Argument(help="The ledger, as --url names one.", show_default=False)] = None,
@@ -263,41 +308,32 @@ def upgrade(
     """Bring a ledger to the newest format. In PostgreSQL only its owner may; in a file the first commit that needs it does."""
     with closing(open_journal(named_location(ledger or url), create=False)) as journal:
         upgraded = journal.upgrade()
-    sys.stdout.write("format 2\n" if upgraded else "format 2 already\n")
+    write("format 2\n" if upgraded else "format 2 already\n")
 
 
 @app.command()
+@printing
 def expire(
+    out: Output,
     every: Annotated[
         str | None, typer.Option(help="Again and again, so far apart: 30s, 5m, 1h. Ctrl-C ends it.", show_default=False)
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many holds, each time.", show_default=False)] = None,
     url: URL = None,
-    json: Json = False,
 ) -> None:
     """Give back what is due in holds, and print what was."""
     from tallystick.infrastructure.cli.expiring import expire_holds  # not for every command to import
 
     with open_ledger(url) as ledger:
-        expire_holds(ledger, every, limit, lambda records: _print(records, ledger.tokens(), json))
+        expire_holds(ledger, every, limit, lambda records: out.records(records, RELEASE_COLUMNS))
 
 
 def _tokens(ledger: Ledger, token: str | None) -> list[Token]:
     return ledger.tokens() if token is None else [ledger.token(token)]
 
 
-def _print(records: list[Record], tokens: list[Token], json: bool) -> None:
-    if json:
-        print_json(records)
-    else:
-        print_records(output(), records, tokens)
-
-
-def _print_audit(found: AuditReport, json: bool) -> None:
-    if json:
-        print_json(audit_record(found))
-        return
-    for finding in found.findings:
-        sys.stdout.write(f"{finding}\n")
+def _print_audit(out: Output, found: AuditReport) -> None:
     verdict = "ok" if found.ok else f"{len(found.findings)} found"
-    sys.stdout.write(f"{verdict}\tposition {found.position}\tdigest {found.digest}\n")
+    lines = [visible(str(finding)) for finding in found.findings]
+    lines.append(f"{verdict}\tposition {found.position}\tdigest {found.digest}")
+    out.document(audit_record(found), audit_rows(found), "".join(f"{line}\n" for line in lines))

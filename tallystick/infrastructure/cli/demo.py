@@ -14,15 +14,18 @@ from rich.rule import Rule
 from tallystick.domain.errors import AllocationsExceedBalance, DuplicateIdempotencyKey, InsufficientFunds, StorageUnavailable
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.cli.differences import differences
+from tallystick.infrastructure.cli.printing.formats import print_table
+from tallystick.infrastructure.cli.printing.visible import visible
 from tallystick.infrastructure.cli.records import (
     allocation_records,
     balance_records,
     contract_records,
+    decimals_of,
     fragment_records,
-    print_records,
     supply_records,
 )
 from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.system.passwords import shown
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.shadow_spaces import ShadowSpaces
@@ -38,7 +41,8 @@ def run_demo(url: str | Path, console: Console) -> bool:
     """
     with Ledger.open(url) as ledger:
         if ledger.tokens():
-            raise StorageUnavailable(f"there is a ledger at {url}: the demonstration wants a new one")
+            place = shown(url) if isinstance(url, str) else url
+            raise StorageUnavailable(f"there is a ledger at {place}: the demonstration wants a new one")
         _say(console, "A marketplace day")
         _deposits(ledger, console)
         _sale(ledger, console)
@@ -54,13 +58,13 @@ def run_demo(url: str | Path, console: Console) -> bool:
         projections = (Balances(), SupplyReserves(), Fragments(), ShadowSpaces())
         differing = [line for projection in projections for line in differences(ledger, ledger.replay(projection))]
         for line in differing:
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {visible(line)}")
         same = before == after and not differing
         events = ledger.verify().position
         console.print(f"{events} events replayed: {'every figure is the same' if same else 'FIGURES DIFFER'}")
         report = ledger.audit()
         for finding in report.findings:
-            console.print(f"  {finding}", markup=False)
+            console.print(f"  {visible(str(finding))}")
         verdict = "nothing to find" if report.ok else "findings above"
         console.print(f"audit: {verdict}; position {report.position}, digest {report.digest[:16]}…")
     return same and report.ok
@@ -100,12 +104,12 @@ def _refusals(ledger: Ledger, console: Console) -> None:
             tx.transfer("USD", "charity", "alice", 10_00)
             tx.transfer("USD", "bob", "alice", 1_000_00)
     except InsufficientFunds as error:
-        console.print(f"an overdraft is refused, and with it the whole transaction: {error}", markup=False)
+        console.print(f"an overdraft is refused, and with it the whole transaction: {error}")
     try:
         with ledger.atomic(idempotency_key="deposit-1") as tx:
             tx.mint("USD", "alice", 500_00, memo="deposit")
     except DuplicateIdempotencyKey as error:
-        console.print(f"the first deposit is sent again and not done again: {error}", markup=False)
+        console.print(f"the first deposit is sent again and not done again: {error}")
 
 
 def _contract(ledger: Ledger, console: Console) -> None:
@@ -122,23 +126,26 @@ def _contract(ledger: Ledger, console: Console) -> None:
         fund = tx.contract("loan-fund")
         fund.fund("bob", 10_00, memo="interest")
         fund.shadow_up_all(10_00)
-    shares = {account: allocation.sats for account, allocation in ledger.contract("loan-fund").allocations().items()}
+    shares = {
+        account: USD.format(allocation.sats) for account, allocation in ledger.contract("loan-fund").allocations().items()
+    }
     console.print(f"10.00 of interest raise all shares in proportion, in one step: {shares}, a fraction each beside")
     try:
         with ledger.atomic() as tx:
             tx.contract("loan-fund").shadow_up("alice", 1)
     except AllocationsExceedBalance as error:
-        console.print(f"what the balance does not cover cannot be allocated: {error}", markup=False)
+        console.print(f"what the balance does not cover cannot be allocated: {error}")
 
 
 def _show(ledger: Ledger, console: Console) -> None:
     tokens = ledger.tokens()
-    print_records(console, balance_records(ledger, tokens), tokens, "Balances")
+    decimals = decimals_of(tokens)
     fragments = [fragment for account in sorted(ledger.balances("USD")) for fragment in ledger.fragments("USD", account)]
-    print_records(console, fragment_records(fragments), tokens, "Fragments")
-    print_records(console, supply_records(ledger, tokens), tokens, "Supply")
-    print_records(console, contract_records(ledger), tokens, "Contracts")
-    print_records(console, allocation_records(ledger.contract("loan-fund")), tokens, "Allocations")
+    print_table(console, balance_records(ledger, tokens), "Balances")
+    print_table(console, fragment_records(fragments, decimals), "Fragments")
+    print_table(console, supply_records(ledger, tokens), "Supply")
+    print_table(console, contract_records(ledger), "Contracts")
+    print_table(console, allocation_records(ledger.contract("loan-fund"), decimals), "Allocations")
 
 
 def _figures(ledger: Ledger) -> tuple[Any, ...]:

@@ -1,20 +1,19 @@
 """`tallystick expire`: gives back what is due in holds, once or again and again, and prints what was given back."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 
 import typer
 
 from tallystick.domain.errors import StorageError
-from tallystick.infrastructure.cli.options import errors
-from tallystick.infrastructure.cli.records import Record
+from tallystick.infrastructure.cli.endings import INTERRUPTED
+from tallystick.infrastructure.cli.printing.formats import Record
+from tallystick.infrastructure.cli.printing.invocation import recording
+from tallystick.infrastructure.cli.printing.streams import say_error
 from tallystick.infrastructure.ledger.expiry import LIMIT, check_seconds
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.system.durations import parse_duration
-
-INTERRUPTED = 130
 
 
 def expire_holds(ledger: Ledger, every: str | None, limit: int | None, show: Callable[[list[Record]], None]) -> None:
@@ -24,7 +23,9 @@ def expire_holds(ledger: Ledger, every: str | None, limit: int | None, show: Cal
     """
     seconds = _seconds(every)
     if seconds is None:
-        show(list(_released(ledger, limit)))
+        with recording(ledger):
+            records = list(_released(ledger, limit))
+        show(records)
         return
     try:
         while True:
@@ -32,9 +33,8 @@ def expire_holds(ledger: Ledger, every: str | None, limit: int | None, show: Cal
                 records = list(_released(ledger, limit))
                 if records:
                     show(records)
-                    sys.stdout.flush()
             except StorageError as error:
-                errors().print(f"error: {error.code}: {error}", markup=False, soft_wrap=True)
+                say_error(error)
             time.sleep(seconds)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -64,6 +64,7 @@ def _released(ledger: Ledger, limit: int | None) -> Iterator[Record]:
                 "payer": found.receiver or "",
                 "amount": found.minted_amount,
                 "transaction": found.id,
+                "decimals": ledger.token(found.token).decimals,
             }
         if len(released) < size:
             return

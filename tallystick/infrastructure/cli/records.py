@@ -1,31 +1,26 @@
-"""What the command line prints: one list of records, as a table for people or as JSON for machines.
+"""What the command line prints, as records: plain dictionaries, amounts in exact integers with their token's `decimals`."""
 
-A record is a plain dictionary. Amounts in it are exact integers; where a token has decimals, people get them written with
-its point. When the output is no terminal a table becomes lines of tab-separated fields, so that nothing is ever cut off.
-"""
-
-import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.token import Token
+from tallystick.infrastructure.cli.printing.formats import Record
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.lines import Line
 from tallystick.projections.shadow_spaces import ShadowSpace, ShadowSpaces
 
-Record = dict[str, Any]
-
-MONEY = frozenset({"available", "reserved", "total", "max", "reserve", "circulating", "amount", "change", "reserved_change"})
-NUMBERS = MONEY | {"id", "position", "balance", "allocs_sum", "num_allocs", "sats", "sati"}
+BALANCE_COLUMNS = ("token", "account", "available", "reserved", "total")
+SUPPLY_COLUMNS = ("token", "max", "reserve", "circulating")
+CONTRACT_COLUMNS = ("contract", "backed_by", "balance", "allocs_sum", "num_allocs")
+LINE_COLUMNS = (
+    *("position", "recorded_at", "kind", "token", "account", "counterparty", "change", "reserved_change", "available"),
+    *("reserved", "hold", "memo"),
+)
+RELEASE_COLUMNS = ("hold", "token", "payer", "amount", "transaction")
 
 
 def balance_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
@@ -37,6 +32,7 @@ def balance_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
             "available": balance.available,
             "reserved": balance.reserved,
             "total": balance.total,
+            "decimals": token.decimals,
         }
         for token in tokens
         for account, balance in sorted(ledger.balances(token.code).items())
@@ -45,42 +41,67 @@ def balance_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
 
 def supply_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
     """The supply of each token."""
-    return [{"token": token.code, **msgspec.structs.asdict(ledger.supply(token.code))} for token in tokens]
+    return [
+        {"token": token.code, **msgspec.structs.asdict(ledger.supply(token.code)), "decimals": token.decimals}
+        for token in tokens
+    ]
 
 
-def contract_record(id: str, contract: ContractView | ShadowSpace) -> Record:
-    """A contract's figures, in satoshis."""
+def decimals_of(tokens: Iterable[Token]) -> dict[str, int]:
+    """The decimals of each token."""
+    return {token.code: token.decimals for token in tokens}
+
+
+def contract_record(id: str, contract: ContractView | ShadowSpace, decimals: Mapping[str, int]) -> Record:
+    """A contract's figures, in the token that backs it, or in satoshis without decimals."""
     return {
         "contract": id,
         "backed_by": contract.backed_by or "",
         "balance": contract.balance,
         "allocs_sum": contract.allocs_sum,
         "num_allocs": contract.num_allocs,
+        "decimals": decimals.get(contract.backed_by or "", 0),
     }
 
 
 def contract_records(ledger: Ledger) -> list[Record]:
     """Every contract's figures, from one replay: many contracts are sooner replayed than loaded one by one."""
-    return [contract_record(id, space) for id, space in ledger.replay(ShadowSpaces()).spaces.items()]
+    decimals = decimals_of(ledger.tokens())
+    return [contract_record(id, space, decimals) for id, space in ledger.replay(ShadowSpaces()).spaces.items()]
 
 
-def allocation_records(contract: ContractView) -> list[Record]:
+def allocation_records(contract: ContractView, decimals: Mapping[str, int]) -> list[Record]:
     """The allocations of a contract, in whole satoshis and exact in sati-satoshis."""
+    places = decimals.get(contract.backed_by or "", 0)
     return [
-        {"contract": contract.id, "account": account, "sats": allocation.sats, "sati": allocation.sati}
+        {
+            "contract": contract.id,
+            "account": account,
+            "sats": allocation.sats,
+            "sati": allocation.sati,
+            "decimals": places,
+        }
         for account, allocation in sorted(contract.allocations().items())
     ]
 
 
-def fragment_records(fragments: Iterable[ValueObject]) -> list[Record]:
+def fragment_records(fragments: Iterable[ValueObject], decimals: Mapping[str, int]) -> list[Record]:
     """Fragments with their state."""
     return [
-        {"token": f.token, "owner": f.owner, "id": f.id, "amount": f.amount, "state": f.state.value, "hold": f.hold or ""}
-        for f in fragments
+        {
+            "token": fragment.token,
+            "owner": fragment.owner,
+            "id": fragment.id,
+            "amount": fragment.amount,
+            "state": fragment.state.value,
+            "hold": fragment.hold or "",
+            "decimals": decimals[fragment.token],
+        }
+        for fragment in fragments
     ]
 
 
-def line_records(lines: Iterable[Line]) -> list[Record]:
+def line_records(lines: Iterable[Line], decimals: Mapping[str, int]) -> list[Record]:
     """The lines of an account."""
     return [
         {
@@ -96,6 +117,7 @@ def line_records(lines: Iterable[Line]) -> list[Record]:
             "reserved": line.reserved,
             "hold": line.hold or "",
             "memo": line.memo,
+            "decimals": decimals[line.token],
         }
         for line in lines
     ]
@@ -111,30 +133,8 @@ def audit_record(report: AuditReport) -> Record:
     }
 
 
-def print_json(content: Any) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
-
-
-def print_records(console: Console, records: Sequence[Record], tokens: Iterable[Token] = (), title: str = "") -> None:
-    """A table; where the output is no terminal and the table has no title, lines of tab-separated fields under a header."""
-    formats = {token.code: token.format for token in tokens}
-    columns = list(records[0]) if records else []
-    rows = [[_text(record, column, formats) for column in columns] for record in records]
-    if not console.is_terminal and not title:
-        for row in [columns, *rows] if columns else []:
-            console.file.write("\t".join(row) + "\n")
-        return
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table if columns else "nothing")
-
-
-def _text(record: Record, column: str, formats: dict[str, Any]) -> str:
-    value = record[column]
-    if column in MONEY and record.get("token") in formats:
-        return formats[record["token"]](value)
-    return str(value)
+def audit_rows(report: AuditReport) -> list[Record]:
+    """A report as rows, one for each finding, or one if there is none."""
+    verdict = {"ok": report.ok, "position": report.position, "digest": report.digest}
+    findings = [{"finding_position": finding.position, "finding": finding.reason} for finding in report.findings]
+    return [{**verdict, **finding} for finding in findings or [{"finding_position": "", "finding": ""}]]

@@ -1,8 +1,9 @@
 """The bookkeeper: has a ledger's state stand at the journal's head, and lets nobody see what is not durable.
 
 Books are changed in place while a commit is decided, before the store has it. From then until the store has answered the
-commit is pending: who asks for cells meanwhile is told what they were before, and who asks for anything else waits. While a
-commit of this process is pending nobody else can append, so there is nothing to catch up with.
+commit is pending: who asks for cells meanwhile is told what they were before, as long as the store does not have it, and who
+asks for anything else waits. While a commit of this process is pending nobody else can append, so there is nothing to catch up
+with. So reads are linearizable: whoever asks after somebody was told or shown something is told no less.
 """
 
 import threading
@@ -12,19 +13,23 @@ from functools import partial
 from typing import TypeVar
 
 from tallystick.domain.books.pending import Pending
+from tallystick.domain.contract.contract import FrozenContract
 from tallystick.domain.errors import CorruptJournal, LedgerError, SchemaTooOld, StorageUnavailable
 from tallystick.domain.events import DomainEvent
 from tallystick.domain.reversal.original import RecordedEntry
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.ledger_state import LedgerState
+from tallystick.infrastructure.commit.past_of_names import is_somebodys
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.commit.recorded import checked_row, entry_events, payers_of
+from tallystick.infrastructure.commit.recorded import checked_row, entry_events
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.clock import system_time, time_of_commit
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow, Key, decode_events
+from tallystick.infrastructure.journal.hold_payers import payers_of
 from tallystick.infrastructure.journal.port import Journal, StreamEntry
+from tallystick.infrastructure.snapshots.snapshots import FrozenState
 
 Answer = TypeVar("Answer")
 AT_ONCE_SECONDS = 0.005
@@ -63,6 +68,11 @@ class Bookkeeper:
             self.is_behind = self.state.is_void = True
             self.end_pending()
 
+    def forget_threads(self) -> None:
+        """In a forked child, where no other thread runs: the locks that they held are nobody's."""
+        self.lock = threading.RLock()
+        self._decided = threading.Condition(self.lock)
+
     def close(self) -> None:
         """Takes a snapshot if one is due, and returns when all that is kept beside the journal is there."""
         with self.lock:
@@ -77,6 +87,11 @@ class Bookkeeper:
     def time_of_commit(self) -> int:
         """The same for a commit behind the newest, inside `writing`; `ClockLeap` where the clock is not believed."""
         return time_of_commit(self._journal, self.state.head, self._clock)
+
+    @property
+    def writes_format_1(self) -> bool:
+        """Whether a row is to be of format 1 where it can be."""
+        return self._journal.is_of_format_1
 
     def check_takes_details(self) -> None:
         """Raises `SchemaTooOld` where a row may have no details."""
@@ -115,11 +130,15 @@ class Bookkeeper:
         self.catch_up()
 
     def reach_head_or_pending(self) -> Pending | None:
-        """The same without waiting, where what is pending is in cells alone: that is what it gives then. `lock` is held."""
+        """The same without waiting, where what is pending is in cells alone and not yet in the store: that is what it gives.
+
+        Once the store has it others may have seen it, and whoever asks after them must: so its outcome is waited for, which is
+        on its way. `lock` is held.
+        """
         if self.pending is not None:
             if self._pending_changes is None and Pending.are_known(self.pending):
                 self._pending_changes = Pending(self.pending)
-            if self._pending_changes is not None:
+            if self._pending_changes is not None and self._journal.ends_at(self.state.head):
                 return self._pending_changes
         self.reach_head()
         return None
@@ -141,6 +160,21 @@ class Bookkeeper:
                 self.reach_head()
                 begun = snapshots.begin(self.state.freeze)
         snapshots.finish(begun)
+
+    def kept(self) -> tuple[FrozenState, list[FrozenContract]]:
+        """The state and the contracts in memory as they stand, without reading on: what was read up to now, or else what the
+        newest snapshot says.
+
+        Raises `StorageUnavailable`.
+        """
+        with self.lock:
+            while True:
+                self.wait()
+                self._begin()
+                try:
+                    return self.state.freeze(), self.state.freeze_contracts()
+                except DamagedRun:
+                    self.distrust_cache()
 
     def snapshot_if_due(self) -> None:
         """Has a snapshot taken in the background where the journal has grown enough. `lock` is held, and nothing is pending."""
@@ -175,6 +209,17 @@ class Bookkeeper:
         """The newest entries of streams in the journal. Raises `StorageUnavailable`."""
         return self._journal.last_entries(streams)
 
+    def check_streams(self, events: Sequence[DomainEvent]) -> None:
+        """Raises `CorruptJournal` where the table of streams goes further than the journal, so that no row of these fits.
+
+        `lock` is held, inside `writing`, and the books are at the journal's head.
+        """
+        for stream, entry in self.last_entries({event.stream for event in events}).items():
+            known = self.state.versions.of(stream)
+            if entry.last_version > known:
+                reason = f"the table of streams has version {entry.last_version} of {stream!r}, and the last one is {known}"
+                raise CorruptJournal(reason, position=max(entry.first_position, 0))
+
     def _is_at_head(self) -> bool:
         return not self.is_behind and self._journal.ends_at(self.state.head)
 
@@ -205,14 +250,24 @@ class Bookkeeper:
         return head == EMPTY or (row is not None and row.head() == head)
 
     def _read_on(self) -> None:
+        self._begin()
+        try:
+            for row in rows_after(self._journal, self.state.head):
+                self._apply(row)
+        except LedgerError:
+            raise
+        except BaseException:
+            self.drop()  # interrupted who knows where
+            raise
+
+    def _begin(self) -> None:
+        """Goes on from the newest snapshot where nothing was read yet, or what was read is not to be trusted."""
         state = self.state
         if state.is_void:
             state.reset()
         try:
             if state.head is EMPTY:
                 state.restore()
-            for row in rows_after(self._journal, state.head):
-                self._apply(row)
         except LedgerError:
             raise
         except BaseException:
@@ -296,6 +351,16 @@ class Bookkeeper:
             self.reach_head()  # names that batches gave up to there are known
         id, events = entry_events(row, position)
         return RecordedEntry(id, events, self.books.is_app, self.books.names_of, partial(self._payers_of, id))
+
+    def is_somebodys(self, account: str) -> bool:
+        """Whether anything ever left what the account can spend or was held by it, or a contract allocates it something."""
+        books = self.books
+        with self.lock:
+            self.reach_head()
+            head = self.state.head.position
+            found = {token.code: books.number_of(token.code, account) for token in books.tokens()}
+            numbers = {code: (number, books.names_of(code)) for code, number in found.items() if number is not None}
+        return is_somebodys(self._journal, head, account, numbers)
 
     def _payers_of(self, entry: int, holds: Collection[str]) -> Mapping[str, str]:
         with self.lock:

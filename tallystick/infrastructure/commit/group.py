@@ -5,12 +5,15 @@ row is durable: a refusal too may rest on what a member before it did.
 """
 
 from collections.abc import Sequence
+from time import monotonic
 
 from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent, Moved
+from tallystick.domain.value_object.runs import all_in_format_1
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
+from tallystick.infrastructure.commit.pace import GROUP_SECONDS, MEMBERS_EVERY
 from tallystick.infrastructure.commit.row_details import RowDetails, bytes_of_details
 from tallystick.infrastructure.commit.saved_events import SavedStreams
 from tallystick.infrastructure.group_commit.group import Group, TryAgain
@@ -33,6 +36,9 @@ class LedgerGroup(Group[TransactionMember]):
 
     _saved: SavedStreams | None = None
     """To what its members save beside their money, where one does."""
+
+    _is_again = False
+    """Whether the store has refused a row of the first member's before: not even its tables are taken at their word then."""
 
     _details: RowDetails | None = None
     """What its row says beside events, where it has anything of format 2."""
@@ -93,7 +99,9 @@ class LedgerGroup(Group[TransactionMember]):
         self._answers = self._keeper.state.keys.answers
 
     def _execute(self, members: Sequence[TransactionMember]) -> None:
+        self._is_again = members[0].attempts > 0 if members else False
         admitted: list[TransactionMember] = []
+        end = monotonic() + GROUP_SECONDS if len(members) > MEMBERS_EVERY else 0.0
         self._taken = members
         self.members = admitted
         for member in members:
@@ -101,6 +109,8 @@ class LedgerGroup(Group[TransactionMember]):
                 break
             if member.request is not None and member.request.key in self._key_names:
                 break  # it must wait for the next, and whoever came after it
+            if end and len(admitted) % MEMBERS_EVERY == 0 and admitted and monotonic() > end:
+                break
             admitted.append(member)
             self._add(member)
         self._encode_plain()
@@ -131,7 +141,7 @@ class LedgerGroup(Group[TransactionMember]):
         except LedgerError as error:
             member.fail(error)
             return
-        if len(events) == 1 and details is None and saved is None and len(reversals) == before:
+        if len(events) == 1 and details is None and saved is None and len(reversals) == before and not self._is_again:
             event = events[0]
             if type(event) is Moved and len(event.memo) <= PLAIN_MEMO_MAX:
                 self._plain.append(event)
@@ -154,8 +164,17 @@ class LedgerGroup(Group[TransactionMember]):
     def _record(
         self, member: TransactionMember, events: Sequence[DomainEvent], count: int, reversals: Sequence[Reversal]
     ) -> None:
-        """Adds what the member did to the row; `CommitTooLarge`, `InvalidRequest` or `SchemaTooOld` where it cannot be."""
-        body = encode_events(events)
+        """Adds what the member did to the row.
+
+        `PlanTooLarge`, `CommitTooLarge`, `CorruptJournal`, `InvalidRequest` or `SchemaTooOld` where it cannot be.
+        """
+        if self._is_again:
+            self._keeper.check_streams(events)
+        written, is_of_format_2 = events, needs_details(events)
+        if is_of_format_2 and self._keeper.writes_format_1:
+            written = all_in_format_1(events)
+            is_of_format_2 = needs_details(written)
+        body = encode_events(written)
         saved = member.saved
         if saved is not None:
             body = saved.body_after(events, body)
@@ -168,7 +187,7 @@ class LedgerGroup(Group[TransactionMember]):
             size += bytes_of_details(member.details, reversals)
         if size > COMMIT_BYTES_MAX:
             raise CommitTooLarge(bytes=size, limit=COMMIT_BYTES_MAX)
-        if member.details is not None or reversals or needs_details(events):
+        if is_of_format_2 or member.details is not None or reversals:
             self._keeper.check_takes_details()
             if self._details is None:
                 self._details = RowDetails()

@@ -4,20 +4,20 @@ The store says which where it keeps an index of them, and else one of our own do
 used; whether it was, only the commit there can say.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tallystick.domain.entry.kinds import IsApp
-from tallystick.domain.errors import DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
+from tallystick.domain.errors import CorruptJournal, DuplicateIdempotencyKey, IdempotencyMismatch, InvalidRequest
 from tallystick.infrastructure.commit.receipt import Receipt, receipt_from
+from tallystick.infrastructure.commit.request_digest import digest_of
 from tallystick.infrastructure.indexes.keys import KeyIndex
-from tallystick.infrastructure.journal.format import decode_keys
+from tallystick.infrastructure.journal.format import JournalRow, Key, decode_keys
+from tallystick.infrastructure.journal.limits import KEY_LENGTH_MAX
 from tallystick.infrastructure.journal.port import Journal
 
-KEY_LENGTH_MAX = 256
 MANY = 16
 """So many keys or more are looked up together in an index of our own: with fewer, preparing costs more than is saved."""
 
@@ -36,13 +36,7 @@ def make_request(key: str | None, request: Any) -> Request | None:
             raise InvalidRequest("a request is compared under an idempotency key, and none was given")
         return None
     check_key(key)
-    if request is None:
-        return Request(key, None)
-    try:
-        content = msgspec.json.encode(request, order="deterministic")
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidRequest(f"a request is something that JSON can write: {error}") from error
-    return Request(key, hashlib.sha256(content).hexdigest())
+    return Request(key, None if request is None else digest_of(request))
 
 
 def check_key(key: object) -> str:
@@ -88,25 +82,32 @@ class UsedKeys:
         self.answers = {}
 
     def check_unused(self, request: Request) -> None:
-        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used; and `DamagedRun`."""
-        for position in self._candidates(request.key):
-            row = self._journal.row_at(position)
-            for used in decode_keys(row) if row is not None else ():
-                if row is not None and used.key == request.key:
-                    differs = request.digest is not None and used.request is not None and request.digest != used.request
-                    receipt = receipt_from(row, used.index, self._is_app)
-                    if differs:
-                        raise IdempotencyMismatch(key=request.key, receipt=receipt)
-                    is_known = request.digest is not None and used.request is not None
-                    raise DuplicateIdempotencyKey(key=request.key, receipt=receipt, same=True if is_known else None)
+        """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used; `DamagedRun`; and
+        `CorruptJournal` where the store's index has it of a row that did not use it.
+        """
+        found = self._use_of(request.key)
+        if found is not None:
+            used, receipt = found.used, receipt_from(found.row, found.used.index, self._is_app)
+            is_known = request.digest is not None and used.request is not None
+            if is_known and request.digest != used.request:
+                raise IdempotencyMismatch(key=request.key, receipt=receipt)
+            raise DuplicateIdempotencyKey(key=request.key, receipt=receipt, same=True if is_known else None)
 
     def receipt_of(self, key: str) -> Receipt | None:
-        """The receipt of the transaction that used the key; None where none did. Raises `DamagedRun`."""
-        for position in self._candidates(key):
+        """The receipt of the transaction that used the key; None where none did. Raises `DamagedRun`, `CorruptJournal`."""
+        found = self._use_of(key)
+        return None if found is None else receipt_from(found.row, found.used.index, self._is_app)
+
+    def _use_of(self, key: str) -> "_Use | None":
+        candidates = self._candidates(key)
+        for position in candidates:
             row = self._journal.row_at(position)
             for used in decode_keys(row) if row is not None else ():
                 if row is not None and used.key == key:
-                    return receipt_from(row, used.index, self._is_app)
+                    return _Use(row, used)
+        if candidates and self.index is None:  # one of our own knows keys by their hashes alone
+            reason = f"the table of keys has {key!r} of position {candidates[0]}, and no commit there used it"
+            raise CorruptJournal(reason, position=max(candidates[0], 0))
         return None
 
     def close(self) -> None:
@@ -121,3 +122,10 @@ class UsedKeys:
         if self.index is not None:
             return self.index.find(key)
         return tuple(self._journal.key_positions([key]).values())
+
+
+class _Use(NamedTuple):
+    """Where a key was used."""
+
+    row: JournalRow
+    used: Key

@@ -10,14 +10,15 @@ from typing import cast
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.books.books import Books
-from tallystick.domain.events import NOTED_BATCHES, DomainEvent
+from tallystick.domain.contract.contract import FrozenContract
+from tallystick.domain.events import DomainEvent
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.commit.idempotency import UsedKeys
 from tallystick.infrastructure.indexes.keys import KeyIndex
 from tallystick.infrastructure.indexes.references import ReferenceIndex
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.transfer_ids import TransferIdIndex
-from tallystick.infrastructure.journal.details import decode_details, reversals_of
+from tallystick.infrastructure.journal.details import reversals_of
 from tallystick.infrastructure.journal.format import (
     EMPTY,
     Foreign,
@@ -34,10 +35,7 @@ from tallystick.infrastructure.journal.stream_versions import StreamVersions
 from tallystick.infrastructure.snapshots.contract_shelf import ContractShelf
 from tallystick.infrastructure.snapshots.contract_snapshots import Anchor
 from tallystick.infrastructure.snapshots.keeper import Restored, SnapshotKeeper
-from tallystick.infrastructure.snapshots.snapshots import FrozenState, Part
-
-_KEYS, _IDS, _REFERENCES = "keys", "transfer_ids", "references"
-"""What is kept in a snapshot beside the books."""
+from tallystick.infrastructure.snapshots.snapshots import IDS, KEYS, REFERENCES, FrozenState, Part
 
 
 class LedgerState:
@@ -90,7 +88,7 @@ class LedgerState:
         if may_hold_batches(row.body):
             self.transfer_ids.note(events)
         if row.details is not None:
-            self._note_references(row, events)
+            self.references.note(row, events)
             self.snapshots.grown_bytes += len(row.details)
         self.books.forget(row.recorded_at)
         self.snapshots.grown_bytes += len(row.body)
@@ -111,15 +109,6 @@ class LedgerState:
                 self.books.reversals.add(reversal)
         self.note(row, own, decode_keys(row), self.versions.entries(own, row))
 
-    def _note_references(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:
-        references = [details.ref for details in decode_details(row).values() if details.ref is not None]
-        if references:
-            self.references.add(references, row.first_position)
-        for event in events:
-            if isinstance(event, NOTED_BATCHES) and event.notes.refs:
-                of_rows = [reference for reference in event.notes.refs if reference is not None]
-                self.references.add_many(of_rows, row.first_position)
-
     def _apply_own(self, events: Sequence[JournalEvent], position: int) -> list[JournalEvent]:
         """Applies the events that are not somebody else's, and gives those."""
         own: list[JournalEvent] = []
@@ -136,10 +125,14 @@ class LedgerState:
 
     def freeze(self) -> FrozenState:
         """All of it as it is now, copied where it may change. Raises `DamagedRun`."""
-        parts: dict[str, Part] = {_IDS: self.transfer_ids.freeze(), _REFERENCES: self.references.freeze()}
+        parts: dict[str, Part] = {IDS: self.transfer_ids.freeze(), REFERENCES: self.references.freeze()}
         if self.keys.index is not None:
-            parts[_KEYS] = self.keys.index.freeze()
+            parts[KEYS] = self.keys.index.freeze()
         return FrozenState(self.head, self.books.freeze(), self.versions.freeze(), parts)
+
+    def freeze_contracts(self) -> list[FrozenContract]:
+        """Those that are in memory, as they are now; others are on the shelf."""
+        return [contract.freeze() for contract in self.books.contracts.in_memory()]
 
     def restore(self) -> None:
         """Goes on from the newest snapshot of which everything can be read, if there is one; nothing is in it yet."""
@@ -157,13 +150,13 @@ class LedgerState:
     def _load_parts(self, restored: Restored) -> None:
         parts, folder, cache = restored.parts, restored.folder, self._journal.cache_folder
         if self.keys.index is not None:
-            index = KeyIndex.load(folder / _KEYS, parts[_KEYS], cache)
+            index = KeyIndex.load(folder / KEYS, parts[KEYS], cache)
             self.keys.close()
             self.keys = UsedKeys(self._journal, self.books.is_app, index)
-        ids = TransferIdIndex.load(folder / _IDS, parts[_IDS], cache)
+        ids = TransferIdIndex.load(folder / IDS, parts[IDS], cache)
         self.transfer_ids.close()
         self.transfer_ids = ids
-        references = ReferenceIndex.load(folder / _REFERENCES, parts[_REFERENCES], cache)
+        references = ReferenceIndex.load(folder / REFERENCES, parts[REFERENCES], cache)
         self.references.close()
         self.references = references
 

@@ -16,6 +16,7 @@ from tallystick.domain.plan.execution import execute, execute_batch
 from tallystick.domain.plan.tellings import Planned
 from tallystick.domain.values.entry_details import EntryDetails
 from tallystick.infrastructure.commit.idempotency import Request
+from tallystick.infrastructure.commit.pace import ASKED_EVERY, UNCOUNTED, check_memos, paced
 from tallystick.infrastructure.commit.receipt import Receipt, make_receipt
 from tallystick.infrastructure.commit.saved_events import SavedEvents
 from tallystick.infrastructure.group_commit.member import Member
@@ -40,7 +41,7 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
 
 
 class TransactionMember(Member):
-    """Operations to be executed as one transaction."""
+    """Operations to be executed as one transaction; `CommitTooLarge` where they say more than a commit may have."""
 
     is_alone = False
     """Whether it wants a commit of its own."""
@@ -54,6 +55,8 @@ class TransactionMember(Member):
     """What was planned of its operations of which something else may come."""
 
     def __init__(self, operations: Sequence[Operation], request: Request | None, details: EntryDetails | None = None) -> None:
+        if len(operations) > UNCOUNTED:
+            check_memos(operations)
         self.operations = operations
         self.request = request
         self.details = details
@@ -68,7 +71,10 @@ class TransactionMember(Member):
 
         Raises and changes nothing where it is refused.
         """
-        events = execute(books, self.operations, position, now, self.planned)
+        if len(self.operations) > ASKED_EVERY:
+            events = execute(books, self.operations, position, now, self.planned, pace=paced)
+        else:
+            events = execute(books, self.operations, position, now, self.planned)
         return events, len(events)
 
     def fail(self, error: BaseException) -> None:

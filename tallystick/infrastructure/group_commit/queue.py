@@ -12,12 +12,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Generic, TypeVar
 
 from tallystick.domain.errors import LedgerClosed, OutcomeUnknown, StorageUnavailable, TransactionClosed
 from tallystick.infrastructure.group_commit.member import Member
 
 MemberType = TypeVar("MemberType", bound=Member)
+
+TAKEN_MAX = 2**15
+"""So many members one group has at most."""
 
 
 class CommitQueue(Generic[MemberType]):
@@ -84,12 +88,17 @@ class CommitQueue(Generic[MemberType]):
                 self._appoint()
 
     def take(self) -> Sequence[MemberType]:
-        """All who wait, for the leader to commit, tell or put back."""
+        """All who wait, or the first `TAKEN_MAX` of them, for the leader to commit, tell or put back."""
         with self._mutex:
             if self._taken:
                 self._tell_what_is_known()
-            self._taken = tuple(self._waiting)
-            self._waiting.clear()
+            if len(self._waiting) > TAKEN_MAX:
+                first, others = tuple(islice(self._waiting, TAKEN_MAX)), deque(islice(self._waiting, TAKEN_MAX, None))
+                self._taken = first  # no call between this and the next
+                self._waiting = others
+            else:
+                self._taken = tuple(self._waiting)
+                self._waiting.clear()
         return self._taken
 
     def put_back(self, members: Sequence[MemberType]) -> None:

@@ -16,6 +16,7 @@ from tallystick.infrastructure.imports.fields import Units, account_at, as_numbe
 from tallystick.infrastructure.imports.files import check_is_file, check_looks_like
 from tallystick.infrastructure.imports.new_tokens import NewTokens
 from tallystick.infrastructure.imports.report import ImportReport, Progress
+from tallystick.infrastructure.imports.rows.desk import ImportDesk
 from tallystick.infrastructure.imports.rows.earlier import EarlierCut
 from tallystick.infrastructure.imports.rows.importing import RowImport
 from tallystick.infrastructure.imports.rows.name import name_of, row_key
@@ -55,13 +56,15 @@ def import_allocations(
     others = {"JSON": "import erc20 or import tea-state reads it", "Parquet": "import transfers reads it"}
     check_looks_like(path, "CSV", others)
     new = NewTokens(ledger, max_supply, decimals)
+    desk = ImportDesk(ledger)
+    token = desk.code(token)
     report = ImportReport()
     found = _read(path, token, new.units(amounts), report)
     name = name_of("allocations", import_id, path, token)
 
     def blocks() -> Iterator[TransferRows]:
         for start in range(0, len(found), BLOCK_ROWS):
-            yield _rows(found[start : start + BLOCK_ROWS], token, import_id)
+            yield _rows(found[start : start + BLOCK_ROWS], token, import_id, desk)
 
     cut = EarlierCut("allocations", in_batches, _content, counts_rows=False)
     options = ImportOptions(new.token, on_refused, progress, None, again, dry_run)
@@ -70,12 +73,12 @@ def import_allocations(
     return report
 
 
-def _rows(found: list[_Allocation], token: str, distribution: str | None) -> TransferRows:
+def _rows(found: list[_Allocation], token: str, distribution: str | None, desk: ImportDesk) -> TransferRows:
     numbers, accounts, amounts = zip(*found, strict=True)
     count = len(found)
     ids: list[str | None] = [None] * count
     if distribution is not None:
-        ids = [row_key("allocation", token, account, distribution) for account in accounts]
+        ids = [row_key("allocation", token, desk.code(account), distribution) for account in accounts]
     nothing = [None] * count
     return TransferRows(
         list(numbers),

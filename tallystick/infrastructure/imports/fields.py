@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tallystick.domain.errors import InvalidAccount, InvalidAmount, InvalidRequest, MalformedRow
-from tallystick.domain.values.account import check_account
+from tallystick.domain.values.account import check_form
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.instant import check_year, to_microseconds
 
@@ -15,11 +15,11 @@ _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def account_at(row: int, account: object) -> str:
-    """The account in a field of row number `row`; `MalformedRow` where it is none."""
+    """The account in a field of row number `row`, as it is written there; `MalformedRow` where it is none."""
     if isinstance(account, str) and any("\ud800" <= letter <= "\udfff" for letter in account):
         raise MalformedRow(f"it is no UTF-8: {account[:80]!r}", row=row)
     try:
-        return check_account(account)
+        return check_form(account)
     except InvalidAccount as error:
         raise MalformedRow(str(error), row=row) from error
 

@@ -8,7 +8,7 @@ is one commit, or none.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from tallystick.domain.values.token import Token
 from tallystick.infrastructure.imports.fields import as_number
 from tallystick.infrastructure.imports.files import open_text
 from tallystick.infrastructure.imports.report import ImportReport, Progress
+from tallystick.infrastructure.imports.rows.desk import ImportDesk
 from tallystick.infrastructure.ledger.ledger import Ledger
 
 Balances = dict[str, dict[str, Any]]
@@ -75,7 +76,8 @@ def import_tea_state(ledger: Ledger, path: Path, progress: Progress | None = Non
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"{path} is no older state: {error}") from error
     tokens = [_token(code, found) for code, found in state.tokens.items()]
-    cells = list(_cells(state, {*state.tokens, *(token.code for token in ledger.tokens())}))
+    code = ImportDesk(ledger).code
+    cells = list(_cells(state, {*map(code, state.tokens), *(token.code for token in ledger.tokens())}, code))
     opened = [cell for cell in cells if cell.amount]
     report = ImportReport(
         rows=len(cells), tokens=len(tokens), mints=len(opened), skipped=len(cells) - len(opened), batches=1, name=digest
@@ -99,15 +101,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _cells(state: _State, tokens: Collection[str]) -> Iterator[OldCell]:
+def _cells(state: _State, tokens: Collection[str], code: Callable[[str], str]) -> Iterator[OldCell]:
     for token, balances in state.tea_state.ft_state.items():
         for account, amount in balances.items():
-            if token not in tokens:
+            if code(token) not in tokens:
                 raise MeaninglessCell(f"{token!r} is no token", first=token, second=account)
             yield _cell(token, account, amount)
     for app, deposits in state.tea_state.ft_deposit_state.items():
         for account, amount in deposits.items():
-            if account in tokens:
+            if code(account) in tokens:
                 raise MeaninglessCell(f"{account!r} is a token, and tokens deposit nothing", first=account, second=app)
             yield _cell(account, app, amount)
     for app, amount in state.bonding_state.items():

@@ -6,7 +6,9 @@ grow with the journal. Two keys may have one hash, so what is found in a run is 
 there. A key that was added is always found.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +30,15 @@ class FrozenKeys:
     def __init__(self, runs: FrozenRuns, recent: Sequence[Mapping[str, int]]) -> None:
         self._runs = runs
         self._recent = recent
+
+    def are(self, keys: Mapping[str, int], differ: Callable[[Iterable[Pairs], Iterable[Pairs]], bool]) -> bool:
+        """Whether they are these, with the first positions of their commits. `differ` compares pairs of hashes and positions,
+        and is asked where there are runs. Raises `DamagedRun`.
+        """
+        if self._runs.is_empty:
+            return dict(ChainMap(*map(dict, self._recent))) == keys
+        recent = [_sorted_hashes(keys) for keys in self._recent if keys]
+        return not differ(chain(self._runs.pairs(), recent), [_sorted_hashes(keys)])
 
     def save(self, folder: Path) -> Any:
         """Writes them into the folder, and gives what `KeyIndex.load` needs, for JSON. Raises `OSError`."""

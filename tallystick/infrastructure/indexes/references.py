@@ -4,21 +4,30 @@ Those noted lately are in a dict; once there are many they become pairs of a 64-
 sorted runs. Two references may have one hash, so what is found is a candidate: its row says whether the reference is there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 import numpy as np
 
+from tallystick.domain.events import NOTED_BATCHES
 from tallystick.domain.values.entry_details import REFERENCE_LENGTH_MAX
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.frozen import FrozenRuns
+from tallystick.infrastructure.indexes.runs.pairs import Pairs
 from tallystick.infrastructure.indexes.runs.sorted_runs import SortedRuns
 from tallystick.infrastructure.indexes.seeded_hashes import SEED_BYTES, SeededHashes
+from tallystick.infrastructure.journal.details import decode_details
+from tallystick.infrastructure.journal.format import JournalRow, may_hold_batches
 
 RECENT = 1 << 12
 """So many are put into the runs together."""
+
+
+def may_have_references(row: JournalRow) -> bool:
+    """Whether it is worth decoding what a row says, to look for references."""
+    return (row.details is not None and b'"ref"' in row.details) or may_hold_batches(row.body)
 
 
 class _Saved(msgspec.Struct):
@@ -34,6 +43,15 @@ class FrozenReferences:
     def __init__(self, runs: FrozenRuns, seed: bytes) -> None:
         self._runs = runs
         self._seed = seed
+
+    @property
+    def seed(self) -> bytes:
+        """What an index is made with whose hashes are these."""
+        return self._seed
+
+    def pairs(self) -> Iterator[Pairs]:
+        """The hashes of all references and the first positions of their commits, a part at a time. Raises `DamagedRun`."""
+        return self._runs.pairs()
 
     def save(self, folder: Path) -> Any:
         """Writes them into the folder, and gives what `ReferenceIndex.load` needs, for JSON. Raises `OSError`."""
@@ -78,6 +96,15 @@ class ReferenceIndex:
                 self._count += 1
         if self._count >= RECENT:
             self._put_away()
+
+    def note(self, row: JournalRow, events: Iterable[object]) -> None:
+        """Adds the references of a row that has details and these events."""
+        references = [details.ref for details in decode_details(row).values() if details.ref is not None]
+        if references:
+            self.add(references, row.first_position)
+        for event in events:
+            if isinstance(event, NOTED_BATCHES) and event.notes.refs:
+                self.add_many([reference for reference in event.notes.refs if reference is not None], row.first_position)
 
     def add_many(self, references: Sequence[str], first_position: int) -> None:
         """Notes many references of a commit, none of them twice."""

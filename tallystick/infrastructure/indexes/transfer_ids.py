@@ -7,7 +7,7 @@ id itself and no likeness of it.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from tallystick.domain.batch.transfer_ids import ID_MAX, TransferIds, Words
 from tallystick.domain.events import BATCHES
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.frozen import FrozenRuns
+from tallystick.infrastructure.indexes.runs.pairs import Pairs
 from tallystick.infrastructure.indexes.runs.sorted_runs import SortedRuns
 
 
@@ -38,6 +39,20 @@ class FrozenTransferIds:
         self._seed = seed
         self._largest = largest
 
+    @property
+    def seed(self) -> int:
+        """What an index is made with whose pairs are these."""
+        return self._seed
+
+    @property
+    def largest(self) -> int:
+        """The largest id, -1 where there is none."""
+        return self._largest
+
+    def pairs(self) -> Iterator[Pairs]:
+        """The pairs that stand for all ids, a part at a time. Raises `DamagedRun`."""
+        return self._runs.pairs()
+
     def save(self, folder: Path) -> Any:
         """Writes them into the folder, and gives what `TransferIdIndex.load` needs, for JSON. Raises `OSError`."""
         return msgspec.to_builtins(_Saved(f"{self._seed:x}", f"{self._largest:x}", self._runs.save(folder)))
@@ -46,9 +61,9 @@ class FrozenTransferIds:
 class TransferIdIndex:
     """The ids of a journal. With a `folder`, most of them lie on disk there."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, seed: int | None = None) -> None:
         self.largest = -1
-        self._seed = np.uint64(secrets.randbits(64))
+        self._seed = np.uint64(secrets.randbits(64) if seed is None else seed)
         self._runs = SortedRuns(folder)
 
     @classmethod

@@ -4,7 +4,7 @@ Times in a journal never decrease, so one commit by a clock that stands years ah
 make every hold due. So a commit is held against the newest one: a clock that stands further after it than the journal's
 `max_clock_leap` is `ClockLeap`, before anything is recorded. A clock behind it is no leap: such a commit has the newest one's
 time. Where a database has a clock of its own, that of the machine may be a day from it at most. With nothing to be held
-against, in an empty journal, and where `max_clock_leap` is None, every clock is believed.
+against, in an empty journal, and where `max_clock_leap` is None, every clock is believed up to the end of the year 9999.
 """
 
 import time
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from tallystick.domain.errors import ClockLeap
-from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.instant import INSTANT_MAX, from_microseconds
 from tallystick.infrastructure.journal.format import Head
 from tallystick.infrastructure.journal.port import Journal
 
@@ -37,8 +37,10 @@ def time_of_commit(journal: Journal, head: Head, clock: Callable[[], int]) -> in
         server = journal.server_time
         if server is not None and clock is system_time and abs(now - server) > SERVER_LEAP:
             raise _leaped("the database's says", now, server)
+    if now > INSTANT_MAX:
+        raise _leaped("times end at", now, INSTANT_MAX)
     return now if now > recorded_at else recorded_at
 
 
 def _leaped(reason: str, now: int, other: int) -> ClockLeap:
-    return ClockLeap(reason, now=from_microseconds(now), other=from_microseconds(other))
+    return ClockLeap(reason, now=from_microseconds(min(now, INSTANT_MAX)), other=from_microseconds(other))

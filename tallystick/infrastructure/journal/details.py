@@ -15,8 +15,9 @@ import msgspec
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.events import FORMAT_2_EVENTS, Distributed, Moved
+from tallystick.domain.events import FORMAT_2_EVENTS, Distributed, Moved, TokenRegistered
 from tallystick.domain.rounding import SYSTEMATIC
+from tallystick.domain.values.curve import scale_of
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts, decoded
 
@@ -39,6 +40,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
 _NOTHING = Details()
 _FORMAT_2: frozenset[type] = frozenset(FORMAT_2_EVENTS)
+_CHANGED: frozenset[type] = frozenset((TokenRegistered, Distributed))
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[tuple[int | None, Details]]).decode
 
@@ -118,6 +120,14 @@ def needs_details(events: Sequence[JournalEvent]) -> bool:
     """Whether one of the events is of format 2. Most transactions are one movement, and that is told at once."""
     if len(events) == 1 and type(events[0]) is Moved:
         return False
-    if not _FORMAT_2.isdisjoint(map(type, events)):
+    types = set(map(type, events))
+    if not _FORMAT_2.isdisjoint(types):
         return True
-    return any(isinstance(event, Distributed) and event.rounding == SYSTEMATIC for event in events)
+    return not _CHANGED.isdisjoint(types) and any(map(_has_rule_of_format_2, events))
+
+
+def _has_rule_of_format_2(event: JournalEvent) -> bool:
+    """Whether an event that format 1 knows says something that only format 2 has: how it is shared, or a curve's decimals."""
+    if isinstance(event, TokenRegistered):
+        return scale_of(event.curve, event.parameters) is not None
+    return isinstance(event, Distributed) and event.rounding == SYSTEMATIC

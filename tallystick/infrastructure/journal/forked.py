@@ -50,6 +50,10 @@ class ForkedJournal(Journal):
         found = {key: position for key, position in below.items() if position <= self._end.position}
         return found | {key: self._keys[key] for key in keys if key in self._keys}
 
+    def used_keys(self) -> Iterator[tuple[str, int]]:
+        below = ((key, position) for key, position in self._base.used_keys() if position <= self._end.position)
+        return chain(below, self._keys.items())
+
     def head(self) -> Head:
         return self._own.head()
 

@@ -202,5 +202,5 @@ def decoded(row: JournalRow | Body, column: str, decode: Callable[[bytes], Decod
     """What `decode` makes of a column's content; `CorruptJournal` where it cannot be read."""
     try:
         return decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
         raise CorruptJournal(f"its {column} cannot be read: {error}", position=row.first_position) from error

@@ -115,6 +115,11 @@ class Journal(ABC):
         return True
 
     @property
+    def is_of_format_1(self) -> bool:
+        """Whether the journal is of format 1 still: then what can be said in it is, so that nobody has to `upgrade` for it."""
+        return False
+
+    @property
     def kept_cache_folder(self) -> Path | None:
         """Where such a cache may be read, though this process may not write there; None where that is nowhere."""
         return self.cache_folder
@@ -130,6 +135,10 @@ class Journal(ABC):
 
     def key_positions(self, keys: Collection[str]) -> Mapping[str, int]:
         """The first positions of the commits that used these idempotency keys, for those that were used."""
+        raise NotImplementedError
+
+    def used_keys(self) -> Iterator[tuple[str, int]]:
+        """The keys in that index, with the first position of the commit that used each, in no certain order."""
         raise NotImplementedError
 
     @abstractmethod

@@ -6,7 +6,7 @@ A ledger holds it, blocking or awaited, and so does each of its parts that reads
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from tallystick.domain.books.pending import Pending
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, LedgerReadOnly, TransactionClosed
 from tallystick.domain.events import Released
+from tallystick.domain.integers import as_int
 from tallystick.domain.operation import Operation
 from tallystick.domain.token.operations import Expire
 from tallystick.domain.values.curve import CURVES, CurveMaker
@@ -31,7 +32,7 @@ from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.ledger.expiry import Expiry
 from tallystick.infrastructure.ledger.running.turns import Turns
-from tallystick.infrastructure.system.forked_children import close_in_children
+from tallystick.infrastructure.system.forked_children import bring_to_rest_in_forks, close_in_children
 
 
 class LedgerCore:
@@ -49,15 +50,20 @@ class LedgerCore:
     ) -> None:
         self.journal = journal
         self.read_only = read_only
-        self.clock, self.contracts_in_memory, self.curves = clock, contracts_in_memory, curves
+        self.clock, self.contracts_in_memory = clock, contracts_in_memory
         self.forked_at: int | None = None
-        self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, {**CURVES, **(curves or {})})
+        self.curves: Mapping[str, CurveMaker] = {**CURVES, **(curves or {})}
+        self.keeper = Bookkeeper(journal, clock, new_hold_id, contracts_in_memory, self.curves)
         self.queue = self._new_queue()
         self.books = self.keeper.books
         self.expiry = Expiry(self.expire_due)
         self.turns = Turns(time.monotonic)
         self.has_random_ids = new_hold_id is _random_id
         self.is_closed = self._is_journal_closed = False
+        self.is_inherited = False
+        """Whether this process was forked from the one that opened it."""
+        self._at_rest = ExitStack()
+        bring_to_rest_in_forks(self)
         close_in_children(self)
 
     def _new_queue(self) -> CommitQueue[TransactionMember]:
@@ -82,19 +88,32 @@ class LedgerCore:
             self.journal.close()
             self._is_journal_closed = True
 
+    def rest_before_fork(self) -> None:
+        """Of one in memory a child has a copy, which must not be in the midst of a commit or of what a commit changes."""
+        if isinstance(self.journal, MemoryJournal):
+            self._at_rest.enter_context(self.journal.writing())
+            self._at_rest.enter_context(self.locked())
+
+    def go_on_after_fork(self) -> None:
+        """The next commit may begin."""
+        self._at_rest.close()
+
     def close_in_child(self) -> None:
         """A forked child opens a ledger of its own; one in memory is a copy, and the child's, but for who committed in it."""
+        self.is_inherited = True
         self.expiry = Expiry(self.expire_due)
         self.turns = Turns(time.monotonic)
-        if isinstance(self.journal, MemoryJournal):
-            self.queue = self._new_queue()
-        else:
+        self.queue = self._new_queue()
+        if not isinstance(self.journal, MemoryJournal):
             self.is_closed = self._is_journal_closed = True
+            self.keeper.forget_threads()
 
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""
         if self.is_closed:
-            raise LedgerClosed("the ledger was closed, or another process opened it from which this one was forked")
+            if self.is_inherited:
+                raise LedgerClosed("the ledger is that of the process from which this one was forked: open it here")
+            raise LedgerClosed("the ledger was closed")
 
     def check_writable(self) -> None:
         """Raises `LedgerClosed` where it is closed, and `LedgerReadOnly` where it was opened for reading alone."""
@@ -154,7 +173,8 @@ def open_core(
     max_clock_leap: timedelta | None = MAX_CLOCK_LEAP,
 ) -> LedgerCore:
     """The core of the ledger at `url`, as `Ledger.open` describes."""
-    if type(contracts_in_memory) is not int or contracts_in_memory < 1:
+    in_memory = as_int(contracts_in_memory)
+    if in_memory is None or in_memory < 1:
         raise InvalidRequest(f"contracts_in_memory is an int, 1 or more, not {contracts_in_memory!r}")
     if curves is not None and not isinstance(curves, Mapping):
         raise InvalidRequest(f"curves map names to what makes them, not {curves!r}")
@@ -167,7 +187,7 @@ def open_core(
         journal,
         None if clock is None else lambda: to_microseconds(clock()),
         _random_id if ids is None else ids,
-        contracts_in_memory,
+        in_memory,
         curves,
         read_only=read_only,
     )

@@ -9,7 +9,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from tallystick.domain.errors import CommitTooLarge, InvalidRequest, LedgerClosed
+from tallystick.domain.errors import CommitTooLarge, InvalidRequest, LedgerClosed, PlanTooLarge
+from tallystick.domain.integers import as_int
 
 LIMIT = 1000
 """So many holds are released in one commit."""
@@ -93,7 +94,7 @@ class Expiry:
         while not stopped.is_set():
             try:
                 released = self._release(limit)
-            except CommitTooLarge:
+            except (CommitTooLarge, PlanTooLarge):
                 if limit == 1:
                     raise
                 limit //= 2
@@ -103,7 +104,9 @@ class Expiry:
                 return
 
 
-def check_seconds(seconds: object) -> None:
-    """Raises `InvalidRequest` where it is no span between rounds."""
-    if type(seconds) not in (int, float) or not 0 < seconds <= threading.TIMEOUT_MAX:  # type: ignore[operator]
+def check_seconds(seconds: object) -> float:
+    """The span between rounds, as Python's own number; `InvalidRequest` where it is none."""
+    span = float.__float__(seconds) if isinstance(seconds, float) else as_int(seconds)
+    if span is None or not 0 < span <= threading.TIMEOUT_MAX:
         raise InvalidRequest(f"holds expire every so many seconds, a number above 0, not {seconds!r}")
+    return span

@@ -4,7 +4,7 @@ Reads answer from the newest durable state. Changes are planned in a block, `wit
 ends, as one commit or not at all. A ledger may be used from several threads, and several processes may open the same file.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -15,7 +15,7 @@ from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidRequest
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import AnyToken, Token
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
@@ -97,11 +97,14 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
     def register_token(self, token: Token) -> None:
         """Registers a token; one that is identical already is left as it is.
 
-        Raises `TokenAlreadyRegistered` where its code stands for another, `NameInUse`, and the errors of a commit.
+        A curve comes to follow the decimals of the app's token and of the settlement token; with and without them it is the
+        same. Raises `TokenAlreadyRegistered` where its code stands for another, `NameInUse`, of an app with a curve
+        `TokenNotFound` where there is no settlement token yet, `InvalidCurve` where it was made for other decimals or one of
+        your own has the name of another, and the errors of a commit.
         """
         self._registrations.register_token(token)
 
-    def update_app(self, code: str, accepts: Sequence[str] | None = None, owner: str | None = None) -> None:
+    def update_app(self, code: AnyToken, accepts: Iterable[AnyToken] | None = None, owner: str | None = None) -> None:
         """Changes which tokens an app accepts beside the settlement token and its own, and whose it is; None leaves it.
 
         Raises `TokenNotFound`, `NotAnApp`, `InvalidAccount`, and the errors of a commit.
@@ -110,15 +113,16 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
 
     def take_over(
         self,
-        tokens: Sequence[Token],
-        cells: Sequence[tuple[str, str, int]],
+        tokens: Iterable[Token],
+        cells: Iterable[tuple[AnyToken, AnyToken, int]],
         idempotency_key: str | None = None,
         *,
         only_empty: bool = False,
     ) -> None:
         """Registers `tokens` and moves amounts out of supply reserves into cells (first, second, amount), as one commit.
 
-        This is for taking over an older book: unlike minting it reaches special cells and apps' tokens. Raises what
+        This is for taking over an older book: unlike minting it reaches special cells and apps' tokens, and a curve without
+        decimals stays so, for the reserve came about by it. Raises what
         `register_token` does; `MeaninglessCell`, `InvalidAccount`, `InvalidAmount` and `SupplyExhausted`, which name the
         cell, and with `only_empty` `CellNotEmpty` where there is something in it; and the errors of a commit.
         """
@@ -168,7 +172,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         `attempts`, how often `function` was called. The other keywords are those of `atomic`; a key is looked up before each
         call. Raises what the block raises, and `InvalidRequest`.
         """
-        check_limits(timeout, attempts)
+        timeout, attempts = check_limits(timeout, attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
 
         def call() -> Result:
@@ -227,15 +231,14 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
             self._core.expiry.stop()
             return None
         self._core.check_writable()
-        check_seconds(seconds)
-        return self._core.expiry.start(seconds)
+        return self._core.expiry.start(check_seconds(seconds))
 
     # Changing without a block: `LedgerCalls`, and those of an app.
 
     def _call(self, options: CallOptions, make: Make, *arguments: Any) -> Any:
         return call(self._core, self._blocks, options, make, arguments)
 
-    def app(self, code: str) -> AppState:
+    def app(self, code: AnyToken) -> AppState:
         """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
         now = self._apps.figures(code)
         return AppState(now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, self._call)
@@ -277,7 +280,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         """
         return Ledger(forked(self._core, at))
 
-    def diff(self, a: Moment | None = None, b: Moment | None = None, token: str | None = None) -> list[Difference]:
+    def diff(self, a: Moment | None = None, b: Moment | None = None, token: AnyToken | None = None) -> list[Difference]:
         """The accounts whose balance at `b` is not what it was at `a`, of one token or of all, with both balances.
 
         Each is a moment as `as_of` takes it; `b` None is now, and `a` None is where this ledger was forked, which it is for a
@@ -292,7 +295,7 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         codes = [each.code for each in after.tokens()] if token is None else [after.token(token).code]
         return list(differences(before, after, codes))
 
-    def explain(self, token: str, account: str, at: Moment | None = None, limit: int = LINES_MAX) -> Explanation:
+    def explain(self, token: AnyToken, account: AnyToken, at: Moment | None = None, limit: int = LINES_MAX) -> Explanation:
         """The newest of the account's lines in a token that sum to its balance, now or at a moment: those since it last had
         nothing, or the newest `limit`. Raises what `history` and `as_of` do.
         """

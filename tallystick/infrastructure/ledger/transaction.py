@@ -1,7 +1,7 @@
 """The block of one transaction: a plan that is executed when the block ends, under an idempotency key if it has one."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeGuard
@@ -21,6 +21,7 @@ from tallystick.domain.errors import (
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.values.entry_details import EntryDetails
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -71,6 +72,26 @@ class TransactionContext(SavingPlan):
     def contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`."""
         return self._planned_contract(id)
+
+    def register_contract(
+        self,
+        id: str,
+        backed_by: AnyToken | None = None,
+        *,
+        sweep_to: str | None = None,
+        at_most: Mapping[AnyToken, int] | None = None,
+    ) -> PlannedContract:
+        """Registers a contract with a balance of 0 and an empty shadow space, and gives it.
+
+        With `backed_by`, a token's code, its balance is that token's and lies in the contract's own account. With `sweep_to`,
+        what lies under its name is moved to that account first: dust, of each token `at_most` as much as that says by its code.
+        The journal is read for who sweeps something. `ContractAlreadyRegistered`, `TokenNotFound`; `NameInUse` where an account
+        of that name has money, or more than may be swept, or may get some back, or a token has the name, and for a sweep where
+        the account ever gave or held something or is allocated something.
+        """
+        if sweep_to is None and at_most is None:
+            return self._register_contract(id, backed_by)
+        return self._register_contract(id, backed_by, self._sweep(id, sweep_to, at_most))
 
     def reverse(
         self,

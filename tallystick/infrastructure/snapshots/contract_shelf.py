@@ -36,6 +36,10 @@ class ContractShelf:
         """The journal may not be what it was."""
         self._last_read = (0, {})
 
+    def kept(self, ids: Iterable[str]) -> list[str]:
+        """Which of these contracts may be loaded from a snapshot, and not from their events alone."""
+        return self._snapshots.kept(ids)
+
     def load(self, id: str, backed_by: str | None) -> Contract:
         """The contract as its events up to the books' head have made it. Raises `CorruptJournal`."""
         head = self._anchor(id).position
@@ -75,7 +79,7 @@ class ContractShelf:
 
     def _worth_a_snapshot(self, contract: Contract) -> bool:
         new = contract.changes - self._snapshot_changes.pop(contract.id, 0)
-        return self._journal.cache_folder is not None and new >= max(SNAPSHOT_EVENTS, contract.num_allocs // 4)
+        return new >= max(SNAPSHOT_EVENTS, contract.num_allocs // 4) and self._journal.cache_folder is not None
 
     def _snapshot(self, id: str, head: int) -> ContractSnapshot | None:
         snapshot = self._snapshots.load(id)

@@ -8,7 +8,7 @@ that is damaged, missing or in the way costs time and nothing else.
 import contextlib
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ import msgspec
 
 from tallystick.domain.arithmetic.scaling import ScaledColumns, ScaledValues
 from tallystick.domain.contract.contract import Contract
+from tallystick.infrastructure.system.own_folder import fault_of, make_own_folder
 
 FORMAT = 1
 
@@ -64,7 +65,7 @@ class ContractSnapshots:
         unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
         content = _encode(contract, anchor)
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_own_folder(path.parent)
             try:
                 unfinished.write_bytes(content)
                 unfinished.replace(path)
@@ -75,11 +76,25 @@ class ContractSnapshots:
         """The contract as it was kept; None where it was not, or cannot be read."""
         if self._folder is None:
             return None
+        path = self._path(self._folder, id)
+        if fault_of(path.parent) is not None:
+            return None
         try:
-            snapshot = _decode(self._path(self._folder, id).read_bytes())
+            snapshot = _decode(path.read_bytes())
         except (OSError, ValueError, struct.error):
             return None
         return snapshot if snapshot.contract.id == id else None
+
+    def kept(self, ids: Iterable[str]) -> list[str]:
+        """Which of these contracts were kept."""
+        folder = self._folder
+        if folder is None:
+            return []
+        try:
+            there = {path.name for path in (folder / "contracts").iterdir()}
+        except OSError:
+            return []
+        return [id for id in ids if self._path(folder, id).name in there] if there else []
 
     @staticmethod
     def _path(folder: Path, id: str) -> Path:

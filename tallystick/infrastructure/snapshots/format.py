@@ -13,7 +13,14 @@ import numpy as np
 
 from tallystick.domain.arithmetic.columns import Numbers
 from tallystick.domain.events import TokenRegistered
-from tallystick.domain.memory.frozen_books import FrozenBooks, FrozenFragments, FrozenTokenState, KeptBooks, KeptToken
+from tallystick.domain.memory.frozen_books import (
+    FrozenBooks,
+    FrozenFragments,
+    FrozenTokenState,
+    KeptBooks,
+    KeptToken,
+    ReservedRun,
+)
 from tallystick.domain.memory.holding import PlainFragment
 from tallystick.domain.token.registration import registration_of
 from tallystick.domain.values.freeze import Freeze
@@ -25,11 +32,12 @@ from tallystick.infrastructure.snapshots.wide_numbers import pack_wide, unpack_w
 
 
 class FragmentFacts(msgspec.Struct, frozen=True, array_like=True):
-    """A reserved fragment: its id, its amount in smallest units, and its owner's handle."""
+    """A reserved fragment: its id, its amount in smallest units, its owner's handle, and of how many it is the first."""
 
     id: int
     amount: int
     owner: int
+    count: int = 1
 
 
 class TokenFacts(msgspec.Struct, frozen=True):
@@ -45,7 +53,7 @@ class TokenFacts(msgspec.Struct, frozen=True):
 
 class BooksFacts(msgspec.Struct, frozen=True):
     """What is in no column: the tokens and the names of apps and contracts, in the order of registration, open holds, and
-    the freezes of accounts, and which movements were taken back.
+    the freezes of accounts, which movements were taken back, and the names that are spelled as they are no more.
     """
 
     tokens: list[TokenFacts]
@@ -54,6 +62,7 @@ class BooksFacts(msgspec.Struct, frozen=True):
     holds: list[OpenHold]
     reversals: list[Reversal]
     freezes: list[Freeze]
+    former_spellings: list[str]
 
 
 # Writing.
@@ -63,12 +72,13 @@ def facts_of(books: FrozenBooks, seed: int) -> BooksFacts:
     """What is in no column. `seed`: any number of 64 bits that nobody can guess."""
     tokens = [_token_facts(state, fragments, seed) for state, fragments in books.tokens]
     holds = sorted(books.holds, key=lambda hold: hold.position)
-    return BooksFacts(tokens, books.special, books.contracts, holds, [*books.reversals], books.freezes)
+    reversals, former = [*books.reversals], books.former_spellings
+    return BooksFacts(tokens, books.special, books.contracts, holds, reversals, books.freezes, former)
 
 
 def _token_facts(state: FrozenTokenState, fragments: FrozenFragments | None, seed: int) -> TokenFacts:
     held = () if fragments is None else fragments.reserved_by_hold()
-    reserved = [(hold, [FragmentFacts(each.id, each.amount, each.owner) for each in found]) for hold, found in held]
+    reserved = [(hold, [FragmentFacts(*each.fragment, each.size) for each in found]) for hold, found in held]
     registered, anybody_holds = registration_of(state.token), state.held is not None
     return TokenFacts(registered, state.reserve, state.distributions, anybody_holds, seed, reserved)
 
@@ -109,6 +119,7 @@ def books_of(facts: BooksFacts, columns: dict[str, Any]) -> KeptBooks:
         facts.holds,
         facts.reversals,
         facts.freezes,
+        facts.former_spellings,
     )
 
 
@@ -144,5 +155,9 @@ def _token_of(facts: TokenFacts, taken: _Taken) -> KeptToken:
         taken.cells("held") if facts.anybody_holds else None,
         taken.column("numbered"),
         fragments,
-        ((hold, (PlainFragment(each.id, each.amount, each.owner) for each in found)) for hold, found in facts.reserved),
+        ((hold, map(_reserved_run, found)) for hold, found in facts.reserved),
     )
+
+
+def _reserved_run(facts: FragmentFacts) -> ReservedRun:
+    return ReservedRun(PlainFragment(facts.id, facts.amount, facts.owner), facts.count)

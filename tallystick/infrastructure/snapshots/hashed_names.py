@@ -71,6 +71,11 @@ class HashedNames:
             slot += 1
         return None
 
+    def finds_its_names(self) -> bool:
+        """Whether its slots are those that its names have."""
+        columns = self.columns
+        return np.array_equal(columns.slots, _slots(columns.words, columns.starts, columns.seed))
+
     def having_a_space(self) -> list[int]:
         """The numbers of the names that have a space in them."""
         found: set[int] = set()
@@ -83,7 +88,13 @@ class HashedNames:
 
 
 def columns_of_names(names: Sequence[str | None], count: int, table: HashedNames | None, seed: int) -> NameColumns:
-    """The columns of the first `count` names, of which the first are those of `table`.
+    """The columns of the first `count` names, of which the first are those of `table`. Raises what `words_of_names` does."""
+    words, starts = words_of_names(names, count, table)
+    return NameColumns(words, starts, _slots(words, starts, seed), seed)
+
+
+def words_of_names(names: Sequence[str | None], count: int, table: HashedNames | None) -> tuple[Words, Words]:
+    """The words of the first `count` names, of which the first are those of `table`, and where each name starts.
 
     `ValueError` where a name cannot stand in a column: a NUL, a line's end or half a surrogate pair is in it.
     """
@@ -98,8 +109,7 @@ def columns_of_names(names: Sequence[str | None], count: int, table: HashedNames
         words.append(new)
         starts.append((ends + int(starts[-1][-1])).astype(np.uint32))
         known += len(block)
-    all_words, all_starts = np.concatenate([*words, np.empty(0, dtype=np.uint32)]), np.concatenate(starts)
-    return NameColumns(all_words, all_starts, _slots(all_words, all_starts, seed), seed)
+    return np.concatenate([*words, np.empty(0, dtype=np.uint32)]), np.concatenate(starts)
 
 
 def _encoded(names: list[str]) -> tuple[Words, NDArray[np.int64]]:

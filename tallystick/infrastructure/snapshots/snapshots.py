@@ -25,10 +25,15 @@ from tallystick.domain.memory.frozen_books import FrozenBooks, KeptBooks
 from tallystick.infrastructure.journal.format import Head, JournalRow
 from tallystick.infrastructure.snapshots.format import BooksFacts, books_of, columns_of, facts_of
 from tallystick.infrastructure.system.column_file import ColumnDescription, read_columns, write_columns
+from tallystick.infrastructure.system.file_lock import FileLock
+from tallystick.infrastructure.system.own_folder import fault_of, make_own_folder
 from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, flock
 
-FORMAT = 2
+FORMAT = 3
 KEPT = 2
+
+KEYS, IDS, REFERENCES = "keys", "transfer_ids", "references"
+"""The names of the parts that are kept beside the books."""
 
 _MANIFEST = "manifest.json"
 _COLUMNS = "columns"
@@ -125,20 +130,20 @@ class Snapshots:
         Raises `OSError` and `StorageUnavailable`, and `ValueError` where something in the state cannot be kept.
         """
         name = f"{state.head.position:020d}-{state.head.digest.hex()[:16]}"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_own_folder(self._folder)
         unfinished = self._folder / f"{name}.{secrets.token_hex(8)}{_UNFINISHED}"
         with contextlib.ExitStack() as writing:
-            with _locked(self._folder, wait=True):
-                unfinished.mkdir()
+            with self._changing():
+                unfinished.mkdir(mode=0o700)
                 writing.enter_context(_locked(unfinished))
             try:
                 manifest = _write(unfinished, state)
-                with _locked(self._folder, wait=True):
+                with self._changing():
                     _rename(unfinished, self._folder / name)
             except BaseException:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 raise
-        with _locked(self._folder, wait=True):
+        with self._changing():
             self._tidy()
         return Snapshot(self._folder / name, manifest)
 
@@ -146,8 +151,17 @@ class Snapshots:
         """Removes a snapshot."""
         shutil.rmtree(snapshot.folder, ignore_errors=True)
 
+    @contextlib.contextmanager
+    def _changing(self) -> Generator[None]:
+        """While it is entered nobody else makes, renames or removes a snapshot, which takes moments."""
+        with contextlib.closing(FileLock(self._folder.with_suffix(".lock"), beside=self._folder)) as lock:
+            lock.acquire()
+            yield
+
     def _finished(self) -> list[Path]:
-        """The folders of snapshots, the newest first."""
+        """The folders of snapshots, the newest first; none where others may have written there."""
+        if fault_of(self._folder) is not None:
+            return []
         try:
             return sorted((path for path in self._folder.iterdir() if path.suffix != _UNFINISHED), reverse=True)
         except OSError:
@@ -165,15 +179,14 @@ class Snapshots:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, *, wait: bool = False) -> Generator[None]:
-    """While it is entered the folder is this writer's, however a process ends that had it before.
+def _locked(folder: Path) -> Generator[None]:
+    """While it is entered the unfinished snapshot is this writer's, however a process ends that had it before.
 
-    Where it is another's this waits if it may, else it raises `OSError`. A folder of snapshots is taken to make, rename or
-    remove one in it, which takes moments, and an unfinished snapshot until it is written.
+    Where it is another's this raises `OSError`.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        flock(descriptor, EXCLUSIVE if wait else EXCLUSIVE | AT_ONCE)
+        flock(descriptor, EXCLUSIVE | AT_ONCE)
         yield
     finally:
         os.close(descriptor)
@@ -195,7 +208,7 @@ def _write(folder: Path, state: FrozenState) -> Manifest:
 
 
 def _save_part(folder: Path, part: Part) -> Any:
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     saved = part.save(folder)
     _sync(folder)
     return saved
@@ -225,6 +238,8 @@ def _sync(folder: Path) -> None:
 
 def _opened(folder: Path) -> Snapshot | None:
     """The snapshot in a folder; None where that is none, or is damaged or of another format."""
+    if fault_of(folder) is not None:
+        return None
     try:
         return Snapshot(folder, _decode((folder / _MANIFEST).read_bytes()))
     except (OSError, ValueError):

@@ -3,11 +3,17 @@
 import threading
 from collections import deque
 
+from tallystick.domain.errors import StorageUnavailable
+
 
 class FairLock:
-    """Exclusive among the threads of a process. Entering again while it is held only counts."""
+    """Exclusive among the threads of a process. Entering again while it is held only counts.
 
-    def __init__(self) -> None:
+    Who has waited for it `patience_s` does not get it, and is told `StorageUnavailable`.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
         self._guard = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
         self._holder: int | None = None
@@ -38,8 +44,10 @@ class FairLock:
 
     def _wait(self, turn: threading.Lock) -> None:
         try:
-            turn.acquire()
-        except BaseException:  # interrupted: whoever waits after this thread must not wait for it
+            if not turn.acquire(timeout=self._patience_s):
+                reason = "another thread of this process has kept the turn to write"
+                raise StorageUnavailable(f"{reason} for {self._patience_s:g} s; nothing was recorded")
+        except BaseException:  # interrupted, or out of patience: whoever waits after this thread must not wait for it
             with self._guard:
                 if turn in self._waiting:
                     self._waiting.remove(turn)

@@ -3,6 +3,10 @@
 A file may be replaced while a ledger is open on it, by a restored backup for example. What is written after that into the
 file that was opened is lost, so the journal asks here before each use. Beside a database lies its write-ahead log; SQLite
 would take a log left behind by the replaced file for the new one's, and mix the two, so such a log is put aside.
+
+SQLite finds that log, and processes their lock, by the file's name. A file that has two names has two logs, of which neither
+knows what the other has: so it is used under none while it has them. A path is resolved once, when it is opened, so that the
+name stays what it is wherever the process goes, and links that are symbolic lead to it.
 """
 
 import contextlib
@@ -15,6 +19,10 @@ from tallystick.domain.errors import StorageUnavailable
 
 UNSETTLED_NS = 100_000_000
 """A file that was written so short a time ago may have been written once more since, and its time is still the same."""
+
+
+_MOUNTS = "/proc/self/mountinfo"
+_MOUNT_POINT = 4
 
 
 class FileIdentity(NamedTuple):
@@ -32,6 +40,8 @@ class FileAtPath:
         self._identity: FileIdentity | None = None
         self._companions: list[tuple[Path, FileIdentity | None]] = []
         self._size_bytes = 0
+        self.links = 1
+        """How many names the file had when it was last looked at."""
         self._written: tuple[int, int] | None = None
         self._is_unsettled = True
 
@@ -55,8 +65,7 @@ class FileAtPath:
         """Takes the file that lies there now, and what SQLite keeps beside it, for the ones that are in use."""
         self._identity = identity_of(Path(self._path))
         self._size_bytes = 0
-        real = os.path.realpath(self._path)
-        companions = [Path(f"{real}{suffix}") for suffix in ("-wal", "-shm")]
+        companions = [Path(f"{self._path}{suffix}") for suffix in ("-wal", "-shm")]
         self._companions = [(companion, identity_of(companion)) for companion in companions]
 
     def was_replaced(self) -> bool:
@@ -78,7 +87,12 @@ class FileAtPath:
                 " close the ledger, remove the -wal and -shm files beside it, and open it again"
             )
         self._size_bytes = status.st_size
+        self.links = status.st_nlink
         return False
+
+    def has_more_names(self) -> StorageUnavailable:
+        """What is raised where the file has more `links` than one."""
+        return _has_more_names(self._path, self.links)
 
     def has_old_log(self) -> bool:
         """Whether another file lies there than was remembered, and the log of that one still beside it."""
@@ -96,6 +110,40 @@ class FileAtPath:
                         companion.unlink()
                     else:
                         companion.replace(f"{companion}.replaced")
+
+
+def resolved(path: Path) -> Path:
+    """The path from the root on, through all symbolic links; `StorageUnavailable` where the process is in no folder."""
+    try:
+        return Path(os.path.realpath(path))
+    except OSError as error:
+        raise StorageUnavailable(f"{path} is of a folder that is gone: {error.strerror}") from error
+
+
+def check_has_one_name(path: Path) -> None:
+    """Raises `StorageUnavailable` where the file at a resolved path has other names too: hard links, or where it is mounted."""
+    try:
+        links = os.stat(path).st_nlink
+    except OSError:
+        return
+    if links > 1:
+        raise _has_more_names(str(path), links)
+    escaped = os.fsencode(path)
+    for character in b"\\ \t\n":
+        escaped = escaped.replace(b"%c" % character, b"\\%03o" % character)
+    try:
+        with open(_MOUNTS, "rb") as mounts:
+            is_mounted = any(line.split()[_MOUNT_POINT] == escaped for line in mounts)
+    except OSError:
+        return
+    if is_mounted:
+        reason = "its log would lie outside, under another name than where it comes from"
+        raise StorageUnavailable(f"{path} is itself a mount point, and {reason}: mount the folder that it lies in")
+
+
+def _has_more_names(path: str, links: int) -> StorageUnavailable:
+    reason = "what is written under one of them would be lost under another"
+    return StorageUnavailable(f"{path} has {links} names (hard links), and {reason}: remove the others, or copy the file")
 
 
 def identity_of(path: Path) -> FileIdentity | None:

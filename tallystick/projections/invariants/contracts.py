@@ -5,7 +5,7 @@ rounded away: less than one sati-satoshi an allocation and step, and what later 
 checked at the end.
 """
 
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tallystick.domain.arithmetic.scaling import ScaledValues
@@ -20,8 +20,10 @@ from tallystick.domain.events import (
     Deallocated,
     ShadowLowered,
     ShadowRaised,
+    TokenRegistered,
 )
 from tallystick.domain.rounding import is_known_rounding
+from tallystick.projections.invariants.amounts import in_decimals
 
 
 class _Contract:
@@ -41,7 +43,10 @@ class ContractInvariants:
     """
 
     def __init__(
-        self, find: Callable[[int, str], None], tokens: Container[str], cells: Mapping[str, Mapping[str, int]]
+        self,
+        find: Callable[[int, str], None],
+        tokens: Mapping[str, TokenRegistered],
+        cells: Mapping[str, Mapping[str, int]],
     ) -> None:
         self._find = find
         self._tokens = tokens
@@ -73,11 +78,12 @@ class ContractInvariants:
             self._find(position, f"{event.__class__.__name__} is an event that this audit does not know")
             return
         if getattr(event, "amount", 1) <= 0:
-            self._find(position, f"an amount is {event.amount}")
+            self._find(position, f"an amount is {event.amount} smallest units")
         rule(position, contract, event)
         contract.position = position
         if not 0 <= contract.allocs_sum <= contract.balance:
-            figures = f"{contract.allocs_sum} allocated of a balance of {contract.balance}"
+            allocated, balance = self._written(contract, contract.allocs_sum), self._written(contract, contract.balance)
+            figures = f"{allocated} allocated of a balance of {balance}"
             self._find(position, f"contract {event.contract!r} has {figures}")
 
     def ids(self) -> Collection[str]:
@@ -100,8 +106,9 @@ class ContractInvariants:
             contract = self._contracts[id]
             tokens = self._cells[contract.backed_by or ""].get(id, 0)
             if tokens != contract.balance:
-                has = f"{tokens} {contract.backed_by} in its account"
-                self._find(position, f"contract {id!r} has {has} and a balance of {contract.balance}")
+                has, balance = self._written(contract, tokens), self._written(contract, contract.balance)
+                stated = f"{has} {contract.backed_by} in its account and a balance of {balance}"
+                self._find(position, f"contract {id!r} has {stated}")
         self._touched.clear()
 
     def finish(self) -> None:
@@ -109,8 +116,11 @@ class ContractInvariants:
         for id, contract in self._contracts.items():
             total = sum(sati for _, sati in contract.allocations.items())
             if abs(total - contract.allocs_sum * SATI_PER_SAT) > contract.drift:
-                stated = f"allocations of {total} sati-satoshis and a sum of {contract.allocs_sum}"
+                stated = f"allocations of {total} sati-satoshis and a sum of {self._written(contract, contract.allocs_sum)}"
                 self._find(contract.position, f"contract {id!r} has {stated}, further apart than rounding goes")
+
+    def _written(self, contract: _Contract, amount: int) -> str:
+        return in_decimals(self._tokens, contract.backed_by, amount)
 
     def _registered(self, position: int, event: ContractRegistered) -> None:
         if event.contract in self._contracts:
@@ -150,7 +160,8 @@ class ContractInvariants:
 
     def _shadow_lowered(self, position: int, contract: _Contract, event: ShadowLowered) -> None:
         if event.amount * SATI_PER_SAT > self._sati(position, contract, event):
-            self._find(position, f"{event.account} has less than {event.amount} in contract {event.contract!r}")
+            amount = self._written(contract, event.amount)
+            self._find(position, f"{event.account} has less than {amount} in contract {event.contract!r}")
         contract.allocations.change(event.account, -event.amount * SATI_PER_SAT)
         contract.allocs_sum -= event.amount
 
@@ -158,7 +169,8 @@ class ContractInvariants:
         old = contract.allocs_sum
         new = old + event.amount if isinstance(event, AllShadowsRaised) else old - event.amount
         if event.allocs_sum != old or old <= 0:
-            self._find(position, f"the allocations of contract {event.contract!r} sum to {old}, not {event.allocs_sum}")
+            summed, stated = self._written(contract, old), self._written(contract, event.allocs_sum)
+            self._find(position, f"the allocations of contract {event.contract!r} sum to {summed}, not {stated}")
         if not is_known_rounding(event):
             self._find(position, f"there is no rule of rounding {event.rounding}")
         contract.allocations.scale(old, new)

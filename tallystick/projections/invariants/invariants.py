@@ -2,15 +2,18 @@
 
 This projection keeps its own plain sums and trusts nothing: that a token is registered once and before it moves, that no
 account and no supply reserve goes below zero, that holds are drawn by those who have them and not beyond what they hold,
-that after every transaction the live fragments of each account touched sum to its balance, and those of each hold to the
-hold, what `ContractInvariants` says of contracts, and what `FreezeInvariants` says of frozen accounts. Its state is a list of
-findings, each with the first position at which something was wrong.
+what `FragmentInvariants` says of fragments, what `ContractInvariants` says of contracts, and what `FreezeInvariants` says of
+frozen accounts. Its state is a list of findings, each with the first position at which something was wrong.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
+
+from tallystick.domain.arithmetic.columns import MACHINE_MAX, Column, total
 from tallystick.domain.arithmetic.shares import shares_among
 from tallystick.domain.batch.batch import Batch
 from tallystick.domain.events import (
@@ -37,9 +40,12 @@ from tallystick.domain.events import (
     TokenRegistered,
 )
 from tallystick.domain.rounding import is_known_rounding, sharing_of
-from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
+from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
 from tallystick.domain.values.result import Result
+from tallystick.projections.invariants.amounts import in_decimals
 from tallystick.projections.invariants.contracts import ContractInvariants
+from tallystick.projections.invariants.curves import impossible_curves
+from tallystick.projections.invariants.fragments import FragmentInvariants
 from tallystick.projections.invariants.freezes import FreezeInvariants
 
 MOVEMENTS = (*RECORDED, Distributed)
@@ -57,6 +63,18 @@ class Finding(Result, frozen=True):
         return f"position {self.position}: {self.reason}"
 
 
+class FindingsList:
+    """Findings in the order in which they were found, the first `FINDINGS_MAX` of them."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def add(self, position: int, reason: str) -> None:
+        """One more, where there is room."""
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(Finding(position, reason))
+
+
 class Invariants:
     """The findings of an audit; call `finish` once after the last event."""
 
@@ -71,13 +89,9 @@ class Invariants:
         self._cells: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._holds: dict[str, list[Any]] = {}
-        self._fragments: dict[int, tuple[str, str, int, str | None]] = {}
-        self._live_sums: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._held_sums: defaultdict[str, int] = defaultdict(int)
-        self._touched: set[tuple[str, str]] = set()
-        self._touched_holds: set[str] = set()
-        self._movement = 0
+        self._is_unfinished = False  # whether a movement may have touched what is checked when it is over
         self._is_lost = False  # where an event's meaning is not known, neither are the sums after it
+        self._fragments = FragmentInvariants(self._find, self._tokens, self._cells, self._holds)
         self._contracts = ContractInvariants(self._find, self._tokens, self._cells)
         self._freezes = FreezeInvariants(self._find)
         self._rules: dict[type, Callable[[int, Any], None]] = {
@@ -90,10 +104,7 @@ class Invariants:
             Reserved: self._reserved,
             Settled: self._drawn,
             Released: self._drawn,
-            FragmentsMinted: self._fragments_minted,
-            FragmentsBurned: self._fragments_burned,
-            FragmentsReserved: self._fragments_reserved,
-            FragmentsReleased: self._fragments_released,
+            **dict.fromkeys((FragmentsMinted, FragmentsBurned, FragmentsReserved, FragmentsReleased), self._fragments.apply),
         }
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
@@ -116,25 +127,74 @@ class Invariants:
             return
         if isinstance(event, MOVEMENTS):
             self._finish_movement()
-            self._movement = position
+            self._fragments.begin(position, event.amount)
+            self._is_unfinished = True
         if not isinstance(event, TokenRegistered) and event.token not in self._tokens:
             self._find(position, f"token {event.token!r} is not registered")
             return
         rule(position, event)
+
+    def apply_commit(self, first_position: int, recorded_at: int, events: Sequence[Any], /) -> None:
+        """Checks the events of a commit; most are moves, of which nothing but the cells of two accounts is to be checked."""
+        contracts = self._contracts.ids()
+        for position, event in enumerate(events, first_position):
+            if type(event) is Moved and not self._is_lost and not self._freezes.frozen:
+                if self._is_unfinished:
+                    self._finish_movement()
+                sender, receiver, amount = event.sender, event.receiver, event.amount
+                token = self._tokens.get(event.token)
+                is_plain = token is not None and token.unit is None and amount > 0
+                if is_plain and sender not in contracts and receiver not in contracts and RESERVE not in (sender, receiver):
+                    cells = self._cells[event.token]
+                    cells[sender] -= amount
+                    if cells[sender] < 0:
+                        self._find(position, f"{sender} has {cells[sender]} {event.token}")
+                    cells[receiver] += amount
+                    continue
+            self.apply(position, recorded_at, event)
 
     def apply_columns(self, position: int, recorded_at: int, batch: Batch, /) -> None:
         """Checks the rows of a batch, which are one movement to the fragments that carry it."""
         if self._is_lost:
             return
         self._finish_movement()
-        self._movement = position
+        self._fragments.begin(position, int(max(batch.amounts)))
+        self._is_unfinished = True
         if batch.token not in self._tokens:
             self._find(position, f"token {batch.token!r} is not registered")
+            return
+        if not self._freezes.frozen and self._add_columns(batch):
             return
         for at, event in enumerate(batch.events(), position):
             self._rules[event.__class__](at, event)
             if self._freezes.frozen:
                 self._freezes.apply(at, event)
+
+    def _add_columns(self, batch: Batch) -> bool:
+        """Adds the rows of a batch by account, where no account can come short on the way; else nothing, and false."""
+        moved = total(batch.amounts)
+        if isinstance(batch.amounts, list) or moved > MACHINE_MAX or int(batch.amounts.min()) < 1:
+            return False
+        given = _by_account(batch, batch.senders)
+        taken = _by_account(batch, batch.receivers)
+        contracts = self._contracts.ids()
+        if any(account in contracts or account == RESERVE for account, _ in chain(given, taken)):
+            return False
+        cells = self._cells[batch.token]
+        if batch.senders is None and self._reserves[batch.token] < moved:
+            return False
+        for account, amount in given:
+            cells[account] -= amount
+        if any(cells[account] < 0 for account, _ in given):
+            for account, amount in given:
+                cells[account] += amount
+            return False
+        for account, amount in taken:
+            cells[account] += amount
+        self._reserves[batch.token] -= moved * ((batch.senders is None) - (batch.receivers is None))
+        if self._tokens[batch.token].unit is not None:
+            self._fragments.touched.update((batch.token, account) for account, _ in chain(given, taken))
+        return True
 
     def finish(self) -> list[Finding]:
         """Checks what the last transaction left, and gives all findings."""
@@ -146,6 +206,12 @@ class Invariants:
     def _find(self, position: int, reason: str) -> None:
         if len(self.state) < FINDINGS_MAX:
             self.state.append(Finding(position, reason))
+
+    def _find_overdrawn(self, position: int, token: str) -> None:
+        self._find(position, f"the supply reserve of {token} is {self._written(token, self._reserves[token])}")
+
+    def _written(self, token: str, amount: int) -> str:
+        return in_decimals(self._tokens, token, amount)
 
     def _of_the_book(self, position: int, event: BookEvent) -> None:
         if isinstance(event, AccountFrozen) and event.token is not None and event.token not in self._tokens:
@@ -160,6 +226,8 @@ class Invariants:
     def _registered(self, position: int, event: TokenRegistered) -> None:
         if event.token in self._tokens:
             self._find(position, f"token {event.token!r} is registered a second time")
+        for reason in impossible_curves(event, self._tokens):
+            self._find(position, reason)
         self._tokens[event.token] = event
         self._reserves[event.token] = event.max_supply
         self._freezes.register(position, event)
@@ -168,7 +236,7 @@ class Invariants:
         self._check_amount(position, event.amount)
         self._reserves[event.token] -= event.amount
         if self._reserves[event.token] < 0:
-            self._find(position, f"the supply reserve of {event.token} is {self._reserves[event.token]}")
+            self._find_overdrawn(position, event.token)
         self._pay(position, event.token, event.account, event.amount)
 
     def _burned(self, position: int, event: Burned) -> None:
@@ -208,7 +276,7 @@ class Invariants:
         if event.source is None:
             self._reserves[event.token] -= event.amount
             if self._reserves[event.token] < 0:
-                self._find(position, f"the supply reserve of {event.token} is {self._reserves[event.token]}")
+                self._find_overdrawn(position, event.token)
         else:
             self._pay(position, event.token, event.source, -event.amount)
         for account, share in shares:
@@ -222,7 +290,7 @@ class Invariants:
         self._check_account(position, event.token, event.authority)
         self._held[event.token, event.authority] += event.amount
         self._holds[event.hold] = [event.token, event.authority, event.payer, event.amount]
-        self._touched_holds.add(event.hold)
+        self._fragments.touched_holds.add(event.hold)
 
     def _drawn(self, position: int, event: Settled | Released) -> None:
         self._check_amount(position, event.amount)
@@ -237,97 +305,42 @@ class Invariants:
             self._find(position, f"hold {event.hold!r} was paid by {hold[2]} and is released to {event.payer}")
         hold[3] -= event.amount
         if hold[3] < 0:
-            self._find(position, f"hold {event.hold!r} is drawn to {hold[3]}")
+            self._find(position, f"hold {event.hold!r} is drawn to {self._written(hold[0], hold[3])}")
         if hold[3] <= 0:
             del self._holds[event.hold]
         self._held[event.token, event.authority] -= event.amount
         self._pay(position, event.token, taker, event.amount)
-        self._touched_holds.add(event.hold)
+        self._fragments.touched_holds.add(event.hold)
 
     def _check_amount(self, position: int, amount: int) -> None:
         if amount <= 0:
-            self._find(position, f"an amount is {amount}")
+            self._find(position, f"an amount is {amount} smallest units")
 
     def _check_account(self, position: int, token: str, account: str) -> None:
-        if account == TOTAL_SUPPLY_RESERVE:
+        if account == RESERVE:
             self._find(position, f"the supply reserve of {token} is named as an account")
 
     def _pay(self, position: int, token: str, account: str, amount: int) -> None:
         self._check_account(position, token, account)
-        cell = (token, account)
         cells = self._cells[token]
         cells[account] += amount
         if cells[account] < 0:
-            self._find(position, f"{account} has {cells[account]} {token}")
+            self._find(position, f"{account} has {self._written(token, cells[account])} {token}")
         if self._tokens[token].unit is not None:
-            self._touched.add(cell)
+            self._fragments.touched.add((token, account))
         self._contracts.paid(position, token, account)
 
-    # Fragments.
-
-    def _fragments_minted(self, position: int, event: FragmentsMinted) -> None:
-        for id, amount in enumerate(event.amounts, event.first_id):
-            self._check_amount(position, amount)
-            if id in self._fragments:
-                self._find(position, f"fragment {id} is minted a second time")
-            self._fragments[id] = (event.token, event.owner, amount, None)
-        self._change_live(event.token, event.owner, sum(event.amounts))
-
-    def _fragments_burned(self, position: int, event: FragmentsBurned) -> None:
-        for id in event.ids:
-            fragment = self._fragments.pop(id, None)
-            if fragment is None or fragment[0] != event.token:
-                self._find(position, f"fragment {id} is burned and does not exist in {event.token}")
-            elif fragment[3] is None:
-                self._change_live(event.token, fragment[1], -fragment[2])
-            else:
-                self._change_held(fragment[3], -fragment[2])
-
-    def _fragments_reserved(self, position: int, event: FragmentsReserved) -> None:
-        for id in event.ids:
-            token, owner, amount, hold = self._fragments.get(id, ("", "", 0, None))
-            if token != event.token or hold is not None:
-                self._find(position, f"fragment {id} is reserved and is not live in {event.token}")
-                continue
-            self._fragments[id] = (token, owner, amount, event.hold)
-            self._change_live(token, owner, -amount)
-            self._change_held(event.hold, amount)
-
-    def _fragments_released(self, position: int, event: FragmentsReleased) -> None:
-        for id in event.ids:
-            token, owner, amount, hold = self._fragments.get(id, ("", "", 0, None))
-            if token != event.token or hold != event.hold:
-                self._find(position, f"fragment {id} is released and is not held under {event.hold!r}")
-                continue
-            self._fragments[id] = (token, owner, amount, None)
-            self._change_held(event.hold, -amount)
-            self._change_live(token, owner, amount)
-
-    def _change_live(self, token: str, owner: str, amount: int) -> None:
-        self._live_sums[token, owner] += amount
-        self._touched.add((token, owner))
-
-    def _change_held(self, hold: str, amount: int) -> None:
-        self._held_sums[hold] += amount
-        self._touched_holds.add(hold)
-
     def _finish_movement(self) -> None:
-        self._check_fragments()
+        self._fragments.finish()
         self._contracts.check_backing()
+        self._is_unfinished = False
 
-    def _check_fragments(self) -> None:
-        for token, account in self._touched:
-            balance, live = self._cells[token][account], self._live_sums[token, account]
-            if balance != live:
-                self._find(self._movement, f"{account} has {balance} {token} and live fragments of {live}")
-        for hold in self._touched_holds:
-            entry = self._holds.get(hold)
-            held = entry[3] if entry else 0
-            fragments = self._held_sums.get(hold, 0)
-            fragmented = entry is None or self._tokens[entry[0]].unit is not None
-            if fragmented and fragments != (held if entry else 0):
-                self._find(self._movement, f"hold {hold!r} has {held} and fragments of {fragments}")
-            if entry is None:
-                self._held_sums.pop(hold, None)
-        self._touched.clear()
-        self._touched_holds.clear()
+
+def _by_account(batch: Batch, numbers: Column | None) -> list[tuple[str, int]]:
+    """The accounts of a column, and what the rows of each move together."""
+    if numbers is None:
+        return []
+    accounts, places = np.unique(numbers, return_inverse=True)
+    sums = np.zeros(len(accounts), dtype=np.int64)
+    np.add.at(sums, places, batch.amounts)
+    return list(zip(map(batch.names.__getitem__, accounts.tolist()), sums.tolist(), strict=True))

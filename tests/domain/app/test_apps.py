@@ -46,7 +46,7 @@ def test_deposit_and_refund(book: Ledger) -> None:
 
 def test_buy_global_token(book: Ledger) -> None:
     (minted,) = do(book, lambda tx: tx.app("GlobalToken").buy("alice", 100 * T))
-    curve = SquareRootCurve(10)
+    curve = SquareRootCurve(10, 10, 12, 12)
     assert curve.cost(0, minted) <= 100 * T < curve.cost(0, minted + 1)
     assert book.state["TEA"]["alice"] == 900 * T
     assert book.state["GlobalToken"][BONDING] == 100 * T
@@ -58,7 +58,7 @@ def test_buy_global_token(book: Ledger) -> None:
 def test_sell_global_token(book: Ledger) -> None:
     (minted,) = do(book, lambda tx: tx.app("GlobalToken").buy("alice", 100 * T))
     (paid,) = do(book, lambda tx: tx.app("GlobalToken").sell("alice", minted))
-    assert paid == SquareRootCurve(10).proceeds(minted, minted)
+    assert paid == SquareRootCurve(10, 10, 12, 12).proceeds(minted, minted)
     assert 99 * T < paid <= 100 * T
     assert book.state["TEA"]["alice"] == 900 * T + paid
     assert book.state["GlobalToken"][BONDING] == 100 * T - paid
@@ -312,7 +312,8 @@ def test_selling_for_nothing(book: Ledger) -> None:
         ({"role": "app", "curve": SquareRootCurve}, InvalidToken),
         ({"role": "app", "unit": 5}, InvalidToken),
         ({"role": "app", "owner": "two words"}, InvalidToken),
-        ({"role": "app", "accepts": ["USDT"]}, InvalidToken),
+        ({"role": "app", "accepts": ["USDT"]}, None),
+        ({"role": "app", "accepts": "USDT"}, InvalidToken),
         ({"role": "app", "accepts": ("two words",)}, InvalidToken),
         ({"curve": SquareRootCurve(10)}, InvalidToken),
         ({"owner": "dev"}, InvalidToken),
@@ -363,7 +364,9 @@ def test_updating_an_app(book: Ledger) -> None:
 
 def test_a_book_without_a_settlement_token() -> None:
     with Ledger.open("memory:") as ledger:
-        ledger.register_token(Token("App", role="app", curve=SquareRootCurve(10)))
+        with pytest.raises(TokenNotFound, match="settlement"):
+            ledger.register_token(Token("App", role="app", curve=SquareRootCurve(10)))
+        ledger.register_token(Token("App", role="app"))
         for call in (
             lambda app: app.buy("alice", 5),
             lambda app: app.deposit("alice", 5),

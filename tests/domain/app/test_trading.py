@@ -33,7 +33,7 @@ from tests.support.books.contract_book import elsewhere
 
 def test_the_spread_goes_to_the_owner(book: Ledger) -> None:
     (minted,) = do(book, lambda tx: tx.app("TeaParty").buy("alice", 100 * T))
-    curve = SquareRootCurve(10, 7)
+    curve = SquareRootCurve(10, 7, 12, 12)
     spread = curve.cost(0, minted) - curve.proceeds(minted, minted)
     assert book.state["TEA"]["dev"] == spread > 0
     assert book.state["TeaParty"][BONDING] == 100 * T - spread >= curve.proceeds(minted, minted)

@@ -22,6 +22,7 @@ from tallystick import (
     Transactions,
 )
 from tallystick.domain.batch import carrying as batch_fragmentation
+from tallystick.projections.invariants import fragments as fragment_invariants
 from tests.support.books.batch_book import (
     CODES,
     BatchRow,
@@ -248,7 +249,8 @@ def test_nothing_is_a_batch_too(ledger: Ledger, token: str) -> None:
 
 
 def test_ids_of_fragments_stay_below_the_next_position(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_fragmentation, "IDS_PER_EVENT", 2)
+    for module in (batch_fragmentation, fragment_invariants):
+        monkeypatch.setattr(module, "IDS_PER_EVENT", 2)
     with Ledger.open("memory:") as ledger:
         ledger.register_token(Token("USD", unit=1))
         for rows in (1, 2, 3, 5, 8, 40):

@@ -241,6 +241,48 @@ def test_split(ledger: Ledger, weights: dict[str, int], amount: int, verdict: ob
 
 
 @pytest.mark.parametrize(
+    ("weights", "remainder_to", "verdict"),
+    [
+        ({"a": 1, "b": 1, "c": 1}, "house", {"a": 33, "b": 33, "c": 33, "house": 1}),
+        ({"a": 1, "b": 1, "c": 1}, "c", {"a": 33, "b": 33, "c": 34}),
+        ({"a": 1, "b": 0}, "b", {"a": 100, "b": 0}),
+        ({"a": 1}, "house", {"a": 100, "house": 0}),
+        ({"a": 10**30, "b": 1}, "b", {"a": 99, "b": 1}),
+        ({"a": 1, "b": 2, "c": 4}, "alice", {"a": 14, "b": 28, "c": 57, "alice": 1}),
+        ({"a": 0}, "house", InvalidAmount),
+        ({}, "house", InvalidAmount),
+        ({"a": 1, "b": 2}, 7, LedgerError),
+        ({"a": 1, "b": 2}, "no body", InvalidAccount),
+    ],
+)
+def test_split_with_the_remainder_to_one(
+    ledger: Ledger, token: str, weights: dict[str, int], remainder_to: str, verdict: object
+) -> None:
+    fund(ledger, token, alice=100)
+    if isinstance(verdict, dict):
+        with ledger.atomic() as tx:
+            assert tx.money(token, "alice", 100).split(weights, remainder_to=remainder_to) == verdict
+        assert available(ledger, token, *verdict) == tuple(verdict.values())
+        assert ledger.audit().ok
+        return
+    assert isinstance(verdict, type)
+    with pytest.raises(verdict), ledger.atomic() as tx:
+        tx.money(token, "alice", 100).split(weights, remainder_to=remainder_to)
+    assert available(ledger, token, "alice") == (100,)
+
+
+def test_slices_with_the_remainder_to_one(ledger: Ledger, token: str) -> None:
+    fund(ledger, token, alice=100)
+    with ledger.atomic() as tx:
+        parts = tx.money(token, "alice", 100).slices({"the seller": 2, "the fee": 1}, remainder_to="the rest")
+        assert {name: part.remaining for name, part in parts.items()} == {"the seller": 66, "the fee": 33, "the rest": 1}
+        for part in parts.values():
+            part.transfer_to("bob")
+    with pytest.raises(InvalidAmount, match="a name"), ledger.atomic() as tx:
+        tx.money(token, "bob", 100).slices({"a": 1}, remainder_to=[])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("weights", "verdict"),
     [
         ({"the seller": 2, "the fee": 1}, {"the seller": 67, "the fee": 33}),

@@ -122,8 +122,11 @@ def test_a_used_up_hold_is_not_open(ledger: Ledger, token: str) -> None:
         with pytest.raises(HoldNotFound):
             tx.release(hold)
     assert ledger.balance(token, "keeper") == Balance(150, 0, 150)
-    for wrong in ("unknown", 5, "\ud800"):
+    for unknown in ("unknown", "\ud800"):
         with pytest.raises(HoldNotFound, match="is not recorded"):
+            ledger.hold(unknown)
+    for wrong in (5, None, b"hold"):
+        with pytest.raises(InvalidRequest, match="the id of a hold"):
             ledger.hold(wrong)  # type: ignore[arg-type]
     with pytest.raises(HoldNotFound), ledger.atomic() as tx:
         tx.settle(token, "keeper", "seller", 1, hold=hold)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from math import isqrt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick import Curve, FixedPriceCurve, InvalidCurve, LinearCurve, SquareRootCurve, UnknownCurve
 from tallystick.domain.values.amount import AMOUNT_MAX
-from tallystick.domain.values.curve import CURVES, UnresolvedCurve, largest_amount, make_curve
+from tallystick.domain.values.curve import CURVES, UnresolvedCurve, make_curve
+from tallystick.domain.values.pool_curves import cube_root
 from tests.support.strategies import curves, payments, supplies
 
 T = 10**12
@@ -22,6 +23,23 @@ T = 10**12
 def test_the_price_is_the_root_of_the_supply(tokens: int, price: int) -> None:
     assert SquareRootCurve(10).price(tokens * T) == price
     assert SquareRootCurve(20).price(tokens * T) == 2 * price
+
+
+@pytest.mark.parametrize(
+    ("curve", "supply", "price"),
+    [
+        (SquareRootCurve(10, 10, 2, 2), 100_00, 10_00),
+        (SquareRootCurve(10, 7, 0, 6), 100, 10_000_000),
+        (SquareRootCurve(7, 7, 18, 2), 100 * 10**18, 7_00),
+        (SquareRootCurve(10, 10, 12, 12), 2 * T, 1_414_213_562_373),
+        (SquareRootCurve(10, 10, 2, 2), 0, 0),
+        (FixedPriceCurve(5_00, 6, 2), 10**30, 5_00),
+        (LinearCurve(3, 2, 2), 100_00, 300),
+        (LinearCurve(3, 2, 2), 99, 2),
+    ],
+)
+def test_what_a_token_costs_at_its_decimals(curve: Curve, supply: int, price: int) -> None:
+    assert curve.price(supply) == price
 
 
 @pytest.mark.parametrize(
@@ -47,6 +65,11 @@ def test_buying_and_selling_back_yields_no_profit(supply: int, buy_k: int, sell_
         (FixedPriceCurve(1), 0, T, 1, 1),
         (LinearCurve(2 * T), 0, 10 * T, 100 * T, 0),
         (LinearCurve(2 * T), 10 * T, 10 * T, 300 * T, 20 * T),
+        (SquareRootCurve(10, 10, 2, 2), 0, 100_00, 666_66, 0),
+        (SquareRootCurve(30, 30, 0, 2), 100, 1, 30_07, 30_00),
+        (FixedPriceCurve(3_00, 0, 2), 5, 2, 6_00, 3_00),
+        (FixedPriceCurve(3_00, 18, 2), 5 * 10**18, 2 * 10**18, 6_00, 3_00),
+        (LinearCurve(2_00, 3, 2), 10_000, 10_000, 300_00, 20_00),
     ],
 )
 def test_other_curves(curve: Curve, supply: int, amount: int, cost: int, price: int) -> None:
@@ -67,6 +90,11 @@ def test_other_curves(curve: Curve, supply: int, amount: int, cost: int, price: 
         lambda: SquareRootCurve(2**64),
         lambda: FixedPriceCurve(0),
         lambda: LinearCurve("1"),  # type: ignore[arg-type]
+        lambda: LinearCurve(1, 2),
+        lambda: FixedPriceCurve(1, None, 2),
+        lambda: SquareRootCurve(10, 10, 78, 2),
+        lambda: SquareRootCurve(10, 10, 2, -1),
+        lambda: FixedPriceCurve(1, True, 2),
     ],
 )
 def test_parameters_that_are_none(make: Callable[[], Curve]) -> None:
@@ -81,7 +109,17 @@ def test_a_curve_is_made_again_from_its_name_and_parameters(curve: Curve) -> Non
     assert again.cost(10**15, 10**13) == curve.cost(10**15, 10**13)
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("mine", (1, 2)), ("linear", (1, 2, 3)), ("linear", (0,))])
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mine", (1, 2)),
+        ("linear", (1, 2, 3, 4)),
+        ("linear", (1, 2, 78)),
+        ("linear", (1, 2)),
+        ("linear", (0,)),
+        ("square_root", (10, 7, 12)),
+    ],
+)
 def test_a_curve_that_is_not_known(name: str, parameters: tuple[int, ...]) -> None:
     curve = make_curve(name, parameters, CURVES)
     assert isinstance(curve, UnresolvedCurve)
@@ -133,17 +171,60 @@ def test_what_was_paid_in_covers_selling_everything(curve: Curve, trades: list[t
         assert curve.proceeds(supply, supply) <= reserve
 
 
-@given(st.integers(0, AMOUNT_MAX), st.integers(0, AMOUNT_MAX))
-def test_the_largest_amount_is_found_by_at_most_512_questions(most: int, largest: int) -> None:
-    asked: list[int] = []
+@given(curves, supplies, st.lists(st.integers(1, 2**200), min_size=1, max_size=20))
+def test_what_is_bought_at_once_costs_what_its_steps_cost(curve: Curve, supply: int, steps: list[int]) -> None:
+    """To the unit where it sells as it buys; where it sells cheaper, steps may cost more, each being rounded by itself."""
+    paid, reached = 0, supply
+    for step in steps:
+        paid += curve.cost(reached, step)
+        reached += step
+    at_once = curve.cost(supply, reached - supply)
+    assert at_once <= paid <= at_once + len(steps)
+    if not getattr(curve, "has_spread", False):
+        assert paid == at_once
+    back = 0
+    for step in reversed(steps):
+        back += curve.proceeds(reached, step)
+        reached -= step
+    assert reached == supply
+    assert back == curve.proceeds(supply + sum(steps), sum(steps)) <= at_once
 
-    def affordable(amount: int) -> bool:
-        asked.append(amount)
-        assert 0 < amount <= most
-        return amount <= largest
 
-    assert largest_amount(affordable, most) == min(most, largest)
-    assert len(asked) <= 512
+def found_by_halves(curve: Curve, supply: int, payment: int) -> int:
+    """The largest amount that costs at most the payment, by trying."""
+    most, reach = AMOUNT_MAX - supply, 1
+    while reach <= most and curve.cost(supply, reach) <= payment:
+        reach *= 2
+    low, high = reach // 2, min(reach, most + 1)  # low is affordable, high is not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if curve.cost(supply, middle) <= payment else (low, middle)
+    return low
+
+
+@settings(max_examples=500)
+@given(curves, st.one_of(supplies, st.integers(0, AMOUNT_MAX)), st.one_of(st.just(-1), payments, st.integers(0, 2**300)))
+def test_what_a_payment_buys_is_what_trying_finds(curve: Curve, supply: int, payment: int) -> None:
+    assert curve.amount_for(supply, payment) == found_by_halves(curve, supply, payment)
+
+
+@given(st.one_of(st.integers(0, 1_000), st.integers(0, 2**1_500), st.integers(0, 2**500).map(lambda root: root**3)))
+def test_a_cube_root_is_the_largest_whose_cube_is_within(number: int) -> None:
+    assert cube_root(number) ** 3 <= number < (cube_root(number) + 1) ** 3
+    assert cube_root(cube_root(number) ** 3) == cube_root(number)
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**8), st.integers(0, 10**8), st.integers(0, 30))
+def test_decimals_do_not_change_what_whole_tokens_cost(k: int, supply: int, amount: int, decimals: int) -> None:
+    """Beside the curve that counts in hundredths: what is cut off is less than a unit at each end."""
+    scale = 10**decimals
+    for make in (
+        lambda *scale: SquareRootCurve(k, k, *scale),
+        lambda *s: FixedPriceCurve(k, *s),
+        lambda *s: LinearCurve(k, *s),
+    ):
+        finer = make(2 + decimals, 2).cost(supply * scale, amount * scale)
+        assert finer == make(2, 2).cost(supply, amount)
 
 
 def test_roots_are_exact() -> None:

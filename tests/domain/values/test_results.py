@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tallystick import (
     AuditReport,
+    Backup,
     Balance,
     BatchReceipt,
     ContractView,
@@ -59,6 +60,7 @@ def results() -> Iterator[dict[str, Any]]:
             "allocation": ledger.allocation("pool", "alice"),
             "contract": ledger.contract("pool"),
             "report": ledger.audit(),
+            "backup": Backup("/books/copy.db", 3, "ab"),
             "report of faults": AuditReport(False, (Finding(3, "it is <wrong>"),), 2, "ab"),
             "token": ledger.token("USD"),
             "app's token": Token("Shop", role="app", curve=FixedPriceCurve(7), accepts=("USD",)),
@@ -68,7 +70,7 @@ def results() -> Iterator[dict[str, Any]]:
 ALICE = 10**17 - 5 - 150
 ERROR = {
     "code": "insufficient_funds",
-    "message": "dave has 0 USD to give of the 250 required",
+    "message": "dave has 0.00 USD to give of the 2.50 required",
     "token": "USD",
     "account": "dave",
 }

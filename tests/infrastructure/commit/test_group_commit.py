@@ -278,11 +278,11 @@ def test_an_error_in_one_transaction_is_its_own(crowd: Crowd, monkeypatch: pytes
     """One that is no refusal: what it left half done is dropped, and the others are executed again."""
     execute = member.execute
 
-    def failing(books: Any, operations: Any, position: int, now: int) -> Any:
+    def failing(books: Any, operations: Any, position: int, now: int, *planned: Any, **pace: Any) -> Any:
         if any(getattr(operation, "receiver", None) == "nobody" for operation in operations):
             books.token_state("USD").transfer("alice", "bob", 5)
             raise ZeroDivisionError("in a rule")
-        return execute(books, operations, position, now)
+        return execute(books, operations, position, now, *planned, **pace)
 
     monkeypatch.setattr(member, "execute", failing)
     crowd.hold()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tallystick import InvalidRequest, Ledger, LedgerError, MalformedRow, Token
+from tallystick import InvalidRequest, Ledger, LedgerError, MalformedRow, MeaninglessCell, Token
 from tallystick.infrastructure.imports.allocations import import_allocations
 from tallystick.infrastructure.imports.erc20 import ZERO_ADDRESS, import_erc20
 from tallystick.infrastructure.imports.report import ImportReport
@@ -16,6 +16,7 @@ from tallystick.infrastructure.imports.tea_state import import_tea_state
 from tallystick.infrastructure.imports.transfers.transfers import import_transfers
 from tests.support.books.transfers_file import funds, parquet, write
 from tests.support.programs.command_line import run
+from tests.support.programs.old_version import OldVersion
 
 TOKEN, ALICE, BOB = "0x" + "aa" * 20, "0x" + "01" * 20, "0x" + "02" * 20
 ROW = {"token_address": TOKEN, "from_address": ZERO_ADDRESS, "to_address": ALICE, "value": 5}
@@ -210,11 +211,62 @@ def test_one_holder_in_two_spellings(tmp_path: Path) -> None:
         assert funds(ledger) == {"T": {mixed.lower(): 101}}
         transfers(ledger, moved)
         assert funds(ledger) == {"T": {mixed.lower(): 99, BOB: 2}}
-    with Ledger.open("memory:") as ledger:  # of before spellings were one
-        ledger.register_token(Token("T"))
-        ledger.mint_many("T", [mixed], [5])
+    with OldVersion() as old:  # of before spellings were one
+        old.open(tmp_path / "old.db")
+        old(f"ledger.register_token(Token('T')); ledger.mint_many('T', [{mixed!r}], [5]); ledger.close()")
+    with Ledger.open(tmp_path / "old.db") as ledger:
         allocations(ledger, path)
         assert funds(ledger) == {"T": {mixed: 105, mixed.lower(): 1}}
+
+
+def test_one_holder_in_a_distribution_of_a_name_gets_its_share_once(tmp_path: Path) -> None:
+    mixed = "0xA40bD8fAb4F6c1EB5d8a0e2e1C47ed1A3A4B5C6D"
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text(f"safe_address,tokens\n{mixed},100\n")
+    second.write_text(f"safe_address,tokens\n{mixed.lower()},100\n{BOB},1\n")
+    with Ledger.open("memory:") as ledger:
+        for path in (first, second, first):
+            import_allocations(ledger, path, "T", 1000, import_id="airdrop")
+        assert funds(ledger) == {"T": {mixed.lower(): 100, BOB: 1}}
+
+
+@pytest.mark.parametrize("name", ["cafe\u0301", "heart\ufe0f", "\u3164"])
+def test_a_name_of_two_spellings_is_refused_with_its_row(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "file"
+    path.write_text(f"safe_address,tokens\n{BOB},1\n{name},2\n")
+    moved = write(tmp_path / "moved", f"T,,{BOB},1", f"T,{BOB},{name},1")
+    token = write(tmp_path / "token", f"T,,{BOB},1", f"{name},,{BOB},1")
+    with Ledger.open("memory:") as ledger:
+        for take, file, row in ((allocations, path, 3), (transfers, moved, 3), (transfers, token, 3)):
+            with pytest.raises(InvalidRequest, match=rf"row {row}: .*U\+"):
+                take(ledger, file)
+        assert ledger.tokens() == []
+        ledger.register_token(Token("T"))
+        with pytest.raises((MeaninglessCell, InvalidRequest)):
+            allocations(ledger, path)
+        assert funds(ledger) == {"T": {}}
+
+
+def test_tokens_and_cells_of_other_spellings(tmp_path: Path) -> None:
+    code, app = "0xA40bD8fAb4F6c1EB5d8a0e2e1C47ed1A3A4B5C6D", "AAAAAAAA-0000-4000-8000-000000000001"
+    user = "0x" + "Cd" * 20
+    path, moved = tmp_path / "state.json", write(tmp_path / "moved", f"{code},,{BOB},1", f"{code.lower()},{BOB},carol,1")
+    state = {
+        "tokens": {code: {}, "TEA": {"role": "settlement"}, app: {"role": "app"}},
+        "tea_state": {"ft_state": {code.lower(): {code: 5}}, "ft_deposit_state": {app.lower(): {user: 7}}},
+    }
+    path.write_text(json.dumps(state))
+    with Ledger.open("memory:") as ledger:
+        import_tea_state(ledger, path)
+        assert funds(ledger)[code.lower()] == {code.lower(): 5}
+        assert ledger.state[user.lower()][app] == 7
+        transfers(ledger, moved)
+        assert ledger.balance(code, "carol").total == 1
+        assert len(ledger.tokens()) == 3
+        path.write_text(f"safe_address,tokens\n{BOB},1\n")
+        for spelled in (code, code.lower(), code):
+            import_allocations(ledger, path, spelled)
+        assert ledger.balance(code, BOB).total == 1
 
 
 def test_parquet_pages_are_held_against_their_sums(tmp_path: Path) -> None:

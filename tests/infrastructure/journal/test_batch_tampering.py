@@ -43,7 +43,7 @@ PLAIN = TokenRegistered("T", 0, 1000, None, "external")
 FRAGMENTED = TokenRegistered("T", 0, 1000, 10, "external")
 MINTED = MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", (1).to_bytes(16, "little") + (2).to_bytes(16, "little"))
 IDS = hashed(["x", "y"]).to_bytes()
-PIECES = FragmentsMintedMany("T", 2, 7, b"\0\1", b"\5\6")
+PIECES = FragmentsMintedMany("T", 2, 2007, b"\0\1", b"\5\6")
 
 
 def noted(notes: RowNotes, ids: bytes = MINTED.ids) -> NotedMintedMany:
@@ -58,7 +58,7 @@ GOOD: list[list[Any]] = [
     [PLAIN, noted(RowNotes(4, 1, b"\0\2", ["x", "y"], b"", ["r", None], b"", ["x", "y"]), IDS)],
     [PLAIN, noted(RowNotes(0, 1, b"\0\2", ["x", "y"], b"\1\1", ["r"]))],
     [FRAGMENTED, MINTED, PIECES],
-    [FRAGMENTED, MINTED, PIECES, BurnedMany("T", 1, [], b"\0", b"\5"), FragmentsBurned("T", [7])],
+    [FRAGMENTED, MINTED, PIECES, BurnedMany("T", 1, [], b"\0", b"\5"), FragmentsBurned("T", [2007])],
 ]
 UNREADABLE: list[tuple[list[Any], int]] = [
     ([PLAIN, MintedMany("T", 3, ["a", "b"], b"\0\1", b"\5\6")], 2),
@@ -102,9 +102,9 @@ UNREADABLE: list[tuple[list[Any], int]] = [
         )
     ),
     ([PLAIN, noted(RowNotes(id_texts=["x", "y"]), b"")], 2),
-    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 7, b"\0\2", b"\5\6")], 4),
-    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 3, 7, b"\0\1", b"\5\6")], 4),
-    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 7, b"\0\1", b"\5\6\7")], 4),
+    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 2007, b"\0\2", b"\5\6")], 4),
+    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 3, 2007, b"\0\1", b"\5\6")], 4),
+    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 2007, b"\0\1", b"\5\6\7")], 4),
     ([FRAGMENTED, PIECES, MINTED], 2),
 ]
 UNTRUE: list[tuple[list[Any], int]] = [
@@ -112,7 +112,7 @@ UNTRUE: list[tuple[list[Any], int]] = [
     ([PLAIN, MintedMany("U", 1, ["a"], b"\0", b"\5")], 2),
     ([PLAIN, MintedMany("T", 3, ["a", "b"], b"\0\1\0", b"\5\0\6")], 3),
     ([PLAIN, MINTED, MovedMany("T", 2, [], b"\0\0", b"\1\1", b"\5\0")], 5),
-    ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", bytes(32))], 2),
+    ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\5\6", "", bytes(32))], 3),
     ([PLAIN, MINTED, BurnedMany("T", 1, [], b"\0", b"\5", "", (2).to_bytes(16, "little"))], 4),
     ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", b"\xe8\3\1\0")], 3),
     ([PLAIN, MintedMany("T", 2, ["a", "b"], b"\0\1", bytes([*([255] * 8), *([255] * 8)]))], 2),
@@ -126,10 +126,10 @@ UNTRUE: list[tuple[list[Any], int]] = [
     ([PLAIN, noted(RowNotes(1, 86_400_000_000, b"\0\2"))], 2),
     ([FRAGMENTED, MINTED], 2),
     ([FRAGMENTED, MINTED, MovedMany("T", 1, [], b"\0", b"\1", b"\5")], 2),
-    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 7, b"\1\0", b"\5\6")], 2),
-    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 3, 7, b"\0\1\1", b"\5\6\0")], 4),
+    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 2, 2007, b"\1\0", b"\5\6")], 2),
+    ([FRAGMENTED, MINTED, FragmentsMintedMany("T", 3, 2007, b"\0\1\1", b"\5\6\0")], 4),
     ([FRAGMENTED, MINTED, PIECES, MovedMany("T", 1, [], b"\0", b"\1", b"\5")], 5),
-    ([FRAGMENTED, MINTED, PIECES, FragmentsMintedMany("T", 1, 8, b"\0", b"\1")], 2),
+    ([FRAGMENTED, MINTED, PIECES, FragmentsMintedMany("T", 1, 2008, b"\0", b"\1")], 2),
     ([PLAIN, MINTED, PIECES], 4),
 ]
 

@@ -1,6 +1,7 @@
 """A process of the version before has the journal open too: in turns while it is of format 1, and stopped where it is not."""
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -10,9 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tallystick import AsyncLedger, Ledger, SchemaTooOld, StorageUnavailable, Token
+from tallystick import AsyncLedger, FixedPriceCurve, Ledger, SchemaTooOld, StorageUnavailable, Token
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
+from tests.support.books.behind import journal_of
 from tests.support.programs.command_line import run
 from tests.support.programs.old_version import OldError, OldVersion
 from tests.support.programs.postgres_server import unused_name
@@ -64,6 +66,42 @@ def test_both_take_turns_while_it_is_of_format_1(begun: str | Path, old: OldVers
             assert old(HAS) == 14 * turn
         assert ledger.audit().ok
     assert old(AUDIT)
+
+
+def test_many_fragments_are_written_as_the_old_version_writes_them(begun: str | Path, old: OldVersion, tmp_path: Path) -> None:
+    """What has a form of its own in format 2 is named one by one in a journal of format 1, byte for byte, and by turns."""
+    draw = random.Random(7)
+    shadow = tmp_path / "shadow.db"
+    with OldVersion() as beside:
+        beside.open(shadow)
+        beside(START)
+        with Ledger.open(begun) as ledger:
+            for turn in range(60):
+                step = _large_step(draw, ledger)
+                beside(f"with ledger.atomic() as tx:\n    {step}")
+                if turn % 3:
+                    with ledger.atomic() as tx:
+                        exec(step, {"tx": tx})
+                else:
+                    old(f"with ledger.atomic() as tx:\n    {step}")
+            bodies = [body.body for body in journal_of(ledger).bodies(1, 10**6)]
+            assert ledger.audit().ok
+    assert old(AUDIT)
+    with Ledger.open(shadow) as ledger:
+        assert [body.body for body in journal_of(ledger).bodies(1, 10**6)] == bodies
+        assert max(map(len, bodies)) > 5_000
+
+
+def _large_step(draw: random.Random, ledger: Ledger) -> str:
+    """A movement of many fragments, of few, or of some that have to be cut."""
+    have = {name: balance.available for name, balance in ledger.balances("USD").items() if balance.available}
+    sender = draw.choice(sorted(have))
+    amount = min(have[sender], draw.choice([1, 99, 6_500, 6_501, 30_000, 70_001, 100_000]))
+    receiver = draw.choice(["alice", "bob", "carol"])
+    return draw.choice(
+        [f"tx.transfer('USD', {sender!r}, {receiver!r}, {amount})"] * 3
+        + [f"tx.burn('USD', {sender!r}, {amount}); tx.mint('USD', {receiver!r}, {amount})"]
+    )
 
 
 def test_the_old_version_does_not_open_format_2(shared_url: str | Path, old: OldVersion) -> None:
@@ -233,6 +271,25 @@ def test_before_the_upgrade_details_are_refused(
         assert ledger.balance("USD", "bob").total == 14 + 7 * (verdict is None)
         upgrade(server_url)
         pay(ledger, **details)
+        assert ledger.audit().ok
+
+
+def test_before_the_upgrade_an_app_has_no_curve_and_no_dividend(server_url: str, old: OldVersion) -> None:
+    """A curve that follows the decimals and a distribution are of the new format; an app without them is not."""
+    app = Token("App", role="app", curve=FixedPriceCurve(3))
+    with Ledger.open(server_url) as ledger:
+        ledger.register_token(Token("TEA", role="settlement"))
+        ledger.register_token(Token("Bare", role="app"))
+        ledger.take_over([], [("Bare", "alice", 5), ("Bare", "bob", 5)])
+        with pytest.raises(SchemaTooOld, match="tallystick upgrade"), ledger.atomic() as tx:
+            tx.app("Bare").pay("alice", 1, token="Bare")
+            tx.app("Bare").distribute_dividend()
+        with pytest.raises(SchemaTooOld, match="tallystick upgrade"):
+            ledger.register_token(app)
+        old("result = ledger.audit().ok")
+        upgrade(server_url)
+        ledger.register_token(app)
+        assert ledger.token("App").curve == FixedPriceCurve(3, 0, 0)
         assert ledger.audit().ok
 
 

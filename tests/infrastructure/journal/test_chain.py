@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tallystick import CorruptJournal, Ledger, Token
+from tallystick.domain.values.instant import INSTANT_MAX
 from tallystick.infrastructure.imports.event_store.copying import EventsourcingCopy
 from tallystick.infrastructure.imports.event_store.items import Item
 from tallystick.infrastructure.journal.chain import rows_after
@@ -79,12 +80,26 @@ def earlier(rows: list[JournalRow]) -> list[JournalRow]:
     return chained(rows)
 
 
+def after_all_time(rows: list[JournalRow]) -> list[JournalRow]:
+    """This one and the ones after it were recorded in the year 10000."""
+    later = [row._replace(recorded_at=INSTANT_MAX + 1) for row in rows[BROKEN:]]
+    return chained(rows[:BROKEN] + later)
+
+
+def before_all_time(rows: list[JournalRow]) -> list[JournalRow]:
+    """One was recorded before 1970."""
+    rows[BROKEN] = rows[BROKEN]._replace(recorded_at=-1)
+    return chained(rows)
+
+
 BREAKS: Sequence[tuple[Break, int, str]] = [
     (lacking, 8, "the next row begins at position 11"),
     (overlapping, 8, "the next row begins at position 7"),
     (altered, 8, "its digest does not fit"),
     (of_another_chain, 8, "its digest does not fit"),
     (earlier, 8, "it was recorded before the row before it"),
+    (after_all_time, 8, "it was recorded after the year 9999"),
+    (before_all_time, 8, "it was recorded before the row before it"),
 ]
 
 
@@ -103,6 +118,12 @@ def test_reading_goes_on_from_any_head(journal: MemoryJournal, index: int) -> No
 def test_rows_of_one_moment_follow_each_other(journal: MemoryJournal) -> None:
     put(journal, chained([row._replace(recorded_at=5) for row in journal.rows()]))
     assert len(list(rows_after(journal, EMPTY))) == 6
+
+
+@pytest.mark.parametrize("time", [0, 1, INSTANT_MAX])
+def test_rows_of_the_first_and_the_last_moment_are_read(journal: MemoryJournal, time: int) -> None:
+    put(journal, chained([row._replace(recorded_at=time) for row in journal.rows()]))
+    assert verify(journal).ok
 
 
 @pytest.mark.parametrize(("break_", "position", "reason"), BREAKS)

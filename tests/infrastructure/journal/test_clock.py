@@ -12,14 +12,15 @@ from uuid import uuid4
 import pytest
 from eventsourcing.persistence import OperationalError, StoredEvent
 
-from tallystick import AsyncLedger, ClockLeap, InvalidRequest, InvalidURL, Ledger, Token
+from tallystick import AsyncLedger, ClockLeap, CorruptJournal, InvalidRequest, InvalidURL, Ledger, Token
+from tallystick.domain.values.instant import INSTANT_MAX
 from tallystick.infrastructure.journal import clock as clock_module
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.clock import system_time, time_of_commit
-from tallystick.infrastructure.journal.format import EMPTY, Head
+from tallystick.infrastructure.journal.format import EMPTY, Head, digest_of
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.recorders import JournalRecorder
-from tests.support.books.behind import journal_of
+from tests.support.books.behind import journal_of, ledger_on
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -211,3 +212,56 @@ def test_the_table_of_leaps(leap: int | None, head: Head, server: int | None, ve
         else:
             with pytest.raises(verdict):
                 time_of_commit(journal, head, system_time)
+
+
+@pytest.mark.parametrize("microseconds", [INSTANT_MAX + 1, 2**62, 10**30])
+@pytest.mark.parametrize("head", [EMPTY, Head(1, b"", 5)])
+def test_times_end_in_9999_whatever_is_believed(microseconds: int, head: Head) -> None:
+    journal = MemoryJournal()
+    journal.max_clock_leap = None
+    with pytest.raises(ClockLeap, match="nothing was recorded"):
+        time_of_commit(journal, head, lambda: microseconds)
+    assert time_of_commit(journal, head, lambda: INSTANT_MAX) == INSTANT_MAX
+
+
+def test_a_receipt_of_the_last_moment(url: str | Path, clock: Clock) -> None:
+    with Ledger.open(url, clock=clock, max_clock_leap=None) as ledger:
+        ledger.register_token(Token("USD"))
+        clock.now = datetime.max.replace(tzinfo=UTC)
+        receipt = ledger.mint("USD", "alice", 1, idempotency_key="last")
+        assert receipt.recorded_at == receipt.occurred_at == clock.now
+        clock.now = START
+        assert ledger.mint("USD", "alice", 1).recorded_at == receipt.recorded_at
+        assert ledger.audit().ok
+
+
+READS: list[Callable[[Ledger], Any]] = [
+    lambda ledger: ledger.entry(2),
+    lambda ledger: ledger.transaction(2),
+    lambda ledger: ledger.status(),
+    lambda ledger: ledger.receipt("key"),
+    lambda ledger: ledger.holds(),
+    lambda ledger: ledger.history("USD", "alice"),
+    lambda ledger: list(ledger.find("reference")),
+    lambda ledger: ledger.balance("USD", "alice"),
+]
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("time", [INSTANT_MAX + 1, 2**62, -(2**62)])
+def test_a_time_that_cannot_have_been_recorded_is_a_corrupt_journal(read: Callable[[Ledger], Any], time: int) -> None:
+    journal = MemoryJournal()
+    with ledger_on(journal) as ledger:
+        ledger.register_token(Token("USD"))
+        with ledger.atomic("key", reference="reference") as tx:
+            tx.mint("USD", "alice", 10)
+            tx.reserve("USD", "alice", "shop", 3)
+    digest = EMPTY.digest
+    for number, row in enumerate(journal._rows):
+        forged = row._replace(recorded_at=time) if number else row
+        digest = digest_of(digest, forged)
+        journal._rows[number] = forged._replace(digest=digest)
+    with ledger_on(journal) as ledger:
+        with pytest.raises(CorruptJournal):
+            read(ledger)
+        assert [finding.position for finding in ledger.verify().findings] == [2]

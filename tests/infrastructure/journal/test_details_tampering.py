@@ -11,6 +11,7 @@ import pytest
 from tallystick import CorruptJournal, Ledger, Token
 from tallystick.domain.events import (
     BalanceRaised,
+    Burned,
     ContractRegistered,
     FragmentsMinted,
     MetadataErased,
@@ -50,7 +51,7 @@ START = (
     None,
     NO_METADATA,
 )
-MOVES = [Moved("T", "a", "b", 5), Moved("T", "b", "a", 2), Moved("T", "a", "c", 1)]
+MOVES = [Moved("T", "a", "b", 5), Burned("T", "a", 2), Burned("T", "a", 1)]
 
 
 @pytest.mark.parametrize(

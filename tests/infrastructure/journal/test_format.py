@@ -50,6 +50,10 @@ from tallystick.domain.events import (
     Released,
     Reserved,
     RowNotes,
+    RunsBurnedMany,
+    RunsMintedMany,
+    RunsReleasedMany,
+    RunsReservedMany,
     Settled,
     ShadowLowered,
     ShadowRaised,
@@ -127,6 +131,10 @@ GOLDEN: list[tuple[JournalEvent, str]] = [
     (FragmentsBurned("USD", [7_000, 7_001]), '["FragmentsBurned","USD",[7000,7001]]'),
     (FragmentsReserved("USD", "h1", [7_000]), '["FragmentsReserved","USD","h1",[7000]]'),
     (FragmentsReleased("USD", "h1", [7_000]), '["FragmentsReleased","USD","h1",[7000]]'),
+    (RunsMintedMany("USD", "bob", 7_000, [100, 20], [90, 1]), '["RunsMintedMany","USD","bob",7000,[100,20],[90,1]]'),
+    (RunsBurnedMany("USD", [7_000, 9_000], [91, 2]), '["RunsBurnedMany","USD",[7000,9000],[91,2]]'),
+    (RunsReservedMany("USD", "h1", [7_000], [91]), '["RunsReservedMany","USD","h1",[7000],[91]]'),
+    (RunsReleasedMany("USD", "h1", [7_000], [91]), '["RunsReleasedMany","USD","h1",[7000],[91]]'),
     (ContractRegistered("pool", None), '["ContractRegistered","pool",null]'),
     (ContractRegistered("pool", "BTC"), '["ContractRegistered","pool","BTC"]'),
     (BalanceRaised("pool", 5, "in"), '["BalanceRaised","pool",5,"in"]'),
@@ -425,6 +433,16 @@ def test_the_script_agrees_with_the_ledger(script: Path, journal: Path) -> None:
     assert report.ok
     assert (done.returncode, done.stdout) == (0, f"{report.position} {report.digest}\n"), done.stderr
     assert running.stdout == done.stdout
+
+
+def test_the_script_agrees_about_runs_of_fragments(script: Path, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "books.db") as ledger:
+        ledger.register_token(Token("USD", decimals=2, unit=500_00))
+        ledger.mint("USD", "alice", 500_000_00)
+        ledger.transfer("USD", "alice", "bob", 400_000_00)
+        report = ledger.verify()
+    done = check(script, tmp_path / "books.db")
+    assert (done.returncode, done.stdout) == (0, f"{report.position} {report.digest}\n"), done.stderr
 
 
 def test_the_script_accepts_an_empty_journal(script: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tallystick import (
@@ -21,13 +22,17 @@ from tallystick import (
     IdempotencyMismatch,
     InsufficientFunds,
     Ledger,
+    LinearCurve,
+    PlanTooLarge,
+    SquareRootCurve,
     StorageUnavailable,
     Token,
 )
+from tallystick.domain import limits
 from tallystick.domain.events import EVENT_TYPES, FORMAT_2_EVENTS
 from tallystick.infrastructure.journal.stores.sqlite import journal as sqlite
 from tallystick.infrastructure.journal.stores.sqlite.file import upgrade_schema
-from tests.infrastructure.journal.golden.make import clock, play, play_more, say, say_more
+from tests.infrastructure.journal.golden.make import clock, play, play_more, say, say_more, say_runs
 from tests.support.books.snapshot_book import goes_on_from
 from tests.support.programs.old_version import GOLDEN, OldVersion
 
@@ -66,6 +71,11 @@ def digests(path: Path) -> list[tuple[Any, ...]]:
     return asked(path, "SELECT first_position, digest FROM commits ORDER BY 1")
 
 
+def distribute(app: Any) -> None:
+    app.pay("alice", 1, token="TeaParty")
+    app.distribute_dividend()
+
+
 def pay(ledger: Ledger, **details: Any) -> None:
     with ledger.atomic(**details) as tx:
         tx.transfer("PLN", "alice", "bob", 1)
@@ -101,6 +111,32 @@ def test_it_is_read_and_says_what_it_said(old: Path) -> None:
     assert version(old) == 1
 
 
+def test_so_many_fragments_are_named_in_one_commit(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two numbers say in format 2 takes a thousand in format 1, and is counted so."""
+    monkeypatch.setattr(limits, "FRAGMENTS_MAX", 15_000)
+
+    def to_and_fro(count: int) -> None:
+        with ledger.atomic() as tx:
+            for _ in range(count):
+                tx.transfer("USD", "rich", "heir", 1000 * 100_00)
+                tx.transfer("USD", "heir", "rich", 1000 * 100_00)
+
+    with opened(old) as ledger:
+        ledger.mint("USD", "rich", 1000 * 100_00)
+        before = ledger.fragments("USD", "rich")
+        for count in (4, 5):
+            with pytest.raises(PlanTooLarge, match=rf"{count * 4000} fragments are too many .* at most 15000: do it in"):
+                to_and_fro(count)
+            assert ledger.fragments("USD", "rich") == before
+        to_and_fro(3)
+        assert ledger.audit().ok
+        assert version(old) == 1
+        ledger.mint("PLN", "alice", 1, reference="this needs format 2")
+    with opened(old) as ledger:
+        to_and_fro(40)
+        assert ledger.audit().ok
+
+
 def test_keys_and_ids_of_before_are_known(old: Path) -> None:
     with opened(old) as ledger:
         with pytest.raises(DuplicateIdempotencyKey), ledger.atomic("deposit-1", request={"of": "alice"}):
@@ -112,6 +148,22 @@ def test_keys_and_ids_of_before_are_known(old: Path) -> None:
         with pytest.raises(DuplicateTransferId):
             ledger.mint_many("USD", ["bob"], [1], ids=[2**128 - 1])
         assert ledger.once(lambda tx: tx.mint("PLN", "bob", 1), "together-3").repeated  # type: ignore[union-attr]
+
+
+def test_a_curve_of_before_keeps_its_formulas(old: Path) -> None:
+    with opened(old) as ledger:
+        app = ledger.token("TeaParty")
+        curve = SquareRootCurve(10, 7)
+        assert app.curve == curve
+        ledger.register_token(msgspec.structs.replace(app, curve=curve))
+        ledger.mint("TEA", "bob", 10**12)
+        figures = ledger.app("TeaParty")
+        quoted = figures.quote_buy(10**12)
+        (trade,) = figures.buy("bob", 10**12).trades
+        assert trade.received == quoted == curve.amount_for(figures.supply, 10**12)
+        assert figures.price == curve.price(figures.supply)
+        assert ledger.token("TeaParty").curve == curve
+    assert version(old) == 1
 
 
 PLAIN: list[Callable[[Ledger], object]] = [
@@ -144,6 +196,8 @@ NEEDING: list[Callable[[Ledger], object]] = [
     lambda ledger: pay(ledger, metadata={}),
     lambda ledger: ledger.run(lambda tx: tx.freeze("alice")),
     lambda ledger: ledger.run(lambda tx: tx.reverse(transaction=ledger.receipt("together-3").transaction_ids[0])),
+    lambda ledger: ledger.register_token(Token("Tea2", role="app", curve=LinearCurve(1))),
+    lambda ledger: ledger.run(lambda tx: distribute(tx.app("TeaParty"))),
 ]
 
 
@@ -248,7 +302,7 @@ def test_snapshots_of_before_are_passed_over(old: Path) -> None:
 
 
 def test_the_golden_journal_of_format_2_has_every_event_of_it() -> None:
-    text = (GOLDEN / "format_2.sql").read_text()
+    text = "".join((GOLDEN / f"{name}.sql").read_text() for name in ("format_2", "format_2_runs"))
     assert set(re.findall(r'\["([A-Z][A-Za-z]+)"', text)) >= {kind.__name__ for kind in EVENT_TYPES} | {"Foreign"}
 
 
@@ -267,4 +321,16 @@ def test_the_golden_journal_of_format_2_is_read_and_written_on(tmp_path: Path) -
         ledger.snapshot()
     with opened(path) as ledger:
         assert len(ledger.find("order 7")) == 3
+        assert ledger.audit().ok
+
+
+def test_the_golden_journal_of_runs_is_read_and_written_on(tmp_path: Path) -> None:
+    path = made(tmp_path, "format_2_runs")
+    said = json.loads((GOLDEN / "format_2_runs.json").read_text())
+    with opened(path) as ledger:
+        assert json.loads(json.dumps(say_runs(ledger))) == said
+        ledger.transfer("PLN", "bob", "alice", ledger.balance("PLN", "bob").available)
+        ledger.snapshot()
+    with opened(path) as ledger:
+        assert ledger.balance("PLN", "alice").total == 100_000
         assert ledger.audit().ok

@@ -18,6 +18,7 @@ from tallystick import (
     Ledger,
     ShadowSpaces,
     SupplyReserves,
+    Token,
 )
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.projections.projection import digest
@@ -40,6 +41,7 @@ def play(ledger: Ledger) -> None:
                 tx.mint(token, account, amount, memo="Guthaben €")
     _money(ledger)
     _escrow(ledger)
+    _many_fragments(ledger)
     _apps(ledger)
     _contracts(ledger)
     _batches(ledger)
@@ -62,6 +64,21 @@ def _money(ledger: Ledger) -> None:
             tx.burn("PLN", "nobody", 5)
         tx.transfer("WEI", "alice", "bób", 2**199 + 1)
         assert tx.balance("DAI", "alice").total == 950
+
+
+def _many_fragments(ledger: Ledger) -> None:
+    ledger.register_token(Token("CENT", unit=10))
+    ledger.mint("CENT", "alice", 9_995)
+    with ledger.atomic() as tx:
+        hold = tx.reserve("CENT", "alice", "court", 4_003)
+        tx.release(hold, 1_001)
+        tx.settle("CENT", "court", "bób", 2_002, hold)
+    moved = ledger.transfer("CENT", "alice", "bób", 3_007)
+    ledger.transfer_many("CENT", ["bób"] * 3, ["alice", "carol", "bób"], [900, 7, 1])
+    ledger.reverse(transaction=moved.entry_id, amount=1_234)
+    with ledger.atomic() as tx:
+        tx.money("CENT", "bób", 2_000).split({"seller": 70, "platform": 20, "charity": 10})
+    ledger.burn("CENT", "alice", 1_999)
 
 
 def _escrow(ledger: Ledger) -> None:

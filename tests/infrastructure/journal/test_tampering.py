@@ -19,7 +19,9 @@ from tallystick import (
     StorageUnavailable,
     Token,
 )
+from tallystick.domain.entry.kinds import TAKEN_OVER
 from tallystick.domain.events import (
+    RUN_EVENTS,
     Allocated,
     AllShadowsLowered,
     AllShadowsRaised,
@@ -34,7 +36,12 @@ from tallystick.domain.events import (
     FragmentsMinted,
     Minted,
     Moved,
+    Released,
     Reserved,
+    RunsBurnedMany,
+    RunsMintedMany,
+    RunsReleasedMany,
+    RunsReservedMany,
     Settled,
     ShadowLowered,
     ShadowRaised,
@@ -169,13 +176,17 @@ def test_the_database_refuses_what_is_no_append(path: Path, statement: str) -> N
 
 
 REGISTERED = TokenRegistered("T", 0, 100, None, "external")
+SETTLING = TokenRegistered("S", 2, 100, None, "settlement")
 FRAGMENTED = TokenRegistered("T", 0, 100, 10, "external")
+MANY = [FRAGMENTED, Minted("T", "a", 50), RunsMintedMany("T", "a", 3000, [5], [10])]
+HELD = [Reserved("T", "a", "k", 10, "h")]
+BACK = [Released("T", "k", "a", 10, "h", False)]
 BACKED = [REGISTERED, Minted("T", "a", 5), ContractRegistered("p", "T")]
 APP = [
     TokenRegistered("A", 0, 100, None, "app"),
-    Minted("A", "a", 10),
-    Minted("A", "b", 5),
-    Minted("A", "c", 1),
+    Minted("A", "a", 10, TAKEN_OVER),
+    Minted("A", "b", 5, TAKEN_OVER),
+    Minted("A", "c", 1, TAKEN_OVER),
 ]
 STAKED = [
     ContractRegistered("p", None),
@@ -205,10 +216,31 @@ STAKED = [
         ([FRAGMENTED, Minted("T", "a", 5)], 2),
         ([FRAGMENTED, Minted("T", "a", 5), FragmentsMinted("T", "b", 3000, [5])], 2),
         ([FRAGMENTED, Minted("T", "a", 5), FragmentsMinted("T", "a", 3000, [5]), FragmentsBurned("T", [3001])], 4),
+        (MANY, None),
+        ([*MANY, Moved("T", "a", "b", 5), RunsBurnedMany("T", [3000], [1]), FragmentsMinted("T", "b", 6000, [5])], None),
+        ([*MANY, Moved("T", "a", "b", 5), RunsBurnedMany("T", [3000], [2]), FragmentsMinted("T", "b", 6000, [5])], 4),
+        ([*MANY, Burned("T", "a", 10), RunsBurnedMany("T", [3009], [2])], 4),
+        ([*MANY, Burned("T", "a", 10), RunsBurnedMany("T", [3003, 3003], [1, 1])], 4),
+        ([*MANY, Burned("T", "a", 5), RunsBurnedMany("T", [3003], [0])], 4),
+        ([*MANY, Burned("T", "a", 5), RunsBurnedMany("T", [3003], [1001])], 4),
+        ([*MANY, Burned("T", "a", 5), RunsBurnedMany("T", [3003, 3004], [1])], 4),
+        ([*MANY, *HELD, RunsReservedMany("T", "h", [3000], [2])], None),
+        ([*MANY, *HELD, RunsReservedMany("T", "h", [3000], [3])], 4),
+        ([*MANY, *HELD, RunsReservedMany("T", "h", [3000], [2]), *BACK, RunsReleasedMany("T", "h", [3000], [2])], None),
+        ([*MANY, *HELD, RunsReservedMany("T", "h", [3000], [2]), *BACK, RunsReleasedMany("T", "h", [3001], [2])], 6),
+        ([*MANY, *HELD, RunsReservedMany("T", "h", [3000], [2]), *BACK, RunsReleasedMany("T", "g", [3000], [2])], 6),
+        ([FRAGMENTED, Minted("T", "a", 50), RunsMintedMany("T", "a", 3000, [5], [9])], 2),
+        ([FRAGMENTED, Minted("T", "a", 50), RunsMintedMany("T", "a", 3000, [5, 0], [10, 1])], 2),
+        ([FRAGMENTED, Minted("T", "a", 50), RunsMintedMany("T", "b", 3000, [5], [10])], 2),
+        ([FRAGMENTED, Minted("T", "a", 50), RunsMintedMany("T", "a", 3000, [1], [1001])], 2),
+        ([FRAGMENTED, Minted("T", "a", 50), RunsMintedMany("T", "a", 3000, [], [])], 2),
         ([Foreign("order-1", 1, "orders:Placed", b"{}"), REGISTERED], None),
         ([*APP, Moved("A", "a", "A", 4), Distributed("A", "A", 4, 0, ("A",))], None),
+        ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "linear", (7, 3))], 2),
+        ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "mine", (7, 3, 9))], None),
+        ([SETTLING, TokenRegistered("B", 3, 100, None, "app", "linear", (7, 3, 2))], 1),
         ([*APP, Distributed("A", None, 5, 1)], 5),
-        ([*APP, Distributed("A", None, 5, 0), Distributed("A", None, 4, 0)], 6),
+        ([*APP, Distributed("A", None, 5, 0), Distributed("A", None, 4, 0)], 5),
         ([*APP, Distributed("A", None, 5, 0, ("a",))], 5),
         ([*APP, Moved("A", "a", "A", 4), Distributed("A", None, 4, 0)], 6),
         ([*APP, Distributed("A", None, 5, 0, (), 2)], 1),
@@ -263,7 +295,8 @@ def test_audit_finds_what_cannot_have_happened(tmp_path: Path, events: list[Any]
         stream = stream_of(event)
         counts[stream] = counts.get(stream, 0) + 1
     with journal.writing() as head:
-        row = make_row(head.digest, 1, 5, (), (len(events),), encode_events(events))
+        details = b"[]" if any(isinstance(event, RUN_EVENTS) for event in events) else None
+        row = make_row(head.digest, 1, 5, (), (len(events),), encode_events(events), details)
         journal.append(row, [StreamEntry(stream, 1, count, 1) for stream, count in counts.items()])
     journal.close()
     with Ledger.open(path) as ledger:

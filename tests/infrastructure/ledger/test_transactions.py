@@ -59,9 +59,15 @@ def test_a_receipt_and_its_transactions(ledger: Ledger, token: str) -> None:
     assert (minted.sender, minted.receiver, minted.burned_amount, minted.minted_amount) == (None, "alice", 0, 100)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 1, 10**9, 2**70, "1", None, 1.0])
-def test_an_unknown_transaction(ledger: Ledger, wrong: object) -> None:
+@pytest.mark.parametrize("unknown", [0, -1, 1, 10**9, 2**70])
+def test_an_unknown_transaction(ledger: Ledger, unknown: int) -> None:
     with pytest.raises(TransactionNotFound):  # position 1 registers a token
+        ledger.transaction(unknown)
+
+
+@pytest.mark.parametrize("wrong", ["1", None, 1.0, True])
+def test_an_id_that_is_no_integer(ledger: Ledger, wrong: object) -> None:
+    with pytest.raises(InvalidRequest, match="the id of a transaction is an int"):
         ledger.transaction(wrong)  # type: ignore[arg-type]
 
 

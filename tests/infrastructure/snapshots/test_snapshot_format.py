@@ -41,6 +41,7 @@ def books() -> Books:
         MintedMany("USD", 1, ["bob"], b"\0", b"\7"),
         AccountFrozen("bob", "USD", True, False, "court"),
         AccountFrozen("alice", None, False, True),
+        ContractRegistered("e\u0301", None),
     ]
     for position, event in enumerate(events, 1):
         books.apply(event, position)
@@ -57,13 +58,14 @@ def test_the_facts_as_json(books: Books) -> None:
         "distributions": 0,
         "anybody_holds": True,
         "seed": SEED,
-        "reserved": [["hold", [[7_001, 50, 0]]]],
+        "reserved": [["hold", [[7_001, 50, 0, 1]]]],
     }
     assert (wei["anybody_holds"], wei["reserved"]) == (False, [])
     assert app["registered"] == ["TokenRegistered", "App", 0, 2**128 - 1, None, "app", "square_root", [10, 7], "dev", ["USD"]]
     assert facts == {
-        "special": ["App", "pool"],
-        "contracts": {"pool": None},
+        "special": ["App", "pool", "e\u0301"],
+        "contracts": {"pool": None, "e\u0301": None},
+        "former_spellings": ["e\u0301"],
         "holds": msgspec.to_builtins(list(books.holds("USD", "court"))),
         "reversals": [],
         "freezes": [
@@ -99,6 +101,7 @@ def test_the_columns(books: Books) -> None:
         "0.held": ("<i8", [0, 50]),
         "0.fragment_ids": ("<u8", [7_000]),
         "0.fragment_amounts": ("<u4", [100]),
+        "0.fragment_counts": ("<u2", [1]),
         "0.fragment_starts": ("<u4", [0, 1, 1, 1]),
         "0.fragment_by_id": ("<u4", [0]),
         "1.starts": ("<u4", [0, 1]),

@@ -27,7 +27,7 @@ def test_fragments_and_owners_lead_to_each_other(fragments: list[Any], split: in
     for table, found in ((table_of(fragments), fragments), (grown, left)):
         assert (len(table), table.owners) == (len(found), OWNERS)
         for owner in range(OWNERS):
-            own = sorted((amount, id) for id, amount, whose in found if whose == owner)
+            own = sorted((amount, id, 1) for id, amount, whose in found if whose == owner)
             assert table.has(owner) == bool(own)
             assert list(table.of(owner)) == own
         owner_of = {id: owner for id, _, owner in found}

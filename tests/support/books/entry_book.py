@@ -43,11 +43,11 @@ class AllIsSpread:
 
 
 TOKENS = (
-    Token("TEA", max_supply=10**30, role="settlement"),
+    Token("TEA", decimals=12, max_supply=10**30, role="settlement"),
     Token("CUP", max_supply=10**30, unit=10),
     Token("BTC"),
-    Token("Spread", max_supply=10**40, role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("CUP", "BTC")),
-    Token("Plain", max_supply=10**40, role="app", curve=FixedPriceCurve(10**12), accepts=("CUP",)),
+    Token("Spread", 12, max_supply=10**40, role="app", curve=SquareRootCurve(10, 7), owner="dev", accepts=("CUP", "BTC")),
+    Token("Plain", 12, max_supply=10**40, role="app", curve=FixedPriceCurve(10**12), accepts=("CUP",)),
     Token("Owned", max_supply=10**40, role="app", curve=AllIsSpread(), owner="dev"),
 )
 """A settlement token, a fragmented and a plain one; apps whose owner gets a spread, nothing, and all that is paid."""

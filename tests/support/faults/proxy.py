@@ -116,7 +116,7 @@ class _Passage:
             if self._fault == "request lost":
                 _cut(self._client, self._server)
             elif self._fault == "request late":
-                while not data.endswith(WHOLE) and (more := _received(self._client)):
+                while not _is_whole(data) and (more := _received(self._client)):
                     data += more
                 _cut(self._client)
                 self._proxy.wait_for_delivery()
@@ -141,6 +141,13 @@ class _Passage:
                 self._proxy.keep_silent(self._port)
         if self._fault is None:
             _cut(self._client)
+
+
+def _is_whole(request: bytes) -> bool:
+    """Whether the client has sent all of it: statements in one text say how long that is, others end with a wish to be told."""
+    if request[:1] == b"Q":
+        return len(request) > int.from_bytes(request[1:5], "big")
+    return request.endswith(WHOLE)
 
 
 def _received(source: socket.socket) -> bytes:

@@ -42,13 +42,13 @@ class PostgresServer:
 
     def __init__(self, binaries: Path, *, fsync: bool = False, folder: Path | None = None) -> None:
         self._binaries = binaries
-        self._user = _unprivileged_user()
+        self._user = unprivileged_user()
         self._settings = ("fsync=on",) if fsync else ("fsync=off", "full_page_writes=off")
         self.folder = Path(tempfile.mkdtemp(prefix="tallystick-", dir=folder))
         if self._user is not None:
             account = pwd.getpwnam(self._user)
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-        self.port = _free_port()
+        self.port = free_port()
         initdb = [binaries / "initdb", "-D", self.data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
         done = subprocess.run(initdb, user=self._user, cwd="/", capture_output=True, text=True, check=False)
         if done.returncode:
@@ -169,7 +169,7 @@ def no_server(reason: str) -> None:
     pytest.skip(f"PostgreSQL was not found: {reason}, its tests are skipped")
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     """Whom a server runs as where this process is root, whom PostgreSQL refuses."""
     if os.geteuid() != 0:
         return None
@@ -177,7 +177,8 @@ def _unprivileged_user() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

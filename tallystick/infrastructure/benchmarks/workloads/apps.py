@@ -8,7 +8,7 @@ import numpy as np
 
 from tallystick.domain.arithmetic.columns import Column
 from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT
-from tallystick.domain.values.curve import SquareRootCurve
+from tallystick.domain.values.pool_curves import SquareRootCurve
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.benchmarks.measuring.timing import Baseline, Figure, compare
 from tallystick.infrastructure.benchmarks.measuring.workload import Settings, Workload
@@ -16,7 +16,7 @@ from tallystick.infrastructure.ledger.ledger import Ledger
 
 T = 10**12
 BATCH = 8_000
-CURVE = SquareRootCurve(10)
+CURVE = SquareRootCurve(10, decimals=12, settlement_decimals=12)
 
 SHARES = Baseline(
     "numpy's shares",

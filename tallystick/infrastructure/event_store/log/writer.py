@@ -13,11 +13,10 @@ from tallystick.infrastructure.event_store.log.reader import EventReader
 from tallystick.infrastructure.group_commit.group_commit import GroupCommit
 from tallystick.infrastructure.group_commit.queue import CommitQueue
 from tallystick.infrastructure.journal.format import Foreign
+from tallystick.infrastructure.journal.limits import FOREIGN_VERSION_MAX
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.system.forked_children import close_in_children
 
-FOREIGN_VERSION_MAX = 2**62
-"""So a token or a contract that gets the name of somebody's stream can go on from its last version."""
 STREAM_BYTES_MAX = 1024
 """PostgreSQL's indexes take no names of 2,700 bytes."""
 

@@ -7,6 +7,7 @@ from tallystick.domain.errors import InvalidRequest, InvalidURL, StorageUnavaila
 from tallystick.infrastructure.imports.event_store.port import EventsourcingStore, IdType
 from tallystick.infrastructure.imports.event_store.sqlite import EventsourcingSQLite
 from tallystick.infrastructure.journal.stores.postgres.address import SCHEMES
+from tallystick.infrastructure.system.passwords import shown
 
 _FORMS = "'sqlite:///relative.db', 'sqlite:////absolute.db', a path or 'postgresql://user@host/database?schema=name'"
 
@@ -31,9 +32,9 @@ def open_eventsourcing_store(
 
 
 def _path_of(url: str) -> Path:
-    parts = urlsplit(url)
-    if not url.startswith("sqlite:///") or parts.query or parts.fragment or len(parts.path) < 2:
-        raise InvalidURL(f"an event store's address is {_FORMS}, not {url!r}")
+    parts = urlsplit(url) if url.startswith("sqlite:///") else None
+    if parts is None or parts.query or parts.fragment or len(parts.path) < 2:
+        raise InvalidURL(f"an event store's address is {_FORMS}, not {shown(url)!r}")
     return Path(unquote(parts.path[1:]))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 from tallystick.domain.errors import InvalidRequest, MalformedEvent
-from tallystick.infrastructure.event_store.log.writer import FOREIGN_VERSION_MAX
+from tallystick.infrastructure.journal.limits import FOREIGN_VERSION_MAX
 
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 2**20

@@ -22,7 +22,7 @@ from tallystick.infrastructure.imports.event_store.port import (
     VersionColumns,
     application_name,
 )
-from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
+from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress, split_options
 from tallystick.infrastructure.journal.stores.postgres.connection import Connection, conninfo_of, translated
 
 SCHEMA = "public"
@@ -176,7 +176,7 @@ class EventsourcingPostgres(EventsourcingStore):
 
 def _parse(url: str) -> PostgresAddress:
     """The address for libpq, and the schema, whose name may be any."""
-    base, _, query = url.partition("?")
+    base, query = split_options(url)
     schema = SCHEMA
     kept: list[str] = []
     for part in query.split("&") if query else ():

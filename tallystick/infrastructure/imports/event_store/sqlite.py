@@ -129,6 +129,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     alone = not has_log(path) and not os.access(path.parent, os.W_OK)
     uri = f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
     try:
-        return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+        connection.execute("PRAGMA trusted_schema = 0")  # it is somebody else's file
+        connection.execute("PRAGMA cell_size_check = 1")
+        return connection
     except sqlite3.Error as error:
         raise StorageUnavailable(f"{path}: {error}") from error

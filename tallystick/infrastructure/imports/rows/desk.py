@@ -7,9 +7,10 @@ from tallystick.domain.arithmetic.columns import Rows
 from tallystick.domain.batch.batch import Batch, RowEvent, numbered, read_batch
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.entry.import_end import EndImport
-from tallystick.domain.errors import DuplicateIdempotencyKey
+from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidAccount, InvalidToken
 from tallystick.domain.events import BATCHES, Burned, Minted, Moved
 from tallystick.domain.values.instant import check_occurred_at
+from tallystick.domain.values.token import AnyToken, Token, code_of
 from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.details import place_in
@@ -39,6 +40,21 @@ class ImportDesk:
             self._core.reach_head()
             state = self._core.books.token_state(token)
             return [state.balance_of(account).available for account in accounts]
+
+    def spelled(self, name: str) -> str:
+        """A name as the books write it; `InvalidAccount` where it can be none."""
+        return self._core.books.spelled(name)
+
+    def code(self, given: AnyToken) -> str:
+        """A token's code as the books write it, or a name that need be none."""
+        return self._core.books.spellings.of_perhaps(code_of(given))
+
+    def check_new(self, token: Token) -> None:
+        """Raises `InvalidToken` where the token's code can be none of a new one."""
+        try:
+            self.spelled(token.code)
+        except InvalidAccount as error:
+            raise InvalidToken(f"a token's code is formed like an account: {error}") from None
 
     def check_time(self, occurred_at: int) -> None:
         """Raises `InvalidRequest` where that is too far ahead to have happened."""

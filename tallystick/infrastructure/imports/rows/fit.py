@@ -36,12 +36,14 @@ class Fit:
         """Begins again with the books as they stand."""
         self._cells: dict[str, dict[str, int]] = defaultdict(dict)
         self._reserves: dict[str, int] = {}
+        self._decimals: dict[str, int] = {}
 
     def add(self, rows: TransferRows, passed_over: Collection[int] = ()) -> Trial:
         """Tries rows of one token and kind, but for those at the indices `passed_over`."""
         token = rows.tokens[0]
         cells = self._load(token, rows)
         reserve = self._reserves[token]
+        decimals = self._decimals[token]
         refused: list[tuple[int, Refused]] = []
         short: dict[str, int] = {}
         is_mint, is_burn = not rows.senders[0], not rows.receivers[0]
@@ -50,7 +52,7 @@ class Fit:
                 continue
             if is_mint:
                 if amount > reserve:
-                    refused.append((row, SupplyExhausted(token=token, required=amount, reserve=reserve)))
+                    refused.append((row, SupplyExhausted(decimals=decimals, token=token, required=amount, reserve=reserve)))
                     continue
                 reserve -= amount
                 cells[receiver] += amount
@@ -58,11 +60,13 @@ class Fit:
             missing = amount - cells[sender]
             if missing > 0:
                 if not self._opens:
-                    error = InsufficientFunds(token=token, account=sender, required=amount, available=cells[sender])
+                    has = cells[sender]
+                    error = InsufficientFunds(decimals=decimals, token=token, account=sender, required=amount, available=has)
                     refused.append((row, error))
                     continue
                 if missing > reserve:
-                    refused.append((row, SupplyExhausted(token=token, required=missing, reserve=reserve)))
+                    exhausted = SupplyExhausted(decimals=decimals, token=token, required=missing, reserve=reserve)
+                    refused.append((row, exhausted))
                     continue
                 reserve -= missing
                 short[sender] = short.get(sender, 0) + missing
@@ -78,10 +82,10 @@ class Fit:
     def _load(self, token: str, rows: TransferRows) -> dict[str, int]:
         """The token's cells, with those of the rows' accounts among them."""
         cells = self._cells[token]
-        if token in self._new:
-            self._reserves.setdefault(token, self._new[token].max_supply)
-        elif token not in self._reserves:
-            self._reserves[token] = self._ledger.supply(token).reserve
+        if token not in self._reserves:
+            new = self._new.get(token)
+            self._reserves[token] = self._ledger.supply(token).reserve if new is None else new.max_supply
+            self._decimals[token] = (new or self._ledger.token(token)).decimals
         missing = [account for account in {*rows.senders, *rows.receivers} if account not in cells and account]
         there = [0] * len(missing) if token in self._new else self._desk.available(token, missing)
         cells.update(zip(missing, there, strict=True))

@@ -64,7 +64,7 @@ class RowImport:
         self._report = report
         self._new: dict[str, Token] = {}
         self._tokens: set[str] = set()
-        self._spelling = Spelling(ledger)
+        self._spelling = Spelling(self._desk)
         self._stat = _stat(file.path)
 
     def run(self) -> None:
@@ -169,6 +169,8 @@ class RowImport:
         except TokenNotFound as error:
             try:
                 token = self._options.new_token(code)
+                if token is not None:
+                    self._desk.check_new(token)
             except InvalidRequest as invalid:
                 raise invalid.at_row(row) from None
             if token is None:

@@ -1,51 +1,40 @@
-"""One spelling an account: an address of 20 bytes is written in lower case, as its letters say nothing but a check sum.
-
-An account that the books know just as it is written is that one: it is from before spellings were one.
-"""
-
-import re
-from collections.abc import Iterable
+"""The names in the rows of one file, as the ledger's books write them: an address or a UUID is one account in any case."""
 
 import msgspec
 
-from tallystick.domain.errors import TokenNotFound
+from tallystick.domain.errors import InvalidAccount, MalformedRow
+from tallystick.domain.values.spelling import is_plain
+from tallystick.infrastructure.imports.rows.desk import ImportDesk
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
-from tallystick.infrastructure.ledger.ledger import Ledger
-
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 class Spelling:
-    """The spelling of accounts in one file, each decided when it is met first."""
+    """The spelling of names in one file."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._written: dict[tuple[str, str], str] = {}
+    def __init__(self, desk: ImportDesk) -> None:
+        self._desk = desk
 
     def of(self, rows: TransferRows) -> TransferRows:
-        """The rows with their accounts spelled so."""
-        others = {account for account in {*rows.senders, *rows.receivers} if _is_mixed(account)}
-        if not others:
-            return rows
-        senders, receivers = ([*self._spelled(rows.tokens, accounts, others)] for accounts in (rows.senders, rows.receivers))
-        return msgspec.structs.replace(rows, senders=senders, receivers=receivers)
-
-    def _spelled(self, tokens: Iterable[str], accounts: Iterable[str], others: set[str]) -> Iterable[str]:
-        for token, account in zip(tokens, accounts, strict=True):
-            yield self._of(token, account) if account in others else account
-
-    def _of(self, token: str, account: str) -> str:
-        found = self._written.get((token, account))
-        if found is None:
-            found = self._written[token, account] = account if self._is_known(token, account) else account.lower()
-        return found
-
-    def _is_known(self, token: str, account: str) -> bool:
+        """The rows with the names of their accounts and tokens spelled so; `MalformedRow` for the first in which an account
+        can be none.
+        """
+        unclear, tokens = {name for name in {*rows.senders, *rows.receivers} if not is_plain(name)}, set(rows.tokens)
         try:
-            return bool(self._ledger.history(token, account, limit=1))
-        except TokenNotFound:
-            return False
+            others = {name: spelled for name in unclear if (spelled := self._desk.spelled(name)) != name}
+        except InvalidAccount:
+            self._name_row(rows)
+            raise
+        if others:
+            senders, receivers = ([others.get(name, name) for name in names] for names in (rows.senders, rows.receivers))
+            rows = msgspec.structs.replace(rows, senders=senders, receivers=receivers)
+        if any(self._desk.code(code) != code for code in tokens):
+            rows = msgspec.structs.replace(rows, tokens=[self._desk.code(code) for code in rows.tokens])
+        return rows
 
-
-def _is_mixed(account: str) -> bool:
-    return len(account) == 42 and _ADDRESS.fullmatch(account) is not None and account != account.lower()
+    def _name_row(self, rows: TransferRows) -> None:
+        for number, *names in zip(rows.numbers, rows.senders, rows.receivers, strict=True):
+            try:
+                for name in filter(None, names):
+                    self._desk.spelled(name)
+            except InvalidAccount as error:
+                raise MalformedRow(str(error), row=number) from None

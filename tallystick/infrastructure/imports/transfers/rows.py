@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from tallystick.domain.batch.transfer_ids import ID_MAX
 from tallystick.domain.errors import InvalidAmount, InvalidRequest, MalformedRow
-from tallystick.domain.values.account import check_account
+from tallystick.domain.values.account import check_form
 from tallystick.domain.values.amount import AMOUNT_MAX
 from tallystick.domain.values.entry_details import check_reference
+from tallystick.domain.values.ids import check_text_id
 from tallystick.domain.values.memo import check_memo
-from tallystick.domain.values.text_id import check_text_id
 from tallystick.infrastructure.imports.fields import AMOUNT_DIGITS, Units, hint, instants_of
 from tallystick.infrastructure.imports.rows.transfer_rows import TransferRows
 
@@ -86,7 +86,7 @@ def _parse(numbers: Sequence[int], columns: Mapping[str, Sequence[Any]], reading
     ):
         raise InvalidRequest("it has neither a sender nor a receiver")
     for account in {*senders, *receivers} - {""}:
-        check_account(account)
+        check_form(account)
     memos = columns.get("memo", [""] * count)
     for memo in set(memos):
         check_memo(memo)

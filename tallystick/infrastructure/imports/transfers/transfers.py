@@ -12,6 +12,7 @@ from typing import Any
 from tallystick.infrastructure.imports.files import PARQUET, beginning, check_is_file, check_looks_like
 from tallystick.infrastructure.imports.new_tokens import NewTokens
 from tallystick.infrastructure.imports.report import ImportReport, Progress
+from tallystick.infrastructure.imports.rows.desk import ImportDesk
 from tallystick.infrastructure.imports.rows.earlier import EarlierCut
 from tallystick.infrastructure.imports.rows.importing import RowImport
 from tallystick.infrastructure.imports.rows.name import name_of
@@ -52,6 +53,7 @@ def import_transfers(
     check_is_file(path)
     check_looks_like(path, "CSV", {"JSON": "import erc20 reads transfers of ERC-20 tokens, one JSON object a line"})
     new = NewTokens(ledger, max_supply, decimals)
+    token = None if token is None else ImportDesk(ledger).code(token)
     reading = Reading(token, new.units(amounts))
     read = read_parquet if beginning(path).startswith(PARQUET) else read_csv
 

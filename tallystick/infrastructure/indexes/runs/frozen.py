@@ -4,7 +4,7 @@ Long runs are linked, whatever else there is becomes one more run, and a small d
 of each run's header, so a run of another moment is not mistaken for one of these.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.indexes.runs.file import Run
 from tallystick.infrastructure.indexes.runs.pairs import Pairs, sorted_pairs
 from tallystick.infrastructure.indexes.runs.writer import keep_in, make_durable, new_path, open_file, write_file
+
+READ_PAIRS = 1 << 17
+"""So many are read of a run at a time."""
 
 
 class SavedRun(msgspec.Struct, frozen=True):
@@ -29,6 +32,20 @@ class FrozenRuns:
     def __init__(self, runs: Sequence[Run], rest: Sequence[Callable[[], Pairs]]) -> None:
         self._runs = runs
         self._rest = rest
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are none."""
+        return not self._runs and not self._rest
+
+    def pairs(self) -> Iterator[Pairs]:
+        """All of them, a part at a time, in no certain order. Raises `DamagedRun`."""
+        for run in self._runs:
+            for start in range(0, len(run), READ_PAIRS):
+                yield run.between(start, min(start + READ_PAIRS, len(run)))
+            run.release()
+        for make in self._rest:
+            yield make()
 
     def save(self, folder: Path, more: Sequence[Pairs] = ()) -> Any:
         """Writes them, and `more` with them, into the folder, durably, and gives what `SortedRuns.load` needs, for JSON.

@@ -20,6 +20,7 @@ from tallystick.infrastructure.indexes.runs.checked_words import BLOCK_WORDS, Bl
 from tallystick.infrastructure.indexes.runs.file import Layout, Run, make_header
 from tallystick.infrastructure.indexes.runs.filter import FilterWriter
 from tallystick.infrastructure.indexes.runs.pairs import Pairs
+from tallystick.infrastructure.system.own_folder import make_own_folder
 from tallystick.infrastructure.system.posix_locks import AT_ONCE, EXCLUSIVE, SHARED, flock
 
 WRITE_BYTES = 1 << 20
@@ -37,7 +38,7 @@ class WorkingFiles:
 
     def write(self, parts: Iterable[Pairs], pairs: int) -> Run:
         """A run of so many pairs, sorted through all parts, in a file of its own. Raises `OSError` and leaves nothing."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_own_folder(self._folder)
         return write_file(new_path(self._folder), parts, pairs)
 
     def has(self, path: Path) -> bool:

@@ -14,6 +14,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Self
 
+from tallystick.domain.errors import StorageUnavailable
 from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
 from tallystick.infrastructure.journal.port import (
     NO_METADATA,
@@ -26,6 +27,8 @@ from tallystick.infrastructure.journal.port import (
     StreamEntry,
     StreamPart,
 )
+
+PATIENCE_S = 30.0
 
 
 class MemoryJournal(Journal):
@@ -115,8 +118,13 @@ class MemoryJournal(Journal):
 
     @contextmanager
     def writing(self) -> Generator[Head]:
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            reason = f"another thread of this process has kept the turn to write for {PATIENCE_S:g} s"
+            raise StorageUnavailable(f"the ledger in memory: {reason}; nothing was recorded")
+        try:
             yield self.head()
+        finally:
+            self._lock.release()
 
     def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         with self._lock:

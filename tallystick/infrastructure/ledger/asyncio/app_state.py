@@ -20,6 +20,7 @@ class AsyncAppState(AppFigures, frozen=True, eq=False):
     _on_a_thread: Callable[[Callable[[], int]], Coroutine[Any, Any, int]] | None = None
 
     buy = awaited(AppCalls.buy)
+    buy_exactly = awaited(AppCalls.buy_exactly)
     sell = awaited(AppCalls.sell)
     pay = awaited(AppCalls.pay)
     deposit = awaited(AppCalls.deposit)

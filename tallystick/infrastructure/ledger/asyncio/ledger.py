@@ -20,6 +20,7 @@ from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
 from tallystick.domain.errors import DuplicateIdempotencyKey, LedgerClosed
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.domain.values.entry_details import details_of
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
@@ -81,6 +82,9 @@ class AsyncLedger:
         """
         if self._expiring is not None:
             self._expiring.cancel()
+        if self._core.is_inherited:  # its threads are the parent's
+            self._core.close()
+            return
         if self._closing is None:
             self._closing = asyncio.get_running_loop().run_in_executor(self._threads, self._core.close)
             self._closing.add_done_callback(self._closed)
@@ -135,7 +139,7 @@ class AsyncLedger:
 
         A task that is cancelled, while it waits for its turn or in its function, gives the turn to the next.
         """
-        check_limits(timeout, attempts)
+        timeout, attempts = check_limits(timeout, attempts)
         keywords: Any = {"occurred_at": occurred_at, "reference": reference, "metadata": metadata}
 
         async def call() -> Result:
@@ -181,7 +185,7 @@ class AsyncLedger:
         self._commits.check_usable()
         if seconds is not None:
             self._core.check_writable()
-            check_seconds(seconds)
+            seconds = check_seconds(seconds)
         if self._expiring is not None:
             self._expiring.cancel()
         stopped = self._core.expiry.begin()
@@ -214,7 +218,7 @@ class AsyncLedger:
     freeze = awaited(LedgerCalls.freeze)
     unfreeze = awaited(LedgerCalls.unfreeze)
 
-    async def app(self, code: str) -> AsyncAppState:
+    async def app(self, code: AnyToken) -> AsyncAppState:
         """The app whose token this is, to see how it stands and to deal with it; `TokenNotFound` or `NotAnApp`."""
         now = await self._on_a_thread(lambda: self._apps.figures(code))
         return AsyncAppState(
@@ -254,6 +258,7 @@ class AsyncLedger:
     balances_of = _awaited(Ledger.balances_of)
     total = _awaited(Ledger.total)
     supply = _awaited(Ledger.supply)
+    fragment = _awaited(Ledger.fragment)
     fragments = _awaited(Ledger.fragments)
     hold = _awaited(Ledger.hold)
     holds = _awaited(Ledger.holds)
@@ -275,8 +280,10 @@ class AsyncLedger:
     diff = _awaited(Ledger.diff)
     replay = _awaited(Ledger.replay)
     status = _awaited(Ledger.status)
+    digest_at = _awaited(Ledger.digest_at)
     verify = _awaited(Ledger.verify)
     audit = _awaited(Ledger.audit)
+    backup = _awaited(Ledger.backup)
     snapshot = _awaited(Ledger.snapshot)
 
     @overload

@@ -68,6 +68,7 @@ class AsyncView:
     total = _awaited(View.total)
     supply = _awaited(View.supply)
     fragments = _awaited(View.fragments)
+    fragment = _awaited(View.fragment)
     hold = _awaited(View.hold)
     holds = _awaited(View.holds)
     frozen = _awaited(View.frozen)
@@ -86,8 +87,10 @@ class AsyncView:
     explain = _awaited(View.explain)
     replay = _awaited(View.replay)
     status = _awaited(View.status)
+    digest_at = _awaited(View.digest_at)
     verify = _awaited(View.verify)
     audit = _awaited(View.audit)
+    backup = _awaited(View.backup)
 
     async def app(self, code: str) -> AsyncAppState:
         """The app whose token this is, as it stood; `TokenNotFound` or `NotAnApp`. Its calls are `LedgerReadOnly`."""

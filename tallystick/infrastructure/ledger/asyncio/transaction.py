@@ -6,17 +6,18 @@ of them. What becomes of them comes back to the loop once for each group and not
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from tallystick.domain.contract.handle import PlannedContract
 from tallystick.domain.errors import InvalidRequest, LedgerClosed, LedgerError, StorageError, TransactionClosed
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.recording import Recording
 from tallystick.domain.values.entry_details import EntryDetails
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
@@ -148,6 +149,31 @@ class AsyncTransactionContext(SavingPlan):
     async def contract(self, id: str) -> PlannedContract:
         """The contract, to change its balance and its shadow space; `ContractNotFound`. It may have to be loaded."""
         return await self._commits.on_a_thread(lambda: self._planned_contract(id))
+
+    @overload
+    def register_contract(self, id: str, backed_by: AnyToken | None = None) -> PlannedContract: ...
+
+    @overload
+    def register_contract(
+        self, id: str, backed_by: AnyToken | None = None, *, sweep_to: str, at_most: Mapping[AnyToken, int]
+    ) -> Awaitable[PlannedContract]: ...
+
+    def register_contract(
+        self,
+        id: str,
+        backed_by: AnyToken | None = None,
+        *,
+        sweep_to: str | None = None,
+        at_most: Mapping[AnyToken, int] | None = None,
+    ) -> PlannedContract | Awaitable[PlannedContract]:
+        """As `TransactionContext.register_contract`; awaited with `sweep_to`, for then the journal is read."""
+        if sweep_to is None and at_most is None:
+            return self._register_contract(id, backed_by)
+        return self._register_swept(id, backed_by, sweep_to, at_most)
+
+    async def _register_swept(self, id: str, backed_by: AnyToken | None, sweep_to: object, at_most: object) -> PlannedContract:
+        sweep = await self._commits.on_a_thread(lambda: self._sweep(id, sweep_to, at_most))
+        return self._register_contract(id, backed_by, sweep)
 
     async def reverse(
         self,

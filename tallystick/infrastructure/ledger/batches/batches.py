@@ -12,6 +12,7 @@ from tallystick.domain.batch.decisions import check_cells
 from tallystick.domain.batch.request import BatchRequest, amounts_of, check_rows, handles_of, interned
 from tallystick.domain.errors import DuplicateTransferId, InvalidAccount, InvalidRequest, TokenNotFound
 from tallystick.domain.token.token_state import TokenState
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.commit.idempotency import make_request
 from tallystick.infrastructure.commit.member import BatchMember
 from tallystick.infrastructure.ledger.batches.arrow_columns import encoded_names, prepared
@@ -30,7 +31,7 @@ class Batches:
         self._core = core
         self._books = core.books
 
-    def handles(self, token: str, names: Any) -> Column:
+    def handles(self, token: AnyToken, names: Any) -> Column:
         """The handles of accounts in a token, which are checked to be such as batches may touch."""
         self._core.check_open()
         given = prepared(names)
@@ -38,12 +39,12 @@ class Batches:
         handles = self._handles(given, state)
         with self._core.locked():
             self._core.reach_head()
-            check_cells(self._books, token, handles)
+            check_cells(self._books, state.code, handles)
         return handles
 
     def commit(
         self,
-        token: str,
+        token: AnyToken,
         columns: Mapping[str, Any],
         givers: str | None,
         takers: str | None,
@@ -62,7 +63,7 @@ class Batches:
             self._core.keeper.check_unused(request)
         state = self._registered(token)
         batch = BatchRequest(
-            token,
+            state.code,
             None if givers is None else self._handles(rows[givers], state),
             None if takers is None else self._handles(rows[takers], state),
             amounts_of(rows["amounts"]),
@@ -85,7 +86,7 @@ class Batches:
                 first_uses.attach(reason, index)
         return receipt
 
-    def _registered(self, token: str) -> TokenState:
+    def _registered(self, token: AnyToken) -> TokenState:
         """The token's cells; where it is not known, others may have registered it a moment ago."""
         try:
             return self._books.token_state(token)
@@ -97,7 +98,7 @@ class Batches:
     def _handles(self, given: Any, state: TokenState) -> Column:
         encoded = encoded_names(given)
         if encoded is None:
-            return handles_of(given, state, lambda names: self._intern(state.token.code, names))
+            return handles_of(given, state, lambda names: self._intern(state.code, names))
         names, places = encoded
         try:
             return self._handles(names, state)[places]

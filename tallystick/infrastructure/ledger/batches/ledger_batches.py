@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tallystick.domain.arithmetic.columns import Column
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.ledger.batches.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.batches.batches import Batches, OnRefusal
 from tallystick.infrastructure.ledger.batches.given_notes import GivenNotes
@@ -16,7 +17,7 @@ class LedgerBatches:
 
     # Batches.
 
-    def handles(self, token: str, names: Any) -> Column:
+    def handles(self, token: AnyToken, names: Any) -> Column:
         """The handles of accounts in a token: numbers that batches of it take instead of names, as long as this ledger is open.
 
         Raises `TokenNotFound`, and `InvalidAccount` or `MeaninglessCell`, which name the row.
@@ -25,7 +26,7 @@ class LedgerBatches:
 
     def transfer_many(
         self,
-        token: str,
+        token: AnyToken,
         senders: Any,
         receivers: Any,
         amounts: Any,
@@ -56,7 +57,7 @@ class LedgerBatches:
 
     def mint_many(
         self,
-        token: str,
+        token: AnyToken,
         accounts: Any,
         amounts: Any,
         memo: Any = "",
@@ -75,7 +76,7 @@ class LedgerBatches:
 
     def burn_many(
         self,
-        token: str,
+        token: AnyToken,
         accounts: Any,
         amounts: Any,
         memo: Any = "",

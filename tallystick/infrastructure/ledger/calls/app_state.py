@@ -9,6 +9,7 @@ from tallystick.domain.checks import app_of
 from tallystick.domain.errors import LedgerClosed
 from tallystick.domain.values.amount import check_amount
 from tallystick.domain.values.result import Amount, Result
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.ledger.calls.direct_calls import AppCalls, Make
 from tallystick.infrastructure.ledger.calls.options import CallOptions
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -71,27 +72,28 @@ class AppReads:
         self._core = core
         self._books = core.books
 
-    def figures(self, code: str) -> AppFigures:
+    def figures(self, code: AnyToken) -> AppFigures:
         """The app's figures; `TokenNotFound` or `NotAnApp`."""
         books = self._books
         with self._core.locked():
             self._core.reach_head()
-            app = app_of(books, code)
+            app = app_of(books, books.token_state(code).code)
             settlement = books.settlement()
-            reserve = 0 if settlement is None else books.token_state(settlement.code).available_of(bonding_cell(code))
-            supply = app.max_supply - books.token_state(code).reserve
-            return AppFigures(code, app.owner, app.accepts, price_of(books, app), supply, reserve)
+            held = bonding_cell(app.code)
+            reserve = 0 if settlement is None else books.token_state(settlement.code).available_of(held)
+            supply = app.max_supply - books.token_state(app.code).reserve
+            return AppFigures(app.code, app.owner, app.accepts, price_of(books, app), supply, reserve)
 
     def quote_buy(self, code: str, payment: int) -> int:
         """How much of the app's token the payment would buy now."""
-        check_amount(payment)
+        payment = check_amount(payment)
         with self._core.locked():
             self._core.reach_head()
             return bought_for(self._books, app_of(self._books, code), payment)[0]
 
     def quote_sell(self, code: str, amount: int) -> int:
         """What the amount of the app's token would bring now."""
-        check_amount(amount)
+        amount = check_amount(amount)
         with self._core.locked():
             self._core.reach_head()
             return paid_for(self._books, app_of(self._books, code), amount)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Unpack
 
-from tallystick.domain.app.requests import buy_of, deposit_of, pay_of, refund_of, sell_of
+from tallystick.domain.app.requests import buy_exactly_of, buy_of, deposit_of, pay_of, refund_of, sell_of
 from tallystick.domain.operation import Operation
 from tallystick.domain.plan.requests import (
     Tokens,
@@ -26,6 +26,7 @@ from tallystick.domain.plan.requests import (
     unfreeze_of,
 )
 from tallystick.domain.reversal.operations import Reverse
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.calls.options import CallOptions, direct_call
 from tallystick.infrastructure.ledger.calls.reversing import reverse_of
@@ -55,18 +56,18 @@ class LedgerCalls:
         raise NotImplementedError
 
     @direct_call
-    def mint(self, token: str, account: str, amount: int, *, memo: str = "", **options: Unpack[CallOptions]) -> Receipt:
+    def mint(self, token: AnyToken, account: str, amount: int, *, memo: str = "", **options: Unpack[CallOptions]) -> Receipt:
         """Moves `amount` out of the supply reserve to `account`; `SupplyExhausted` where it holds less."""
         return self._call(options, mint_of, token, account, amount, memo)
 
     @direct_call
-    def burn(self, token: str, account: str, amount: int, *, memo: str = "", **options: Unpack[CallOptions]) -> Receipt:
+    def burn(self, token: AnyToken, account: str, amount: int, *, memo: str = "", **options: Unpack[CallOptions]) -> Receipt:
         """Moves `amount` of `account`'s into the supply reserve; `InsufficientFunds` where it has less."""
         return self._call(options, burn_of, token, account, amount, memo)
 
     @direct_call
     def transfer(
-        self, token: str, sender: str, receiver: str, amount: int, *, memo: str = "", **options: Unpack[CallOptions]
+        self, token: AnyToken, sender: str, receiver: str, amount: int, *, memo: str = "", **options: Unpack[CallOptions]
     ) -> Receipt:
         """Moves `amount` from `sender` to `receiver`; `InsufficientFunds` where the sender has less."""
         return self._call(options, transfer_of, token, sender, receiver, amount, memo)
@@ -74,7 +75,7 @@ class LedgerCalls:
     @direct_call
     def reserve(
         self,
-        token: str,
+        token: AnyToken,
         payer: str,
         authority: str,
         amount: int,
@@ -94,7 +95,7 @@ class LedgerCalls:
     @direct_call
     def settle(
         self,
-        token: str,
+        token: AnyToken,
         authority: str,
         receiver: str,
         amount: int,
@@ -146,7 +147,7 @@ class LedgerCalls:
     def freeze(
         self,
         account: str,
-        token: str | None = None,
+        token: AnyToken | None = None,
         *,
         debits: bool = True,
         credits: bool = False,
@@ -160,7 +161,7 @@ class LedgerCalls:
         return self._call(options, freeze_of, account, token, debits, credits, reason)
 
     @direct_call
-    def unfreeze(self, account: str, token: str | None = None, **options: Unpack[CallOptions]) -> Receipt | None:
+    def unfreeze(self, account: str, token: AnyToken | None = None, **options: Unpack[CallOptions]) -> Receipt | None:
         """Ends the account's freeze in `token`, or that in all; None where there is none. `TokenNotFound`, `InvalidAccount`."""
         return self._call(options, unfreeze_of, account, token)
 
@@ -182,31 +183,42 @@ class AppCalls:
         `InvalidAccount`, `InsufficientFunds`, `UnknownCurve`, `SupplyExhausted`; `InvalidAmount` where it buys nothing, or
         less than `at_least`; `InvalidCurve`.
         """
-        return self._call(options, without_books, buy_of, self.code, account, payment, at_least, memo)
+        return self._call(options, buy_of, self.code, account, payment, at_least, memo)
+
+    @direct_call
+    def buy_exactly(
+        self, account: str, amount: int, at_most: int, *, memo: str = "", **options: Unpack[CallOptions]
+    ) -> Receipt:
+        """Buys `amount` units of the app's token for what they cost when it is executed, a settlement unit at least.
+
+        `InvalidAccount`, `SupplyExhausted`, `UnknownCurve`; `InvalidAmount` where it costs more than `at_most`;
+        `InsufficientFunds`, `InvalidCurve`. The receipt's `trades` say what was paid.
+        """
+        return self._call(options, buy_exactly_of, self.code, account, amount, at_most, memo)
 
     @direct_call
     def sell(
         self, account: str, amount: int, at_least: int | None = None, *, memo: str = "", **options: Unpack[CallOptions]
     ) -> Receipt:
         """Gives up `amount` units of the app's token for the settlement units that they bring. Refusals as `buy`."""
-        return self._call(options, without_books, sell_of, self.code, account, amount, at_least, memo)
+        return self._call(options, sell_of, self.code, account, amount, at_least, memo)
 
     @direct_call
     def pay(
-        self, account: str, amount: int, token: str | None = None, *, memo: str = "", **options: Unpack[CallOptions]
+        self, account: str, amount: int, token: AnyToken | None = None, *, memo: str = "", **options: Unpack[CallOptions]
     ) -> Receipt:
         """Makes some of the account's `token`, the settlement token if it is not given, the app's income.
 
         `TokenNotFound`, `TokenNotAccepted`, `InvalidAccount`, `InsufficientFunds`.
         """
-        return self._call(options, without_books, pay_of, self.code, account, amount, token, memo)
+        return self._call(options, pay_of, self.code, account, amount, token, memo)
 
     @direct_call
     def deposit(self, account: str, amount: int, *, memo: str = "", **options: Unpack[CallOptions]) -> Receipt:
         """Moves settlement tokens into the account's deposit: `MeaninglessCell`, `InvalidAccount`, `InsufficientFunds`."""
-        return self._call(options, without_books, deposit_of, self.code, account, amount, memo)
+        return self._call(options, deposit_of, self.code, account, amount, memo)
 
     @direct_call
     def refund(self, account: str, amount: int, *, memo: str = "", **options: Unpack[CallOptions]) -> Receipt:
         """Moves some of the account's deposit back to it; `InsufficientFunds` where less is deposited."""
-        return self._call(options, without_books, refund_of, self.code, account, amount, memo)
+        return self._call(options, refund_of, self.code, account, amount, memo)

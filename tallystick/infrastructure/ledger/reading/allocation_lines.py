@@ -21,7 +21,6 @@ from tallystick.domain.events import (
     ShadowLowered,
     ShadowRaised,
 )
-from tallystick.domain.values.account import check_account
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.result import Result, Sati
 from tallystick.infrastructure.journal.format import JournalRow
@@ -64,10 +63,9 @@ class AllocationLine(Result, frozen=True):
 
 def allocation_lines(core: LedgerCore, contract: str, account: str) -> list[AllocationLine]:
     """All lines of an account's allocation, the oldest first; `ContractNotFound`, `InvalidAccount`."""
-    check_account(account)
     with core.locked():
         core.reach_head()
-        id = core.books.contract(contract).id
+        id, account = core.books.contract(contract).id, core.books.spelled(account)
     made: Contract | None = None
     lines: list[AllocationLine] = []
     for entry in _entries_of_stream(core, id):

@@ -9,6 +9,7 @@ from tallystick.domain.entry.erasing import EraseMetadata
 from tallystick.domain.errors import CorruptJournal, EntryNotFound, InvalidRequest
 from tallystick.domain.events import NOTED_BATCHES
 from tallystick.domain.values.entry_details import check_reference, metadata_of
+from tallystick.domain.values.ids import check_id, check_limit
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.memo import check_memo
 from tallystick.infrastructure.commit.idempotency import check_key
@@ -44,12 +45,11 @@ class Entries:
     def find(self, reference: str, limit: int | None = None) -> list[Entry]:
         """The entries with this reference, or with rows of batches that have it, newest first: all, or the newest `limit`."""
         check_reference(reference)
-        if limit is not None and (type(limit) is not int or limit < 0):
-            raise InvalidRequest(f"a limit is a number of entries, not {limit!r}")
+        count = check_limit(limit)
         with self._core.locked():
             self._core.reach_head()
             positions = self._core.keeper.positions_of_reference(reference)
-        return [self._read(place) for place in islice(self._places_of(reference, positions), limit)]
+        return [self._read(place) for place in islice(self._places_of(reference, positions), count)]
 
     def _places_of(self, reference: str, positions: Sequence[int]) -> Iterator[Place]:
         """Where the entries with the reference lie, newest first, of the commits that may have some."""
@@ -66,6 +66,7 @@ class Entries:
         check_memo(reason, "a reason")
         self._core.check_writable()
         place = self.place_of(entry)
+        entry = place.positions.start
         if place.details.meta is None:
             raise InvalidRequest(f"entry {entry} was recorded without metadata")
         if not self._journal.metadata([entry]):
@@ -74,11 +75,12 @@ class Entries:
 
     def place_of(self, id: int) -> Place:
         """Where the entry lies that begins at this position; else `EntryNotFound`."""
-        row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
+        position = check_id(id, "an entry")
+        row = self._journal.row_at(position) if position else None
         if row is None:
             raise EntryNotFound(id=id)
-        place = place_in(row, id)
-        if place.positions.start != id:
+        place = place_in(row, position)
+        if place.positions.start != position:
             raise EntryNotFound(f": that is within entry {place.positions.start}", id=id)
         return place
 

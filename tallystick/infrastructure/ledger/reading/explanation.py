@@ -1,9 +1,9 @@
 """Why an account has what it has: the movements since it last had nothing, which sum to its balance."""
 
 from collections.abc import Callable, Iterator
-from typing import cast
 
 from tallystick.domain.errors import InvalidRequest
+from tallystick.domain.integers import as_int
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.result import Result
 from tallystick.projections.lines import Line, Page
@@ -29,16 +29,17 @@ class Explanation(Result, frozen=True):
 
 def explain(history: Callable[..., Page], now: Balance, token: str, account: str, limit: int) -> Explanation:
     """Reads back from the newest line to where the account had nothing, and no more than `limit` lines."""
-    if type(cast(object, limit)) is not int or limit < 1:
+    count = as_int(limit)
+    if count is None or count < 1:
         raise InvalidRequest(f"a limit is an int, 1 or more, not {limit!r}")
     lines: list[Line] = []
     if now.total == 0:
         return Explanation(token, account, now, (), True)
     complete = False
-    for line in _newest_first(history, limit):
+    for line in _newest_first(history, count):
         lines.append(line)
         complete = line.available == line.change and line.reserved == line.reserved_change
-        if complete or len(lines) == limit:
+        if complete or len(lines) == count:
             break
     newest = lines[0]  # which may be newer than the balance that was asked for before
     balance = Balance(newest.available, newest.reserved, newest.available + newest.reserved)

@@ -1,13 +1,15 @@
 """Reads the journal: what a ledger answers about what happened, from its rows and not from the state it stands at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.cells import Cell, locate
 from tallystick.domain.errors import InvalidPosition, InvalidRequest, TransactionNotFound
 from tallystick.domain.token.token_state import Balance
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
-from tallystick.domain.values.account import check_account
+from tallystick.domain.values.ids import check_id, check_position
+from tallystick.domain.values.token import AnyToken, code_of
+from tallystick.infrastructure.commit.recorded import checked_row
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -20,7 +22,9 @@ from tallystick.infrastructure.ledger.reading.lines.shares import Shares
 from tallystick.infrastructure.ledger.reading.lines.transactions import transactions_of
 from tallystick.infrastructure.ledger.reading.replaying import Follower, commit_of
 from tallystick.infrastructure.proof import audit
+from tallystick.infrastructure.proof.anchors import POSITION_MAX
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.infrastructure.proof.kept_state import Kept
 from tallystick.projections.lines import Page
 from tallystick.projections.projection import Commit, ProjectionType
 from tallystick.projections.projection import replay as replay_projection
@@ -41,31 +45,34 @@ class History:
         """What the account is allocated, by contract, and in all. The first call reads the journal, later ones what is new."""
         with self._core.locked():
             self._core.reach_head()
-            return self._shadow_spaces.catch_up().allocations_of(check_account(account))
+            return self._shadow_spaces.catch_up().allocations_of(self._books.spelled(account))
 
     def transaction(self, id: int) -> Transaction:
         """The recorded transaction of this id; else `TransactionNotFound`."""
         self._core.check_open()
-        row = self._journal.row_at(id) if type(id) is int and 0 < id < 2**63 else None
-        transaction = None if row is None else self._transaction_in(row, id)
+        position = check_id(id, "a transaction")
+        row = self._journal.row_at(position) if position else None
+        transaction = None if row is None else self._transaction_in(row, position)
         if transaction is None:
             raise TransactionNotFound(id=id)
         return transaction
 
-    def history(self, token: str, account: str, request: LinesRequest) -> Page:
+    def history(self, token: AnyToken, account: AnyToken, request: LinesRequest) -> Page:
         """A page of the account's lines in a token; `InvalidRequest` where the page before was another's."""
         core = self._core
         with core.locked():
             core.reach_head()
-            cell = _lined_cell(self._books, token, account)
+            spelled = self._books.spellings.of_perhaps
+            first, second = spelled(code_of(token)), spelled(code_of(account))
+            cell = _lined_cell(self._books, first, second)
             state = self._books.token_state(cell.token.code)
             balance = Balance(state.reserve, 0, state.reserve) if cell.name == RESERVE else state.balance_of(cell.name)
             number, names = self._books.number_of(state.token.code, cell.name), self._books.names_of(state.token.code)
             head = core.keeper.state.head.position
-        subject = Subject(token, state.token.code, account, balance.available, balance.reserved, head)
+        subject = Subject(first, state.token.code, second, balance.available, balance.reserved, head)
         start = request.start
-        if start is not None and (start.token, start.account) != (token, account):
-            raise InvalidRequest(f"the page before was of {start.account} in {start.token}, not of {account} in {token}")
+        if start is not None and (start.token, start.account) != (first, second):
+            raise InvalidRequest(f"the page before was of {start.account} in {start.token}, not of {second} in {first}")
         shares = Shares(self._journal, subject.token, cell.name, names)
         lined = LinedCell(subject.token, cell.name, number, names, shares, Apps(core).was_app)
         return LinesReader(self._journal, lined, subject).page(request)
@@ -77,21 +84,32 @@ class History:
         """
         self._core.check_open()
         if upto is not None:
-            _check_position(upto)
+            upto = check_position(upto)
             head = self._journal.head().position
             if upto > head:
                 raise InvalidPosition(f"the journal has reached position {head}, not {upto}")
         return replay_projection(projection, self._commits(upto), upto)
 
-    def verify(self) -> AuditReport:
-        """Checks every stored byte against the chain of digests, and positions and times for gaps."""
+    def digest_at(self, position: int) -> str:
+        """The digest, in hex, of the commit in which the position lies; of 0, that before the first one."""
         self._core.check_open()
-        return audit.verify(self._journal)
+        position = check_position(position)
+        if position == EMPTY.position:
+            return EMPTY.digest.hex()
+        row = checked_row(self._journal, position) if position <= POSITION_MAX else None
+        if row is None:
+            raise InvalidPosition(f"the journal has reached position {self._journal.head().position}, not {position}")
+        return row.digest.hex()
+
+    def verify(self, expected: Iterable[tuple[int, str]]) -> AuditReport:
+        """Checks every stored byte against the chain of digests, positions and times for gaps, and what is expected."""
+        self._core.check_open()
+        return audit.verify(self._journal, expected)
 
     def audit(self) -> AuditReport:
         """Derives everything again from the first event and reports whatever does not agree, with its first position."""
         self._core.check_open()
-        return audit.audit(self._journal)
+        return audit.audit(self._journal, self._core.curves, lambda: Kept(*self._core.keeper.kept()))
 
     def _commits(self, upto: int | None) -> Iterator[Commit]:
         """The commits, each held against the one before."""
@@ -111,8 +129,3 @@ def _lined_cell(books: Books, token: object, account: object) -> Cell:
     if not isinstance(token, str) or books.token(token) is not None or app is None or app.role != "app":
         books.token_state(token)
     return locate(books, token, account)
-
-
-def _check_position(position: object) -> None:
-    if type(position) is not int or position < 0:
-        raise InvalidPosition(f"a position is an int, 0 or more, not {position!r}")

@@ -12,9 +12,9 @@ import msgspec
 
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.errors import CorruptJournal, HoldNotFound
-from tallystick.domain.values.account import check_account
-from tallystick.domain.values.hold import OpenHold
+from tallystick.domain.values.hold import OpenHold, check_hold_id
 from tallystick.domain.values.instant import to_microseconds
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.journal.format import JournalRow, decode_events
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.projections.holds import Hold, HoldStory
@@ -34,34 +34,33 @@ class HoldReads:
 
     def hold(self, id: str) -> Hold:
         """The hold of this id, open or closed; else `HoldNotFound`."""
+        check_hold_id(id)
         with self._core.locked():
             self._core.reach_head()
-            opened = self._books.hold(id) if isinstance(id, str) else None
+            opened = self._books.hold(id)
             head = self._core.keeper.state.head.position
         if opened is not None:
             return self._told([opened], head)[0]
-        found = self._closed(id, head) if isinstance(id, str) else None
+        found = self._closed(id, head)
         if found is None:
             raise HoldNotFound("recorded", hold=id)
         return found
 
     def holds(
         self,
-        token: str | None,
+        token: AnyToken | None,
         authority: str | None,
         payer: str | None,
         due_before: datetime | None,
     ) -> list[Hold]:
         """The open holds of this token, authority and payer that fall due before then, oldest first; None is any."""
         before = None if due_before is None else to_microseconds(due_before)
-        for account in (authority, payer):
-            if account is not None:
-                check_account(account)
+        books = self._books
         with self._core.locked():
             self._core.reach_head()
-            if token is not None:
-                self._books.token_state(token)
-            found = self._books.holds_found(token, authority, payer, before)
+            keeper, giver = (None if account is None else books.spelled(account) for account in (authority, payer))
+            code = None if token is None else books.token_state(token).code
+            found = books.holds_found(code, keeper, giver, before)
             head = self._core.keeper.state.head.position
         return self._told(found, head)
 

@@ -1,14 +1,16 @@
 """What a ledger answers: the calls that change nothing. Reads of the books give the newest durable state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from tallystick.domain.contract.contract import Allocation
 from tallystick.domain.token.token_state import Balance, Supply
+from tallystick.domain.value_object.recorded_fragment import RecordedFragment
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.freeze import FrozenAccount
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import AnyToken, Token
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.allocation_lines import AllocationLine, allocation_lines
@@ -16,6 +18,7 @@ from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.ledger.reading.entries import Entries
 from tallystick.infrastructure.ledger.reading.entry import Entry
 from tallystick.infrastructure.ledger.reading.explanation import Explanation, explain
+from tallystick.infrastructure.ledger.reading.fragment_reads import FragmentReads
 from tallystick.infrastructure.ledger.reading.history import History
 from tallystick.infrastructure.ledger.reading.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reading.lines.request import By, lines_request
@@ -24,6 +27,7 @@ from tallystick.infrastructure.ledger.reading.state_view import StateView
 from tallystick.infrastructure.ledger.reading.statement import Statement, span_of, statement_of
 from tallystick.infrastructure.ledger.reading.status import Status, status_of
 from tallystick.infrastructure.proof.audit import AuditReport
+from tallystick.infrastructure.proof.backup import Backup, back_up
 from tallystick.projections.holds import Hold
 from tallystick.projections.lines import NextPage, Page
 from tallystick.projections.projection import ProjectionType
@@ -42,12 +46,13 @@ class LedgerReads:
         self._core = core
         self._reads = Reads(core)
         self._hold_reads = HoldReads(core)
+        self._fragment_reads = FragmentReads(core)
         self._history = History(core)
         self._entries = Entries(core)
 
     # Reading the books. Amounts are in the token's smallest unit.
 
-    def token(self, code: str) -> Token:
+    def token(self, code: AnyToken) -> Token:
         """The token registered under `code`; else `TokenNotFound`."""
         return self._reads.token(code)
 
@@ -55,11 +60,11 @@ class LedgerReads:
         """All tokens, in the order of their registration."""
         return self._reads.tokens()
 
-    def balance(self, token: str, account: str) -> Balance:
+    def balance(self, token: AnyToken, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
         return self._reads.balance(token, account)
 
-    def balances(self, token: str, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
+    def balances(self, token: AnyToken, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
         """Every account that has something of the token; or in the order of their names those whose name begins with `prefix`
         and comes `after` another, `limit` of them. `InvalidRequest` where these are no texts and no number.
         """
@@ -69,7 +74,7 @@ class LedgerReads:
         """What the account has, by token: of every token of which it has something."""
         return self._reads.balances_of(account)
 
-    def total(self, token: str, prefix: str = "") -> Balance:
+    def total(self, token: AnyToken, prefix: str = "") -> Balance:
         """What all accounts have together of the token, or those whose name begins with `prefix`."""
         return self._reads.total(token, prefix)
 
@@ -78,24 +83,33 @@ class LedgerReads:
         """The double map: `state[first][second]` is the cell of that pair; `MeaninglessCell` where it has no meaning."""
         return StateView(self._reads)
 
-    def supply(self, token: str) -> Supply:
+    def supply(self, token: AnyToken) -> Supply:
         """What is in circulation and what is left in the reserve."""
         return self._reads.supply(token)
 
-    def fragments(self, token: str, account: str) -> list[ValueObject]:
+    def fragments(self, token: AnyToken, account: str) -> list[ValueObject]:
         """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""
         return self._reads.fragments(token, account)
+
+    def fragment(self, id: int) -> RecordedFragment:
+        """The value object of this id, whatever its state, with the entries in which it was minted, held and ended.
+
+        One that is held or has ended is looked for in the journal from where it was minted on. Raises `FragmentNotFound`, and
+        `InvalidRequest` where the id is no integer.
+        """
+        return self._fragment_reads.fragment(id)
 
     def hold(self, id: str) -> Hold:
         """The hold of this id, open or closed, with what was reserved, what is left and how the rest left it.
 
-        One that is closed is looked for in the whole journal. Raises `HoldNotFound` where none was recorded.
+        One that is closed is looked for in the whole journal. Raises `InvalidRequest`, and `HoldNotFound` where none was
+        recorded.
         """
         return self._hold_reads.hold(id)
 
     def holds(
         self,
-        token: str | None = None,
+        token: AnyToken | None = None,
         authority: str | None = None,
         payer: str | None = None,
         due_before: datetime | None = None,
@@ -146,7 +160,7 @@ class LedgerReads:
         return allocation_lines(self._core, contract, account)
 
     def entry(self, id: int) -> Entry:
-        """The entry of this id, which is the position of its first event; else `EntryNotFound`."""
+        """The entry of this id, which is the position of its first event; else `EntryNotFound`, or `InvalidRequest`."""
         return self._entries.entry(id)
 
     def receipt(self, idempotency_key: str) -> Receipt | None:
@@ -161,13 +175,13 @@ class LedgerReads:
         return self._entries.find(reference, limit)
 
     def transaction(self, id: int) -> Transaction:
-        """The recorded transaction of this id; else `TransactionNotFound`."""
+        """The recorded transaction of this id; else `TransactionNotFound`, or `InvalidRequest` where that is no integer."""
         return self._history.transaction(id)
 
     def history(
         self,
-        token: str,
-        account: str,
+        token: AnyToken,
+        account: AnyToken,
         after: int | NextPage = 0,
         before: int | NextPage | None = None,
         since: datetime | None = None,
@@ -192,8 +206,8 @@ class LedgerReads:
 
     def statement(
         self,
-        token: str,
-        account: str,
+        token: AnyToken,
+        account: AnyToken,
         since: datetime | None = None,
         until: datetime | None = None,
         by: By = "occurred_at",
@@ -208,13 +222,15 @@ class LedgerReads:
         in it. Raises what `history` does.
         """
         span = span_of(since, until, month, tz)
-        return statement_of(self._cell_history(token, account, by), self.balance(token, account), token, account, span, by)
+        first, second = self._reads.spelled_perhaps(token, account)
+        return statement_of(self._cell_history(first, second, by), self.balance(first, second), first, second, span, by)
 
     def _cell_history(self, token: str, account: str, by: By = "recorded_at") -> Callable[..., Page]:
         return partial(self.history, token, account, by=by)
 
-    def _explained(self, token: str, account: str, limit: int) -> Explanation:
-        return explain(self._cell_history(token, account), self.balance(token, account), token, account, limit)
+    def _explained(self, token: AnyToken, account: AnyToken, limit: int) -> Explanation:
+        first, second = self._reads.spelled_perhaps(token, account)
+        return explain(self._cell_history(first, second), self.balance(first, second), first, second, limit)
 
     def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
         """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
@@ -230,12 +246,21 @@ class LedgerReads:
         """
         return status_of(self._core)
 
-    def verify(self) -> AuditReport:
+    def digest_at(self, position: int) -> str:
+        """The digest, as 64 hexadecimal digits, of the commit in which the position lies; zeros at position 0.
+
+        Kept elsewhere, it is what `verify(expect=...)` compares. Raises `InvalidPosition` beyond the journal's head, and
+        `CorruptJournal` where that commit is not what was written.
+        """
+        return self._history.digest_at(position)
+
+    def verify(self, expect: Iterable[tuple[int, str]] = ()) -> AuditReport:
         """Checks every stored byte against the chain of digests, positions and times for gaps, and metadata.
 
-        What is wrong is told in the report and not raised.
+        `expect`: pairs of a position and the digest that was noted there, which find out a journal that was cut or written
+        anew. What is wrong is told in the report and not raised; `InvalidRequest` where `expect` is something else.
         """
-        return self._history.verify()
+        return self._history.verify(expect)
 
     def audit(self) -> AuditReport:
         """Derives everything again from the first event and reports whatever does not agree, with its first position.
@@ -243,3 +268,13 @@ class LedgerReads:
         What is wrong is told in the report and not raised.
         """
         return self._history.audit()
+
+    def backup(self, path: str | Path) -> Backup:
+        """Copies the journal into a new SQLite file at `path`, from which it opens as a ledger, and gives where it ends.
+
+        Others go on committing meanwhile. The file gets its name when all of it was checked and is durable; nothing is written
+        over another one. Raises `InvalidRequest` where something lies there, `CorruptJournal`, `StorageFull` and
+        `StorageUnavailable`.
+        """
+        self._core.check_open()
+        return back_up(self._core.journal, path)

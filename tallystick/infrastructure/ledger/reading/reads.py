@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 
 from tallystick.domain.books.pending import Pending
-from tallystick.domain.cells import deposit_cell, is_crossing, locate
+from tallystick.domain.cells import deposit_cell, is_crossing, located
 from tallystick.domain.contract.contract import Allocation, allocation_of
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.value_object import ValueObject
-from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL_SUPPLY_RESERVE, check_account
+from tallystick.domain.values.account import HIDDEN_BONDING_CURVE_ACCOUNT, TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.freeze import FrozenAccount
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.ids import check_limit
+from tallystick.domain.values.spelling import lowered, lowered_beginning
+from tallystick.domain.values.token import AnyToken, Token, code_of
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.contract_view import ContractsView, ContractView
 
@@ -22,7 +24,7 @@ class Reads:
         self._core = core
         self._books = core.books
 
-    def token(self, code: str) -> Token:
+    def token(self, code: AnyToken) -> Token:
         """The token registered under `code`; else `TokenNotFound`."""
         with self._core.locked():
             self._core.reach_head()
@@ -34,28 +36,35 @@ class Reads:
             self._core.reach_head()
             return self._books.tokens()
 
-    def balance(self, token: str, account: str) -> Balance:
+    def balance(self, token: AnyToken, account: str) -> Balance:
         """What `account` has; zeros where it was never heard of."""
         with self._core.locked():
             pending = self._core.reach_head_or_pending()
-            self._books.token_state(token)
-            return self._balance_at(token, account, pending)
+            code = self._books.token_state(token).code
+            return self._balance_at(code, account, pending)
 
-    def balances(self, token: str, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
+    def balances(self, token: AnyToken, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
         """The accounts that have something of the token: all, or those named like this, in the order of their names."""
-        check_page(prefix, limit, after)
+        count = check_page(prefix, limit, after)
+        begun = lowered_beginning(prefix)
         with self._core.locked():
             pending = self._core.reach_head_or_pending()
-            cells = self._books.token_state(token).balances()
-            found = {account: balance for account, balance in cells if account.startswith(prefix) and not is_crossing(account)}
+            state = self._books.token_state(token)
+            prefixes = prefix if begun is None else (prefix, begun)
+            found = {
+                account: balance
+                for account, balance in state.balances()
+                if account.startswith(prefixes) and not is_crossing(account)
+            }
             if pending is not None:
-                found = pending.balances_before(token, found, prefix)
-        if not prefix and limit is None and not after:
+                found = pending.balances_before(state.code, found, prefixes)
+            start = self._books.spellings.of_perhaps(after)
+        if not prefix and count is None and not start:
             return found
-        names = sorted(account for account in found if account > after)
-        return {account: found[account] for account in names[:limit]}
+        names = sorted(account for account in found if account > start)
+        return {account: found[account] for account in names[:count]}
 
-    def total(self, token: str, prefix: str = "") -> Balance:
+    def total(self, token: AnyToken, prefix: str = "") -> Balance:
         """What all those accounts have together."""
         found = self.balances(token, prefix).values()
         available, reserved = sum(each.available for each in found), sum(each.reserved for each in found)
@@ -63,24 +72,36 @@ class Reads:
 
     def balances_of(self, account: str) -> dict[str, Balance]:
         """What the account has, by token, of every token of which it has something."""
-        check_account(account)
         with self._core.locked():
             pending = self._core.reach_head_or_pending()
+            account = self._books.spelled(account)
             found = {token.code: self._books.token_state(token.code).balance_of(account) for token in self._books.tokens()}
             if pending is not None:
                 found = {code: pending.balance_before(code, account, balance) for code, balance in found.items()}
         return {code: balance for code, balance in found.items() if balance.total}
 
-    def cell(self, first: str, second: str) -> int:
+    def cell(self, first: AnyToken, second: str) -> int:
         """`state[first][second]`."""
         with self._core.locked():
             pending = self._core.reach_head_or_pending()
-            return self._balance_at(first, second, pending).total
+            return self._balance_at(self.spelled(first), self.spelled(second), pending).total
 
-    def row(self, first: str) -> list[str]:
+    def spelled(self, name: AnyToken) -> str:
+        """A name as the books write it; `InvalidAccount` where it can be none."""
+        return self._books.spelled(code_of(name))
+
+    def spelled_perhaps(self, first: AnyToken, second: AnyToken) -> tuple[str, str]:
+        """Two names as the books write them; what can be no name is left for the read that is asked with it to refuse."""
+        with self._core.locked():
+            self._core.reach_head()
+            perhaps = self._books.spellings.of_perhaps
+            return perhaps(code_of(first)), perhaps(code_of(second))
+
+    def row(self, first: AnyToken) -> list[str]:
         """The second names under which `state[first]` has something: accounts of a token, or apps with a deposit of a user."""
         with self._core.locked():
             self._core.reach_head()
+            first = self._books.spelled(code_of(first))
             token, settlement = self._books.token(first), self._books.settlement()
             if token is None:
                 if settlement is None:
@@ -94,7 +115,7 @@ class Reads:
             return [*special, *self.balances(first)]
 
     def _balance_at(self, first: str, second: str, pending: Pending | None) -> Balance:
-        cell = locate(self._books, first, second)
+        cell = located(self._books, first, self._books.spelled(second))
         code = cell.token.code
         if cell.name == TOTAL_SUPPLY_RESERVE:
             reserve = self._supply_of(code, pending).reserve
@@ -102,22 +123,22 @@ class Reads:
         balance = self._books.token_state(code).balance_of(cell.name)
         return balance if pending is None else pending.balance_before(code, cell.name, balance)
 
-    def supply(self, token: str) -> Supply:
+    def supply(self, token: AnyToken) -> Supply:
         """What is in circulation and what is left in the reserve."""
         with self._core.locked():
             pending = self._core.reach_head_or_pending()
             return self._supply_of(token, pending)
 
-    def _supply_of(self, token: str, pending: Pending | None) -> Supply:
-        supply = self._books.token_state(token).supply()
-        return supply if pending is None else pending.supply_before(token, supply)
+    def _supply_of(self, token: AnyToken, pending: Pending | None) -> Supply:
+        state = self._books.token_state(token)
+        return state.supply() if pending is None else pending.supply_before(state.code, state.supply())
 
-    def fragments(self, token: str, account: str) -> list[ValueObject]:
+    def fragments(self, token: AnyToken, account: str) -> list[ValueObject]:
         """The value objects of the account's cell, smallest first: its live ones, and those that it holds for others."""
         with self._core.locked():
             self._core.reach_head()
-            self._books.token_state(token)
-            return self._books.fragments(token, check_account(account))
+            code = self._books.token_state(token).code
+            return self._books.fragments(code, self._books.spelled(account))
 
     def frozen(self) -> list[FrozenAccount]:
         """The freezes of accounts, the oldest first."""
@@ -142,7 +163,7 @@ class Reads:
         """Whether a contract is registered under `id`."""
         with self._core.locked():
             self._core.reach_head()
-            return isinstance(id, str) and self._books.is_contract(id)
+            return isinstance(id, str) and (self._books.is_contract(id) or self._books.is_contract(lowered(id)))
 
     def contract_ids(self) -> list[str]:
         """The ids of all contracts, in the order of their registration."""
@@ -154,7 +175,7 @@ class Reads:
         """What the account is allocated in a contract; None where it has no allocation."""
         with self._core.locked():
             self._core.reach_head()
-            sati = self._books.contract(contract).sati_of(check_account(account))
+            sati = self._books.contract(contract).sati_of(self._books.spelled(account))
         return None if sati is None else allocation_of(sati)
 
     def allocations(self, contract: str) -> dict[str, Allocation]:
@@ -164,10 +185,9 @@ class Reads:
             return dict(self._books.contract(contract).allocations())
 
 
-def check_page(prefix: object, limit: object, after: object) -> None:
-    """Raises `InvalidRequest` where these are no beginning of a name, no number of accounts, and no name."""
+def check_page(prefix: object, limit: object, after: object) -> int | None:
+    """The limit; `InvalidRequest` where these are no beginning of a name, no number of accounts, and no name."""
     for text in (prefix, after):
         if not isinstance(text, str):
             raise InvalidRequest(f"accounts are chosen by a str, not {text!r}")
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise InvalidRequest(f"a limit is an int, 0 or more, not {limit!r}")
+    return check_limit(limit)

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from tallystick.domain.values.account import check_account
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import AnyToken, Token
 
 
 class Cells(Protocol):
@@ -12,6 +11,10 @@ class Cells(Protocol):
 
     def cell(self, first: str, second: str) -> int:
         """What lies in a cell; `MeaninglessCell` for a pair that is none."""
+        ...
+
+    def spelled(self, name: AnyToken) -> str:
+        """A name as the books write it; `InvalidAccount` where it can be none."""
         ...
 
     def row(self, first: str) -> Sequence[str]:
@@ -29,8 +32,8 @@ class StateView(Mapping[str, "RowView"]):
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
 
-    def __getitem__(self, first: str) -> "RowView":
-        return RowView(self._cells, check_account(first))
+    def __getitem__(self, first: AnyToken) -> "RowView":
+        return RowView(self._cells, self._cells.spelled(first))
 
     def __iter__(self) -> Iterator[str]:
         return (token.code for token in self._cells.tokens())

@@ -5,12 +5,12 @@ has one comes of those who ask for none: another process, or blocks without `run
 a random time, which grows.
 """
 
-import math
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from random import Random
 
 from tallystick.domain.errors import Conflict, InvalidRequest
+from tallystick.domain.integers import as_int
 from tallystick.infrastructure.ledger.running.turns import Ticket, Turns
 
 PAUSE_SECONDS = 0.001
@@ -123,9 +123,12 @@ def is_within_a_turn() -> bool:
     return tries is not None and not tries.is_over
 
 
-def check_limits(timeout: object, attempts: object) -> None:
-    """Raises `InvalidRequest` where these are no time and no number of attempts."""
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or math.isnan(timeout) or timeout < 0:
+def check_limits(timeout: object, attempts: object) -> tuple[float, int | None]:
+    """Both, as Python's own numbers; `InvalidRequest` where these are no time and no number of attempts."""
+    seconds = float.__float__(timeout) if isinstance(timeout, float) else as_int(timeout)
+    if seconds is None or not seconds >= 0:
         raise InvalidRequest(f"a timeout is a number of seconds, 0 or more, not {timeout!r}")
-    if attempts is not None and (type(attempts) is not int or attempts < 1):
+    count = None if attempts is None else as_int(attempts)
+    if attempts is not None and (count is None or count < 1):
         raise InvalidRequest(f"a function is run in 1 attempt or more, not {attempts!r}")
+    return seconds, count

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import cast
 
 from tallystick.domain.errors import InvalidPosition
+from tallystick.domain.integers import as_int
 from tallystick.domain.values.instant import from_microseconds, to_microseconds
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
 from tallystick.infrastructure.journal.port import Journal
@@ -54,13 +55,14 @@ def head_at_time(journal: Journal, instant: int) -> Head:
 
 
 def _head_at_position(journal: Journal, at: object) -> Head:
-    if type(at) is not int or at < 0:
+    position = as_int(at)
+    if position is None or position < 0:
         raise InvalidPosition(f"a moment is a position, an int of 1 or more, or an aware datetime, not {at!r}")
     head = journal.head()
-    if at > head.position:
+    if position > head.position:
         raise InvalidPosition(f"the journal has reached position {head.position}, not {at}")
-    row = journal.row_at(at)
-    if row is not None and row.last_position > at:
+    row = journal.row_at(position)
+    if row is not None and row.last_position > position:
         row = journal.row_at(row.first_position - 1)
     if row is None:
         raise InvalidPosition(f"nothing was recorded up to position {at}")

@@ -15,6 +15,8 @@ from tallystick.domain.errors import InvalidPosition, InvalidRequest
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.instant import DAY, from_microseconds
+from tallystick.domain.values.spelling import lowered_beginning
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Head
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -56,7 +58,7 @@ class OccurredView:
         """The last position that is known, where a commit ends."""
         return self._core.journal.head().position
 
-    def balance(self, token: str, account: str) -> Balance:
+    def balance(self, token: AnyToken, account: str) -> Balance:
         """What `account` had; zeros where it was never heard of."""
         books = self._core.books
         with self._core.locked():
@@ -70,29 +72,34 @@ class OccurredView:
         stood = NOTHING if self._stood is None or not self._had(code) else self._stood.balance(token, account)
         return self._with_added(code, name, stood)
 
-    def balances(self, token: str, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
+    def balances(self, token: AnyToken, prefix: str = "", limit: int | None = None, after: str = "") -> dict[str, Balance]:
         """Every account that had something of the token, or less than nothing; chosen as of a ledger."""
-        check_page(prefix, limit, after)
-        self._reads.token(token)
-        stood = {} if self._stood is None or not self._had(token) else self._stood.balances(token, prefix)
-        touched = [name for name in self._added[token] if name.startswith(prefix) and not is_crossing(name)]
+        count = check_page(prefix, limit, after)
+        code = self._reads.token(token).code
+        begun = lowered_beginning(prefix)
+        prefixes = prefix if begun is None else (prefix, begun)
+        with self._core.locked():
+            start = self._core.books.spellings.of_perhaps(after)
+        stood = {} if self._stood is None or not self._had(code) else self._stood.balances(code, prefix)
+        touched = [name for name in self._added[code] if name.startswith(prefixes) and not is_crossing(name)]
         for name in touched:
             if name != TOTAL_SUPPLY_RESERVE:
-                stood[name] = self._with_added(token, name, stood.get(name, NOTHING))
-        names = sorted(name for name, balance in stood.items() if name > after and (balance.available or balance.reserved))
-        return {name: stood[name] for name in names[:limit]}
+                stood[name] = self._with_added(code, name, stood.get(name, NOTHING))
+        names = sorted(name for name, balance in stood.items() if name > start and (balance.available or balance.reserved))
+        return {name: stood[name] for name in names[:count]}
 
-    def total(self, token: str, prefix: str = "") -> Balance:
+    def total(self, token: AnyToken, prefix: str = "") -> Balance:
         """What all accounts had together of the token, or those whose name begins with `prefix`."""
         found = self.balances(token, prefix).values()
         available, reserved = sum(each.available for each in found), sum(each.reserved for each in found)
         return Balance(available, reserved, available + reserved)
 
-    def supply(self, token: str) -> Supply:
+    def supply(self, token: AnyToken) -> Supply:
         """What was in circulation and what was left in the reserve."""
-        most = self._reads.token(token).max_supply
-        stood = most if self._stood is None or not self._had(token) else self._stood.supply(token).reserve
-        reserve = stood + self._added[token].get(TOTAL_SUPPLY_RESERVE, (0, 0))[0]
+        registered = self._reads.token(token)
+        most, code = registered.max_supply, registered.code
+        stood = most if self._stood is None or not self._had(code) else self._stood.supply(code).reserve
+        reserve = stood + self._added[code].get(TOTAL_SUPPLY_RESERVE, (0, 0))[0]
         return Supply(most, reserve, most - reserve)
 
     def _had(self, token: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tallystick.domain.errors import LedgerReadOnly
 from tallystick.domain.values.instant import from_microseconds
+from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.journal.format import Head
 from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -37,12 +38,12 @@ class View(LedgerReads):
         """When that commit was recorded."""
         return from_microseconds(self._end.recorded_at)
 
-    def app(self, code: str) -> AppState:
+    def app(self, code: AnyToken) -> AppState:
         """The app whose token this is, as it stood; `TokenNotFound` or `NotAnApp`. Its calls are `LedgerReadOnly`."""
         now = self._apps.figures(code)
         return AppState(now.code, now.owner, now.accepts, now.price, now.supply, now.reserve, self._apps, _refuse)
 
-    def explain(self, token: str, account: str, limit: int = LINES_MAX) -> Explanation:
+    def explain(self, token: AnyToken, account: AnyToken, limit: int = LINES_MAX) -> Explanation:
         """As `Ledger.explain`, of what stood then."""
         return self._explained(token, account, limit)
 

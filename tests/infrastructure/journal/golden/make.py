@@ -140,6 +140,18 @@ def play_more(ledger: Any) -> None:
         of_row.reverse(transaction=ledger.find("order 8")[0].transactions[2].id, amount=2)
 
 
+def play_runs(ledger: Ledger) -> None:
+    """Does what moves very many fragments."""
+    ledger.register_token(Token("PLN", unit=100))
+    ledger.mint("PLN", "alice", 100_000)
+    held = ledger.reserve("PLN", "alice", "court", 40_050).hold_id
+    assert held is not None
+    ledger.release(held, 9_950)
+    ledger.settle("PLN", "court", "bob", 20_030, hold=held)
+    ledger.transfer("PLN", "alice", "bob", 30_001)
+    ledger.release(held)
+
+
 async def play_together(path: Path, times: Iterator[datetime]) -> None:
     """Transactions that are recorded as one row, or a few."""
     async with AsyncLedger.open(path, clock=lambda: next(times)) as ledger:
@@ -202,6 +214,14 @@ def fragments_of(ledger: Ledger, code: str, account: str) -> tuple[int, str]:
     return len(found), hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
+def say_runs(ledger: Ledger) -> dict[str, Any]:
+    """What a ledger says of those."""
+    report = ledger.audit()
+    assert report.ok, report.findings
+    fragments = {account: fragments_of(ledger, "PLN", account) for account in ("alice", "bob")}
+    return {"position": report.position, "digest": report.digest, "fragments": fragments}
+
+
 def dump(path: Path) -> str:
     """The file as SQL text, with the numbers that say what it is."""
     with closing(sqlite3.connect(path)) as connection:
@@ -214,6 +234,12 @@ def main(name: str) -> None:
     """Writes both files beside this one."""
     with tempfile.TemporaryDirectory() as folder:
         path, times = Path(folder) / "golden.db", clock()
+        if name == "format_2_runs":
+            with Ledger.open(path, clock=lambda: next(times)) as ledger:
+                play_runs(ledger)
+                said = say_runs(ledger)
+            write(name, path, said)
+            return
         with Ledger.open(path, clock=lambda: next(times)) as ledger:
             play(ledger)
         asyncio.run(play_together(path, times))
@@ -225,9 +251,14 @@ def main(name: str) -> None:
             if SCHEMA_VERSION > 1:
                 play_more(ledger)
             said = say(ledger) | (say_more(ledger) if SCHEMA_VERSION > 1 else {})
-        here = Path(__file__).parent
-        (here / f"{name}.sql").write_text(dump(path))
-        (here / f"{name}.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+        write(name, path, said)
+
+
+def write(name: str, path: Path, said: dict[str, Any]) -> None:
+    """Both files beside this one."""
+    here = Path(__file__).parent
+    (here / f"{name}.sql").write_text(dump(path))
+    (here / f"{name}.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

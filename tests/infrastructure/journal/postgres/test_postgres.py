@@ -20,6 +20,7 @@ from tallystick.infrastructure.journal.format import Key, encode_events, make_ro
 from tallystick.infrastructure.journal.port import Overtaken, StreamEntry
 from tallystick.infrastructure.journal.stores.postgres import connection as postgres_connection
 from tallystick.infrastructure.journal.stores.postgres import journal as postgres_module
+from tallystick.infrastructure.journal.stores.postgres import schema as postgres_schema
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.journal import PostgresJournal
 from tests.support.faults.proxy import Proxy
@@ -92,7 +93,7 @@ def test_without_psycopg_the_error_says_what_to_install() -> None:
 
 @pytest.mark.parametrize(
     ("cache", "variable", "folder"),
-    [(None, "/caches", "/caches/tallystick/1d"), ("/mine", "/caches", "/mine"), (None, "", "HOME/.cache/tallystick/1d")],
+    [(None, "/caches", "/caches/tallystick/1d"), ("/mine", "/caches", "/mine/1d"), (None, "", "HOME/.cache/tallystick/1d")],
 )
 def test_where_the_cache_is(
     cache: str | None, variable: str, folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -366,15 +367,21 @@ def test_a_server_that_does_not_sync_is_refused_a_durable_ledger(postgres_server
         Ledger.open(ledger_url(postgres_server.url(), tmp_path, durability="full"))
 
 
-@pytest.mark.parametrize(("durability", "setting"), [("full", "on"), ("normal", "off")])
+@pytest.mark.parametrize(
+    ("durability", "of_the_role", "setting"),
+    [("full", "off", "on"), ("full", "local", "on"), ("full", "remote_apply", "remote_apply"), ("normal", "on", "off")],
+)
 def test_durability_is_set_explicitly(
-    postgres_url: str, durability: str, setting: str, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, durability: str, of_the_role: str, setting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = PostgresAddress.parse(postgres_url)._replace(durable=durability == "full")
-    monkeypatch.setattr(
-        postgres_connection, "_SETTINGS", postgres_connection._SETTINGS.replace("current_setting('fsync') = 'on'", "true")
-    )
-    with closing(postgres_connection.connect(address)) as connection:
+    """In the transaction itself, whatever the role or a pooler has set."""
+    for module, name in ((postgres_connection, "_SESSION"), (postgres_schema, "APPEND_FUNCTIONS")):  # it does not sync
+        monkeypatch.setattr(module, name, getattr(module, name).replace("current_setting('fsync') = 'on'", "true"))
+    options = quote(f"-c synchronous_commit={of_the_role}")
+    address = PostgresAddress.parse(f"{postgres_url}&options={options}")._replace(durable=durability == "full")
+    with closing(PostgresJournal(address)) as journal, journal.writing():
+        connection = journal._pool.in_transaction()
+        assert connection is not None
         assert connection.execute("SHOW synchronous_commit").fetchall() == [(setting,)]
 
 

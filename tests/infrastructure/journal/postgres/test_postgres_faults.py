@@ -68,7 +68,7 @@ def hasty_readers() -> Iterator[None]:
 def wait_for_a_waiter(url: str) -> None:
     """Returns when a session waits for the turn."""
     with psycopg.connect(PostgresAddress.parse(url).url, autocommit=True) as connection:
-        while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory'").fetchall():
+        while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation'").fetchall():
             pass
 
 
@@ -306,7 +306,7 @@ def test_a_session_ended_while_it_waits_for_the_turn(journal: FailingJournal, di
         thread.start()
         wait_for_a_waiter(direct)
         with psycopg.connect(PostgresAddress.parse(direct).url, autocommit=True) as connection:
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'advisory'")
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'relation'")
     thread.join()
     assert positions == [1]
 

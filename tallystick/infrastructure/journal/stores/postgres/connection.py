@@ -1,23 +1,32 @@
-"""Connections to a PostgreSQL server: what each is set to, how long it may keep silent, and what its errors mean.
+"""Connections to a PostgreSQL server: how long it may keep silent, and what its errors mean.
 
-A server that is gone must become an error and not a wait without end. So the operating system probes the connection, the
-server gives up statements and locks that take too long, and where nothing at all comes back in `ANSWER_SECONDS` the
-connection is closed from this side.
+A server that is gone must become an error and not a wait without end. So the operating system probes the connection, and where
+nothing at all comes back in `ANSWER_SECONDS` the connection is closed from this side.
+
+A pooler may stand in between that gives the server's sessions out by the transaction, to other programs too. So what a session
+was told before is not relied on: each statement names its schema, and what a commit needs is set in its transaction
+(`turn.py`). Where the session is nobody else's, statements are prepared and some more is set, without which all goes as well,
+only slower, or is found out later.
 """
 
+import os
 import time
+import weakref
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import Diagnostic
 from psycopg.rows import TupleRow
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import ByteaBinaryLoader
 
 from tallystick.domain.errors import InvalidURL, LedgerError, StorageFull, StorageUnavailable
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
+from tallystick.infrastructure.system.passwords import hide_in, secrets_of
 
 ANSWER_SECONDS = 60.0
 STATEMENT_SECONDS = 50
@@ -36,30 +45,33 @@ _PARAMETERS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-# Every query goes by a primary key, so its plan is the same whatever it is given; planning one takes longer than many take.
-_SETTINGS = """
-SELECT set_config('search_path', %(schema)s || ', pg_temp', false),
-    set_config('default_transaction_isolation', 'read committed', false),
-    set_config('synchronous_commit', CASE WHEN NOT %(durable)s THEN 'off'
-        WHEN current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
-    set_config('lock_timeout', %(lock)s, false), set_config('statement_timeout', %(statement)s, false),
-    set_config('idle_in_transaction_session_timeout', %(idle)s, false),
-    set_config('plan_cache_mode', 'force_generic_plan', false),
-    set_config('client_connection_check_interval', '5s', false), set_config('tcp_keepalives_idle', '10', false),
-    set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false),
-    set_config('tcp_user_timeout', '30s', false), current_setting('fsync') = 'on'
+# A session that is nobody else's is the one that the server told the client of when it connected. In it every query goes by a
+# primary key, so its plan is the same whatever it is given, and planning one takes longer than many take.
+_SESSION = """
+SELECT session_user || ' as ' || current_setting('role'), current_setting('fsync') = 'on',
+    CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END,
+    CASE WHEN pg_backend_pid() = %s THEN
+        set_config('plan_cache_mode', 'force_generic_plan', false) || set_config('statement_timeout', %s, false)
+            || set_config('client_connection_check_interval', '5s', false) || set_config('tcp_keepalives_idle', '10', false)
+            || set_config('tcp_keepalives_interval', '5', false) || set_config('tcp_keepalives_count', '3', false)
+            || set_config('tcp_user_timeout', '30s', false)
+    END IS NOT NULL
 """
-_BACKEND = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-_END_BACKEND = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start::text = %s"
+_END_BACKEND = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = %s AND (extract(epoch FROM xact_start) * 1000000)::bigint = %s
+"""
 
 Result = TypeVar("Result")
 
 
 class Backend(NamedTuple):
-    """The server's process behind a connection; numbers come again, so its start is a part of its name."""
+    """A transaction of ours, by the server's process and when it began, in microseconds since 1970: behind a pooler the process
+    may be somebody else's by now.
+    """
 
     pid: int
-    start: bytes
+    began_at: int
 
 
 class NoAnswer(psycopg.OperationalError):
@@ -69,6 +81,15 @@ class NoAnswer(psycopg.OperationalError):
 class Connection(psycopg.Connection[TupleRow]):
     """A connection that gives up where the server keeps silent."""
 
+    role = ""
+    """Whom the server took it for when it was made."""
+    durable_commit = "on"
+    """The setting `synchronous_commit` of a durable commit."""
+    is_pooled = False
+    """Whether a pooler gives it another session in each transaction."""
+    is_alone = False
+    """Whether the server has said of a commit that it stands there, and that no standby may have it."""
+
     def wait(self, gen: PQGen[Result], *arguments: Any, **options: Any) -> Result:
         """What psycopg does wherever it waits for the server, within `ANSWER_SECONDS`."""
         try:
@@ -76,6 +97,30 @@ class Connection(psycopg.Connection[TupleRow]):
         except NoAnswer:
             self.close()
             raise
+
+    def notice(self, said: Diagnostic) -> None:
+        """What the server says beside its answers."""
+        if said.source_function == "SyncRepWaitForLSN":  # whatever language it says it in
+            self.is_alone = True
+
+
+_connected: "weakref.WeakSet[Connection]" = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """A session lasts as long as any copy of its socket, and so would the turn to write that a parent had when it died.
+
+    The child's copies become something that leads nowhere, for whatever libpq may do with them yet.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for connection in list(_connected):
+        with suppress(psycopg.Error, OSError):
+            os.dup2(nowhere, connection.fileno(), inheritable=False)
+    os.close(nowhere)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 def _bounded(gen: PQGen[Result], deadline: float) -> Generator[Any, Any, Result]:
@@ -96,10 +141,11 @@ def conninfo_of(address: PostgresAddress) -> str:
     try:
         given = conninfo_to_dict(address.url)
         return make_conninfo("", **{**_PARAMETERS, **given, "client_encoding": "UTF8"})
-    except psycopg.ProgrammingError as error:
-        # libpq repeats what it cannot read, and there may be a password in it
-        detail = "" if "@" in address.url or "password" in address.url else f": {str(error).strip()}"
-        raise InvalidURL(f"{address.name} is no address that PostgreSQL's library can read{detail}") from None
+    except (psycopg.Error, UnicodeError) as error:
+        said = str(error).strip()
+    # libpq repeats what it cannot read, and there may be a password in it; so its error is not chained to this one either
+    detail = "" if "@" in address.url or "password" in address.url else f": {said}"
+    raise InvalidURL(f"{address.name} is no address that PostgreSQL's library can read{detail}")
 
 
 def connect(address: PostgresAddress, *, patient: bool = False) -> Connection:
@@ -136,7 +182,8 @@ def attempts(seconds: float) -> Iterator[bool]:
 
 
 def prepare(connection: Connection, address: PostgresAddress) -> None:
-    """Sets the session up. Texts are read as the bytes that they are stored in. Raises `StorageUnavailable`."""
+    """Makes it ready: texts are read as the bytes that they are stored in. Raises `StorageUnavailable`."""
+    _connected.add(connection)
     version, encoding = connection.info.server_version, connection.info.parameter_status("server_encoding")
     if version < SERVER_VERSION_MIN:
         raise StorageUnavailable(f"{address.name}: PostgreSQL {SERVER_VERSION_MIN // 10_000} or newer is needed, not {version}")
@@ -144,27 +191,19 @@ def prepare(connection: Connection, address: PostgresAddress) -> None:
         raise StorageUnavailable(f"{address.name}: the database is kept in {encoding}, and a ledger needs one in UTF8")
     connection.adapters.register_loader("text", ByteaBinaryLoader)
     connection.adapters.register_dumper(int, Int8Dumper)
-    settings = {
-        "schema": address.schema,
-        "durable": address.durable,
-        "lock": f"{LOCK_SECONDS}s",
-        "statement": f"{STATEMENT_SECONDS}s",
-        "idle": f"{IDLE_TRANSACTION_SECONDS}s",
-    }
-    *_, keeps = connection.execute(_SETTINGS, settings).fetchall()[0]
+    connection.add_notice_handler(connection.notice)
+    asked = (connection.info.backend_pid, f"{STATEMENT_SECONDS}s")
+    connection.role, keeps, connection.durable_commit, is_own = connection.execute(_SESSION, asked).fetchall()[0]
+    if not is_own:  # but a pooler's, which may not know what was prepared in which session
+        connection.is_pooled, connection.prepare_threshold = True, None
     if address.durable and not keeps:
         reason = "the server runs with fsync=off and would lose commits; ?durability=normal accepts that"
         raise StorageUnavailable(f"{address.name}: {reason}")
 
 
-def backend_of(connection: Connection) -> Backend:
-    """The process behind `connection`."""
-    return Backend(*connection.execute(_BACKEND, binary=True).fetchall()[0])
-
-
 def end_backend(connection: Connection, backend: Backend) -> None:
-    """Ends another session of this role, so that it gives up its locks; what it is committing it commits first."""
-    connection.execute(_END_BACKEND, (backend.pid, backend.start.decode()))
+    """Ends that transaction's session, so that it gives up its locks; what it is committing it commits first."""
+    connection.execute(_END_BACKEND, backend)
 
 
 def is_lost(error: psycopg.Error) -> bool:
@@ -174,9 +213,16 @@ def is_lost(error: psycopg.Error) -> bool:
     return error.sqlstate[:2] == "08" or error.sqlstate in ("57P01", "57P02", "57P03", "57P05", "25P03", "53300")
 
 
+def said_by(error: psycopg.Error) -> str:
+    """What the server says, without where in its functions it was."""
+    parts = [part for part in (error.diag.message_primary, error.diag.message_detail) if part]
+    return "; ".join(parts) or str(error).strip()
+
+
 def translated(address: PostgresAddress, error: psycopg.Error) -> LedgerError:
-    """The server's error as one of ours, of an attempt that recorded nothing."""
-    said = str(error).strip()
+    """The server's error as one of ours, of an attempt that recorded nothing; neither says a password of the address."""
+    hide_in(error, secrets_of(address.url))
+    said = " ".join(said_by(error).split())
     match error.sqlstate:
         case "53100":
             return StorageFull(f"{address.name}: {said}; nothing was recorded")
@@ -185,6 +231,10 @@ def translated(address: PostgresAddress, error: psycopg.Error) -> LedgerError:
         case "42501":
             return StorageUnavailable(f"{address.name}: this role may not do that: {said}")
         case "55P03":
-            return StorageUnavailable(f"{address.name}: somebody else has kept the turn to write for {LOCK_SECONDS} s: {said}")
+            return StorageUnavailable(f"{address.name}: somebody else keeps a lock that is waited for: {said}")
+        case "55000" | "22012" if "append-only" not in said:
+            return StorageUnavailable(
+                f"{address.name}: nothing was recorded, the server does not keep what is inserted: {said}"
+            )
         case _:
             return StorageUnavailable(f"{address.name}: {said}")

@@ -2,12 +2,15 @@
 
 Each new connection first shows that it leads to the same ledger: the same id, and the newest commit that was seen through
 the ones before it. A server that was restarted is found again within bounds; a database that was replaced is refused.
+
+Where a commit stands on this server and perhaps on no standby, nothing is read or written before a standby has it: what was
+shown would be gone if the standby took over.
 """
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any, LiteralString
+from contextlib import closing, suppress
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -15,26 +18,28 @@ from psycopg_pool import ConnectionPool, PoolClosed
 
 from tallystick.domain.errors import CorruptJournal, LedgerClosed, LedgerError, StorageUnavailable
 from tallystick.infrastructure.journal.format import EMPTY, Head
+from tallystick.infrastructure.journal.stores.postgres import statements
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
 from tallystick.infrastructure.journal.stores.postgres.connection import (
     Backend,
     Connection,
-    backend_of,
+    NoAnswer,
     connect,
     conninfo_of,
     end_backend,
     is_lost,
     prepare,
+    said_by,
     translated,
 )
+from tallystick.infrastructure.journal.stores.postgres.lending import Lending
 from tallystick.infrastructure.journal.stores.postgres.schema import identity_of, open_schema
 from tallystick.infrastructure.system.forked_children import close_in_children, leave_alone
 
 READERS_MAX = 4
 READ_ATTEMPTS = 3
 READER_SECONDS = 15.0
-
-_DIGEST = "SELECT last_position, digest FROM commits WHERE first_position <= %s ORDER BY first_position DESC LIMIT 1"
+ALONE = "the newest commit stands here, perhaps not on the standby, and no standby has answered for it"
 
 
 class PostgresPool:
@@ -46,29 +51,62 @@ class PostgresPool:
         self._guard = threading.Lock()
         self._newest = EMPTY
         self._closed = False
+        self._statements: dict[str, bytes] = {}
         self._writer: Connection | None = connect(address)
-        self._backend: Backend | None = None
+        self.backend: Backend | None = None
+        """The newest transaction to write in."""
+        self.lending = Lending() if self._writer.is_pooled else None
+        """Where a pooler gives the sessions: who uses the one that has the turn."""
+        self.role = self._writer.role
+        self.is_alone = False
+        """Whether a commit stands here, and perhaps on no standby."""
+        self._standby_guard = threading.Lock()
         self._readers: ConnectionPool[Connection] | None = None
         self._kept: tuple[ConnectionPool[Connection], Connection] | None = None
         try:
             self.ledger = open_schema(address, self._writer, create=create)
-            self._backend = backend_of(self._writer)
-        except BaseException as error:
+            self.is_alone = self._writer.is_alone
+        except BaseException:
             self.close()
-            if isinstance(error, psycopg.Error):
-                raise translated(address, error) from error
             raise
         close_in_children(self)
 
     # Reading.
 
-    def read(self, query: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    def read(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """What one query answers, on a connection that is given back at once. Raises `StorageUnavailable`."""
+        statement = self._statements.get(query)
+        if statement is None:
+            statement = self._statements[query] = statements.in_schema(query, self.address.schema)
+        return self.read_statement(statement, parameters)
+
+    def read_statement(self, statement: bytes, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """The same of a statement that names its schema."""
+        if self.lending is None:
+            return self._read(statement, parameters)
+        return self.lending.read(
+            lambda: self._read(statement, parameters),
+            lambda writer: self._read_in_turn(writer, statement, parameters),
+        )
+
+    def _read_in_turn(
+        self, writer: Connection, statement: bytes, parameters: Sequence[Any] | Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        try:
+            return writer.execute(statement, parameters, binary=True).fetchall()
+        except psycopg.Error as error:
+            if is_lost(error):
+                return self._read(statement, parameters)
+            raise translated(self.address, error) from error
+
+    def _read(self, statement: bytes, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        if self.is_alone:
+            self.wait_for_standby()
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
                 readers, connection = self._take_reader()
                 try:
-                    rows = connection.execute(query, parameters, binary=True).fetchall()
+                    rows = connection.execute(statement, parameters, binary=True).fetchall()
                 except BaseException:
                     readers.putconn(connection)
                     raise
@@ -144,10 +182,9 @@ class PostgresPool:
             self._writer = None
             connection = connect(self.address, patient=True)
             try:
-                if self._backend is not None:  # the server may not know yet that nobody is there any more
-                    end_backend(connection, self._backend)
+                if self.backend is not None:  # the server may not know yet that nobody is there any more
+                    end_backend(connection, self.backend)
                 self._check(connection)
-                self._backend = backend_of(connection)
             except BaseException as error:
                 connection.close()
                 if isinstance(error, psycopg.Error):
@@ -165,6 +202,8 @@ class PostgresPool:
 
     def end_transaction(self) -> None:
         """Rolls back what was begun and not committed; a connection that cannot do even that is closed."""
+        if self.lending is not None:
+            self.lending.take_back()
         if self._writer is None or self._writer.info.transaction_status == TransactionStatus.IDLE:
             return
         if self._writer.info.transaction_status in (TransactionStatus.INERROR, TransactionStatus.INTRANS):
@@ -177,6 +216,41 @@ class PostgresPool:
         """Closes the connection to write with, whatever it was doing."""
         if self._writer is not None:
             self._writer.close()
+
+    # Standbys.
+
+    def wait_for_standby(self) -> None:
+        """Returns when a standby has all that stands here, where one has to; else raises `StorageUnavailable`.
+
+        A commit waits for all that was written before it, so one is made that changes nothing.
+        """
+        with self._standby_guard:
+            if not self.is_alone:
+                return
+            backend: Backend | None = None
+            connection = connect(self.address)
+            try:
+                begin = statements.BEGIN_NOTHING % connection.durable_commit
+                cursor = connection.execute(begin.encode(), prepare=False)
+                while cursor.nextset():
+                    pass
+                backend = Backend(*cursor.fetchall()[0])
+                connection.execute("COMMIT", prepare=False)
+                self.is_alone = connection.is_alone
+            except NoAnswer:
+                self._end(backend)
+            except psycopg.Error as error:
+                raise StorageUnavailable(f"{self.address.name}: {ALONE}: {said_by(error)}") from error
+            finally:
+                connection.close()
+            if self.is_alone:
+                raise StorageUnavailable(f"{self.address.name}: {ALONE}")
+
+    def _end(self, backend: Backend | None) -> None:
+        """Ends a transaction whose answer is not waited for any more."""
+        if backend is not None:
+            with closing(connect(self.address)) as connection, suppress(psycopg.Error):
+                end_backend(connection, backend)
 
     # Which ledger it is.
 
@@ -201,7 +275,8 @@ class PostgresPool:
             if found != self.ledger:
                 has = "no ledger" if found is None else f"ledger {found.id}"
                 raise StorageUnavailable(f"{self.address.name} was replaced: it has {has}, and had {self.ledger.id}")
-            rows = connection.execute(_DIGEST, (newest.position,), binary=True).fetchall()
+            digest = statements.in_schema(statements.DIGEST, self.address.schema)
+            rows = connection.execute(digest, (newest.position,), binary=True).fetchall()
         except psycopg.Error as error:
             if is_lost(error):
                 raise
@@ -229,6 +304,7 @@ class PostgresPool:
         self._writer = self._readers = self._kept = None
         self._closed = True
         self._guard = threading.Lock()
+        self.lending = None
 
     def _drop_readers(self) -> None:
         with self._guard:

@@ -1,24 +1,30 @@
 """The schema that a journal is kept in, in a PostgreSQL database: its tables, its triggers, and who may do what.
 
 The tables are those of the SQLite file, and two more: `ledger`, one row that says which ledger this is, and `keys`, where
-each idempotency key was used. A schema of format 1 gets those of format 2 by `upgrade_schema`, which its owner has to do.
+each idempotency key was used. A schema of version 1 has rows of format 1, and one of version 2 has those of format 2; from
+version 3 on rows come by functions (`append_functions.py`), and the turn to write is another lock. `upgrade_schema` makes an
+older one the newest, which its owner has to do.
 
 Triggers refuse to change, delete or truncate, and to insert what does not follow the last row. They keep programs from
-mistakes; a role that only may read and append, as `allow_to_append` makes it, cannot drop them.
+mistakes; a role that only may read and append, as `allow_to_append` makes it, cannot drop them, and inserts by those
+functions and by nothing else.
 """
 
 import hashlib
 from typing import NamedTuple
 
 import psycopg
-from psycopg import sql
 
 from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageUnavailable
 from tallystick.infrastructure.journal.stores.postgres.address import PostgresAddress
-from tallystick.infrastructure.journal.stores.postgres.connection import Connection, translated
+from tallystick.infrastructure.journal.stores.postgres.append_functions import APPEND_FUNCTIONS
+from tallystick.infrastructure.journal.stores.postgres.connection import LOCK_SECONDS, Connection, translated
+from tallystick.infrastructure.journal.stores.postgres.schema_check import FOUND, NAMES, difference, version_of
 
-SCHEMA_VERSION = DETAILED = 2
-"""The version of the schema, and the first in which rows may have details."""
+DETAILED = 2
+"""The first version of the schema in which rows may have details."""
+GUARDED = SCHEMA_VERSION = 3
+"""The first in which rows come by functions, and the newest."""
 
 _TABLES = """
 CREATE TABLE {schema}.ledger (
@@ -109,9 +115,9 @@ END $$;
 CREATE OR REPLACE FUNCTION {schema}.allow_to_append(role regrole) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {schema}.allow_to_read(role);
-    EXECUTE format('GRANT INSERT ON {schema}.commits, {schema}.streams, {schema}.keys, {schema}.metadata TO %s', role);
-    EXECUTE format('GRANT DELETE ON {schema}.metadata TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.take_turn, {schema}.append TO %s', role);
 END $$;
+REVOKE ALL ON FUNCTION {schema}.take_turn, {schema}.append, {schema}.check_row FROM PUBLIC;
 """
 _TRIGGERS = """
 CREATE TRIGGER commits_follow_each_other BEFORE INSERT ON {schema}.commits
@@ -120,23 +126,26 @@ CREATE TRIGGER streams_follow_each_other BEFORE INSERT ON {schema}.streams
     FOR EACH ROW EXECUTE FUNCTION {schema}.streams_follow_each_other();
 """
 _ONLY_APPEND = """
-CREATE TRIGGER only_append BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+CREATE TRIGGER only_append BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.{table}
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.only_append();
 """
-_UPGRADE = """
-ALTER TABLE {schema}.commits ADD COLUMN details text {compression};
-ALTER TABLE {schema}.ledger DISABLE TRIGGER only_append;
-UPDATE {schema}.ledger SET schema_version = 2;
-ALTER TABLE {schema}.ledger ENABLE TRIGGER only_append;
+_ADD_DETAILS = "ALTER TABLE {schema}.commits ADD COLUMN details text {compression}"
+_RAISE_VERSION = f"""
+ALTER TABLE {{schema}}.ledger DISABLE TRIGGER only_append;
+UPDATE {{schema}}.ledger SET schema_version = {SCHEMA_VERSION};
+ALTER TABLE {{schema}}.ledger ENABLE TRIGGER only_append;
 """
-# Who might read or append before may do so after it.
-_ALLOW_AGAIN = """
-SELECT CASE WHEN bool_or(privilege_type = 'INSERT') THEN {schema}.allow_to_append(grantee)
-    ELSE {schema}.allow_to_read(grantee) END
-FROM (SELECT acl.grantee::regrole AS grantee, acl.privilege_type FROM pg_class, aclexplode(relacl) AS acl
-    WHERE pg_class.oid = {commits}::regclass AND acl.grantee <> relowner AND acl.grantee <> 0) AS allowed
-GROUP BY grantee
+_INSERT = "INSERT INTO {schema}.ledger (id, schema_version) VALUES (gen_random_uuid(), %s) RETURNING id"
+_ALLOWED = """
+SELECT acl.grantee::regrole::text, bool_or(acl.privilege_type = 'INSERT') FROM pg_class, aclexplode(relacl) AS acl
+WHERE pg_class.oid = '{schema}.commits'::regclass AND acl.grantee <> relowner AND acl.grantee <> 0 GROUP BY 1
 """
+_ALLOW = "SELECT {schema}.{allow}(%s)"
+_NO_INSERTS = """
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE
+ON {schema}.ledger, {schema}.commits, {schema}.streams, {schema}.keys, {schema}.metadata FROM {role}
+"""
+_PATIENCE = f"SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true)".encode()
 _IS_THERE = "SELECT oid FROM pg_namespace WHERE nspname = %s"
 _HAS_TABLES = "SELECT 1 FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) LIMIT 1"
 _HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
@@ -149,7 +158,7 @@ class Identity(NamedTuple):
 
     @property
     def lock(self) -> int:
-        """The advisory lock that its writers take, a signed number of 64 bits."""
+        """The advisory lock that its writers take before version 3, a signed number of 64 bits."""
         return int.from_bytes(bytes.fromhex(self.id)[:8], "big", signed=True)
 
     @property
@@ -162,9 +171,8 @@ def identity_of(address: PostgresAddress, connection: Connection) -> Identity | 
     """The ledger in the schema; None where that is empty or missing. Raises `NotALedger`, `SchemaTooNew`."""
     if not connection.execute(_HAS_TABLES, (address.schema,)).fetchall():
         return None
-    ledger = sql.Identifier(address.schema, "ledger")
     try:
-        rows = connection.execute(sql.SQL("SELECT id, schema_version FROM {}").format(ledger)).fetchall()
+        rows = connection.execute(_text("SELECT id, schema_version FROM {schema}.ledger", address)).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         rows = []
     if len(rows) != 1:
@@ -178,37 +186,57 @@ def identity_of(address: PostgresAddress, connection: Connection) -> Identity | 
 def open_schema(address: PostgresAddress, connection: Connection, *, create: bool) -> Identity:
     """The ledger in the schema, made where there is none and `create` allows it.
 
-    Raises `NotALedger`, `SchemaTooNew`, `StorageFull`, `StorageUnavailable`.
+    Raises `NotALedger`, also where somebody has changed the schema, `SchemaTooNew`, `StorageFull`, `StorageUnavailable`.
     """
     try:
         found = identity_of(address, connection)
         if found is None and not create:
             raise NotALedger(f"{address.name} is no ledger")
-        return found or _make_schema(address, connection)
+        if found is None:
+            return _make_schema(address, connection)
+        check_schema(address, connection)
+        return found
     except psycopg.Error as error:
         raise translated(address, error) from error
 
 
+def check_schema(address: PostgresAddress, connection: Connection) -> int:
+    """The schema's version; `NotALedger` where what is there is not what we make of that version.
+
+    One statement asks, so that it is of one moment whoever upgrades it meanwhile.
+    """
+    found = connection.execute(_text(FOUND, address), NAMES).fetchall()
+    version = version_of(found)
+    if version is None:
+        raise NotALedger(f"{address.name} has tables and is no ledger")
+    parts = [_FUNCTIONS, *([_METADATA] if version >= DETAILED else []), *([APPEND_FUNCTIONS] if version >= GUARDED else [])]
+    functions = b"".join([_text(part, address, compression="") for part in parts]).decode()
+    differs = difference(found, functions, has_details=version >= DETAILED)
+    if differs is not None:
+        raise NotALedger(f"{address.name} has not the schema of a ledger: {differs}; it is not used before that is mended")
+    return version
+
+
 def upgrade_schema(address: PostgresAddress, connection: Connection) -> bool:
-    """Makes a schema of format 1 one of format 2, which its owner may do; false where it is one.
+    """Makes it a schema of the newest version, which its owner may do; false where it is one.
 
     Nobody appends meanwhile. Raises `StorageUnavailable`.
     """
-    schema = sql.Identifier(address.schema)
     try:
         with connection.transaction():
+            connection.execute(_PATIENCE)
             identity = identity_of(address, connection)
             if identity is None:
                 raise NotALedger(f"{address.name} is no ledger")
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (identity.lock,))
-            version = sql.SQL("SELECT schema_version FROM {}.ledger").format(schema)
-            if connection.execute(version).fetchall()[0][0] >= SCHEMA_VERSION:
+            version = check_schema(address, connection)
+            if version >= SCHEMA_VERSION:
                 return False
             compression = _compression(connection)
-            for part in (_UPGRADE, _METADATA, _ROLES):
-                connection.execute(sql.SQL(part).format(schema=schema, compression=compression))
-            commits = sql.Literal(sql.Identifier(address.schema, "commits").as_string(connection))
-            connection.execute(sql.SQL(_ALLOW_AGAIN).format(schema=schema, commits=commits))
+            details = (_ADD_DETAILS, _METADATA) if version < DETAILED else ()
+            for part in (*details, _RAISE_VERSION, APPEND_FUNCTIONS, _ROLES):
+                connection.execute(_text(part, address, compression=compression))
+            _allow_again(address, connection)
     except psycopg.errors.InsufficientPrivilege as error:
         reason = f"{address.name} can be upgraded by its owner alone, and nothing was changed: {str(error).strip()}"
         raise StorageUnavailable(reason) from error
@@ -217,26 +245,38 @@ def upgrade_schema(address: PostgresAddress, connection: Connection) -> bool:
     return True
 
 
-def _compression(connection: Connection) -> sql.SQL:
-    return sql.SQL("COMPRESSION lz4" if connection.execute(_HAS_LZ4).fetchall() == [(True,)] else "")
+def _allow_again(address: PostgresAddress, connection: Connection) -> None:
+    """Who might read or append before may do so after it, and inserts past the functions no more."""
+    for name, may_insert in connection.execute(_text(_ALLOWED, address)).fetchall():
+        allow = "allow_to_append" if may_insert else "allow_to_read"
+        connection.execute(_text(_ALLOW, address, allow=allow), (name,))
+        connection.execute(_text(_NO_INSERTS, address, role=name))
+    connection.execute(_text(_NO_INSERTS, address, role="PUBLIC"))
+
+
+def _compression(connection: Connection) -> str:
+    return "COMPRESSION lz4" if connection.execute(_HAS_LZ4).fetchall() == [(True,)] else ""
+
+
+def _text(part: str, address: PostgresAddress, **names: str) -> bytes:
+    """A part of the SQL above with the schema's name in it, which is one of letters, digits and '_'."""
+    return part.format(schema=f'"{address.schema}"', **names).encode()
 
 
 def _make_schema(address: PostgresAddress, connection: Connection) -> Identity:
     turn = int.from_bytes(hashlib.sha256(f"tallystick schema {address.schema}".encode()).digest()[:8], "big", signed=True)
-    schema = sql.Identifier(address.schema)
     with connection.transaction():
+        connection.execute(_PATIENCE)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (turn,))
         found = identity_of(address, connection)
         if found is not None:
             return found
         if not connection.execute(_IS_THERE, (address.schema,)).fetchall():
-            connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+            connection.execute(_text("CREATE SCHEMA {schema}", address))
         compression = _compression(connection)
-        for part in (_TABLES, _FUNCTIONS, _METADATA, _ROLES, _TRIGGERS):
-            connection.execute(sql.SQL(part).format(schema=schema, compression=compression))
+        for part in (_TABLES, _FUNCTIONS, _METADATA, APPEND_FUNCTIONS, _ROLES, _TRIGGERS):
+            connection.execute(_text(part, address, compression=compression))
         for table in ("ledger", "commits", "streams", "keys"):
-            name = sql.Identifier(address.schema, table)
-            connection.execute(sql.SQL(_ONLY_APPEND).format(schema=schema, table=name))
-        insert = sql.SQL("INSERT INTO {} (id, schema_version) VALUES (gen_random_uuid(), %s) RETURNING id")
-        id = connection.execute(insert.format(sql.Identifier(address.schema, "ledger")), (SCHEMA_VERSION,)).fetchall()[0][0]
+            connection.execute(_text(_ONLY_APPEND, address, table=table))
+        id = connection.execute(_text(_INSERT, address), (SCHEMA_VERSION,)).fetchall()[0][0]
     return Identity(id.hex)

@@ -12,15 +12,20 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from tallystick.domain.errors import NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
+from tallystick.domain.errors import CorruptJournal, NotALedger, SchemaTooNew, StorageFull, StorageUnavailable
+from tallystick.infrastructure.journal.stores.sqlite.schema_check import difference
 from tallystick.infrastructure.system.file_lock import FileLock
 
 APPLICATION_ID = 0x7A11757C
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 30_000
+TURN_MS = 100
+"""So long SQLite's own lock is waited for by who keeps others of this package waiting meanwhile."""
 CHECKPOINT_PAGES = 1000
 FULL_DISK_BYTES = 65_536
 NOTHING_RECORDED = "; nothing was recorded"
+_OTHER_SCHEMA = ("no such ", "malformed ", "error in ", "unsupported file format")
+"""So SQLite begins to say that a table of a ledger is not there or is another."""
 
 _METADATA = """
 CREATE TABLE metadata (
@@ -86,15 +91,24 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """What makes a schema of format 1 one of format 2, inside a transaction."""
 
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises, the second where it quotes a schema that is damaged."""
+
+
 class Connections(NamedTuple):
-    """One connection to write with and one to read with. `writing` is None where nobody may write."""
+    """One connection to write with and one to read with, which a forked child may close: its file is opened for reading alone,
+    and so SQLite does not remove the log with it.
+
+    `writing` is None where nobody may write, which `read_only` says, and where it is to be made when it is needed.
+    """
 
     reading: sqlite3.Connection
     writing: sqlite3.Connection | None
+    read_only: bool
     immutable: bool
 
     def close(self) -> None:
-        """Closes both."""
+        """Closes both, and last the one with which SQLite copies and removes a log that nobody else has open."""
         self.reading.close()
         if self.writing is not None:
             self.writing.close()
@@ -109,23 +123,37 @@ def connect(path: Path, file_lock: FileLock, *, create: bool, durable: bool, rea
         raise StorageUnavailable(f"{path}: the file is gone")
     if read_only or not is_writable(path):
         return _connect_read_only(path)
-    writing = _open(path, "mode=rwc" if create else "mode=rw")
+    writing = _open(path, "mode=rwc" if create else "mode=rw", TURN_MS)
     try:
         if not _is_ledger(path, writing):
             if not create:
                 raise NotALedger(f"{path} is no ledger")
             _make_schema(path, writing, file_lock)
-        writing.execute("PRAGMA journal_mode = WAL")
-        writing.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        writing.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        writing.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
-        writing.execute("PRAGMA secure_delete = 1")  # what is erased is overwritten
-        reading = _open(path, "mode=rw")
+        _set_up_to_write(writing, durable=durable)
+        reading = _open(path, "mode=ro")
     except BaseException:
         writing.close()
         raise
-    reading.execute("PRAGMA query_only = 1")
-    return Connections(reading, writing, immutable=False)
+    return Connections(reading, writing, read_only=False, immutable=False)
+
+
+def connect_to_write(path: Path, *, durable: bool) -> sqlite3.Connection:
+    """Another connection to write with, to the file that is opened already for reading."""
+    writing = _open(path, "mode=rw", TURN_MS)
+    try:
+        _set_up_to_write(writing, durable=durable)
+    except BaseException:
+        writing.close()
+        raise
+    return writing
+
+
+def _set_up_to_write(writing: sqlite3.Connection, *, durable: bool) -> None:
+    writing.execute("PRAGMA journal_mode = WAL")
+    writing.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    writing.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    writing.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+    writing.execute("PRAGMA secure_delete = 1")  # what is erased is overwritten
 
 
 def schema_of(connection: sqlite3.Connection) -> int:
@@ -151,11 +179,10 @@ def is_writable(path: Path) -> bool:
 
 def has_log(path: Path) -> bool:
     """Whether SQLite's write-ahead log, or its index, lies beside the file: it has something in it or somebody has it open."""
-    real = os.path.realpath(path)
-    if os.path.exists(f"{real}-shm"):
+    if os.path.exists(f"{path}-shm"):
         return True
     try:
-        return os.path.getsize(f"{real}-wal") > 0
+        return os.path.getsize(f"{path}-wal") > 0
     except OSError:  # there is none, or not any more
         return False
 
@@ -181,14 +208,16 @@ def _connect_read_only(path: Path) -> Connections:
     except BaseException:
         reading.close()
         raise
-    return Connections(reading, None, immutable)
+    return Connections(reading, None, read_only=True, immutable=immutable)
 
 
-def _open(path: Path, options: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?{options}"
-    timeout_s = BUSY_TIMEOUT_MS / 1000
-    connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+def _open(path: Path, options: str, patience_ms: int | None = None) -> sqlite3.Connection:
+    uri = f"{path.as_uri()}?{options}"
+    patience_ms = BUSY_TIMEOUT_MS if patience_ms is None else min(patience_ms, BUSY_TIMEOUT_MS)
+    connection = sqlite3.connect(uri, uri=True, timeout=patience_ms / 1000, isolation_level=None, check_same_thread=False)
     connection.text_factory = bytes
+    connection.execute("PRAGMA trusted_schema = 0")  # whoever made the file has no function run by it
+    connection.execute("PRAGMA cell_size_check = 1")  # nor does a page that is damaged lead out of itself
     return connection
 
 
@@ -205,17 +234,25 @@ def _make_schema(path: Path, connection: sqlite3.Connection, file_lock: FileLock
 
 
 def _is_ledger(path: Path, connection: sqlite3.Connection) -> bool:
-    """False where the database is empty; `NotALedger` or `SchemaTooNew` where it is something else."""
+    """False where the database is empty; `NotALedger` or `SchemaTooNew` where it is something else, or was made into it."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if application == APPLICATION_ID:
         if version > SCHEMA_VERSION:
             raise SchemaTooNew(f"{path} has schema {version}, and this version reads up to {SCHEMA_VERSION}")
+        differs = difference(connection, SCHEMA)
+        if differs is not None:
+            raise NotALedger(f"{path} has not the schema of a ledger: {differs}; it is not used before that is mended")
         return True
     if application or version or tables:
         raise NotALedger(f"{path} is an SQLite database and no ledger")
     return False
+
+
+def is_busy(error: BaseException | None) -> bool:
+    """Whether another program has SQLite's lock."""
+    return isinstance(error, sqlite3.Error) and _primary_code(error) == sqlite3.SQLITE_BUSY
 
 
 def did_nothing(error: sqlite3.Error) -> bool:
@@ -226,15 +263,26 @@ def did_nothing(error: sqlite3.Error) -> bool:
     return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
 
 
-def translated(path: Path, error: sqlite3.Error, known: str = "") -> NotALedger | StorageFull | StorageUnavailable:
+def translated(
+    path: Path, error: sqlite3.Error | UnicodeDecodeError, known: str = ""
+) -> CorruptJournal | NotALedger | StorageFull | StorageUnavailable:
     """SQLite's error as one of ours, with what is `known` of a commit."""
+    if isinstance(error, UnicodeDecodeError):
+        return CorruptJournal(f"{path}: the text of its schema cannot be read: {error}{known}", position=0)
     code = _primary_code(error)
     message = f"{path}: {error}{known}"
+    if code == sqlite3.SQLITE_CORRUPT or (code == sqlite3.SQLITE_ERROR and str(error).startswith(_OTHER_SCHEMA)):
+        return CorruptJournal(message, position=0)
     if code == sqlite3.SQLITE_NOTADB:
         return NotALedger(f"{path} is no SQLite database")
     if code == sqlite3.SQLITE_FULL or _disk_is_full(path, code):
         return StorageFull(message)
     return StorageUnavailable(message)
+
+
+def no_journal(path: Path, error: Exception) -> CorruptJournal:
+    """Where a column has something in it that no journal has there."""
+    return CorruptJournal(f"{path}: a column has something else in it: {error}", position=0)
 
 
 def _primary_code(error: sqlite3.Error) -> int:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from tallystick.domain.errors import StorageUnavailable
+from tallystick.domain.errors import CorruptJournal, StorageUnavailable
 from tallystick.infrastructure.journal.format import EMPTY, Body, Head, JournalRow
 from tallystick.infrastructure.journal.port import (
     NO_METADATA,
@@ -28,8 +28,17 @@ from tallystick.infrastructure.journal.port import (
     UnclearOutcome,
     entries_in_pages,
 )
-from tallystick.infrastructure.journal.stores.sqlite.file import NOTHING_RECORDED, schema_of, translated, upgrade_schema
-from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile, WriteTransaction
+from tallystick.infrastructure.journal.stores.sqlite.file import (
+    NOTHING_RECORDED,
+    SQLITE_ERRORS,
+    no_journal,
+    schema_of,
+    translated,
+    upgrade_schema,
+)
+from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
+from tallystick.infrastructure.journal.stores.sqlite.transactions import ReadTransaction, WriteTransaction
+from tallystick.infrastructure.system.own_folder import CacheFolder
 
 FETCHED_ROWS = 64
 DETAILED = 2
@@ -79,9 +88,10 @@ class SQLiteJournal(Journal):
             raise StorageUnavailable(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
         if not create and not path.exists():
             raise StorageUnavailable(f"there is no ledger at {path}")
-        self.path = path
         self._file = SharedFile(path, create=create, durable=durable, read_only=read_only)
-        self._reading = self._file.reading
+        self.path = self._file.path
+        self._cache = CacheFolder(Path(f"{self.path}.cache"))
+        self._reading = ReadTransaction(self._file)
         self._writing = WriteTransaction(self._file, head_of)
         self._seen = (0, 0, EMPTY)
 
@@ -91,7 +101,7 @@ class SQLiteJournal(Journal):
 
     @property
     def kept_cache_folder(self) -> Path | None:
-        return Path(f"{self.path}.cache")
+        return self._cache.used()
 
     @property
     def generation(self) -> int:
@@ -127,9 +137,12 @@ class SQLiteJournal(Journal):
                 for columns in cursor:
                     row = JournalRow(*columns)
                     page.append(row)
-                    size += len(row.body)
-                    if row.details is not None:
-                        size += len(row.details)
+                    try:
+                        size += len(row.body)
+                        if row.details is not None:
+                            size += len(row.details)
+                    except TypeError as error:
+                        raise no_journal(self.path, error) from error
                     if size >= PAGE_BYTES:
                         break
             if not page:
@@ -140,7 +153,10 @@ class SQLiteJournal(Journal):
     def row_at(self, position: int) -> JournalRow | None:
         with self._reading_rows() as select:
             columns = select(_ROW_AT, (position,)).fetchone()
-        return JournalRow(*columns) if columns is not None and columns[1] >= position else None
+        try:
+            return JournalRow(*columns) if columns is not None and columns[1] >= position else None
+        except TypeError as error:
+            raise no_journal(self.path, error) from error
 
     def bodies(self, position: int, count: int) -> Sequence[Body]:
         with (
@@ -225,16 +241,21 @@ class SQLiteJournal(Journal):
     def _has_metadata(self, connection: sqlite3.Connection) -> bool:
         return self._file.schema >= DETAILED or schema_of(connection) >= DETAILED
 
+    @property
+    def is_of_format_1(self) -> bool:
+        return self._file.schema < DETAILED
+
     def append(self, row: JournalRow, entries: Sequence[StreamEntry], metadata: MetadataChange = NO_METADATA) -> None:
         connection = self._file.begun()
         first, last, recorded_at, keys, transactions, body, digest, details = row
         columns = (first, last, recorded_at, keys.decode(), transactions.decode(), body.decode(), digest)
         try:
+            if details is not None and self._file.schema < DETAILED:
+                upgrade_schema(connection)
+            before = connection.total_changes
             if details is None:
                 connection.execute(_APPEND, columns)
             else:
-                if self._file.schema < DETAILED:
-                    upgrade_schema(connection)
                 connection.execute(_APPEND_DETAILED, (*columns, details.decode()))
             if len(entries) == 1:  # preparing for many costs as much again
                 connection.execute(_APPEND_STREAM, entries[0])
@@ -243,10 +264,14 @@ class SQLiteJournal(Journal):
             if metadata is not NO_METADATA:
                 connection.executemany(_ADD_METADATA, metadata.added)
                 connection.executemany(_ERASE_METADATA, [(entry,) for entry in metadata.erased])
+            surplus = connection.total_changes - before - 1 - len(entries)
         except sqlite3.IntegrityError as error:
             raise Overtaken(f"{self.path}: {error}") from error
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise translated(self.path, error, NOTHING_RECORDED) from error
+        if (surplus or metadata is not NO_METADATA) and not 0 <= surplus - len(metadata.added) <= len(metadata.erased):
+            reason = "it does not keep what is inserted as it is, by somebody else's trigger"
+            raise StorageUnavailable(f"{self.path}: {reason}{NOTHING_RECORDED}")
         self._file.commit()
 
     def upgrade(self) -> bool:
@@ -281,7 +306,11 @@ class SQLiteJournal(Journal):
 def head_of(connection: sqlite3.Connection) -> Head:
     """The head as the connection sees it."""
     columns = connection.execute(_HEAD).fetchone()
-    return EMPTY if columns is None else Head(*columns)
+    if columns is None:
+        return EMPTY
+    if None in columns:
+        raise CorruptJournal("a column of its last row is empty", position=0)
+    return Head(*columns)
 
 
 def _page(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
@@ -295,4 +324,7 @@ def _page(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
 
 
 def _entry(columns: tuple[Any, ...]) -> StreamEntry:
-    return StreamEntry(columns[0].decode(), *columns[1:])
+    try:
+        return StreamEntry(columns[0].decode(), *columns[1:])
+    except (UnicodeDecodeError, AttributeError) as error:
+        raise CorruptJournal(f"an entry of a stream has no name: {error}", position=0) from error

@@ -10,15 +10,17 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any
 
 from tallystick.domain.errors import LedgerClosed, LedgerReadOnly, StorageError, StorageUnavailable
 from tallystick.infrastructure.journal.port import UnclearOutcome
 from tallystick.infrastructure.journal.stores.sqlite.file import (
     BUSY_TIMEOUT_MS,
     NOTHING_RECORDED,
+    SQLITE_ERRORS,
     Connections,
     connect,
+    connect_to_write,
     did_nothing,
     has_log,
     is_writable,
@@ -26,14 +28,19 @@ from tallystick.infrastructure.journal.stores.sqlite.file import (
     translated,
 )
 from tallystick.infrastructure.journal.stores.sqlite.write_ahead_log import begin_log_anew, write_over_refused
-from tallystick.infrastructure.system.file_at_path import FileAtPath
+from tallystick.infrastructure.system.file_at_path import FileAtPath, FileIdentity, check_has_one_name, identity_of, resolved
 from tallystick.infrastructure.system.file_lock import FileLock
-from tallystick.infrastructure.system.forked_children import close_in_children, leave_alone
+from tallystick.infrastructure.system.forked_children import bring_to_rest_in_forks, close_in_children, leave_alone
 
 READERS_PATIENCE_MS = 1000
 WRITERS_PATIENCE_S = 1
 
-Answer = TypeVar("Answer")
+FORK_PATIENCE_S = 60.0
+"""A fork waits so long for who reads or commits."""
+IN_A_CHILD = "is that of the process from which this one was forked: open it here"
+
+_inherited: set[FileIdentity] = set()
+"""What a child cannot open: its parent was in the midst of it when it was forked."""
 
 
 class SharedFile:
@@ -43,11 +50,10 @@ class SharedFile:
     """
 
     def __init__(self, path: Path, *, create: bool, durable: bool, read_only: bool = False) -> None:
-        self.path = path
-        self.file_lock = FileLock(Path(f"{path}.lock"))
+        self.path = path = resolved(path)
+        self.file_lock = FileLock(Path(f"{path}.lock"), beside=path)
         self.writing_lock = threading.RLock()
         self.reading_lock = threading.RLock()
-        self.reading = ReadTransaction(self)
         self.times_opened = 0
         self.schema = 0
         """The version of the schema when it was last looked at; others may have made it a newer one since."""
@@ -60,30 +66,42 @@ class SharedFile:
         """Whether what is read is taken as if nobody wrote to it."""
         self._outcome_is_unclear = False
         self._log_is_inherited = True
-        self._closed = False
+        self._closed_because: str | None = None
+        self._locks_at_rest: list[Any] = []
+        self._was_at_rest = True
         try:
             self.reopen()
         except BaseException:
             self.close()
             raise
         self._create = False
+        bring_to_rest_in_forks(self)
         close_in_children(self)
 
     @property
     def read_only(self) -> bool:
         """Whether it could be opened for reading alone."""
-        return self._connections is not None and self._connections.writing is None
+        return self._connections is not None and self._connections.read_only
 
     # ReadTransaction.
 
     def is_stale(self) -> bool:
-        """Whether there are no connections, or some to a file that is at its path no more. Raises `LedgerClosed`."""
+        """Whether there are no connections, or some to a file that is at its path no more.
+
+        Raises `LedgerClosed`, and `StorageUnavailable` where no file is there or it has another name too.
+        """
         connections = self._connections
         if connections is None:
-            if self._closed:
-                raise LedgerClosed(f"the ledger {self.path} was closed")
+            self._check_open()
             return True
-        return self._at_path.was_replaced() or (connections.immutable and self.is_written())
+        replaced = self._at_path.was_replaced()
+        if self._at_path.links > 1:
+            raise self._at_path.has_more_names()
+        return replaced or (connections.immutable and self.is_written())
+
+    def _check_open(self) -> None:
+        if self._closed_because is not None:
+            raise LedgerClosed(f"the ledger {self.path} {self._closed_because}")
 
     def is_written(self, *, surely: bool = False) -> bool:
         """Whether somebody has begun to write, or may have, if not `surely`, what is read as if nobody did."""
@@ -169,7 +187,7 @@ class SharedFile:
                     self._make_durable(connection)
                 self._outcome_is_unclear = False
                 return found
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise translated(self.path, error) from error
             finally:
                 self.file_lock.release()
@@ -181,25 +199,28 @@ class SharedFile:
         write_over_refused(connection)
 
     def _to_write(self) -> sqlite3.Connection:
-        connection = None if self._connections is None else self._connections.writing
-        if connection is None:
+        connections = self._connections
+        if connections is None or connections.read_only:
             raise StorageUnavailable(f"{self.path} is read-only, or its folder is{NOTHING_RECORDED}")
-        return connection
+        writing = connections.writing
+        if writing is None:
+            writing = connect_to_write(self.path, durable=self._durable)
+            self._connections = connections._replace(writing=writing)
+        return writing
 
     # Connections.
 
     def reopen(self) -> None:
         """Makes new connections; a transaction that was begun is rolled back."""
         with self.writing_lock, contextlib.ExitStack() as locks:
-            if self._closed:
-                raise LedgerClosed(f"the ledger {self.path} was closed")
+            self._check_open()
             if self._connections is not None and not self._only_reads and is_writable(self.path):
                 self.file_lock.acquire()
                 locks.callback(self.file_lock.release)
             locks.enter_context(self.reading_lock)
             try:
                 self._reconnect()
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise translated(self.path, error) from error
 
     def reopen_to_read(self) -> None:
@@ -223,6 +244,10 @@ class SharedFile:
         if self._only_reads and self._at_path.has_old_log():
             reason = "another file was put there, and the -wal file of the old one still lies beside it: remove that"
             raise StorageUnavailable(f"{self.path}: {reason}")
+        check_has_one_name(self.path)
+        if identity_of(self.path) in _inherited:
+            reason = "this process was forked in the midst of using it, and SQLite cannot open it here any more"
+            raise StorageUnavailable(f"{self.path}: {reason}: open it in a process that is forked anew")
         try:
             self._at_path.remember_time()
             self._connections = connect(
@@ -240,7 +265,11 @@ class SharedFile:
     def close(self) -> None:
         """Closes the connections and lets go of the file lock."""
         with self.writing_lock, self.reading_lock:
-            self._closed = True
+            if self._closed_because is None:
+                self._closed_because = "was closed"
+            if self._connections is not None and not self._connections.read_only:
+                with contextlib.suppress(StorageError, sqlite3.Error):
+                    self._to_write()  # with which SQLite removes the log
             connections, self._connections = self._connections, None
             if connections is not None:
                 replaced = False
@@ -251,78 +280,38 @@ class SharedFile:
                     self._at_path.put_aside_companions()
             self.file_lock.close()
 
+    # Forks.
+
+    def rest_before_fork(self) -> None:
+        """SQLite remembers what a process has open: a child that opened it again would take its parent's locks for its own.
+
+        So only what the child can close is open at that moment.
+        """
+        for lock in (self.writing_lock, self.reading_lock):
+            if not lock.acquire(timeout=FORK_PATIENCE_S):
+                return
+            self._locks_at_rest.append(lock)
+        connections = self._connections
+        if connections is not None and connections.writing is not None and not connections.writing.in_transaction:
+            self._connections = connections._replace(writing=None)
+            connections.writing.close()
+
+    def go_on_after_fork(self) -> None:
+        """The connection to write with is made again when it is needed."""
+        self._was_at_rest = len(self._locks_at_rest) == 2
+        while self._locks_at_rest:
+            self._locks_at_rest.pop().release()
+
     def close_in_child(self) -> None:
-        """The connections are the parent's, and so are the threads that may hold the locks."""
-        leave_alone(self._connections)
-        self._connections, self._closed = None, True
+        """The child opens the file anew: it has none of the locks, and what it has of the connections is closed."""
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            if self._was_at_rest and connections.writing is None:
+                connections.close()
+            else:
+                leave_alone(connections)
+                identity = identity_of(self.path)
+                if identity is not None:
+                    _inherited.add(identity)
+        self._closed_because = IN_A_CHILD
         self.writing_lock, self.reading_lock = threading.RLock(), threading.RLock()
-
-
-class ReadTransaction:
-    """While it is entered the connection is this thread's, and SQLite's errors leave it as ours."""
-
-    def __init__(self, file: SharedFile) -> None:
-        self._file = file
-
-    def __enter__(self) -> sqlite3.Connection:
-        with self._file.reading_lock:
-            stale = self._file.is_stale()
-        if stale:
-            self._file.reopen_to_read()
-        self._file.reading_lock.acquire()
-        try:
-            return self._file.to_read()
-        except BaseException:
-            self._file.reading_lock.release()
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        file = self._file
-        try:
-            written = file.is_read_as_it_is and file.is_written(surely=True)
-        finally:
-            file.reading_lock.release()
-        if written and (error is None or isinstance(error, sqlite3.Error)):
-            raise StorageUnavailable(f"{file.path}: somebody began to write to it while it was read; read again") from error
-        if isinstance(error, sqlite3.Error):
-            raise translated(self._file.path, error) from error
-
-
-class WriteTransaction(Generic[Answer]):
-    """While it is entered nobody else, in no thread or process, can append; what was not committed is rolled back.
-
-    Entering gives what `ask` answers of the connection.
-    """
-
-    def __init__(self, file: SharedFile, ask: Callable[[sqlite3.Connection], Answer]) -> None:
-        self._file = file
-        self._ask = ask
-
-    def __enter__(self) -> Answer:
-        self._file.writing_lock.acquire()
-        try:
-            self._file.check_writable()
-            self._file.file_lock.acquire()
-            return self._ask(self._file.begin())
-        except BaseException as error:
-            self._leave()
-            if isinstance(error, sqlite3.Error):
-                raise translated(self._file.path, error, NOTHING_RECORDED) from error
-            if isinstance(error, StorageError) and NOTHING_RECORDED not in str(error):
-                raise type(error)(f"{error}{NOTHING_RECORDED}") from error
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        self._leave()
-        if isinstance(error, sqlite3.Error):
-            raise translated(self._file.path, error, NOTHING_RECORDED) from error
-
-    def _leave(self) -> None:
-        """Each is given up whatever interrupts giving up the one before."""
-        try:
-            self._file.roll_back()
-        finally:
-            try:
-                self._file.file_lock.release()
-            finally:
-                self._file.writing_lock.release()

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from tallystick.domain.errors import InvalidPosition, InvalidRequest
+from tallystick.domain.errors import InvalidRequest
+from tallystick.domain.values.ids import check_limit, check_position
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.ledger.reading.lines.entries import EntryEvents
@@ -65,8 +66,7 @@ def lines_request(
         raise InvalidRequest("a page is gone on from in the order in which it was read: newest_first as before")
     if by not in ("recorded_at", "occurred_at"):
         raise InvalidRequest(f'lines are chosen by "recorded_at" or "occurred_at", not {by!r}')
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise InvalidRequest(f"a limit is an int, 0 or more, not {limit!r}")
+    count = check_limit(limit)
     if type(newest_first) is not bool:
         raise InvalidRequest(f"newest_first is True or False, not {newest_first!r}")
     first, last = _position(after, default=0), None if before is None else _position(before)
@@ -78,7 +78,7 @@ def lines_request(
         None if since is None else to_microseconds(since),
         None if until is None else to_microseconds(until),
         by == "occurred_at",
-        limit,
+        count,
         newest_first,
         start,
     )
@@ -87,6 +87,4 @@ def lines_request(
 def _position(given: object, default: int = 0) -> int:
     if isinstance(given, NextPage):
         return default
-    if type(given) is not int or given < 0:
-        raise InvalidPosition(f"a position is an int, 0 or more, not {given!r}")
-    return given
+    return check_position(given)

@@ -1,0 +1,1 @@
+"""Printing: what may be shown, where it goes, and in which format."""
