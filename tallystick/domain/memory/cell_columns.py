@@ -121,6 +121,16 @@ class CellColumns:
         """What the accounts with these handles can spend."""
         return dict(zip(handles, map(self._available.__getitem__, handles), strict=True))
 
+    def available_in(self, handles: Column) -> Numbers:
+        """The same of a column of handles, in a column where cells fit machine integers."""
+        if isinstance(self._available, array):
+            return np.frombuffer(self._available, dtype=np.int64)[handles]
+        return [self._available[handle] for handle in listed(handles)]
+
+    def held_column(self) -> Numbers:
+        """A copy of what accounts hold for others, by handle; whoever has a higher one than it is long holds nothing."""
+        return _copied(self._held)
+
     def column(self) -> Column | None:
         """A copy of what every account can spend, by handle; None where that is too wide for a column."""
         return np.array(self._available, dtype=np.int64) if isinstance(self._available, array) else None

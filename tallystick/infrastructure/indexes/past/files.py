@@ -1,0 +1,101 @@
+"""The files of a past index: buckets in a chain, each of which goes on where the one before it ends, and dense columns.
+
+A file gets its name when it is durable, and the name says from where to where of the journal it goes. What another process
+wrote is as good as what this one would write. Files that lead nowhere are left alone: they cost space and nothing else, until
+the index is begun anew, which removes all.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tallystick.infrastructure.indexes.past.bucket import Bucket
+from tallystick.infrastructure.indexes.past.column_blocks import UNFINISHED
+from tallystick.infrastructure.indexes.past.dense import DenseColumns, TokenColumns, write_dense
+from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
+from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
+from tallystick.infrastructure.system.own_folder import fault_of, make_own_folder
+
+_BUCKET, _DENSE = ".bucket", ".dense"
+
+
+class PastFiles:
+    """The files in a folder, which is made when it is needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def chain(self, row_at: Callable[[int], JournalRow | None]) -> list[Bucket]:
+        """The buckets from the beginning of the journal on, as far as it has the commits at which they end."""
+        chain: list[Bucket] = []
+        head = EMPTY
+        for path in self._found(_BUCKET):
+            after, _, _ = path.stem.partition("-")
+            if int(after) != head.position:
+                continue
+            try:
+                bucket = Bucket.load(path)
+            except DamagedRun:
+                continue
+            if bucket.before == head and bucket.end.position > head.position:
+                chain.append(bucket)
+                head = bucket.end
+        while chain and not _is_in(chain[-1].end, row_at):
+            chain.pop()
+        return chain
+
+    def dense(self, ends: Iterable[Head]) -> dict[int, DenseColumns]:
+        """The dense columns that were taken at these heads, by position."""
+        found: dict[int, DenseColumns] = {}
+        wanted = {head.position: head for head in ends}
+        for path in self._found(_DENSE):
+            position = int(path.stem.partition("-")[0])
+            if position in wanted:
+                with contextlib.suppress(DamagedRun):
+                    columns = DenseColumns(path)
+                    if columns.head == wanted[position]:
+                        found[position] = columns
+        return found
+
+    def add_bucket(self, bucket: Bucket) -> Bucket:
+        """The bucket from a file in which it is now. Raises `OSError`."""
+        end = bucket.end
+        path = self._path(f"{bucket.before.position:020d}-{end.position:020d}-{end.digest.hex()[:16]}{_BUCKET}")
+        bucket.save(path)
+        return Bucket.load(path)
+
+    def add_dense(self, head: Head, tokens: Iterable[TokenColumns], figures: list[int]) -> DenseColumns:
+        """The dense columns from a file in which they are now. Raises `OSError`."""
+        path = self._path(f"{head.position:020d}-{head.digest.hex()[:16]}{_DENSE}")
+        write_dense(path, head, tokens, figures)
+        return DenseColumns(path)
+
+    def remove(self) -> None:
+        """Removes all of them, and what is left of files that were begun."""
+        for suffix in (_BUCKET, _DENSE, UNFINISHED):
+            for path in self._found(suffix):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def bytes(self) -> int:
+        """How much space they take."""
+        return sum(path.stat().st_size for suffix in (_BUCKET, _DENSE) for path in self._found(suffix))
+
+    def _path(self, name: str) -> Path:
+        make_own_folder(self._folder)
+        return self._folder / name
+
+    def _found(self, suffix: str) -> list[Path]:
+        """The files of a kind in the order of their names; none where others may have written there."""
+        if fault_of(self._folder) is not None:
+            return []
+        try:
+            found = [path for path in self._folder.iterdir() if path.suffix == suffix]
+        except OSError:
+            return []
+        return sorted(path for path in found if suffix == UNFINISHED or path.stem.partition("-")[0].isdecimal())
+
+
+def _is_in(head: Head, row_at: Callable[[int], JournalRow | None]) -> bool:
+    row = row_at(head.position)
+    return row is not None and row.head() == head

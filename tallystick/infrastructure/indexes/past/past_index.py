@@ -1,0 +1,285 @@
+"""The past index: what every cell was worth at every commit, and which commits touched it, without reading the journal.
+
+It is derived from the journal alone, by whoever asks first and by those who ask later, and may be deleted at any time. What
+was touched is sorted into buckets; the last one, which is not full, lies in memory in small sorted runs. Buckets lie in files
+beside the journal, whose blocks are checked when they are first read: an index that is damaged, torn, or of another journal is
+begun anew. Books of its own, which nobody plans on, are kept with it, so that it goes on from there.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from tallystick.domain.arithmetic.columns import Numbers, listed
+from tallystick.domain.books.books import Books
+from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.values.curve import CurveMaker
+from tallystick.infrastructure.indexes.past.bucket import Bucket
+from tallystick.infrastructure.indexes.past.cells import CONTRACTS, Cells
+from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn
+from tallystick.infrastructure.indexes.past.dense import DenseColumns
+from tallystick.infrastructure.indexes.past.files import PastFiles
+from tallystick.infrastructure.indexes.past.following import Following
+from tallystick.infrastructure.indexes.past.tail import Tail
+from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
+from tallystick.infrastructure.journal.chain import rows_after
+from tallystick.infrastructure.journal.format import EMPTY, Head
+from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.journal.stores.memory import MemoryJournal
+from tallystick.infrastructure.snapshots.snapshots import FrozenState, Snapshots
+
+BUCKET = 1 << 20
+"""So many touches fill a bucket."""
+DENSE_FACTOR = 4
+"""Dense columns are taken when there were so many times as many touches as there are cells."""
+IN_MEMORY_MAX = 4
+"""So many buckets lie in memory where none can be written."""
+
+Progress = Callable[[int, int], object]
+"""Is told up to which position the index reaches, and where the journal ends."""
+
+
+Answer = TypeVar("Answer")
+
+
+class NoIndex(Exception):
+    """The index cannot answer, and says why: the journal can."""
+
+
+class _Built(NamedTuple):
+    """What stands: the full buckets, in the order of time, and the dense columns by the position at which they were taken."""
+
+    buckets: tuple[Bucket, ...]
+    dense: Mapping[int, DenseColumns]
+
+    @property
+    def end(self) -> Head:
+        return self.buckets[-1].end if self.buckets else EMPTY
+
+
+class PastIndex:
+    """The index of one journal. Everything may be called by any thread. All answers raise `NoIndex`."""
+
+    def __init__(self, journal: Journal, curves: Mapping[str, CurveMaker]) -> None:
+        self._journal = journal
+        self._curves = curves
+        self._building = threading.RLock()  # who has it builds
+        self._lock = threading.RLock()  # who has it changes what was built, or looks at what may change
+        self._is_distrusted = False
+        self._refusal: str | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        kept, written = self._journal.kept_cache_folder, self._journal.cache_folder
+        folder = None if kept is None or self._is_distrusted else kept / "past"
+        self._files = None if folder is None else PastFiles(folder)
+        self._may_write = written is not None
+        self._may_grow = isinstance(self._journal, MemoryJournal)
+        self._snapshots = None if folder is None else Snapshots(folder / "books", self._journal.row_at)
+        self._following: Following | None = None
+        self._tail = Tail(EMPTY)
+        self._built: _Built | None = None
+        self._since_dense = 0
+
+    # Building.
+
+    def reach(self, position: int, progress: Progress | None = None) -> Following:
+        """Has the index reach a position that the journal has reached, and gives what followed the journal there."""
+        following = self._following
+        if following is not None and following.head.position >= position:
+            return following
+        with self._building:
+            if self._refusal is not None:
+                raise NoIndex(self._refusal)
+            try:
+                return self._asked(lambda: self._read_on(position, progress))
+            except NoIndex:
+                raise
+            except (CorruptJournal, OSError) as error:
+                self._begin()
+                self._refusal = f"it could not be built: {error}"
+                raise NoIndex(self._refusal) from error
+            except BaseException:
+                self._begin()  # interrupted who knows where
+                raise
+
+    def _read_on(self, position: int, progress: Progress | None) -> Following:
+        if self._following is None:
+            self._go_on()
+        following, built = self._followed(), self._stands()
+        begin = built.end.position
+        if following.head.position >= position:
+            return following
+        for row in rows_after(self._journal, following.head):
+            with self._lock:
+                following.add(row)
+                if following.head.position <= begin:
+                    if following.head.position == begin or following.touches.count >= BUCKET:
+                        following.begin_bucket()  # the buckets have that
+                elif following.touches.count >= BUCKET:
+                    self._fill()
+            if progress is not None and not following.touches.count:
+                progress(following.head.position, self._journal.head().position)
+            if following.head.position >= position:
+                break
+        return following
+
+    def _go_on(self) -> None:
+        """Finds what stands, and books to go on with: those kept at the end of a bucket, or empty ones."""
+        chain = [] if self._files is None else self._files.chain(self._journal.row_at)
+        dense = {} if self._files is None else self._files.dense(bucket.end for bucket in chain)
+        self._built = built = _Built(tuple(chain), dense)
+        ends = {bucket.end for bucket in chain}
+        following = Following(self._curves)
+        for snapshot in () if self._snapshots is None else self._snapshots.usable():
+            if snapshot.head in ends:
+                with contextlib.suppress(OSError, LookupError, ArithmeticError, ValueError):
+                    figure = partial(self._figure, snapshot.head.position)
+                    following.restore(snapshot.head, snapshot.read().books, figure)
+                    break
+                following = Following(self._curves)
+        self._tail = Tail(built.end)
+        self._following = following
+
+    def _fill(self) -> None:
+        """Makes a full bucket of what was gathered, and keeps what goes with it."""
+        following, built = self._followed(), self._stands()
+        bucket = self._tail.full(following.touches, following.occurred, following.head)
+        self._since_dense += following.touches.count
+        if self._files is not None and self._may_write:
+            bucket = self._files.add_bucket(bucket)
+        elif not self._may_grow and len(built.buckets) >= IN_MEMORY_MAX:
+            raise OSError("there is no folder in which it can be written")
+        dense = dict(built.dense)
+        cells = sum(len(state) for state in self._accounts(following.books))
+        if self._files is not None and self._may_write and self._since_dense >= DENSE_FACTOR * cells:
+            figures = following.contracts.all()
+            dense[following.head.position] = self._files.add_dense(following.head, following.dense_columns(), figures)
+            if self._snapshots is not None:
+                self._snapshots.save(FrozenState(following.head, following.books.freeze(), {}, {}))
+            self._since_dense = 0
+        following.begin_bucket()
+        self._tail = Tail(following.head)
+        self._built = _Built((*built.buckets, bucket), dense)
+
+    @staticmethod
+    def _accounts(books: Books) -> Iterator[list[str | None]]:
+        return (books.token_state(token.code).names.listed for token in books.tokens())
+
+    def _followed(self) -> Following:
+        if self._following is None:
+            raise NoIndex("nothing was built")
+        return self._following
+
+    def _stands(self) -> _Built:
+        if self._built is None:
+            raise NoIndex("nothing was built")
+        return self._built
+
+    # Answers, up to a position that the index has reached.
+
+    def value(self, cell: int, at: int) -> int:
+        """What a cell was worth at a position."""
+        return self._asked(lambda: self._value(cell, at))
+
+    def _value(self, cell: int, at: int) -> int:
+        buckets, dense = self._newest_first(at)
+        for bucket in buckets:
+            value = bucket.value(cell, at)
+            if value is not None:
+                return value
+        return 0 if dense is None else dense.value(cell)
+
+    def _newest_first(self, at: int) -> tuple[list[Bucket], DenseColumns | None]:
+        """What was touched up to a position, the newest first, since dense columns were taken, and these."""
+        found: list[Bucket] = []
+        buckets, dense = self._parts(at)
+        for bucket in reversed(buckets):
+            if bucket.end.position <= at and bucket.end.position in dense:
+                return found, dense[bucket.end.position]
+            if bucket.before.position < at:
+                found.append(bucket)
+        return found, None
+
+    def _parts(self, at: int) -> tuple[tuple[Bucket, ...], Mapping[int, DenseColumns]]:
+        """The buckets and, where a position is behind them, the runs of the tail; and the dense columns."""
+        built = self._stands()
+        if at <= built.end.position:
+            return built
+        with self._lock:
+            following, built = self._followed(), self._stands()
+            runs = self._tail.runs(following.touches, following.occurred, following.head)
+            return (*built.buckets, *runs), built.dense
+
+    def column(self, token: int, part: int, at: int, length: int) -> Numbers:
+        """What the cells of one part of a token were worth at a position, up to this handle."""
+        return self._asked(lambda: self._column(Cells.of(token, part), token, part, at, length))
+
+    def _column(self, cells: Cells, token: int, part: int, at: int, length: int) -> Numbers:
+        buckets, dense = self._newest_first(at)
+        column: Numbers = np.zeros(length, dtype=np.int64)
+        if dense is not None:
+            kept = dense.column(token, part)[:length]
+            if isinstance(kept, list):
+                column = [*kept, *[0] * (length - len(kept))]
+            else:
+                column[: len(kept)] = kept
+        for bucket in reversed(buckets):
+            column = _with_touches(column, bucket, cells, at)
+        return column
+
+    def touched(self, cells: tuple[int, ...], after: int, upto: int) -> Iterator[int]:
+        """The positions above `after` up to `upto` at which commits end that touched one of the cells, in order."""
+        for bucket in self._in_order(after, upto):
+            yield from self._asked(lambda bucket=bucket: bucket.touched(cells, after, upto))
+
+    def touched_back(self, cells: tuple[int, ...], after: int, upto: int) -> Iterator[int]:
+        """The same, the newest first."""
+        for bucket in reversed(self._in_order(after, upto)):
+            yield from reversed(self._asked(lambda bucket=bucket: bucket.touched(cells, after, upto)))
+
+    def _in_order(self, after: int, upto: int) -> list[Bucket]:
+        buckets, _ = self._parts(upto)
+        return [bucket for bucket in buckets if bucket.before.position < upto and bucket.end.position > after]
+
+    def occurred(self, upto: int) -> Iterator[tuple[AnyColumn, AnyColumn, AnyColumn]]:
+        """Of the commits up to a position that say of time, in parts: where they end, and from when to when that was."""
+        for bucket in self._in_order(0, upto):
+            yield self._asked(bucket.occurred)
+
+    def _figure(self, at: int, handle: int) -> int:
+        return self._value(Cells.of(CONTRACTS).cell(handle), at)
+
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """What the index says; one that turns out to be damaged is begun anew by whoever asks next, and says nothing now."""
+        try:
+            return ask()
+        except DamagedRun as error:
+            with self._building, self._lock:
+                if self._files is not None and self._may_write:
+                    self._files.remove()
+                else:
+                    self._is_distrusted = True
+                self._begin()
+            raise NoIndex(f"it is damaged: {error}") from error
+
+
+def _with_touches(column: Numbers, bucket: Bucket, cells: Cells, at: int) -> Numbers:
+    """The column after what a bucket has of these cells up to a position."""
+    newest = np.full(len(column), -1, dtype=np.int64)
+    for touched, commits, values in bucket.newest_of_all(cells.first, cells.end, at):
+        handles = (touched - np.uint64(cells.first)).astype(np.int64)
+        is_newer = commits > newest[handles]
+        handles, newest[handles] = handles[is_newer], np.maximum(commits, newest[handles])
+        if isinstance(values, list):
+            column = listed(column)
+        if isinstance(column, list):
+            for handle, value in zip(listed(handles), np.flatnonzero(is_newer).tolist(), strict=True):
+                column[handle] = int(values[value])
+        else:
+            column[handles] = values[is_newer]
+    return column
