@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from tallystick.domain.books.pending import Pending
@@ -25,8 +25,10 @@ from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.commit.group import LedgerGroup
 from tallystick.infrastructure.commit.idempotency import Request
 from tallystick.infrastructure.commit.member import Committed, TransactionMember
+from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.group_commit.group_commit import GroupCommit
 from tallystick.infrastructure.group_commit.queue import CommitQueue
+from tallystick.infrastructure.indexes.past.past_index import PastIndex
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
@@ -107,6 +109,26 @@ class LedgerCore:
         if not isinstance(self.journal, MemoryJournal):
             self.is_closed = self._is_journal_closed = True
             self.keeper.forget_threads()
+
+    @property
+    def position(self) -> int:
+        """Up to where the journal is in the books, which have reached its head. They are locked."""
+        return self.keeper.state.head.position
+
+    def receipt_of(self, key: str) -> Receipt | None:
+        """The receipt of the entry that used the idempotency key, up to the journal's head; None where none did."""
+        return self.keeper.receipt_of(key)
+
+    def positions_of_reference(self, reference: str) -> Sequence[int]:
+        """The first positions of the commits that may have an entry with the reference, ascending."""
+        with self.locked():
+            self.reach_head()
+            return self.keeper.positions_of_reference(reference)
+
+    @cached_property
+    def past(self) -> PastIndex:
+        """The index of what there was before, which is built when it is asked for something."""
+        return PastIndex(self.journal, self.curves)
 
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""

@@ -7,8 +7,10 @@ is a cell too, as if there were one more token whose accounts are the contracts,
 
 from typing import NamedTuple
 
-AVAILABLE, HELD, CIRCULATING = 0, 1, 2
-"""The parts of a token: what accounts can spend, what they hold for others, and what is in circulation, which is one cell."""
+AVAILABLE, HELD, CIRCULATING, SAID = 0, 1, 2, 3
+"""The parts of a token: what accounts can spend, what they hold for others, what is in circulation, which is one cell, and one
+that is touched where something is said of the token, by its registration or later; it is worth nothing.
+"""
 
 BALANCE, ALLOCS_SUM, NUM_ALLOCS = 0, 1, 2
 FIGURES = 3
@@ -17,7 +19,7 @@ FIGURES = 3
 _PART_BITS, _HANDLE_BITS = 2, 38
 _TOKEN_SHIFT = _PART_BITS + _HANDLE_BITS
 CONTRACTS = (1 << 64 - _TOKEN_SHIFT) - 1
-"""The number that stands for the contracts, and is no token's."""
+"""The number that stands for the contracts, and is no token's. Of these the last part is touched where accounts are frozen."""
 
 
 class Cells(NamedTuple):

@@ -48,15 +48,15 @@ class DenseColumns:
         self.head = Head(facts.position, bytes.fromhex(facts.digest), facts.recorded_at)
         self._wide = frozenset(facts.wide)
 
-    def value(self, cell: int) -> int:
-        """What a cell was worth. Raises `DamagedRun`."""
+    def value(self, cell: int) -> int | None:
+        """What a cell was worth; None where its account or contract came later. Raises `DamagedRun`."""
         token, part, handle = token_of(cell), part_of(cell), handle_of(cell)
         if token == CONTRACTS:
             return self._one(self._file.column("contracts"), handle)
         if part == CIRCULATING:
             return self._one(self._file.column("circulating"), token)
         column, start, stop = self._span(token, part)
-        return self._one(column, start + handle) if start + handle < stop else 0
+        return self._one(column, start + handle) if start + handle < stop else None
 
     def column(self, token: int, part: int) -> Numbers:
         """What all accounts of a token were worth, as far as they had anything. Raises `DamagedRun`."""
@@ -77,8 +77,8 @@ class DenseColumns:
         return column, start, stop
 
     @staticmethod
-    def _one(column: Column, place: int) -> int:
-        return column.one(place) if place < len(column.array) else 0
+    def _one(column: Column, place: int) -> int | None:
+        return column.one(place) if place < len(column.array) else None
 
 
 def write_dense(path: Path, head: Head, tokens: Iterable[TokenColumns], figures: list[int]) -> None:

@@ -19,6 +19,8 @@ from tallystick.domain.events import (
     BATCHES,
     BOOK_EVENTS,
     FRAGMENT_EVENTS,
+    AccountFrozen,
+    AccountUnfrozen,
     AppUpdated,
     BatchEvent,
     ContractEvent,
@@ -31,7 +33,7 @@ from tallystick.domain.memory.frozen_books import KeptBooks
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.indexes.past.bucket import OccurredSpan
-from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, HELD, Cells
+from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, HELD, SAID, Cells
 from tallystick.infrastructure.indexes.past.dense import TokenColumns
 from tallystick.infrastructure.indexes.past.figures import ContractsFigures, Load
 from tallystick.infrastructure.indexes.past.occurring import occurred_span
@@ -47,7 +49,7 @@ from tallystick.infrastructure.journal.format import (
     may_hold_foreign,
 )
 
-_TOUCHING_NOTHING = frozenset((*FRAGMENT_EVENTS, *BOOK_EVENTS, AppUpdated))
+_TOUCHING_NOTHING = frozenset((*FRAGMENT_EVENTS, *BOOK_EVENTS))
 _DISTRIBUTION = b'"Distributed"'
 
 
@@ -128,6 +130,10 @@ class Following:
                 self._gather_batch(event, touched)
             elif isinstance(event, Distributed):
                 touched.circulating.add(event.token)
+            elif isinstance(event, AppUpdated):
+                touched.said.add(self.tokens[event.token])
+            elif isinstance(event, AccountFrozen | AccountUnfrozen):
+                touched.said.add(CONTRACTS)
             elif type(event) not in _TOUCHING_NOTHING:
                 self._gather_effects(cast(DomainEvent, event), touched)
         for token, column in before.items():
@@ -136,6 +142,7 @@ class Following:
 
     def _gather_effects(self, event: DomainEvent, touched: "Touched") -> None:
         if isinstance(event, TokenRegistered):
+            touched.said.add(len(self.tokens))
             self.tokens[event.token] = len(self.tokens)
         token: str = cast(Any, event).token
         handles = self.books.token_state(token).handles
@@ -179,6 +186,9 @@ class Following:
             for handle, value in self.contracts.cells_of(contract):
                 cells.append(Cells.of(CONTRACTS).cell(handle))
                 values.append(value)
+        for number in touched.said:
+            cells.append(Cells.of(number, SAID).first)
+            values.append(0)
         if values:
             if min(values) < 0:
                 raise ValueError("a cell is worth less than nothing")
@@ -205,7 +215,9 @@ class Following:
 
 
 class Touched:
-    """What one commit touched: accounts by handle, one by one or in columns, holders for others, supplies, and contracts."""
+    """What one commit touched: accounts by handle, one by one or in columns, holders for others, supplies and contracts, and the
+    numbers of tokens of which it said something.
+    """
 
     def __init__(self) -> None:
         self.handles: dict[str, set[int]] = {}
@@ -213,6 +225,7 @@ class Touched:
         self.holders: set[tuple[str, str]] = set()
         self.circulating: set[str] = set()
         self.contracts: set[str] = set()
+        self.said: set[int] = set()
 
     def handles_of(self, token: str) -> set[int]:
         """Those of accounts that can spend another amount."""

@@ -32,6 +32,8 @@ from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.snapshots.snapshots import FrozenState, Snapshots
 
+WORTH_POSITIONS = 1 << 16
+"""A journal of fewer positions is read sooner than an index is built."""
 BUCKET = 1 << 20
 """So many touches fill a bucket."""
 DENSE_FACTOR = 4
@@ -182,17 +184,17 @@ class PastIndex:
 
     # Answers, up to a position that the index has reached.
 
-    def value(self, cell: int, at: int) -> int:
-        """What a cell was worth at a position."""
+    def value(self, cell: int, at: int) -> int | None:
+        """What a cell was worth at a position; None where it was never touched, or its account came later."""
         return self._asked(lambda: self._value(cell, at))
 
-    def _value(self, cell: int, at: int) -> int:
+    def _value(self, cell: int, at: int) -> int | None:
         buckets, dense = self._newest_first(at)
         for bucket in buckets:
             value = bucket.value(cell, at)
             if value is not None:
                 return value
-        return 0 if dense is None else dense.value(cell)
+        return None if dense is None else dense.value(cell)
 
     def _newest_first(self, at: int) -> tuple[list[Bucket], DenseColumns | None]:
         """What was touched up to a position, the newest first, since dense columns were taken, and these."""
@@ -252,7 +254,7 @@ class PastIndex:
             yield self._asked(bucket.occurred)
 
     def _figure(self, at: int, handle: int) -> int:
-        return self._value(Cells.of(CONTRACTS).cell(handle), at)
+        return self._value(Cells.of(CONTRACTS).cell(handle), at) or 0
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
         """What the index says; one that turns out to be damaged is begun anew by whoever asks next, and says nothing now."""

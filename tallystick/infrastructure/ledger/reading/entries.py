@@ -40,15 +40,13 @@ class Entries:
         """The receipt of the entry that used the idempotency key; None where none did."""
         check_key(key)
         self._core.check_open()
-        return self._core.keeper.receipt_of(key)
+        return self._core.receipt_of(key)
 
     def find(self, reference: str, limit: int | None = None) -> list[Entry]:
         """The entries with this reference, or with rows of batches that have it, newest first: all, or the newest `limit`."""
         check_reference(reference)
         count = check_limit(limit)
-        with self._core.locked():
-            self._core.reach_head()
-            positions = self._core.keeper.positions_of_reference(reference)
+        positions = self._core.positions_of_reference(reference)
         return [self._read(place) for place in islice(self._places_of(reference, positions), count)]
 
     def _places_of(self, reference: str, positions: Sequence[int]) -> Iterator[Place]:

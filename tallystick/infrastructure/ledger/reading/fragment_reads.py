@@ -49,7 +49,7 @@ class FragmentReads:
             raise InvalidRequest(f"the id of a fragment is an int, not {id!r}")
         with core.locked():
             core.reach_head()
-            head = core.keeper.state.head.position
+            head = core.position
         position = number // IDS_PER_EVENT
         row = checked_row(core.journal, position) if 0 < position <= head else None
         minted = None if row is None else self._minted(row, number)

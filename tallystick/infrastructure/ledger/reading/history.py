@@ -68,7 +68,7 @@ class History:
             state = self._books.token_state(cell.token.code)
             balance = Balance(state.reserve, 0, state.reserve) if cell.name == RESERVE else state.balance_of(cell.name)
             number, names = self._books.number_of(state.token.code, cell.name), self._books.names_of(state.token.code)
-            head = core.keeper.state.head.position
+            head = core.position
         subject = Subject(first, state.token.code, second, balance.available, balance.reserved, head)
         start = request.start
         if start is not None and (start.token, start.account) != (first, second):

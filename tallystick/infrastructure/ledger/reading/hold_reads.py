@@ -38,7 +38,7 @@ class HoldReads:
         with self._core.locked():
             self._core.reach_head()
             opened = self._books.hold(id)
-            head = self._core.keeper.state.head.position
+            head = self._core.position
         if opened is not None:
             return self._told([opened], head)[0]
         found = self._closed(id, head)
@@ -61,7 +61,7 @@ class HoldReads:
             keeper, giver = (None if account is None else books.spelled(account) for account in (authority, payer))
             code = None if token is None else books.token_state(token).code
             found = books.holds_found(code, keeper, giver, before)
-            head = self._core.keeper.state.head.position
+            head = self._core.position
         return self._told(found, head)
 
     def _told(self, opened: Sequence[OpenHold], head: int) -> list[Hold]:

@@ -3,10 +3,18 @@
 It has books of its own, which go on from a snapshot where there is one that is not later. The ledger below must stay open.
 """
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
+
+from tallystick.domain.books.books import Books
+from tallystick.infrastructure.commit.receipt import Receipt
+from tallystick.infrastructure.indexes.past.past_index import WORTH_POSITIONS
 from tallystick.infrastructure.journal.forked import ForkedJournal
 from tallystick.infrastructure.journal.format import Head
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.travel.moment import Moment, head_at
+from tallystick.infrastructure.ledger.travel.past_books import PastBooks
 
 
 class ForkedCore(LedgerCore):
@@ -33,6 +41,53 @@ class ForkedCore(LedgerCore):
     def close_in_child(self) -> None:
         """In a forked child it is open where the ledger below is: what is its own lies in memory."""
         self.queue = self._new_queue()
+
+
+class PastCore(ForkedCore):
+    """The same for reading alone, whose books answer out of the past index; and all at once, for nobody changes them."""
+
+    def __init__(self, base: LedgerCore, end: Head) -> None:
+        super().__init__(base, end, read_only=True)
+        self._end = end
+        past = PastBooks(base.past, self.journal, end, self.contracts_in_memory, self._replayed)
+        self.books = cast(Books, past)
+
+    def _replayed(self) -> Books:
+        """Books that were replayed to the end."""
+        with self.keeper.lock:
+            self.keeper.reach_head()
+            return self.keeper.books
+
+    def locked(self) -> AbstractContextManager[object]:
+        """Nothing has to be waited for."""
+        return nullcontext()
+
+    def reach_head(self) -> None:
+        """It is there."""
+        self.check_open()
+
+    def reach_head_or_pending(self) -> None:
+        """It is there, and nothing is pending."""
+        self.check_open()
+
+    @property
+    def position(self) -> int:
+        """Up to where the journal is in the books."""
+        return self._end.position
+
+    def receipt_of(self, key: str) -> Receipt | None:
+        """The receipt of the entry that had used the idempotency key; None where none had."""
+        receipt = self._base.receipt_of(key)
+        return receipt if receipt is not None and receipt.position <= self._end.position else None
+
+    def positions_of_reference(self, reference: str) -> Sequence[int]:
+        """The first positions of the commits that may have an entry with the reference, ascending."""
+        return [position for position in self._base.positions_of_reference(reference) if position <= self._end.position]
+
+
+def looked_at(base: LedgerCore, end: Head) -> ForkedCore:
+    """The core of what `base` was at a head of its journal. A short journal is replayed sooner than an index is asked."""
+    return PastCore(base, end) if end.position >= WORTH_POSITIONS else ForkedCore(base, end, read_only=True)
 
 
 def forked(base: LedgerCore, at: Moment | None) -> ForkedCore:

@@ -11,7 +11,7 @@ from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.explanation import LINES_MAX, Explanation
 from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
-from tallystick.infrastructure.ledger.travel.forked_core import ForkedCore
+from tallystick.infrastructure.ledger.travel.forked_core import looked_at
 
 
 class View(LedgerReads):
@@ -21,7 +21,7 @@ class View(LedgerReads):
     """
 
     def __init__(self, core: LedgerCore, end: Head) -> None:
-        super().__init__(ForkedCore(core, end, read_only=True))
+        super().__init__(looked_at(core, end))
         self._end = end
         self._apps = AppReads(self._core)
 
