@@ -9,6 +9,7 @@ from tallystick.domain.contract.contract import Contract
 from tallystick.domain.contract.contracts import Contracts
 from tallystick.domain.errors import TokenNotFound
 from tallystick.domain.memory.freezes import Freezes
+from tallystick.domain.memory.holding import Piece
 from tallystick.domain.memory.spellings import Spellings
 from tallystick.domain.token.holds import Holds
 from tallystick.domain.token.special_handles import SpecialHandles
@@ -135,6 +136,10 @@ class BooksReading(ABC):
         """The account's fragments, live and held by it, smallest first; none where the token is not fragmented."""
         fragments = self._fragments.get(code)
         return fragments.of(account, (hold.id for hold in self.holds(code, account))) if fragments else []
+
+    def pieces(self, code: str, firsts: Sequence[int], counts: Sequence[int]) -> Iterator[Piece]:
+        """What is there of these runs of a token's fragments. Raises `KeyError` where one is neither live nor reserved."""
+        return self._fragments[code].pieces(firsts, counts)
 
     def special_handles(self, code: str) -> SpecialHandles:
         """Which handles of a token are no ordinary accounts."""

@@ -32,6 +32,16 @@ class PlainFragment(NamedTuple):
     owner: int
 
 
+class Piece(NamedTuple):
+    """`size` fragments with ids from `first` on, each of `amount`, whose owner has this handle, and the hold they lie under."""
+
+    first: int
+    size: int
+    amount: int
+    owner: int
+    hold: str | None
+
+
 class FragmentRows(NamedTuple):
     """Fragments unpacked, as columns; the amounts are a list where one is wider than 64 bits."""
 

@@ -6,7 +6,7 @@ smallest of them or makes new ones does so at once, many in one call. Fragments 
 of a single one, and `_counts`, or `_burnt.counts` where they are burned, say of how many.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -23,7 +23,7 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.limits import FRAGMENTS_MAX, check_fragments
 from tallystick.domain.memory.burnt import Burnt
-from tallystick.domain.memory.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK, Holding
+from tallystick.domain.memory.holding import AMOUNT_SHIFT, ID_MASK, OWNER_BITS, OWNER_MASK, Holding, Piece
 from tallystick.domain.memory.packed_fragments import Owners, PackedFragments
 from tallystick.domain.value_object import runs
 from tallystick.domain.value_object.value_object import FragmentState, ValueObject
@@ -70,6 +70,14 @@ class ValueObjects(PackedFragments):
             if hold in self._holds:
                 found.update((fragment, hold) for fragment in self._holds[hold].confirmed.values())
         return [each for fragment, hold in sorted(found.items()) for each in self._value_objects(fragment, hold)]
+
+    def pieces(self, firsts: Sequence[int], counts: Sequence[int]) -> Iterator[Piece]:
+        """What is there of these runs, live or reserved. Raises `KeyError` where a fragment is neither."""
+        for first, count in zip(firsts, counts, strict=True):
+            for id in self._entries(first, count):
+                hold = self._hold_of.get(id)
+                fragment = self._live[id] if hold is None else self._holds[hold].confirmed[id]
+                yield Piece(id, self._counts.get(id, 1), fragment >> AMOUNT_SHIFT, fragment & OWNER_MASK, hold)
 
     def _value_objects(self, fragment: int, hold: str | None) -> list[ValueObject]:
         state = FragmentState.RESERVED if hold else FragmentState.ALIVE

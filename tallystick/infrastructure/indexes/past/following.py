@@ -32,12 +32,12 @@ from tallystick.domain.events import (
 from tallystick.domain.memory.frozen_books import KeptBooks
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.curve import CurveMaker
-from tallystick.infrastructure.indexes.past.bucket import OccurredSpan
+from tallystick.infrastructure.indexes.past.carried import FOLLOWED, Carried
 from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, HELD, SAID, Cells
 from tallystick.infrastructure.indexes.past.dense import TokenColumns
 from tallystick.infrastructure.indexes.past.figures import ContractsFigures, Load
+from tallystick.infrastructure.indexes.past.gathering import Gathering
 from tallystick.infrastructure.indexes.past.occurring import occurred_span
-from tallystick.infrastructure.indexes.past.touches import Gathering
 from tallystick.infrastructure.journal.details import reversals_of
 from tallystick.infrastructure.journal.format import (
     EMPTY,
@@ -59,8 +59,7 @@ class Following:
     def __init__(self, curves: Mapping[str, CurveMaker]) -> None:
         self.books = Books(curves=curves)
         self.head: Head = EMPTY
-        self.touches = Gathering()
-        self.occurred: list[OccurredSpan] = []
+        self.gathering = Gathering()
         self.tokens: dict[str, int] = {}
         """The numbers of the tokens, by code."""
         self.contracts = ContractsFigures()
@@ -77,7 +76,7 @@ class Following:
 
     def begin_bucket(self) -> None:
         """What was gathered is not needed here any more."""
-        self.touches, self.occurred = Gathering(), []
+        self.gathering = Gathering()
 
     def add(self, row: JournalRow) -> None:
         """Applies the next row and gathers what it touched. Raises `CorruptJournal`, and after that is of no use any more."""
@@ -87,23 +86,35 @@ class Following:
             if may_hold_foreign(row.body):
                 own = [event for event in events if not isinstance(event, Foreign)]
             before = self._before_distributions(row, own)
-            if len(own) == len(events):
+            if len(own) == len(events) and FOLLOWED.isdisjoint(map(type, events)):
                 self.books.apply_commit(cast(Sequence[DomainEvent], events), row.first_position)
             else:
-                for position, event in numbered(events, row.first_position):
-                    if not isinstance(event, Foreign):
-                        self.books.apply(event, position)
+                self._apply_singly(row, events)
             if row.details is not None:
                 for reversal in reversals_of(row, events):
                     self.books.reversals.add(reversal)
                 span = occurred_span(row, events, self.books.names_of)
                 if span is not None:
-                    self.occurred.append(span)
+                    self.gathering.add_span(span)
             self._gather(own, before, row.last_position)
         except (LookupError, ArithmeticError, ValueError, TypeError) as error:
             raise CorruptJournal(f"its events cannot have happened: {error!r}", position=row.first_position) from error
         self.books.forget(row.recorded_at)
         self.head = row.head()
+
+    def _apply_singly(self, row: JournalRow, events: Sequence[JournalEvent]) -> None:
+        """Applies the events one after another, and gathers what they do to holds and fragments."""
+        carried = Carried(self.books, self._cells_of)
+        for position, event in numbered(events, row.first_position):
+            if isinstance(event, Foreign):
+                continue
+            if isinstance(event, TokenRegistered):
+                self.tokens.setdefault(event.token, len(self.tokens))
+            for kind, cell, change in carried.apply(event, position):
+                self.gathering.add_change(kind, cell, change, row.last_position)
+
+    def _cells_of(self, token: str, part: int) -> Cells:
+        return Cells.of(self.tokens[token], part)
 
     def dense_columns(self) -> Iterator[TokenColumns]:
         """What all cells are worth, token by token."""
@@ -142,8 +153,7 @@ class Following:
 
     def _gather_effects(self, event: DomainEvent, touched: "Touched") -> None:
         if isinstance(event, TokenRegistered):
-            touched.said.add(len(self.tokens))
-            self.tokens[event.token] = len(self.tokens)
+            touched.said.add(self.tokens.setdefault(event.token, len(self.tokens)))
         token: str = cast(Any, event).token
         handles = self.books.token_state(token).handles
         for cell, _, held in effects(event):
@@ -169,7 +179,7 @@ class Following:
             if token in touched.columns:
                 touched.columns[token].append(np.array(list(handles), dtype=np.int64))
                 continue
-            cells_of = Cells.of(self.tokens[token], AVAILABLE)
+            cells_of = self._cells_of(token, AVAILABLE)
             found = self.books.token_state(token).available_at(handles)
             cells += map(cells_of.cell, found)
             values += found.values()
@@ -177,10 +187,10 @@ class Following:
             self._note_columns(token, np.unique(np.concatenate(columns)), position)
         for token, name in touched.holders:
             state = self.books.token_state(token)
-            cells.append(Cells.of(self.tokens[token], HELD).cell(state.handles[name]))
+            cells.append(self._cells_of(token, HELD).cell(state.handles[name]))
             values.append(state.held_of(name))
         for token in touched.circulating:
-            cells.append(Cells.of(self.tokens[token], CIRCULATING).first)
+            cells.append(self._cells_of(token, CIRCULATING).first)
             values.append(self.books.token_state(token).supply().circulating)
         for contract in touched.contracts:
             for handle, value in self.contracts.cells_of(contract):
@@ -192,16 +202,16 @@ class Following:
         if values:
             if min(values) < 0:
                 raise ValueError("a cell is worth less than nothing")
-            self.touches.add(cells, values, position)
+            self.gathering.add(cells, values, position)
 
     def _note_columns(self, token: str, handles: Column, position: int) -> None:
         values = self.books.token_state(token).available_in(handles)
-        first = Cells.of(self.tokens[token], AVAILABLE).first
+        first = self._cells_of(token, AVAILABLE).first
         if isinstance(values, list):
-            self.touches.add([first + handle for handle in listed(handles)], values, position)
+            self.gathering.add([first + handle for handle in listed(handles)], values, position)
             lowest = min(values, default=0)
         else:
-            self.touches.add_column(handles.astype(np.uint64) + np.uint64(first), values, position)
+            self.gathering.add_column(handles.astype(np.uint64) + np.uint64(first), values, position)
             lowest = int(values.min()) if len(values) else 0
         if lowest < 0:
             raise ValueError("a cell is worth less than nothing")
@@ -215,8 +225,8 @@ class Following:
 
 
 class Touched:
-    """What one commit touched: accounts by handle, one by one or in columns, holders for others, supplies and contracts, and the
-    numbers of tokens of which it said something.
+    """What one commit touched: accounts by handle, one by one or in columns, holders for others, supplies and contracts, and
+    the numbers of tokens of which it said something.
     """
 
     def __init__(self) -> None:

@@ -120,11 +120,11 @@ class PastIndex:
             with self._lock:
                 following.add(row)
                 if following.head.position <= begin:
-                    if following.head.position == begin or following.touches.count >= BUCKET:
+                    if following.head.position == begin or following.gathering.size >= BUCKET:
                         following.begin_bucket()  # the buckets have that
-                elif following.touches.count >= BUCKET:
+                elif following.gathering.size >= BUCKET:
                     self._fill()
-            if progress is not None and not following.touches.count:
+            if progress is not None and not following.gathering.size:
                 progress(following.head.position, self._journal.head().position)
             if following.head.position >= position:
                 break
@@ -150,8 +150,8 @@ class PastIndex:
     def _fill(self) -> None:
         """Makes a full bucket of what was gathered, and keeps what goes with it."""
         following, built = self._followed(), self._stands()
-        bucket = self._tail.full(following.touches, following.occurred, following.head)
-        self._since_dense += following.touches.count
+        bucket = self._tail.full(following.gathering, following.head)
+        self._since_dense += following.gathering.size
         if self._files is not None and self._may_write:
             bucket = self._files.add_bucket(bucket)
         elif not self._may_grow and len(built.buckets) >= IN_MEMORY_MAX:
@@ -214,7 +214,7 @@ class PastIndex:
             return built
         with self._lock:
             following, built = self._followed(), self._stands()
-            runs = self._tail.runs(following.touches, following.occurred, following.head)
+            runs = self._tail.runs(following.gathering, following.head)
             return (*built.buckets, *runs), built.dense
 
     def column(self, token: int, part: int, at: int, length: int) -> Numbers:
@@ -247,6 +247,10 @@ class PastIndex:
     def _in_order(self, after: int, upto: int) -> list[Bucket]:
         buckets, _ = self._parts(upto)
         return [bucket for bucket in buckets if bucket.before.position < upto and bucket.end.position > after]
+
+    def changes(self, kind: str, cell: int, at: int) -> list[list[Numbers]]:
+        """The columns of a cell's changes up to a position, in parts that follow one another."""
+        return self._asked(lambda: [found for bucket in self._in_order(0, at) if (found := bucket.changes(kind, cell, at))])
 
     def occurred(self, upto: int) -> Iterator[tuple[AnyColumn, AnyColumn, AnyColumn]]:
         """Of the commits up to a position that say of time, in parts: where they end, and from when to when that was."""

@@ -6,17 +6,16 @@ and there are few runs to search.
 
 from typing import NamedTuple
 
-from tallystick.infrastructure.indexes.past.bucket import Bucket, OccurredSpan
-from tallystick.infrastructure.indexes.past.touches import Gathering
+from tallystick.infrastructure.indexes.past.bucket import Bucket
+from tallystick.infrastructure.indexes.past.gathering import NOTHING, Gathering, Mark
 from tallystick.infrastructure.journal.format import Head
 
 
-class _Mark(NamedTuple):
-    """Up to where something was gathered: touches, how many those are, times, and the journal."""
+class _End(NamedTuple):
+    """Where a run ends: what was gathered by then, of which size that is, and where the journal was."""
 
-    touches: tuple[int, int]
-    number: int
-    times: int
+    mark: Mark
+    size: int
     head: Head
 
 
@@ -24,30 +23,27 @@ class Tail:
     """The runs of what is gathered behind the head `before`."""
 
     def __init__(self, before: Head) -> None:
-        self._marks = [_Mark((0, 0), 0, 0, before)]
+        self._ends = [_End(NOTHING, 0, before)]
         self._runs: list[Bucket] = []
 
-    def runs(self, touches: Gathering, occurred: list[OccurredSpan], head: Head) -> tuple[Bucket, ...]:
+    def runs(self, gathering: Gathering, head: Head) -> tuple[Bucket, ...]:
         """The runs, in the order of time, of all that was gathered up to `head`."""
-        if head.position > self._marks[-1].head.position:
-            self._marks.append(_Mark(touches.mark(), touches.count, len(occurred), head))
-            while len(self._runs) and self._size(-1) * 2 >= self._size(-2):
+        if head.position > self._ends[-1].head.position:
+            self._ends.append(_End(gathering.mark(), gathering.size, head))
+            while self._runs and self._size(-1) * 2 >= self._size(-2):
                 self._runs.pop()
-                del self._marks[-2]
-            self._runs.append(self._run(self._marks[-2], self._marks[-1], touches, occurred, with_table=False))
+                del self._ends[-2]
+            self._runs.append(_bucket(gathering, self._ends[-2], self._ends[-1], with_table=False))
         return tuple(self._runs)
 
-    def full(self, touches: Gathering, occurred: list[OccurredSpan], head: Head) -> Bucket:
+    def full(self, gathering: Gathering, head: Head) -> Bucket:
         """All of it as one bucket."""
-        end = _Mark(touches.mark(), touches.count, len(occurred), head)
-        return self._run(self._marks[0], end, touches, occurred, with_table=True)
+        return _bucket(gathering, self._ends[0], _End(gathering.mark(), gathering.size, head), with_table=True)
 
     def _size(self, place: int) -> int:
-        """How many touches are between two marks, counted from the newest."""
-        return self._marks[place].number - self._marks[place - 1].number
+        """How much is between two ends, counted from the newest."""
+        return self._ends[place].size - self._ends[place - 1].size
 
-    @staticmethod
-    def _run(begin: _Mark, end: _Mark, touches: Gathering, occurred: list[OccurredSpan], *, with_table: bool) -> Bucket:
-        columns, wide = touches.between(begin.touches, end.touches)
-        times = occurred[begin.times : end.times]
-        return Bucket.of(begin.head, end.head, columns, wide, times, with_table=with_table)
+
+def _bucket(gathering: Gathering, begin: _End, end: _End, *, with_table: bool) -> Bucket:
+    return Bucket.of(begin.head, end.head, gathering.between(begin.mark, end.mark), with_table=with_table)

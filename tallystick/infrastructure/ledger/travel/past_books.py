@@ -5,10 +5,12 @@ all questions where there is no index, or it turns out to be damaged.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
+from tallystick.domain.arithmetic.columns import listed
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.books.books import Books
 from tallystick.domain.contract.contract import Allocation, Contract
@@ -17,17 +19,18 @@ from tallystick.domain.errors import ContractNotFound, CorruptJournal
 from tallystick.domain.events import AccountFrozen, AccountUnfrozen, AppUpdated, TokenRegistered
 from tallystick.domain.memory.freezes import Freezes
 from tallystick.domain.memory.spellings import Spellings
-from tallystick.domain.value_object.value_object import ValueObject
+from tallystick.domain.value_object.value_object import FragmentState, ValueObject
 from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.spelling import lowered
 from tallystick.domain.values.token import Token
-from tallystick.infrastructure.indexes.past.cells import CIRCULATING, CONTRACTS, FIGURES, SAID, Cells
+from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, FIGURES, HELD, SAID, Cells
 from tallystick.infrastructure.indexes.past.following import Following
 from tallystick.infrastructure.indexes.past.past_index import NoIndex, PastIndex
 from tallystick.infrastructure.journal.format import Head, JournalRow, decode_events
 from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.ledger.travel.past_holds import Opened, Parts, fragment_runs, open_holds
 from tallystick.infrastructure.ledger.travel.past_token import PastToken
 from tallystick.infrastructure.snapshots.contract_shelf import ContractShelf
 from tallystick.infrastructure.snapshots.contract_snapshots import Anchor
@@ -235,17 +238,70 @@ class PastBooks:
 
     def hold(self, id: str) -> OpenHold | None:
         """The hold of this id, where it was open."""
-        return self.replayed().hold(id)
+        try:
+            later = self._following.books.hold(id)
+            if later is None:
+                return self.replayed().hold(id)
+            held = self._holds_of(later.token, later.authority) if later.position <= self._at else ()
+            return next((hold for hold in held if hold.id == id), None)
+        except NoIndex:
+            return self.replayed().hold(id)
 
     def holds_found(
         self, token: str | None, authority: str | None, payer: str | None, due_before: int | None
     ) -> Sequence[OpenHold]:
-        """The holds that were open, as of books."""
-        return self.replayed().holds_found(token, authority, payer, due_before)
+        """The holds of this token, authority and payer that were open and fall due before then, oldest first; None is any."""
+        try:
+            codes = [each.code for each in self.tokens()] if token is None else [token]
+            found = [
+                hold for code in codes for keeper in self._keepers(code, authority) for hold in self._holds_of(code, keeper)
+            ]
+        except NoIndex:
+            return self.replayed().holds_found(token, authority, payer, due_before)
+        kept = [
+            hold
+            for hold in found
+            if (payer is None or hold.payer == payer)
+            and (due_before is None or (hold.expires_at is not None and hold.expires_at < due_before))
+        ]
+        return sorted(kept, key=attrgetter("position"))
+
+    def _keepers(self, code: str, authority: str | None) -> Iterable[str]:
+        """Who held something of a token for others, of the one that is named or of all."""
+        state: Any = self.token_state(code)
+        if authority is not None:
+            return [authority] if state.held_of(authority) else []
+        _, held = state.columns()
+        return [state.names[handle] for handle, amount in enumerate(listed(held)) if amount]
+
+    def _holds_of(self, code: str, authority: str) -> Iterable[OpenHold]:
+        return open_holds(self._changes("holds", code, HELD, authority), Opened(self._row_at))
 
     def fragments(self, code: str, account: str) -> list[ValueObject]:
-        """The account's fragments, as of books."""
-        return self.replayed().fragments(code, account)
+        """The account's fragments, live and held by it, smallest first; none where the token is not fragmented."""
+        if self.token_state(code).token.unit is None:
+            return []
+        try:
+            live = fragment_runs(self._changes("fragments", code, AVAILABLE, account))
+            held = fragment_runs(self._changes("fragments", code, HELD, account))
+        except NoIndex:
+            return self.replayed().fragments(code, account)
+        names, opened = self._following.books.token_state(code).names, Opened(self._row_at)
+        found = [(run.amount, run.first, run.size, account, None) for run in live]
+        found += [(run.amount, run.first, run.size, names[run.owner], opened.at(run.opened).hold) for run in held]
+        return [
+            ValueObject(id, code, owner, amount, FragmentState.RESERVED if hold else FragmentState.ALIVE, hold)
+            for amount, first, size, owner, hold in sorted(found)
+            for id in range(first, first + size)
+        ]
+
+    def _changes(self, kind: str, code: str, part: int, account: str) -> Parts:
+        """The changes of an account's cell up to there."""
+        following = self._following
+        handle = following.books.token_state(code).handle_of(account)
+        if handle is None:
+            return []
+        return self._index.changes(kind, Cells.of(following.tokens[code], part).cell(handle), self._at)
 
     def _row_at(self, position: int) -> JournalRow:
         row = self._journal.row_at(position)
