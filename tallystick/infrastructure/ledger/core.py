@@ -126,8 +126,8 @@ class LedgerCore:
             return self.keeper.positions_of_reference(reference)
 
     @cached_property
-    def past(self) -> PastIndex:
-        """The index of what there was before, which is built when it is asked for something."""
+    def past(self) -> PastIndex | None:
+        """The index of what there was before, which is built when it is asked for something; None where there is to be none."""
         return PastIndex(self.journal, self.curves)
 
     def check_open(self) -> None:

@@ -109,6 +109,16 @@ class PastIndex:
                 self._begin()  # interrupted who knows where
                 raise
 
+    def is_near(self, position: int) -> bool:
+        """Whether not much more than a bucket is missing up to a position."""
+        with self._building:
+            if self._built is None:
+                with contextlib.suppress(NoIndex):
+                    self.reach(0)
+        following = self._following
+        reached = 0 if following is None else max(following.head.position, self._stands().end.position)
+        return position - reached <= BUCKET
+
     def _read_on(self, position: int, progress: Progress | None) -> Following:
         if self._following is None:
             self._go_on()
@@ -265,13 +275,17 @@ class PastIndex:
         try:
             return ask()
         except DamagedRun as error:
-            with self._building, self._lock:
-                if self._files is not None and self._may_write:
-                    self._files.remove()
-                else:
-                    self._is_distrusted = True
-                self._begin()
-            raise NoIndex(f"it is damaged: {error}") from error
+            raise self.distrust(f"it is damaged: {error}") from error
+
+    def distrust(self, reason: str) -> NoIndex:
+        """Begins the index anew, for the files are not to be believed; gives what is to be raised now."""
+        with self._building, self._lock:
+            if self._files is not None and self._may_write:
+                self._files.remove()
+            else:
+                self._is_distrusted = True
+            self._begin()
+        return NoIndex(reason)
 
 
 def _with_touches(column: Numbers, bucket: Bucket, cells: Cells, at: int) -> Numbers:

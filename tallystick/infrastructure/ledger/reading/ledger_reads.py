@@ -223,7 +223,8 @@ class LedgerReads:
         """
         span = span_of(since, until, month, tz)
         first, second = self._reads.spelled_perhaps(token, account)
-        return statement_of(self._cell_history(first, second, by), self.balance(first, second), first, second, span, by)
+        history, had_before = self._cell_history(first, second, by), partial(self._history.had_occurred_before, first, second)
+        return statement_of(history, had_before, self.balance(first, second), first, second, span, by)
 
     def _cell_history(self, token: str, account: str, by: By = "recorded_at") -> Callable[..., Page]:
         return partial(self.history, token, account, by=by)
