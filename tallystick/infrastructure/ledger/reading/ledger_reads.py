@@ -223,14 +223,16 @@ class LedgerReads:
         """
         span = span_of(since, until, month, tz)
         first, second = self._reads.spelled_perhaps(token, account)
-        return statement_of(self._cell_history(first, second, by), self.balance(first, second), first, second, span, by)
+        return statement_of(
+            self._cell_history(first, second, by), self._history.balance(first, second), first, second, span, by
+        )
 
     def _cell_history(self, token: str, account: str, by: By = "recorded_at") -> Callable[..., Page]:
         return partial(self.history, token, account, by=by)
 
     def _explained(self, token: AnyToken, account: AnyToken, limit: int) -> Explanation:
         first, second = self._reads.spelled_perhaps(token, account)
-        return explain(self._cell_history(first, second), self.balance(first, second), first, second, limit)
+        return explain(self._cell_history(first, second), self._history.balance(first, second), first, second, limit)
 
     def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
         """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
