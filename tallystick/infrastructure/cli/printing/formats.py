@@ -44,7 +44,7 @@ _SUPPLY = ("max", "reserve", "circulating", "unit")
 MONEY = frozenset((*_BALANCES, *_COMPARED, *_SUPPLY, "balance", "allocs_sum", "sats"))
 """The fields that are counted in a token's smallest unit."""
 SATI = "sati"
-_IDS = ("id", "position", "last_position", "entry_id", "transaction_id", "leg_transaction_id")
+_IDS = ("id", "fragment", "position", "last_position", "entry_id", "transaction_id", "leg_transaction_id")
 NUMBERS = MONEY | {*_IDS, "num_allocs", SATI, DECIMALS}
 
 _WIDE = 4096

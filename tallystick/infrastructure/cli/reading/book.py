@@ -1,6 +1,6 @@
 """The ledger that a command reads: as it is, or as it stood at a moment, which is said on standard error.
 
-It is opened for reading alone, so a command that asks something leaves nothing behind.
+It is opened for reading alone, so a command that asks something changes nothing, and makes no file.
 """
 
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""The commands that look a thing up: an entry, the holds, one of them."""
+"""The commands that look a thing up: an entry, the holds, one of them, and what a fragment was made of."""
 
 from typing import Annotated
 
@@ -14,15 +14,18 @@ from tallystick.infrastructure.cli.reading.options import At, By, Limit, Newest,
 from tallystick.infrastructure.cli.reading.records import (
     HOLD_COLUMNS,
     LEG_COLUMNS,
+    ORIGIN_COLUMNS,
     TRANSACTION_COLUMNS,
     entry_record,
     entry_rows,
     hold_record,
     hold_rows,
     leg_records,
+    origin_record,
     readable,
     transaction_records,
 )
+from tallystick.infrastructure.ledger.reading.fragments.lineage_reads import ANCESTORS_MAX
 
 entries = typer.Typer()
 
@@ -92,3 +95,25 @@ def hold(
     figures, legs = hold_record(found, decimals), leg_records(found, decimals)
     parts = [out.text([figures], HOLD_COLUMNS), *([out.text(legs, LEG_COLUMNS)] if legs else [])]
     out.document({**figures, "legs": legs}, hold_rows(figures, legs), "\n".join(parts))
+
+
+@entries.command(cls=LedgerCommand)
+@printing
+def lineage(
+    out: Output,
+    fragment_id: Annotated[int, typer.Argument(help="The fragment's id.", show_default=False)],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many ancestors, the newest.")] = ANCESTORS_MAX,
+    at: At = None,
+    by: By = "recorded_at",
+    tz: Zone = "UTC",
+    url: URL = None,
+) -> None:
+    """What a fragment was made of: its parents, theirs, and so on to what was minted; itself first, then the newest."""
+    with opened(url, "lineage", at, tz, by) as book:
+        found, decimals = book.reads.lineage(fragment_id, limit), book.decimals()
+    if not found.complete:
+        say(f"these are the newest {len(found.ancestors)} ancestors, and there are more: --limit gives more of them")
+    fragment, *ancestors = (origin_record(origin, decimals) for origin in (found.fragment, *found.ancestors))
+    rows = [readable(record) for record in (fragment, *ancestors)]
+    document = {**fragment, "complete": found.complete, "ancestors": ancestors}
+    out.document(document, rows, out.text(rows, ORIGIN_COLUMNS), ORIGIN_COLUMNS)

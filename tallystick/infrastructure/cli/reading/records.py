@@ -14,6 +14,7 @@ from tallystick.infrastructure.ledger.reading.explanation import Explanation
 from tallystick.infrastructure.ledger.reading.statement import Statement
 from tallystick.infrastructure.ledger.travel.difference import Difference
 from tallystick.projections.holds import Hold
+from tallystick.projections.lineages import FragmentOrigin
 from tallystick.projections.lines import Line
 from tallystick.projections.transactions import Transaction
 
@@ -32,6 +33,9 @@ HOLD_COLUMNS = (
     *("hold", "token", "payer", "authority", "amount", "remaining", "expires_at", "reserved_at", "position", "memo"),
 )
 LEG_COLUMNS = ("kind", "receiver", "amount", "transaction_id", "recorded_at")
+ORIGIN_COLUMNS = (
+    *("fragment", "token", "owner", "amount", "kind", "entry_id", "transaction_id", "recorded_at", "parents", "certain"),
+)
 
 
 def token_record(token: Token) -> Record:
@@ -218,6 +222,23 @@ def hold_rows(hold: Record, legs: Sequence[Record]) -> list[Record]:
     """A hold as rows, one for each of its legs, or one if nothing has left it."""
     nothing: Record = dict.fromkeys(LEG_COLUMNS)
     return [{**hold, **{f"leg_{name}": leg[name] for name in LEG_COLUMNS}} for leg in legs or [nothing]]
+
+
+def origin_record(origin: FragmentOrigin, decimals: Mapping[str, int]) -> Record:
+    """Where a fragment began, and the ids of those that it was made of."""
+    return {
+        "fragment": origin.id,
+        "token": origin.token,
+        "owner": origin.owner,
+        "amount": origin.amount,
+        "kind": origin.kind,
+        "entry_id": origin.entry_id,
+        "transaction_id": origin.transaction_id,
+        "recorded_at": origin.recorded_at.isoformat(),
+        "parents": list(origin.parents),
+        "certain": origin.certain,
+        DECIMALS: decimals[origin.token],
+    }
 
 
 def _balance(balance: Balance) -> Record:

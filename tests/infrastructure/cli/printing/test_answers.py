@@ -42,6 +42,7 @@ COMMANDS = [
     ["entry", "4"],
     ["holds"],
     ["hold", "h-1"],
+    ["lineage", "FRAGMENT"],
     ["replay"],
     ["verify"],
     ["audit", "--lock", "USD=1.00"],
@@ -72,9 +73,9 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answer(books: Path, command: list[str], *options: str, code: int | None = None) -> str:
-    if "END" in command:
-        with Ledger.open(books, read_only=True) as ledger:
-            command = [str(ledger.status().head.position) if word == "END" else word for word in command]
+    with Ledger.open(books, read_only=True) as ledger:
+        named = {"END": ledger.status().head.position, "FRAGMENT": ledger.fragments("held", NAMES[4])[0].id}
+    command = [str(named.get(word, word)) for word in command]
     done = run(*command, *options, "--url", books)
     assert done.returncode == ((1 if "--lock" in command else 0) if code is None else code), done.stderr
     return done.stdout
@@ -166,6 +167,8 @@ LINE = ["position", "occurred_at", "recorded_at", "kind", "token", "account", "c
         "available", "reserved", "entry_id", "transaction_id", "hold", "reference", "memo", "decimals"]  # fmt: skip
 HOLD = ["hold", "token", "payer", "authority", "amount", "remaining", "expires_at", "reserved_at", "position", "memo",
         "decimals"]  # fmt: skip
+ORIGIN = ["fragment", "token", "owner", "amount", "kind", "entry_id", "transaction_id", "recorded_at", "parents", "certain",
+          "decimals"]  # fmt: skip
 SCHEMAS = {
     "balances": ["token", "account", "available", "reserved", "total", "decimals"],
     "supply": ["token", "max", "reserve", "circulating", "decimals"],
@@ -183,6 +186,7 @@ SCHEMAS = {
               "reversed_by", "transactions"],
     "holds": HOLD,
     "hold": [*HOLD, "legs"],
+    "lineage": [*ORIGIN, "complete", "ancestors"],
     "replay": ["projection", "position", "digest", "differences"],
     "verify": ["ok", "position", "digest", "findings"],
     "audit": ["ok", "position", "digest", "findings"],
@@ -194,6 +198,7 @@ PARTS = {
     "explain": ("transactions", LINE),
     "entry": ("transactions", ["transaction_id", "kind", "token", "sender", "receiver", "amount", "hold", "reference", "memo",
                                "decimals"]),
+    "lineage": ("ancestors", ORIGIN),
     "hold": ("legs", ["kind", "receiver", "amount", "transaction_id", "recorded_at", "decimals"]),
     "verify": ("findings", FINDING),
     "audit": ("findings", FINDING),
@@ -219,6 +224,7 @@ def test_the_guide_has_the_fields_of_json() -> None:
     told["contract"] = [*told["contracts"], *told["contract"]]
     told["hold"] = [*told["holds"], *told["hold"]]
     told["explain"] += LINE  # "as a statement has them"
+    told["lineage"][-1:] = ORIGIN  # "a list of the same"
     for command, fields in SCHEMAS.items():
         name, part = PARTS.get(command, ("", []))
         balance = ["available", "reserved", "total", "decimals"] if name == "lines" else []

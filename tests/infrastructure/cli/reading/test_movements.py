@@ -278,3 +278,24 @@ def test_tokens_as_they_were_registered(books: Path) -> None:
     assert plain[0] == "token\trole\tdecimals\tmax\tunit\tcurve\towner\taccepts"
     assert plain[1].split("\t")[:3] == ["USD", "external", "2"]
     assert [each["token"] for each in told(books, "tokens", "--at", "1")] == ["USD"]
+
+
+def test_what_a_fragment_was_made_of(tmp_path: Path) -> None:
+    path = tmp_path / "books.db"
+    with Ledger.open(path) as ledger:
+        ledger.register_token(Token("COIN", decimals=1, unit=100))
+        ledger.mint("COIN", "ann", 250)
+        ledger.transfer("COIN", "ann", "bea", 120)
+        (small, large) = ledger.fragments("COIN", "bea")
+        asked = ledger.lineage(small.id)
+    found = told(path, "lineage", str(small.id))
+    assert (found["amount"], found["owner"], found["parents"]) == ("20", "bea", list(asked.fragment.parents))
+    assert [each["fragment"] for each in found["ancestors"]] == [each.id for each in asked.ancestors]
+    assert {each["kind"] for each in found["ancestors"]} == {"mint"}
+    assert found["complete"]
+    header, first, *others = [line.split("\t") for line in run("lineage", path, str(large.id)).stdout.splitlines()]
+    assert (first[header.index("amount")], len(others)) == ("10.0", len(asked.ancestors))
+    done = run("lineage", path, str(small.id), "--limit", "1")
+    assert len(done.stdout.splitlines()) == 3
+    assert "these are the newest 1 ancestors, and there are more" in done.stderr
+    assert run("lineage", path, "7").returncode == 2

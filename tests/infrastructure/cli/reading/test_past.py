@@ -12,6 +12,7 @@ from tests.support.programs.command_line import run
 
 BEGIN = datetime(2025, 3, 28, 21, 30, tzinfo=UTC)
 STEP = timedelta(hours=9)
+CODES = ("USD", "TEA", "COIN")
 COMMANDS = [
     ["tokens"],
     ["balances"],
@@ -32,6 +33,7 @@ COMMANDS = [
     ["holds", "USD", "--newest", "--limit", "1"],
     ["hold", "h-1"],
     ["anchor"],
+    ["lineage", "22000"],
 ]
 
 
@@ -56,6 +58,9 @@ def steps(ledger: Ledger) -> list[Any]:
         lambda: ledger.register_token(Token("TEA", role="settlement")),
         lambda: ledger.burn("USD", "alice", 5, occurred_at=BEGIN + STEP),
         lambda: ledger.mint("TEA", "bob", 9),
+        lambda: ledger.register_token(Token("COIN", unit=100)),
+        lambda: ledger.mint("COIN", "ann", 250),
+        lambda: ledger.transfer("COIN", "ann", "bea", 120),
     ]
 
 
@@ -113,7 +118,7 @@ def test_a_position_within_a_commit_is_the_commit_before(story: Story) -> None:
         ("2025-03-28", ["--tz", "Pacific/Honolulu"], 1, "2025-03-28T23:59:59.999999-10:00"),
         ("2025-03-30", ["--tz", "Europe/Paris"], 5, "2025-03-30T23:59:59.999999+02:00"),  # the day has 23 hours
         ("2025-03-29", ["--tz", "Europe/Paris"], 2, "2025-03-29T23:59:59.999999+01:00"),
-        ("2025-12-31", [], 11, "the end of 2025-12-31 in UTC"),
+        ("2025-12-31", [], 14, "the end of 2025-12-31 in UTC"),
         ("2025-03-29T06:30", [], 1, "as of 2025-03-29T06:30:00+00:00: the newest commit by then ends at position 2"),
         ("2025-03-29T06:30", ["--tz", "Europe/Paris"], 0, "as of 2025-03-29T06:30:00+01:00: "),
         ("2025-03-29 07:30", ["--tz", "Europe/Paris"], 1, "as of 2025-03-29T07:30:00+01:00: "),
@@ -167,10 +172,10 @@ def test_what_had_occurred(story: Story, moment: datetime) -> None:
         view = ledger.as_of(moment, "occurred_at")
         balances = [
             (code, name, str(balance.available), str(balance.reserved))
-            for code in ("USD", "TEA")
+            for code in CODES
             for name, balance in sorted(view.balances(code).items())
         ]
-        supply = [(code, str(view.supply(code).circulating)) for code in ("USD", "TEA")]
+        supply = [(code, str(view.supply(code).circulating)) for code in CODES]
         begun = list(view.balances("USD", "b"))
     records = json.loads(story.run("balances", *asked)[1])
     assert [(each["token"], each["account"], each["available"], each["reserved"]) for each in records] == balances
@@ -190,6 +195,7 @@ def test_what_had_occurred(story: Story, moment: datetime) -> None:
         (["entry", "2"], "entry"),
         (["holds"], "holds"),
         (["hold", "h-1"], "hold"),
+        (["lineage", "1"], "lineage"),
         (["anchor"], "digest_at"),
     ],
 )
