@@ -180,7 +180,7 @@ def test_a_clock_that_leaps_is_exit_code_3(escrow: Path) -> None:
         "contracts",
         "holds",
         "accounts USD",
-        "balances --at 4",
+        "explain USD bob",
         "statement USD bob",
         "entry 3",
     ],

@@ -45,30 +45,31 @@ class Book(NamedTuple):
 
 @contextmanager
 def opened(url: str | None, read: str, at: str | None, tz: str, by: str = "recorded_at") -> Generator[Book]:
-    """The ledger, to ask one `read` of it, as its calls are named: now, or `at` a moment.
+    """The ledger, to ask one `read` of it, as its calls are named: now, or `at` a moment, which is said when all went well.
 
     Raises `InvalidURL`, `InvalidPosition` where that moment has not come, or nothing had been recorded by then, and
     `InvalidRequest`, also where the read is not known by the time at which things occurred.
     """
     with open_ledger(url, read_only=True) as ledger:
         if at is not None:
-            yield Book(ledger, _as_of(ledger, read, moment_given(at, tz), by))
+            reads, said = _as_of(ledger, read, moment_given(at, tz), by)
+            yield Book(ledger, reads)
+            say(said)
         elif by != "recorded_at":
             raise InvalidRequest(f"--by says what is meant by --at, and no --at is given: --by {by} --at 2026-11-26")
         else:
             yield Book(ledger, ledger)
 
 
-def _as_of(ledger: Ledger, read: str, given: Given, by: str) -> Ledger | View:
+def _as_of(ledger: Ledger, read: str, given: Given, by: str) -> tuple[View, str]:
+    """What is asked, and in words what that is."""
     if by == "recorded_at":
         view = ledger.as_of(given.moment)
-        say(f"as of {given.text}: {where(view)}")
-        return view
+        return view, f"as of {given.text}: {where(view)}"
     asked: Any = (given.moment, by)
     occurred = cast(OccurredView, ledger.as_of(*asked))
     getattr(occurred, read)
-    say(f"what had occurred by {given.text}, as far as it is known at position {occurred.position}")
-    return cast(View, occurred)
+    return cast(View, occurred), f"what had occurred by {given.text}, as far as it is known at position {occurred.position}"
 
 
 def where(view: View) -> str:
@@ -78,6 +79,6 @@ def where(view: View) -> str:
 
 def said_span(since: datetime | None, until: datetime | None, by: str) -> str:
     """A span of time in words."""
-    begin = "" if since is None else f" from {since.isoformat()} on"
-    end = "" if until is None else f" before {until.isoformat()}"
-    return f"by {by}{begin}{end}"
+    begin = [] if since is None else [f"from {since.isoformat()} on"]
+    end = [] if until is None else [f"before {until.isoformat()}"]
+    return ", ".join([f"by {by}", *begin, *end])

@@ -70,13 +70,13 @@ def holds(
 ) -> None:
     """The open holds: what is held, of whom, in whose keeping, and until when; oldest first."""
     due = None if due_before is None else beginning_given(due_before, tz, "--due-before")
-    if due is not None:
-        say(f"due before {due.isoformat()}")
     with opened(url, "holds", at, tz, by) as book:
         found = book.reads.holds(token, authority, payer, due)
         chosen = (found[::-1] if newest else found)[:limit]
         decimals = book.decimals()
     out.records([hold_record(hold, decimals) for hold in chosen], HOLD_COLUMNS)
+    if due is not None:
+        say(f"due before {due.isoformat()}")
 
 
 @entries.command(cls=LedgerCommand)
@@ -111,9 +111,9 @@ def lineage(
     """What a fragment was made of: its parents, theirs, and so on to what was minted; itself first, then the newest."""
     with opened(url, "lineage", at, tz, by) as book:
         found, decimals = book.reads.lineage(fragment_id, limit), book.decimals()
-    if not found.complete:
-        say(f"these are the newest {len(found.ancestors)} ancestors, and there are more: --limit gives more of them")
     fragment, *ancestors = (origin_record(origin, decimals) for origin in (found.fragment, *found.ancestors))
     rows = [readable(record) for record in (fragment, *ancestors)]
     document = {**fragment, "complete": found.complete, "ancestors": ancestors}
     out.document(document, rows, out.text(rows, ORIGIN_COLUMNS), ORIGIN_COLUMNS)
+    if not found.complete:
+        say(f"these are the newest {len(found.ancestors)} ancestors, and there are more: --limit gives more of them")

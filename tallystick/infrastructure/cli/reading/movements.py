@@ -62,6 +62,8 @@ def history(
     with opened(url, "history", at, tz) as book:
         lines = book.reads.history(token, account, after, limit=limit, newest_first=newest, **span)
         out.records(line_records(lines, book.decimals()), LINE_COLUMNS)
+    if since is not None or until is not None:
+        say(said_span(span["since"], span["until"], by))
 
 
 @movements.command(cls=LedgerCommand)
@@ -84,11 +86,10 @@ def statement(
     with opened(url, "statement", at, tz) as book:
         found = book.reads.statement(token, account, **span, month=month, tz=tz)
         decimals = book.decimals_of_cell(found.token, found.account)
-    if month is not None:
-        say(said_span(found.since, found.until, by))
     lines = full_line_records(found.lines, decimals, zone)
     rows = statement_rows(found, lines, decimals)
     out.document(statement_record(found, lines, decimals), rows, out.text(rows, STATEMENT_COLUMNS), STATEMENT_COLUMNS)
+    say(said_span(found.since, found.until, by))
 
 
 @movements.command(cls=LedgerCommand)
@@ -107,11 +108,11 @@ def explain(
     with opened(url, "explain", at, tz, by) as book:
         found = book.reads.explain(token, account, limit=limit)
         decimals = book.decimals_of_cell(found.token, found.account)
-    if not found.complete:
-        say(f"these are the newest {len(found.transactions)} movements, and there are more: --limit gives more of them")
     figures, lines = explanation_record(found, decimals), full_line_records(found.transactions, decimals, UTC)
     parts = [out.text([figures]), *([out.text(lines, STATEMENT_COLUMNS)] if lines else [])]
     out.document({**figures, "transactions": lines}, lines, "\n".join(parts), STATEMENT_COLUMNS)
+    if not found.complete:
+        say(f"these are the newest {len(found.transactions)} movements, and there are more: --limit gives more of them")
 
 
 @movements.command(cls=LedgerCommand)
@@ -128,16 +129,14 @@ def diff(
     first, last = moment_given(a, tz, "A"), moment_given(b, tz, "B")
     with opened(url, "diff", None, tz) as book:
         before, after = book.now.as_of(first.moment), book.now.as_of(last.moment)
-        say(f"from {first.text}: {where(before)}")
-        say(f"to {last.text}: {where(after)}")
         found = book.now.diff(before.position, after.position, token)
         out.records(difference_records(found, book.decimals()), DIFFERENCE_COLUMNS)
+    say(f"from {first.text}: {where(before)}")
+    say(f"to {last.text}: {where(after)}")
 
 
 def _span(since: str | None, until: str | None, by: str, tz: str) -> dict[str, Any]:
-    """The keywords of a read of lines, and says which lines they choose where a span was given."""
+    """The keywords of a read of lines."""
     begin = None if since is None else beginning_given(since, tz, "--since")
     end = None if until is None else end_given(until, tz, "--until")
-    if begin is not None or end is not None:
-        say(said_span(begin, end, by))
     return {"since": begin, "until": end, "by": by}

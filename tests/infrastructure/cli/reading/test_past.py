@@ -162,6 +162,11 @@ def test_a_moment_that_cannot_be(story: Story, options: list[str], verdict: str)
     assert verdict in done.stderr
 
 
+def test_a_refusal_in_the_past_is_json_alone_for_programs(story: Story) -> None:
+    done = run("balances", story.path, "TEA", "--at", "2025-03-29", "--json")
+    assert (done.returncode, done.stdout, json.loads(done.stderr)["code"]) == (2, "", "token_not_found")
+
+
 # By the time at which things occurred.
 
 
