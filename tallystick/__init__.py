@@ -111,6 +111,7 @@ from tallystick.infrastructure.proof.backup import Backup
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
+from tallystick.projections.lineages import FragmentOrigin, Lineage
 from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
@@ -175,6 +176,7 @@ __all__ = [
     "Explanation",
     "FixedPriceCurve",
     "FragmentNotFound",
+    "FragmentOrigin",
     "FragmentState",
     "Fragments",
     "FrozenAccount",
@@ -200,6 +202,7 @@ __all__ = [
     "LedgerReadOnly",
     "Leg",
     "Line",
+    "Lineage",
     "LinearCurve",
     "MalformedEvent",
     "MalformedRow",

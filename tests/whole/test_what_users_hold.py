@@ -15,7 +15,7 @@ BLOCK = """app balance burn contract expire freeze mint money move receipt regis
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
 burn burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
-fork fragment fragments freeze frozen handles history hold holds is_contract mint mint_many once open receipt
+fork fragment fragments freeze frozen handles history hold holds is_contract lineage mint mint_many once open receipt
 register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
 tokens total transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
@@ -51,6 +51,8 @@ HELD = {
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
     "fragment as recorded": """after amount apply burn ended_in held_in hold id mint minted_by minted_in owner release reserve
     state token""",
+    "lineage": "ancestors complete fragment",
+    "origin of a fragment": "amount certain entry_id id kind owner parents recorded_at token transaction_id",
     "frozen account": "account credits debits position reason recorded_at token",
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
@@ -63,12 +65,12 @@ HELD = {
     reference sender token""",
     "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of
     contract contract_ids contracts digest_at entry explain find fragment fragments frozen history hold holds is_contract
-    position receipt recorded_at replay state statement status supply token tokens total transaction
+    lineage position receipt recorded_at replay state statement status supply token tokens total transaction
     verify""",
     "view by occurred time": "balance balances position supply total",
     "view for asyncio": """allocation allocation_history allocations allocations_of app audit backup balance balances
     balances_of blocking contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
-    hold holds is_contract position receipt recorded_at replay state statement status supply token tokens total
+    hold holds is_contract lineage position receipt recorded_at replay state statement status supply token tokens total
     transaction verify""",
     "view by occurred time for asyncio": "balance balances position supply total",
     "allocation line": """account allocation change contract entry_id kind memo occurred_at position recorded_at reference""",
@@ -94,6 +96,8 @@ RESULTS = (
     "supply",
     "fragment",
     "fragment as recorded",
+    "lineage",
+    "origin of a fragment",
     "hold",
     "allocation",
     "allocation line",
@@ -157,6 +161,8 @@ def held() -> dict[str, Any]:
         "supply": ledger.supply("USD"),
         "fragment": ledger.fragments("USD", "alice")[0],
         "fragment as recorded": ledger.fragment(ledger.fragments("USD", "alice")[0].id),
+        "lineage": ledger.lineage(ledger.fragments("USD", "alice")[0].id),
+        "origin of a fragment": ledger.lineage(ledger.fragments("USD", "alice")[0].id).fragment,
         "hold": hold,
         "frozen account": ledger.frozen()[0],
         "leg": ledger.hold(hold.id).legs[0],

@@ -260,6 +260,7 @@ class AsyncLedger:
     supply = _awaited(Ledger.supply)
     fragment = _awaited(Ledger.fragment)
     fragments = _awaited(Ledger.fragments)
+    lineage = _awaited(Ledger.lineage)
     hold = _awaited(Ledger.hold)
     holds = _awaited(Ledger.holds)
     frozen = _awaited(Ledger.frozen)

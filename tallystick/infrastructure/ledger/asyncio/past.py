@@ -69,6 +69,7 @@ class AsyncView:
     supply = _awaited(View.supply)
     fragments = _awaited(View.fragments)
     fragment = _awaited(View.fragment)
+    lineage = _awaited(View.lineage)
     hold = _awaited(View.hold)
     holds = _awaited(View.holds)
     frozen = _awaited(View.frozen)

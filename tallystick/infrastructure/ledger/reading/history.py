@@ -63,6 +63,14 @@ class History:
             raise TransactionNotFound(id=id)
         return transaction
 
+    def balance(self, token: str, account: str) -> Balance:
+        """What the cell has of which there are lines, under names as the books write them; raises what `history` does."""
+        with self._core.locked():
+            self._core.reach_head()
+            cell = _lined_cell(self._books, token, account)
+            state = self._books.token_state(cell.token.code)
+            return Balance(state.reserve, 0, state.reserve) if cell.name == RESERVE else state.balance_of(cell.name)
+
     def history(self, token: AnyToken, account: AnyToken, request: LinesRequest) -> Page:
         """A page of the account's lines in a token; `InvalidRequest` where the page before was another's."""
         asked = self._asked(token, account)

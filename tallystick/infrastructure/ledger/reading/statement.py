@@ -72,13 +72,14 @@ def span_of(since: datetime | None, until: datetime | None, month: str | None, t
     found = _MONTH.fullmatch(month) if isinstance(cast(object, month), str) else None
     if found is None or found[1] == "0000":
         raise InvalidRequest(f"a month is written as 2026-11, not {month!r}")
-    year, number, zone = int(found[1]), int(found[2]), _zone(tz)
+    year, number, zone = int(found[1]), int(found[2]), time_zone(tz)
     if (year, number) == (9999, 12):
         return Span(datetime(year, number, 1, tzinfo=zone), None)
     return Span(datetime(year, number, 1, tzinfo=zone), datetime(year + number // 12, number % 12 + 1, 1, tzinfo=zone))
 
 
-def _zone(tz: object) -> ZoneInfo:
+def time_zone(tz: object) -> ZoneInfo:
+    """The time zone of that name; else `InvalidRequest`."""
     try:
         return ZoneInfo(cast(str, tz))
     except (LookupError, ValueError, TypeError, OSError, AttributeError) as error:
