@@ -108,6 +108,7 @@ from tallystick.infrastructure.ledger.reading.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.backup import Backup
+from tallystick.projections.balance_column import BalanceColumn
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
@@ -155,6 +156,7 @@ __all__ = [
     "Balance",
     "BalanceBelowAllocations",
     "BalanceBelowZero",
+    "BalanceColumn",
     "Balances",
     "BatchReceipt",
     "CellNotEmpty",

@@ -14,7 +14,7 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
-burn burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
+burn column burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
 fork fragment fragments freeze frozen handles history hold holds is_contract lineage mint mint_many once open receipt
 register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
 tokens total transaction transfer transfer_many unfreeze update_app verify"""
@@ -63,16 +63,16 @@ HELD = {
     "next page": "account available keys position reserved token version",
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at
     reference sender token""",
-    "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of
+    "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of column
     contract contract_ids contracts digest_at entry explain find fragment fragments frozen history hold holds is_contract
     lineage position receipt recorded_at replay state statement status supply token tokens total transaction
     verify""",
-    "view by occurred time": "balance balances position supply total",
+    "view by occurred time": "balance balances column position supply total",
     "view for asyncio": """allocation allocation_history allocations allocations_of app audit backup balance balances
-    balances_of blocking contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
+    balances_of blocking column contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
     hold holds is_contract lineage position receipt recorded_at replay state statement status supply token tokens total
     transaction verify""",
-    "view by occurred time for asyncio": "balance balances position supply total",
+    "view by occurred time for asyncio": "balance balances column position supply total",
     "allocation line": """account allocation change contract entry_id kind memo occurred_at position recorded_at reference""",
     "statement": "account by closing lines opening since token until",
     "explanation": "account balance complete token transactions",

@@ -83,6 +83,8 @@ class LedgerCore:
             try:
                 self.queue.close()
                 self.expiry.stop()
+                if self.keeper.past is not None:
+                    self.keeper.past.close()
                 self.keeper.close()
             except TransactionClosed:
                 self.is_closed = was_closed
@@ -106,6 +108,8 @@ class LedgerCore:
         self.expiry = Expiry(self.expire_due)
         self.turns = Turns(time.monotonic)
         self.queue = self._new_queue()
+        if self.keeper.past is not None:
+            self.keeper.past.begin_in_child()
         if not isinstance(self.journal, MemoryJournal):
             self.is_closed = self._is_journal_closed = True
             self.keeper.forget_threads()
@@ -128,7 +132,13 @@ class LedgerCore:
     @cached_property
     def past(self) -> PastIndex | None:
         """The index of what there was before, which is built when it is asked for something; None where there is to be none."""
-        return PastIndex(self.journal, self.curves)
+        index = self.keeper.past = PastIndex(self.journal, self.curves)
+        return index
+
+    def follow_past(self) -> None:
+        """Somebody asks what there was before: from now on the index of that is extended in the background."""
+        if self.past is not None and not self.read_only:
+            self.past.extending.start()
 
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""

@@ -18,13 +18,14 @@ from tallystick.domain.arithmetic.columns import Numbers, listed
 from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.values.curve import CurveMaker
-from tallystick.infrastructure.indexes.past.bucket import Bucket
+from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
+from tallystick.infrastructure.indexes.past.buckets.dense import DenseColumns
+from tallystick.infrastructure.indexes.past.buckets.tail import Tail
 from tallystick.infrastructure.indexes.past.cells import CONTRACTS, Cells
 from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn
-from tallystick.infrastructure.indexes.past.dense import DenseColumns
+from tallystick.infrastructure.indexes.past.extending import Extending, logger
 from tallystick.infrastructure.indexes.past.files import PastFiles
 from tallystick.infrastructure.indexes.past.following import Following
-from tallystick.infrastructure.indexes.past.tail import Tail
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Head
@@ -73,6 +74,8 @@ class PastIndex:
         self._lock = threading.RLock()  # who has it changes what was built, or looks at what may change
         self._is_distrusted = False
         self._refusal: str | None = None
+        self._is_closed = False
+        self.extending = Extending(self._extend)
         self._begin()
 
     def _begin(self) -> None:
@@ -87,7 +90,32 @@ class PastIndex:
         self._built: _Built | None = None
         self._since_dense = 0
 
+    def begin_in_child(self) -> None:
+        """In a forked child, where no other thread runs: it is begun anew, with locks that nobody has."""
+        self._building, self._lock = threading.RLock(), threading.RLock()
+        self.extending = Extending(self._extend)
+        self._begin()
+
+    def close(self) -> None:
+        """Ends what is built in the background; later calls raise `NoIndex`."""
+        self._is_closed = True
+        self.extending.stop()
+
     # Building.
+
+    def extend(self, position: int) -> None:
+        """The journal has reached a position: where much is missing up to there, it is added in the background."""
+        if position >= self.extending.due_at:
+            self.extending.wake()
+
+    def _extend(self) -> int:
+        """Brings it to the journal's head, and gives from where on that is worth doing again."""
+        try:
+            reached = self.reach(self._journal.head().position).head.position
+        except NoIndex as error:
+            logger.info("no past index: %s", error)
+            reached = self._journal.head().position
+        return reached + BUCKET // 2
 
     def reach(self, position: int, progress: Progress | None = None) -> Following:
         """Has the index reach a position that the journal has reached, and gives what followed the journal there."""
@@ -95,8 +123,8 @@ class PastIndex:
         if following is not None and following.head.position >= position:
             return following
         with self._building:
-            if self._refusal is not None:
-                raise NoIndex(self._refusal)
+            if self._refusal is not None or self._is_closed:
+                raise NoIndex(self._refusal or "the ledger was closed")
             try:
                 return self._asked(lambda: self._read_on(position, progress))
             except NoIndex:
@@ -111,13 +139,19 @@ class PastIndex:
 
     def is_near(self, position: int) -> bool:
         """Whether not much more than a bucket is missing up to a position."""
-        with self._building:
-            if self._built is None:
-                with contextlib.suppress(NoIndex):
-                    self.reach(0)
-        following = self._following
-        reached = 0 if following is None else max(following.head.position, self._stands().end.position)
-        return position - reached <= BUCKET
+        if self._built is None:
+            if not self._building.acquire(blocking=False):
+                return False
+            try:
+                self.reach(0)
+            except NoIndex:
+                return False
+            finally:
+                self._building.release()
+        built, following = self._built, self._following
+        if built is None or following is None:
+            return False
+        return position - max(following.head.position, built.end.position) <= BUCKET
 
     def _read_on(self, position: int, progress: Progress | None) -> Following:
         if self._following is None:
@@ -126,7 +160,11 @@ class PastIndex:
         begin = built.end.position
         if following.head.position >= position:
             return following
+        if not (self._may_write or self._may_grow) and position - begin > IN_MEMORY_MAX * BUCKET:
+            raise NoIndex("it is not there, and there is no folder in which it can be written")
         for row in rows_after(self._journal, following.head):
+            if self._is_closed:
+                raise NoIndex("the ledger was closed")
             with self._lock:
                 following.add(row)
                 if following.head.position <= begin:
@@ -265,7 +303,9 @@ class PastIndex:
     def occurred(self, upto: int) -> Iterator[tuple[AnyColumn, AnyColumn, AnyColumn]]:
         """Of the commits up to a position that say of time, in parts: where they end, and from when to when that was."""
         for bucket in self._in_order(0, upto):
-            yield self._asked(bucket.occurred)
+            columns = self._asked(bucket.occurred)
+            known = columns[0] <= upto
+            yield columns[0][known], columns[1][known], columns[2][known]
 
     def _figure(self, at: int, handle: int) -> int:
         return self._value(Cells.of(CONTRACTS).cell(handle), at) or 0

@@ -255,6 +255,7 @@ class AsyncLedger:
     tokens = _awaited(Ledger.tokens)
     balance = _awaited(Ledger.balance)
     balances = _awaited(Ledger.balances)
+    column = _awaited(Ledger.column)
     balances_of = _awaited(Ledger.balances_of)
     total = _awaited(Ledger.total)
     supply = _awaited(Ledger.supply)

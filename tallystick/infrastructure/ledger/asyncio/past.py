@@ -64,6 +64,7 @@ class AsyncView:
     tokens = _awaited(View.tokens)
     balance = _awaited(View.balance)
     balances = _awaited(View.balances)
+    column = _awaited(View.column)
     balances_of = _awaited(View.balances_of)
     total = _awaited(View.total)
     supply = _awaited(View.supply)
@@ -137,5 +138,6 @@ class AsyncOccurredView:
 
     balance = _awaited(OccurredView.balance)
     balances = _awaited(OccurredView.balances)
+    column = _awaited(OccurredView.column)
     total = _awaited(OccurredView.total)
     supply = _awaited(OccurredView.supply)

@@ -121,7 +121,10 @@ class History:
         Raises `NoIndex`.
         """
         index, head = self._core.past, asked.subject.head
-        if index is None or head < past_index.WORTH_POSITIONS or (at_once and not index.is_near(head)):
+        if index is None or head < past_index.WORTH_POSITIONS:
+            return None
+        self._core.follow_past()
+        if at_once and not index.is_near(head):
             return None
         token, name = asked.subject.token, asked.cell.name
         past = CellPast(self._journal, index, token, name, head)

@@ -29,6 +29,7 @@ from tallystick.infrastructure.ledger.reading.statement import Statement, span_o
 from tallystick.infrastructure.ledger.reading.status import Status, status_of
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.backup import Backup, back_up
+from tallystick.projections.balance_column import BalanceColumn
 from tallystick.projections.holds import Hold
 from tallystick.projections.lineages import Lineage
 from tallystick.projections.lines import NextPage, Page
@@ -72,6 +73,10 @@ class LedgerReads:
         and comes `after` another, `limit` of them. `InvalidRequest` where these are no texts and no number.
         """
         return self._reads.balances(token, prefix, limit, after)
+
+    def column(self, token: AnyToken) -> BalanceColumn:
+        """Every account that has something of the token, as columns: for who counts many, which takes a dict long to make."""
+        return self._reads.column(token)
 
     def balances_of(self, account: str) -> dict[str, Balance]:
         """What the account has, by token: of every token of which it has something."""

@@ -65,6 +65,10 @@ class PastCore(ForkedCore):
         """The index of the ledger below, of which nothing behind the end is asked."""
         return self._index
 
+    def follow_past(self) -> None:
+        """The ledger below has it followed."""
+        self._base.follow_past()
+
     def _replayed(self) -> Books:
         """Books that were replayed to the end."""
         with self.keeper.lock:
@@ -101,7 +105,10 @@ class PastCore(ForkedCore):
 def looked_at(base: LedgerCore, end: Head) -> ForkedCore:
     """The core of what `base` was at a head of its journal. A short journal is replayed sooner than an index is asked."""
     index = base.past if end.position >= past_index.WORTH_POSITIONS else None
-    return ForkedCore(base, end, read_only=True) if index is None else PastCore(base, end, index)
+    if index is None:
+        return ForkedCore(base, end, read_only=True)
+    base.follow_past()
+    return PastCore(base, end, index)
 
 
 def forked(base: LedgerCore, at: Moment | None) -> ForkedCore:

@@ -41,7 +41,7 @@ class LineageReads:
             raise InvalidRequest(f"a limit is an int, 1 or more, not {limit!r}")
         with self._core.locked():
             self._core.reach_head()
-            head = self._core.keeper.state.head.position
+            head = self._core.position
         found = _Walk(_Origins(self._core, head, count), count).lineage(number)
         if found is None:
             raise FragmentNotFound(fragment=id)
