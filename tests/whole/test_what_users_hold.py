@@ -15,7 +15,7 @@ BLOCK = """app balance burn contract expire freeze mint money move receipt regis
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
 burn column burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
-fork fragment fragments freeze frozen handles history hold holds is_contract lineage mint mint_many once open receipt
+fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many once open receipt
 register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
 tokens total transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
@@ -79,11 +79,12 @@ HELD = {
     "difference": "account after available before reserved token",
     "audit's report": "digest findings ok position",
     "backup": "digest path position",
-    "status": "expiry head index lag queue snapshots",
+    "status": "expiry head index lag past queue snapshots",
     "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
     "status of the index": "folder position",
     "status of the snapshots": "folder is_being_written position",
+    "status of the past": "folder is_extended position",
     "token": "accepts code curve decimals format is_same max_supply owner parse role unit",
 }
 """What is held, and its public names."""
@@ -108,6 +109,7 @@ RESULTS = (
     "status of the head",
     "status of the index",
     "status of the snapshots",
+    "status of the past",
     "status of the expiry",
     "token",
     "entry",
@@ -178,6 +180,7 @@ def held() -> dict[str, Any]:
         "status of the expiry": ledger.status().expiry,
         "status of the index": ledger.status().index,
         "status of the snapshots": ledger.status().snapshots,
+        "status of the past": ledger.status().past,
         "token": ledger.token("USD"),
         "entry": ledger.entry(tx.receipt.entry_id),  # type: ignore[union-attr]
         "view": ledger.as_of(ledger.status().head.position),

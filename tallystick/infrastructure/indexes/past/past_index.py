@@ -137,6 +137,12 @@ class PastIndex:
                 self._begin()  # interrupted who knows where
                 raise
 
+    @property
+    def reached(self) -> int:
+        """Up to which position it was built."""
+        built, following = self._built, self._following
+        return max(0 if built is None else built.end.position, 0 if following is None else following.head.position)
+
     def is_near(self, position: int) -> bool:
         """Whether not much more than a bucket is missing up to a position."""
         if self._built is None:
@@ -148,10 +154,7 @@ class PastIndex:
                 return False
             finally:
                 self._building.release()
-        built, following = self._built, self._following
-        if built is None or following is None:
-            return False
-        return position - max(following.head.position, built.end.position) <= BUCKET
+        return position - self.reached <= BUCKET
 
     def _read_on(self, position: int, progress: Progress | None) -> Following:
         if self._following is None:
