@@ -34,6 +34,10 @@ AnyColumn = NDArray[Any]
 Facts = TypeVar("Facts")
 
 
+class MissingFile(DamagedRun):
+    """There is no such file any more."""
+
+
 class Column(NamedTuple):
     """A column of integers: machine integers, or bytes. What is read of `array` is checked before; that raises `DamagedRun`."""
 
@@ -132,6 +136,8 @@ class ColumnFile:
         try:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise MissingFile(f"{path} is not there") from error
         except (OSError, ValueError) as error:
             raise DamagedRun(f"{path} cannot be mapped: {error}") from error
         description, checksums, first = self._checked()
