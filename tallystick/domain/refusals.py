@@ -149,13 +149,16 @@ class Keeper(Protocol):
     def reach_head(self) -> None: ...
 
 
+def asking(keeper: Keeper, holds_paid: Callable[[str, str], Sequence[OpenHold]]) -> Callable[[str, str], Held]:
+    """Asks `holds_paid` of the books, or of a draft, for the holds in a token that an account paid, at the journal's head."""
+    return partial(_ask, keeper, holds_paid)
+
+
 def ask_holds(error: LedgerError, keeper: Keeper, holds_paid: Callable[[str, str], Sequence[OpenHold]]) -> None:
-    """Has the explanation of a lack of funds, or that of a conflict's cause, ask for the holds in a token that an account paid:
-    at the journal's head, by `holds_paid` of the books or of a draft of them.
-    """
+    """Has the explanation of a lack of funds, or that of a conflict's cause, ask for them."""
     refusal = error.cause if isinstance(error, Conflict) else error
     if isinstance(refusal, InsufficientFunds):
-        refusal.ask_holds(partial(_ask, keeper, holds_paid))
+        refusal.ask_holds(asking(keeper, holds_paid))
 
 
 def _ask(keeper: Keeper, holds_paid: Callable[[str, str], Sequence[OpenHold]], token: str, account: str) -> Held:

@@ -21,6 +21,7 @@ from tallystick.domain.books.pending import Pending
 from tallystick.domain.checks import check_debits, require
 from tallystick.domain.contract.sweeping import PastOfNames
 from tallystick.domain.errors import (
+    InsufficientFunds,
     InvalidRequest,
     LedgerError,
     NotFound,
@@ -36,7 +37,7 @@ from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
 from tallystick.domain.plan.purse import Purse
 from tallystick.domain.plan.tellings import Tried, left_of_undone, no_longer_possible
-from tallystick.domain.refusals import ask_holds
+from tallystick.domain.refusals import asking
 from tallystick.domain.reversal.decisions import reversal_by
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.requests import Recorded
@@ -300,11 +301,12 @@ class Recording:
         with self.surroundings.locked():
             self.surroundings.reach_head()
             try:
-                self._explained(self.draft, lambda draft: _require_to_give(draft, token, owner, amount))
-            except Refused:
+                _require_to_give(self.draft, token, owner, amount)
+            except Refused as refusal:
                 if self._commits == self._books.commits:
+                    self._ask_holds(refusal, self.draft)
                     raise
-                self._explained(self._drafted_anew(), lambda draft: _require_to_give(draft, token, owner, amount))
+                self._decide_anew(lambda draft: _require_to_give(draft, token, owner, amount))
 
     def open_purse(self, token: Token, owner: str, is_slice: bool) -> Purse:
         """A new purse, with nothing in it yet."""
@@ -343,19 +345,26 @@ class Recording:
             self.surroundings.reach_head()
             self._now = self.surroundings.now()
             try:
-                return self._explained(self.draft, lambda draft: decide(draft, operation, self._now))
-            except (Refused, NotFound, InvalidRequest):
+                return decide(self.draft, operation, self._now)
+            except (Refused, NotFound, InvalidRequest) as refusal:
                 if self._commits == self._books.commits:
+                    self._ask_holds(refusal, self.draft)
                     raise
-                return self._explained(self._drafted_anew(), lambda draft: decide(draft, operation, self._now))
+                return self._decide_anew(lambda draft: decide(draft, operation, self._now))
 
-    def _explained(self, draft: Draft, look: Callable[[Draft], Decided]) -> Decided:
-        """What `look` decides in a draft; a refusal for lack of funds knows whom to ask for the holds in the way."""
+    def _decide_anew(self, look: Callable[[Draft], Decided]) -> Decided:
+        """What `look` decides in a draft made anew."""
+        draft = self._drafted_anew()
         try:
             return look(draft)
-        except LedgerError as error:
-            ask_holds(error, self.surroundings, partial(self._holds_paid, draft))
+        except Refused as refusal:
+            self._ask_holds(refusal, draft)
             raise
+
+    def _ask_holds(self, refusal: LedgerError, draft: Draft) -> None:
+        """Has the explanation of a lack of funds in a draft ask for the holds in the way."""
+        if isinstance(refusal, InsufficientFunds):
+            refusal.ask_holds(asking(self.surroundings, partial(self._holds_paid, draft)))
 
     def _holds_paid(self, draft: Draft, token: str, payer: str) -> Sequence[OpenHold]:
         """The open holds into which the account paid: in the draft, unless the block ended well and was executed."""
@@ -384,7 +393,7 @@ class Recording:
             try:
                 events = decide(draft, operation, self._now)
             except (Refused, NotFound, InvalidRequest) as error:
-                ask_holds(error, self.surroundings, partial(self._holds_paid, draft))
+                self._ask_holds(error, draft)
                 raise no_longer_possible(error) from error
             for event in events:
                 draft.apply(event)
