@@ -54,7 +54,7 @@ HELD = {
     "explanation of a refusal": "account available held holds missing required rule token",
     "hold in the way": "authority expires_at id position remaining",
     "lineage": "ancestors complete fragment",
-    "origin of a fragment": "amount certain entry_id id kind owner parents recorded_at token transaction_id",
+    "origin of a fragment": "amount certain entry_id id kind owner parent_count parents recorded_at token transaction_id",
     "frozen account": "account credits debits position reason recorded_at token",
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
