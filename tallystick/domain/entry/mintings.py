@@ -38,13 +38,13 @@ NAMED_MAX = 100
 
 
 class Parents(NamedTuple):
-    """Fragments that another was made of, the newest of `count`; `certain`: of all of them, and of nothing else.
+    """Fragments that another was made of, the newest of so many; `certain`: of all of them, and of nothing else.
 
     Else it was made of one or more of them, or was minted.
     """
 
     ids: tuple[int, ...]
-    count: int
+    of: int
     certain: bool
 
 

@@ -138,7 +138,7 @@ class _Origins:
             self._kinds_in(entry)[minting.position],
             from_microseconds(entry.recorded_at),
             parents.ids,
-            parents.count,
+            parents.of,
             parents.certain,
         )
         return origin, minting.made_of
