@@ -63,6 +63,7 @@ from tallystick.domain.errors import (
     OutcomeUnknown,
     PlanTooLarge,
     PositionTaken,
+    RebuildDiffers,
     Refused,
     SchemaTooNew,
     SchemaTooOld,
@@ -109,6 +110,9 @@ from tallystick.infrastructure.ledger.reading.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.backup import Backup
+from tallystick.infrastructure.rebuild.rebuild import Rebuilt, RebuiltTable
+from tallystick.infrastructure.rebuild.sinks.parquet import parquet_files
+from tallystick.projections.all_holds import Holds
 from tallystick.projections.balance_column import BalanceColumn
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
@@ -118,6 +122,7 @@ from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
+from tallystick.projections.tables import Table
 from tallystick.projections.transactions import Transaction, Transactions
 
 __version__ = "0.1.0"
@@ -187,6 +192,7 @@ __all__ = [
     "HoldExpired",
     "HoldInTheWay",
     "HoldNotFound",
+    "Holds",
     "IdempotencyMismatch",
     "IllegalTransition",
     "ImportDiffers",
@@ -231,6 +237,9 @@ __all__ = [
     "PlannedSeats",
     "PositionTaken",
     "Projection",
+    "RebuildDiffers",
+    "Rebuilt",
+    "RebuiltTable",
     "Receipt",
     "RecordedFragment",
     "RefusalExplanation",
@@ -248,6 +257,7 @@ __all__ = [
     "Supply",
     "SupplyExhausted",
     "SupplyReserves",
+    "Table",
     "Token",
     "TokenAlreadyRegistered",
     "TokenNotAccepted",
@@ -266,4 +276,5 @@ __all__ = [
     "View",
     "address",
     "events",
+    "parquet_files",
 ]

@@ -20,7 +20,7 @@
         StorageFull  StorageUnavailable  OutcomeUnknown  NotALedger  SchemaTooNew  SchemaTooOld  NotAnEventStore
         ClockLeap
       IntegrityError                  what is stored is not what was written
-        CorruptJournal  ImportDiffers
+        CorruptJournal  ImportDiffers  RebuildDiffers
 
 A class has a stable `code`, typed fields, and a `rule` that becomes the message. Amounts among the fields are in smallest units
 where nothing else is said, and times are aware datetimes; the message has amounts in the token's decimals, where those are
@@ -685,3 +685,10 @@ class ImportDiffers(IntegrityError):
 
     position: int
     rule = "what was imported differs from its source at position {position}: {reason}"
+
+
+class RebuildDiffers(IntegrityError):
+    """What was built of the journal and stands in a `table` is not what the journal says; readers were not switched to it."""
+
+    table: str
+    rule = "the table {table} is not what the journal says: {reason}"

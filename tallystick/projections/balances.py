@@ -5,7 +5,7 @@ two are added up when the state is asked for, or when the column might no longer
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tallystick.domain.dispatch import Rules
 from tallystick.domain.effects import EFFECTS, RESERVE, shared
 from tallystick.domain.events import EVENT_TYPES, Distributed, ForeignEvent, Moved, TokenRegistered
 from tallystick.domain.rounding import sharing_of
+from tallystick.projections.tables import Kind, Table
 
 Cells = dict[str, defaultdict[str, int]]
 
@@ -41,6 +42,24 @@ class Balances:
         for token in list(self._columns):
             self._add_up(token)
         return self._cells
+
+    def tables(self) -> tuple[Table]:
+        """`balances`: what every account has, a row each; cells that cross over stand under both of their names."""
+        columns: dict[str, Kind] = {
+            "token": "text",
+            "account": "text",
+            "available": "amount",
+            "reserved": "amount",
+            "total": "amount",
+        }
+        return (Table("balances", columns, self._rows(), ("token", "account")),)
+
+    def _rows(self) -> Iterator[tuple[str, str, int, int, int]]:
+        for token, cells in self.state.items():
+            available, reserved = cells["available"], cells["reserved"]
+            for account in dict.fromkeys((*available, *reserved)):
+                can_spend, held = available.get(account, 0), reserved.get(account, 0)
+                yield token, account, can_spend, held, can_spend + held
 
     def apply_commit(self, first_position: int, recorded_at: int, events: Sequence[Any], /) -> None:
         """Adds the events of a commit; most are moves within one token, so that token's cells are looked up once."""

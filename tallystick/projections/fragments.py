@@ -6,6 +6,7 @@ Burned fragments are gone from it; where they went stands in the journal.
 from typing import Any
 
 from tallystick.domain.events import FragmentsBurned, FragmentsMinted, FragmentsReleased, FragmentsReserved
+from tallystick.projections.tables import Kind, Table
 
 
 class Fragments:
@@ -16,6 +17,11 @@ class Fragments:
 
     def __init__(self) -> None:
         self.state: dict[int, list[Any]] = {}
+
+    def tables(self) -> tuple[Table]:
+        """`fragments`: every fragment that is alive or reserved, and the hold that it is reserved for."""
+        columns: dict[str, Kind] = {"id": "int", "token": "text", "owner": "text", "amount": "amount", "hold": "text"}
+        return (Table("fragments", columns, ((id, *fragment) for id, fragment in self.state.items()), ("id",)),)
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""

@@ -22,6 +22,7 @@ from tallystick.domain.events import (
     ShadowRaised,
 )
 from tallystick.domain.rounding import check_rounding
+from tallystick.projections.tables import Kind, Table
 
 
 class Allocations(dict[str, Allocation]):
@@ -91,6 +92,38 @@ class ShadowSpaces:
             }
             for contract, space in self.spaces.items()
         }
+
+    def tables(self) -> tuple[Table, Table]:
+        """`shadow_spaces`, a row a contract, in satoshis, and `allocations`, a row each, exact in sati-satoshis too."""
+        spaces: dict[str, Kind] = {
+            "contract": "text",
+            "backed_by": "text",
+            "balance": "amount",
+            "allocs_sum": "amount",
+            "num_allocs": "int",
+        }
+        allocations: dict[str, Kind] = {"contract": "text", "account": "text", "sats": "amount", "sati": "amount"}
+        return (
+            Table(
+                "shadow_spaces",
+                spaces,
+                (
+                    (contract, space.backed_by, space.balance, space.allocs_sum, space.num_allocs)
+                    for contract, space in self.spaces.items()
+                ),
+                ("contract",),
+            ),
+            Table(
+                "allocations",
+                allocations,
+                (
+                    (contract, account, sati // SATI_PER_SAT, sati)
+                    for contract, space in self.spaces.items()
+                    for account, sati in space.allocations.items()
+                ),
+                ("contract", "account"),
+            ),
+        )
 
     def allocations_of(self, account: str) -> Allocations:
         """What the account is allocated, by contract."""

@@ -5,7 +5,8 @@ from typing import Any
 from tallystick.domain.arithmetic.columns import total
 from tallystick.domain.batch.batch import Batch
 from tallystick.domain.effects import EFFECTS, RESERVE, shared
-from tallystick.domain.events import Distributed, Moved
+from tallystick.domain.events import Distributed, Moved, TokenRegistered
+from tallystick.projections.tables import Kind, Table
 
 
 class SupplyReserves:
@@ -16,12 +17,21 @@ class SupplyReserves:
 
     def __init__(self) -> None:
         self.state: dict[str, int] = {}
+        self._max: dict[str, int] = {}
+
+    def tables(self) -> tuple[Table]:
+        """`supply`: of every token how much there can be, how much is in circulation, and how much is left to mint."""
+        columns: dict[str, Kind] = {"token": "text", "max": "amount", "circulating": "amount", "reserve": "amount"}
+        rows = ((token, most, most - self.state[token], self.state[token]) for token, most in self._max.items())
+        return (Table("supply", columns, rows, ("token",)),)
 
     def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
         """Adds one event."""
         kind = event.__class__
         if kind is Moved:  # as most are: from account to account
             return
+        if kind is TokenRegistered:
+            self._max[event.token] = event.max_supply
         for cell, available, _ in shared(event, ()) if isinstance(event, Distributed) else EFFECTS[kind](event):
             if cell == RESERVE:
                 self.state[event.token] = self.state.get(event.token, 0) + available

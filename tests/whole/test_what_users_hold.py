@@ -8,14 +8,26 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import AsyncLedger, Backup, HoldInTheWay, InsufficientFunds, Ledger, Token, Trade
+from tallystick import (
+    AsyncLedger,
+    Backup,
+    HoldInTheWay,
+    InsufficientFunds,
+    Ledger,
+    Rebuilt,
+    RebuiltTable,
+    Token,
+    Trade,
+)
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
-burn column burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
+burn column burn_many check_rebuilt close contract contract_ids contracts diff digest_at entry erase expire expire_every
+explain find
 fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many once open receipt
+rebuild
 register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
 tokens total transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
@@ -81,6 +93,8 @@ HELD = {
     "difference": "account after available before reserved token",
     "audit's report": "digest findings ok position",
     "backup": "digest path position",
+    "rebuild's report": "position tables version",
+    "rebuilt table": "name rows",
     "status": "expiry head index lag past queue snapshots",
     "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
@@ -109,6 +123,8 @@ RESULTS = (
     "transaction",
     "audit's report",
     "backup",
+    "rebuild's report",
+    "rebuilt table",
     "status",
     "status of the head",
     "status of the index",
@@ -181,6 +197,8 @@ def held() -> dict[str, Any]:
         "next page": ledger.history("USD", "alice", limit=1).next,
         "audit's report": ledger.audit(),
         "backup": Backup("copy.db", 3, "ab"),
+        "rebuild's report": Rebuilt(1, 3, (RebuiltTable("balances", 2),)),
+        "rebuilt table": RebuiltTable("balances", 2),
         "status": ledger.status(),
         "status of the head": ledger.status().head,
         "status of the expiry": ledger.status().expiry,

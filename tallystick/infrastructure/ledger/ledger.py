@@ -30,6 +30,7 @@ from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.reading.explanation import LINES_MAX, Explanation
 from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 from tallystick.infrastructure.ledger.reading.lines.request import By
+from tallystick.infrastructure.ledger.rebuilding import Rebuilding
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.running.running import run
 from tallystick.infrastructure.ledger.running.tries import TIMEOUT, check_limits
@@ -43,7 +44,7 @@ from tallystick.infrastructure.ledger.travel.view import View
 Result = TypeVar("Result")
 
 
-class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
+class Ledger(LedgerCalls, LedgerBatches, LedgerReads, Rebuilding):
     """The books of one journal. Use it as a context manager, or call `close`."""
 
     def __init__(self, core: LedgerCore) -> None:

@@ -282,6 +282,8 @@ class AsyncLedger:
     explain = _awaited(Ledger.explain)
     diff = _awaited(Ledger.diff)
     replay = _awaited(Ledger.replay)
+    rebuild = _awaited(Ledger.rebuild)
+    check_rebuilt = _awaited(Ledger.check_rebuilt)
     status = _awaited(Ledger.status)
     digest_at = _awaited(Ledger.digest_at)
     verify = _awaited(Ledger.verify)

@@ -1,0 +1,95 @@
+"""What is to be rebuilt: the tables that come with the package, by name, and projections of a user's own."""
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, NamedTuple, cast
+
+from tallystick.domain.errors import InvalidRequest
+from tallystick.projections.all_holds import Holds
+from tallystick.projections.balances import Balances
+from tallystick.projections.fragments import Fragments
+from tallystick.projections.projection import Projection
+from tallystick.projections.shadow_spaces import ShadowSpaces
+from tallystick.projections.supply import SupplyReserves
+from tallystick.projections.tables import Table, tables_of
+
+SHIPPED: dict[str, type[Projection]] = {
+    "balances": Balances,
+    "supply": SupplyReserves,
+    "shadow_spaces": ShadowSpaces,
+    "allocations": ShadowSpaces,
+    "fragments": Fragments,
+    "holds": Holds,
+}
+"""The projection in which each table is."""
+
+
+class Wanted(NamedTuple):
+    """A projection to be rebuilt, and under which names which of its tables: that of the name, or where it is a user's all."""
+
+    projection: Projection
+    names: tuple[str, ...]
+    is_ours: bool
+
+    def fresh(self) -> "Wanted":
+        """The same, of which no events are known; of a user's, which was given as it is, itself."""
+        return self._replace(projection=type(self.projection)()) if self.is_ours else self
+
+    def tables(self) -> list[tuple[str, Table]]:
+        """Its tables, each with the name under which it was asked for."""
+        tables = tables_of(self.projection)
+        if self.is_ours:
+            return [(table.name, table) for table in tables if table.name in self.names]
+        return [(self.names[0], table) for table in tables]
+
+
+Given = str | Projection | Callable[[], Projection]
+"""A name in `SHIPPED`, "module:Class", a projection that was given no events yet, or what makes one."""
+
+
+def selected(given: Given | Iterable[Given]) -> list[Wanted]:
+    """The projections, each once. Raises `InvalidRequest`."""
+    ours: dict[type[Projection], list[str]] = {}
+    theirs: dict[str, Wanted] = {}
+    for each in cast(Iterable[Given], [given] if isinstance(given, str) or not isinstance(given, Iterable) else given):
+        if isinstance(each, str) and ":" not in each:
+            if each not in SHIPPED:
+                raise InvalidRequest(f"there is no table {each}: {', '.join(SHIPPED)}, or module:Class for one of your own")
+            names = ours.setdefault(SHIPPED[each], [])
+            if each not in names:
+                names.append(each)
+            continue
+        projection = _made(_loaded(each) if isinstance(each, str) else each)
+        name = projection.name
+        if name in SHIPPED and isinstance(projection, SHIPPED[name]):
+            ours.setdefault(SHIPPED[name], []).append(name)
+        elif name in SHIPPED or name in theirs:
+            raise InvalidRequest(f"there is another projection called {name}: give it a name of its own")
+        else:
+            theirs[name] = Wanted(projection, (name,), False)
+    if not ours and not theirs:
+        raise InvalidRequest(f"nothing is named to be rebuilt: {', '.join(SHIPPED)}, or module:Class for one of your own")
+    return [*(Wanted(kind(), tuple(sorted(set(names))), True) for kind, names in ours.items()), *theirs.values()]
+
+
+def names_of(wanted: Iterable[Wanted]) -> dict[str, int]:
+    """The names under which it was asked for, each with the version of its projection."""
+    return {name: each.projection.version for each in wanted for name in sorted(each.names)}
+
+
+def _loaded(place: str) -> Any:
+    module, _, name = place.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise InvalidRequest(f"{place} cannot be loaded: {error}") from error
+
+
+def _made(given: Any) -> Projection:
+    projection: Any = (
+        given if not isinstance(given, type) and hasattr(given, "apply") else given() if callable(given) else given
+    )
+    name, version = getattr(projection, "name", None), getattr(projection, "version", None)
+    if not isinstance(name, str) or type(version) is not int or not hasattr(projection, "apply"):
+        raise InvalidRequest(f"a projection has a name, a version (an int) and apply(), which {projection!r:.80} has not")
+    return projection

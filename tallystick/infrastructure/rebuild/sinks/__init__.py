@@ -1,0 +1,1 @@
+"""Where tables are written to; all do the same, by the port."""

@@ -1,0 +1,37 @@
+"""What a rebuild reads: the journal's commits and movements, as whoever has the journal open gives them."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from tallystick.projections.projection import Commit
+
+
+class Source(Protocol):
+    """The journal of a ledger. What is read is checked as it is read: `CorruptJournal`."""
+
+    def head(self) -> tuple[int, str]:
+        """Where the journal ends, and its digest there."""
+        ...
+
+    def has(self, position: int, digest: str) -> bool:
+        """Whether the journal has this digest at a position, at which a commit ended."""
+        ...
+
+    def commits(self, upto: int) -> Iterator[Commit]:
+        """The commits up to that which ends at `upto`."""
+        ...
+
+    def movements(self) -> Iterable[Any]:
+        """All movements, as record batches."""
+        ...
+
+
+def movements_upto(source: Source, upto: int) -> Iterator[Any]:
+    """The movements up to a position, as record batches."""
+    for batch in source.movements():
+        positions = batch.column("position").to_numpy()
+        rows = int(positions.searchsorted(upto, side="right"))
+        if rows:
+            yield batch.slice(0, rows)
+        if rows < len(positions):
+            return
