@@ -25,10 +25,9 @@ BLOCK = """app balance burn contract expire freeze mint money move receipt regis
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
 burn column burn_many check_rebuilt close contract contract_ids contracts diff digest_at entry erase expire expire_every
-explain find
-fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many once open receipt
-rebuild
-register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
+explain find fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many
+movements once open receipt rebuild register_token release replay reserve reverse run settle snapshot state statement status
+supply take_over token
 tokens total transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
@@ -79,13 +78,13 @@ HELD = {
     reference sender token""",
     "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of column
     contract contract_ids contracts digest_at entry explain find fragment fragments frozen history hold holds is_contract
-    lineage position receipt recorded_at replay state statement status supply token tokens total transaction
+    lineage movements position receipt recorded_at replay state statement status supply token tokens total transaction
     verify""",
     "view by occurred time": "balance balances column position supply total",
     "view for asyncio": """allocation allocation_history allocations allocations_of app audit backup balance balances
     balances_of blocking column contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
-    hold holds is_contract lineage position receipt recorded_at replay state statement status supply token tokens total
-    transaction verify""",
+    hold holds is_contract lineage movements position receipt recorded_at replay state statement status supply token tokens
+    total transaction verify""",
     "view by occurred time for asyncio": "balance balances column position supply total",
     "allocation line": """account allocation change contract entry_id kind memo occurred_at position recorded_at reference""",
     "statement": "account by closing lines opening since token until",
