@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.replaying import commit_of
+from tallystick.infrastructure.ledger.reading.replays.headers import headers_of
+from tallystick.infrastructure.ledger.reading.replays.rows import rows_between
 from tallystick.infrastructure.rebuild import rebuild as rebuilds
 from tallystick.infrastructure.rebuild.progress import Progress
 from tallystick.infrastructure.rebuild.rebuild import KEPT, Rebuilt
@@ -36,10 +37,8 @@ class JournalSource:
 
     def commits(self, upto: int) -> Iterator[Commit]:
         """The commits up to that which ends at `upto`."""
-        for row in rows_after(self._core.journal, EMPTY):
-            if row.first_position > upto:
-                return
-            yield commit_of(row)
+        for row in rows_between(self._core.journal, EMPTY, upto):
+            yield commit_of(row)._replace(entries=headers_of(row))
 
 
 class Rebuilding:

@@ -1,0 +1,34 @@
+"""Every sink does what the suite of sinks says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.books.rebuilt_tables import ParquetPlace, Place, PostgresPlace, SQLitePlace
+from tests.support.programs.postgres_server import SchemaRemover, unused_name
+from tests.support.suites.sink_cases import SinkCases, chunks_of_7, growing, varied
+
+__all__ = ["chunks_of_7", "growing", "varied"]
+
+
+class TestSQLite(SinkCases):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Place:
+        return SQLitePlace(tmp_path / "tables.db")
+
+
+class TestParquet(SinkCases):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Place:
+        return ParquetPlace(tmp_path / "tables")
+
+
+class TestPostgres(SinkCases):
+    store = "postgres"
+
+    @pytest.fixture
+    def place(self, postgres: str, remove_schema: SchemaRemover) -> Iterator[Place]:
+        schema = unused_name()
+        yield PostgresPlace(postgres, schema)
+        remove_schema(schema)
