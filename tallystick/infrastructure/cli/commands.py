@@ -30,6 +30,7 @@ from tallystick.infrastructure.cli.reading.entries import entries
 from tallystick.infrastructure.cli.reading.movements import movements
 from tallystick.infrastructure.cli.reading.options import At, By, Prefix, TokenCode, Zone
 from tallystick.infrastructure.cli.reading.states import states
+from tallystick.infrastructure.cli.rebuilding import rebuilding
 from tallystick.infrastructure.cli.records import (
     BALANCE_COLUMNS,
     RELEASE_COLUMNS,
@@ -58,8 +59,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced ledger on an append-only journal.",
 )
-for reading in (states, movements, entries):
-    app.add_typer(reading)
+for group in (states, movements, entries, rebuilding):
+    app.add_typer(group)
 app.add_typer(import_app, name="import")
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import typer
 
 import tallystick
-from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, StorageError
+from tallystick.domain.errors import ImportDiffers, IntegrityError, LedgerError, RebuildDiffers, StorageError
 from tallystick.infrastructure.cli.printing.invocation import invocation, invoked
 from tallystick.infrastructure.cli.printing.streams import (
     ReaderGone,
@@ -76,7 +76,7 @@ def _ended(app: typer.Typer, arguments: list[str]) -> int:
 
 def code_of(error: LedgerError) -> int:
     """The exit code of a command that an error ends."""
-    if isinstance(error, ImportDiffers):
+    if isinstance(error, (ImportDiffers, RebuildDiffers)):
         return DIFFERENCE
     return INTEGRITY if isinstance(error, IntegrityError) else STORAGE if isinstance(error, StorageError) else USAGE
 

@@ -1,11 +1,10 @@
-"""How far a run is, in positions of the journal, and how long the rest will take.
+"""How far a run is, in positions of the journal.
 
 A run goes through the journal several times: to work tables out, and to check them. All rounds count the same, and together
 they are the positions that there are.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
 from typing import TypeVar
 
 Progress = Callable[[int, int], object]
@@ -49,21 +48,3 @@ class Rounds:
         """This round is done."""
         self._done += 1
         self.tell(0)
-
-
-class TimeLeft:
-    """Estimates how long the rest will take, from how long what was done since the first telling took."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._begin: tuple[int, float] | None = None
-
-    def at(self, done: int, to_do: int) -> timedelta | None:
-        """How long it will take from `done` on; None where nothing is known yet."""
-        now = self._clock()
-        if self._begin is None:
-            self._begin = (done, now)
-        first, began = self._begin
-        if done <= first:
-            return None
-        return timedelta(seconds=(now - began) * (to_do - done) / (done - first))

@@ -86,9 +86,11 @@ def _loaded(place: str) -> Any:
 
 
 def _made(given: Any) -> Projection:
-    projection: Any = (
-        given if not isinstance(given, type) and hasattr(given, "apply") else given() if callable(given) else given
-    )
+    is_made = not isinstance(given, type) and hasattr(given, "apply")
+    try:
+        projection: Any = given() if callable(given) and not is_made else given
+    except TypeError as error:
+        raise InvalidRequest(f"{given!r:.80} cannot be called without arguments for a projection: {error}") from error
     name, version = getattr(projection, "name", None), getattr(projection, "version", None)
     if not isinstance(name, str) or type(version) is not int or not hasattr(projection, "apply"):
         raise InvalidRequest(f"a projection has a name, a version (an int) and apply(), which {projection!r:.80} has not")

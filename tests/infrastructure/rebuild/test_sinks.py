@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.books.rebuilt_tables import ParquetPlace, Place, PostgresPlace, SQLitePlace
 from tests.support.programs.postgres_server import SchemaRemover, unused_name
 from tests.support.suites.sink_cases import SinkCases, chunks_of_7, growing, varied
+from tests.support.suites.sink_places import ParquetPlace, Place, PostgresPlace, SQLitePlace
 
 __all__ = ["chunks_of_7", "growing", "varied"]
 

@@ -19,8 +19,8 @@ from tallystick.infrastructure.rebuild import columns, rebuild
 from tallystick.infrastructure.rebuild.columns import digest_of
 from tallystick.infrastructure.rebuild.rebuild import builds_in, roll_back
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
-from tests.support.books.rebuilt_tables import NAMES, TEXTS, Place
 from tests.support.books.varied_book import BEGIN, VariedBook
+from tests.support.suites.sink_places import NAMES, TEXTS, Place
 
 KILLS = 20
 ROOM = str(Path(tallystick.__file__).parent / "infrastructure" / "rebuild")
