@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import AsyncLedger, Backup, HoldInTheWay, InsufficientFunds, Ledger, Token, Trade
+from tallystick import AsyncLedger, Backup, EntryHeader, HoldInTheWay, InsufficientFunds, Ledger, Token, Trade
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
@@ -44,6 +44,7 @@ HELD = {
     "receipt": "entry_id hold_id hold_ids occurred_at position recorded_at repeated trades transaction_ids",
     "entry": """id key last_position metadata occurred_at position recorded_at reference reversed_by reverses
     transactions""",
+    "header of an entry": "has_metadata id key last_position occurred_at position recorded_at reference reverses",
     "trade": "account app paid received side transaction_id",
     "batch's receipt": "accepted entry_id position recorded_at refused transaction_ids",
     "balance": "available reserved total",
@@ -117,6 +118,7 @@ RESULTS = (
     "status of the expiry",
     "token",
     "entry",
+    "header of an entry",
     "trade",
     "line",
     "statement",
@@ -195,6 +197,7 @@ def held() -> dict[str, Any]:
         "explanation": ledger.explain("USD", "alice"),
         "difference": ledger.diff(1, ledger.status().head.position)[0],
         "allocation line": ledger.allocation_history("pool", "alice")[0],
+        "header of an entry": EntryHeader(1, 1, 2, ledger.status().head.recorded_at, ledger.status().head.recorded_at),
         "trade": Trade("TeaParty", "buy", "alice", 5, 7, 1),
     }
 
