@@ -115,6 +115,7 @@ from tallystick.infrastructure.rebuild.sinks.parquet import parquet_files
 from tallystick.projections.all_holds import Holds
 from tallystick.projections.balance_column import BalanceColumn
 from tallystick.projections.balances import Balances
+from tallystick.projections.entry_header import EntryHeader
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
 from tallystick.projections.lineages import FragmentOrigin, Lineage
@@ -180,6 +181,7 @@ __all__ = [
     "DuplicateIdempotencyKey",
     "DuplicateTransferId",
     "Entry",
+    "EntryHeader",
     "EntryNotFound",
     "Explanation",
     "FixedPriceCurve",

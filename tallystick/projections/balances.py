@@ -23,7 +23,10 @@ Cells = dict[str, defaultdict[str, int]]
 
 
 class Balances:
-    """Every account that was ever named in a movement, emptied ones with 0."""
+    """`state[token]["available"][account]` and `state[token]["reserved"][account]`, in smallest units.
+
+    Every account is there that was ever named in a movement, emptied ones with 0; cells that cross over under both their names.
+    """
 
     name = "balances"
     version = 1

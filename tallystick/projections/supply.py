@@ -10,7 +10,7 @@ from tallystick.projections.tables import Kind, Table
 
 
 class SupplyReserves:
-    """The reserve of every token, in smallest units."""
+    """The reserve of every token, in smallest units: `state[token]`."""
 
     name = "supply_reserves"
     version = 1

@@ -11,6 +11,7 @@ import tallystick
 from tallystick import (
     AsyncLedger,
     Backup,
+    EntryHeader,
     HoldInTheWay,
     InsufficientFunds,
     Ledger,
@@ -55,6 +56,7 @@ HELD = {
     "receipt": "entry_id hold_id hold_ids occurred_at position recorded_at repeated trades transaction_ids",
     "entry": """id key last_position metadata occurred_at position recorded_at reference reversed_by reverses
     transactions""",
+    "header of an entry": "has_metadata id key last_position occurred_at position recorded_at reference reverses",
     "trade": "account app paid received side transaction_id",
     "batch's receipt": "accepted entry_id position recorded_at refused transaction_ids",
     "balance": "available reserved total",
@@ -132,6 +134,7 @@ RESULTS = (
     "status of the expiry",
     "token",
     "entry",
+    "header of an entry",
     "trade",
     "line",
     "statement",
@@ -212,6 +215,7 @@ def held() -> dict[str, Any]:
         "explanation": ledger.explain("USD", "alice"),
         "difference": ledger.diff(1, ledger.status().head.position)[0],
         "allocation line": ledger.allocation_history("pool", "alice")[0],
+        "header of an entry": EntryHeader(1, 1, 2, ledger.status().head.recorded_at, ledger.status().head.recorded_at),
         "trade": Trade("TeaParty", "buy", "alice", 5, 7, 1),
     }
 
