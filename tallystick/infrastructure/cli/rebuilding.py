@@ -11,8 +11,9 @@ from tallystick.infrastructure.cli.options import URL, location, open_ledger
 from tallystick.infrastructure.cli.printing.output import Output, printing
 from tallystick.infrastructure.cli.printing.streams import errors, say
 from tallystick.infrastructure.ledger.ledger import Ledger
-from tallystick.infrastructure.rebuild.rebuild import KEPT, Rebuilt, builds_in, roll_back
-from tallystick.infrastructure.rebuild.selection import SHIPPED
+from tallystick.infrastructure.rebuild.rebuild import KEPT, Rebuilt
+from tallystick.infrastructure.rebuild.selection import NAMES
+from tallystick.infrastructure.rebuild.upkeep import builds_in, roll_back
 
 rebuilding = typer.Typer()
 
@@ -29,7 +30,7 @@ def rebuild(
     ],
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME...", help=f"{', '.join(SHIPPED)}; or module:Class.", show_default=False),
+        typer.Argument(metavar="NAME...", help=f"{', '.join(NAMES)}; or module:Class.", show_default=False),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare the tables in use with the journal; write nothing.")] = False,
     keep: Annotated[int, typer.Option(min=0, help="So many builds before stay there.")] = KEPT,
@@ -45,7 +46,7 @@ def rebuild(
         out.records(_listed(place), ("version", "state", "table", "rows", "position", "in_use"))
         return
     if not names:
-        raise typer.BadParameter(f"a table or more: {', '.join(SHIPPED)}, or module:Class", param_hint="NAME...")
+        raise typer.BadParameter(f"a table or more: {', '.join(NAMES)}, or module:Class", param_hint="NAME...")
     if rollback:
         found = roll_back(names, place)
         out.records([{"table": name, "version": version} for name, version in sorted(found.items())], ("table", "version"))

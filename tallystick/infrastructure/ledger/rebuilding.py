@@ -9,6 +9,7 @@ from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.replaying import commit_of
 from tallystick.infrastructure.ledger.reading.replays.headers import headers_of
 from tallystick.infrastructure.ledger.reading.replays.rows import rows_between
+from tallystick.infrastructure.rebuild import columns, upkeep
 from tallystick.infrastructure.rebuild import rebuild as rebuilds
 from tallystick.infrastructure.rebuild.progress import Progress
 from tallystick.infrastructure.rebuild.rebuild import KEPT, Rebuilt
@@ -19,7 +20,7 @@ from tallystick.projections.projection import Commit
 class JournalSource:
     """The journal of an open ledger, as a rebuild reads it."""
 
-    def __init__(self, core: LedgerCore, movements: Callable[[], Iterable[Any]]) -> None:
+    def __init__(self, core: LedgerCore, movements: Callable[[int], Iterable[Any]]) -> None:
         self._core = core
         self.movements = movements
 
@@ -52,7 +53,8 @@ class Rebuilding:
     ) -> Rebuilt:
         """Works tables out from the first event on, and puts them where others read them, in place of those before.
 
-        `projections`: names of tables, "balances", "supply", "shadow_spaces", "allocations", "fragments" or "holds"; or a
+        `projections`: names of tables, "balances", "supply", "shadow_spaces", "allocations", "fragments", "holds",
+        "transactions" or "entries"; or a
         projection of your own that has `tables()`, as an object without events yet, its class, or "module:Class". `into`: an
         SQLite file, "postgresql://user@host/database?schema=NAME", or a folder for Parquet. They have all events up to where
         the journal ends now; interrupted or killed, the same call goes on with that. Readers see the tables before until the
@@ -73,7 +75,7 @@ class Rebuilding:
         Gives each version that is in use of them. Raises `RebuildDiffers`, and what `rebuild` does.
         """
         self._core.check_open()
-        return rebuilds.check(self._source(), projections, into, progress)
+        return upkeep.check(self._source(), projections, into, progress)
 
     def _source(self) -> JournalSource:
-        return JournalSource(self._core, self.movements)
+        return JournalSource(self._core, lambda after: self.movements(after, columns.CHUNK_ROWS))

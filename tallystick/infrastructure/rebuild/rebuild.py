@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tallystick.domain.errors import InvalidRequest, RebuildDiffers
 from tallystick.domain.values.result import Result
-from tallystick.infrastructure.rebuild.check import check_given, check_stored, check_sums
+from tallystick.infrastructure.rebuild.check import check_stored, check_sums
 from tallystick.infrastructure.rebuild.columns import Cutter, batches_of, digest_of
 from tallystick.infrastructure.rebuild.progress import Progress, Rounds
-from tallystick.infrastructure.rebuild.selection import Given, Wanted, names_of, selected
+from tallystick.infrastructure.rebuild.row_tables import RowTable
+from tallystick.infrastructure.rebuild.selection import Given, Selection, selected
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
 from tallystick.infrastructure.rebuild.sinks.port import Build, Chunk, Sink
 from tallystick.infrastructure.rebuild.source import Source, movements_upto
@@ -52,8 +52,8 @@ def rebuild(
         raise InvalidRequest(f"so many builds are kept: an int, 0 or more, not {keep!r}")
     wanted = selected(given)
     with open_sink(into) as sink:
-        build = _build_for(sink, source, names_of(wanted))
-        rounds = Rounds(build.upto, 1 + _is_summed(build.names), progress)
+        build = _build_for(sink, source, wanted.versions())
+        rounds = rounds_of(wanted, build.upto, progress)
         with _marking(sink, build):
             for shape in _written(source, sink, build, wanted, rounds):
                 sink.finish(build.version, shape)
@@ -61,11 +61,18 @@ def rebuild(
         sink.switch(dict.fromkeys(rows, build.version))
         sink.mark(build.version, "complete")  # last: until then it is gone on with
         _drop_old(sink, rows, keep)
+    return rebuilt_of(build, rows)
+
+
+def rebuilt_of(build: Build, rows: Mapping[str, int]) -> Rebuilt:
+    """What is told of a build whose tables have so many rows."""
     return Rebuilt(build.version, build.upto, tuple(RebuiltTable(name, count) for name, count in sorted(rows.items())))
 
 
-def _is_summed(names: Iterable[str]) -> bool:
-    return any(name in _SUMMED for name in names)
+def rounds_of(wanted: Selection, upto: int, progress: Progress | None) -> Rounds:
+    """How often a run goes through the journal: for all projections, for each row table, and for the sums."""
+    is_summed = any(name in _SUMMED for name in wanted.versions())
+    return Rounds(upto, bool(wanted.projections) + len(wanted.row_tables) + is_summed, progress)
 
 
 def _build_for(sink: Sink, source: Source, names: Mapping[str, int]) -> Build:
@@ -94,20 +101,36 @@ def _marking(sink: Sink, build: Build) -> Generator[None]:
         raise
 
 
-def _written(source: Source, sink: Sink, build: Build, wanted: list[Wanted], rounds: Rounds) -> Iterator[Shape]:
+def _written(source: Source, sink: Sink, build: Build, wanted: Selection, rounds: Rounds) -> Iterator[Shape]:
     """Writes all tables that there are not yet, and gives the shape of each."""
-    _replay(source, build.upto, wanted, rounds)
-    for each in wanted:
+    for table in wanted.row_tables:
+        _write_rows(source, sink, build, table, rounds)
+        yield table.shape
+    replay_into(wanted, source, build.upto, rounds)
+    for each in wanted.projections:
         for name, table in each.tables():
             _write(sink, build, name, table)
             yield table.shape
 
 
-def _replay(source: Source, upto: int, wanted: Iterable[Wanted], rounds: Rounds) -> None:
-    replays = [Replay(each.projection) for each in wanted]
-    for commit in rounds.following(source.commits(upto), lambda commit: commit.first_position):
-        for replay in replays:
-            replay.add(commit, upto)
+def replay_into(wanted: Selection, source: Source, upto: int, rounds: Rounds) -> None:
+    """Gives all events up to a position to the projections."""
+    replays = [Replay(each.projection) for each in wanted.projections]
+    if replays:
+        for commit in rounds.following(source.commits(upto), lambda commit: commit.first_position):
+            for replay in replays:
+                replay.add(commit, upto)
+
+
+def _write_rows(source: Source, sink: Sink, build: Build, table: RowTable, rounds: Rounds) -> None:
+    """Writes a row table's rows behind those that are there."""
+    shape, version = table.shape, build.version
+    sink.create(version, table.name, shape)
+    after = max((chunk.upto for chunk in sink.chunks(version, shape.name)), default=0)
+    for rows in table.rows(source, after, build.upto, rounds):
+        if rows.batch.num_rows:
+            batch = sink.kept(rows.batch)
+            sink.write(version, shape, batch, Chunk(batch.num_rows, rows.upto, digest_of([batch])))
 
 
 def _write(sink: Sink, build: Build, name: str, table: Table) -> None:
@@ -131,11 +154,12 @@ def _check(source: Source, sink: Sink, build: Build, rounds: Rounds) -> dict[str
     """Checks all tables of a build, and gives how many rows each has. Raises `RebuildDiffers`."""
     tables = sink.tables(build.version)
     rows = {name: check_stored(sink, build.version, table.shape) for name, table in tables.items()}
-    _check_sums(source, sink, build, rows, rounds)
+    check_sums_of(source, sink, build, rows, rounds)
     return rows
 
 
-def _check_sums(source: Source, sink: Sink, build: Build, names: Iterable[str], rounds: Rounds) -> None:
+def check_sums_of(source: Source, sink: Sink, build: Build, names: Iterable[str], rounds: Rounds) -> None:
+    """Holds those tables of these that money can be added up for against the movements. Raises `RebuildDiffers`."""
     tables = sink.tables(build.version)
     summed = {
         name: partial(sink.read, build.version, tables[name].shape)
@@ -161,84 +185,3 @@ def _drop_old(sink: Sink, names: Iterable[str], keep: int) -> None:
                     dropped.append(name)
         if dropped:
             sink.drop(build.version, dropped)
-
-
-def check(source: Source, given: Given | Iterable[Given], into: str | Path, progress: Progress | None = None) -> list[Rebuilt]:
-    """Works the tables that are in use out again, writes nothing, and compares. As `Ledger.check_rebuilt`."""
-    wanted = selected(given)
-    with open_sink(into) as sink:
-        live = _live(sink, names_of(wanted))
-        return [_check_live(source, sink, build, names, wanted, progress) for build, names in live]
-
-
-def _live(sink: Sink, names: Mapping[str, int]) -> list[tuple[Build, list[str]]]:
-    """The builds that are in use of these projections, and for which of them each is."""
-    live: list[tuple[Build, list[str]]] = []
-    missing = dict(names)
-    for build in sink.builds():
-        found = sorted({table.projection for table in sink.tables(build.version).values() if table.is_live})
-        found = [name for name in found if missing.pop(name, None) is not None]
-        if found:
-            live.append((build, found))
-    if missing:
-        raise InvalidRequest(f"no {min(missing)} is in use there: rebuild it first")
-    return live
-
-
-def _check_live(
-    source: Source, sink: Sink, build: Build, names: list[str], wanted: Iterable[Wanted], progress: Progress | None
-) -> Rebuilt:
-    tables = {name: table for name, table in sink.tables(build.version).items() if table.is_live and table.projection in names}
-    if not source.has(build.upto, build.digest):
-        reason = f"it was made of another journal, or this one was cut before position {build.upto}"
-        raise RebuildDiffers(reason, table=min(tables))
-    rounds = Rounds(build.upto, 1 + _is_summed(tables), progress)
-    wanted = [each.fresh() for each in wanted if not set(names).isdisjoint(each.names)]
-    _replay(source, build.upto, wanted, rounds)
-    rows = {name: check_stored(sink, build.version, table.shape) for name, table in tables.items()}
-    for each in wanted:
-        for _, table in each.tables():
-            if table.name in tables:
-                check_given(sink, build.version, table.shape, batches_of(table.shape, table.rows))
-    _check_sums(source, sink, build, rows, rounds)
-    return Rebuilt(build.version, build.upto, tuple(RebuiltTable(name, count) for name, count in sorted(rows.items())))
-
-
-def builds_in(into: str | Path) -> list[tuple[Build, dict[str, Any]]]:
-    """All builds there, oldest first, each with its tables: whether each is in use, and how many rows it has so far."""
-    with open_sink(into) as sink:
-        return [
-            (
-                build,
-                {
-                    name: (table.is_live, sum(chunk.rows for chunk in sink.chunks(build.version, name)))
-                    for name, table in sink.tables(build.version).items()
-                },
-            )
-            for build in sink.builds()
-        ]
-
-
-def roll_back(names: Iterable[str], into: str | Path) -> dict[str, int]:
-    """Puts the tables of these projections in use that were before; gives the version of each. Raises `InvalidRequest`."""
-    with open_sink(into) as sink:
-        builds = sink.builds()
-        tables = {build.version: sink.tables(build.version) for build in builds}
-        complete = {build.version for build in builds if build.state == "complete"}
-        to: dict[str, int] = {}
-        for wanted in names:
-            now = [
-                (name, version)
-                for version, found in tables.items()
-                for name, table in found.items()
-                if table.is_live and table.projection == wanted
-            ]
-            for name, version in now:
-                before = [each for each, found in tables.items() if each < version and each in complete and name in found]
-                if not before:
-                    raise InvalidRequest(f"no build of {name} before version {version} was kept: rebuild it")
-                to[name] = max(before)
-            if not now:
-                raise InvalidRequest(f"no {wanted} is in use there: rebuild it first")
-        sink.switch(to)
-        return to

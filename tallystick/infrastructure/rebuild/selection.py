@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 from tallystick.domain.errors import InvalidRequest
+from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES, RowTable
 from tallystick.projections.all_holds import Holds
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
@@ -22,6 +23,8 @@ SHIPPED: dict[str, type[Projection]] = {
     "holds": Holds,
 }
 """The projection in which each table is."""
+NAMES = (*SHIPPED, *ROW_TABLES)
+"""All tables that come with the package."""
 
 
 class Wanted(NamedTuple):
@@ -43,38 +46,50 @@ class Wanted(NamedTuple):
         return [(self.names[0], table) for table in tables]
 
 
+class Selection(NamedTuple):
+    """What is to be rebuilt: projections, and row tables."""
+
+    projections: list[Wanted]
+    row_tables: list[RowTable]
+
+    def of(self, names: Iterable[str]) -> "Selection":
+        """What of it was asked for by these names, with projections to which no events were given yet."""
+        wanted = set(names)
+        projections = [each.fresh() for each in self.projections if not wanted.isdisjoint(each.names)]
+        return Selection(projections, [table for table in self.row_tables if table.name in wanted])
+
+    def versions(self) -> dict[str, int]:
+        """The names by which it was asked for, each with the version of what it stands for."""
+        versions = {name: each.projection.version for each in self.projections for name in each.names}
+        return dict(sorted((versions | {table.name: table.version for table in self.row_tables}).items()))
+
+
 Given = str | Projection | Callable[[], Projection]
-"""A name in `SHIPPED`, "module:Class", a projection that was given no events yet, or what makes one."""
+"""A name in `NAMES`, "module:Class", a projection that was given no events yet, or what makes one."""
 
 
-def selected(given: Given | Iterable[Given]) -> list[Wanted]:
-    """The projections, each once. Raises `InvalidRequest`."""
-    ours: dict[type[Projection], list[str]] = {}
+def selected(given: Given | Iterable[Given]) -> Selection:
+    """What is given, each once. Raises `InvalidRequest`."""
+    ours: dict[type[Projection], set[str]] = {}
     theirs: dict[str, Wanted] = {}
+    rows: dict[str, RowTable] = {}
     for each in cast(Iterable[Given], [given] if isinstance(given, str) or not isinstance(given, Iterable) else given):
-        if isinstance(each, str) and ":" not in each:
-            if each not in SHIPPED:
-                raise InvalidRequest(f"there is no table {each}: {', '.join(SHIPPED)}, or module:Class for one of your own")
-            names = ours.setdefault(SHIPPED[each], [])
-            if each not in names:
-                names.append(each)
-            continue
-        projection = _made(_loaded(each) if isinstance(each, str) else each)
-        name = projection.name
-        if name in SHIPPED and isinstance(projection, SHIPPED[name]):
-            ours.setdefault(SHIPPED[name], []).append(name)
-        elif name in SHIPPED or name in theirs:
-            raise InvalidRequest(f"there is another projection called {name}: give it a name of its own")
+        if isinstance(each, str) and each in SHIPPED:
+            ours.setdefault(SHIPPED[each], set()).add(each)
+        elif isinstance(each, str) and each in ROW_TABLES:
+            rows[each] = ROW_TABLES[each]
+        elif isinstance(each, str) and ":" not in each:
+            raise InvalidRequest(f"there is no table {each}: {', '.join(NAMES)}, or module:Class for one of your own")
         else:
+            projection = _made(_loaded(each) if isinstance(each, str) else each)
+            name = projection.name
+            if name in NAMES or name in theirs:
+                raise InvalidRequest(f"there is another projection called {name}: give it a name of its own")
             theirs[name] = Wanted(projection, (name,), False)
-    if not ours and not theirs:
-        raise InvalidRequest(f"nothing is named to be rebuilt: {', '.join(SHIPPED)}, or module:Class for one of your own")
-    return [*(Wanted(kind(), tuple(sorted(set(names))), True) for kind, names in ours.items()), *theirs.values()]
-
-
-def names_of(wanted: Iterable[Wanted]) -> dict[str, int]:
-    """The names under which it was asked for, each with the version of its projection."""
-    return {name: each.projection.version for each in wanted for name in sorted(each.names)}
+    if not ours and not theirs and not rows:
+        raise InvalidRequest(f"nothing is named to be rebuilt: {', '.join(NAMES)}, or module:Class for one of your own")
+    shipped = [Wanted(kind(), tuple(sorted(names)), True) for kind, names in ours.items()]
+    return Selection([*shipped, *theirs.values()], list(rows.values()))
 
 
 def _loaded(place: str) -> Any:

@@ -21,14 +21,14 @@ class Source(Protocol):
         """The commits up to that which ends at `upto`."""
         ...
 
-    def movements(self) -> Iterable[Any]:
-        """All movements, as record batches."""
+    def movements(self, after: int, /) -> Iterable[Any]:
+        """All movements behind a position, as record batches."""
         ...
 
 
-def movements_upto(source: Source, upto: int) -> Iterator[Any]:
-    """The movements up to a position, as record batches."""
-    for batch in source.movements():
+def movements_upto(source: Source, upto: int, after: int = 0) -> Iterator[Any]:
+    """The movements behind a position and up to another, as record batches."""
+    for batch in source.movements(after):
         positions = batch.column("position").to_numpy()
         rows = int(positions.searchsorted(upto, side="right"))
         if rows:

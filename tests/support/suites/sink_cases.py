@@ -15,10 +15,10 @@ import pytest
 
 import tallystick
 from tallystick import Balances, InvalidRequest, Ledger, RebuildDiffers, StorageUnavailable, Table, Token
-from tallystick.infrastructure.rebuild import columns, rebuild
+from tallystick.infrastructure.rebuild import columns, rebuild, row_tables
 from tallystick.infrastructure.rebuild.columns import digest_of
-from tallystick.infrastructure.rebuild.rebuild import builds_in, roll_back
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
+from tallystick.infrastructure.rebuild.upkeep import builds_in, roll_back
 from tests.support.books.varied_book import BEGIN, VariedBook
 from tests.support.suites.sink_places import NAMES, TEXTS, Place
 
@@ -47,7 +47,8 @@ def growing(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def chunks_of_7(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "CHUNK_ROWS", 7)
+    for module in (columns, row_tables):
+        monkeypatch.setattr(module, "CHUNK_ROWS", 7)
 
 
 def digests(into: str | Path) -> dict[str, str]:
@@ -90,6 +91,31 @@ class SinkCases:
         assert sum(fragments.values()) == ledger.supply("FRG").circulating
         holds = {each: left for each, left in place.amounts("holds", "id", "remaining").items() if left}
         assert holds == {(hold.id,): hold.remaining for hold in ledger.holds()}
+        transactions = place.amounts(
+            "transactions", "id, entry_id, kind, token, sender, receiver, memo, reference, hold", "amount"
+        )
+        for (id, *told), amount in transactions.items():
+            known = ledger.transaction(id)
+            assert (*told, amount) == (
+                *(
+                    known.entry_id,
+                    known.kind,
+                    known.token,
+                    known.sender,
+                    known.receiver,
+                    known.memo,
+                    known.reference,
+                    known.hold,
+                ),
+                known.minted_amount or known.burned_amount,
+            )
+        (entries,) = place.rows("entries", columns="id, last_position, key, reference")
+        for id, *told in entries:
+            entry = ledger.entry(id)
+            assert told == [entry.last_position, entry.key, entry.reference]
+        assert {entry for _, entry, *_ in transactions} <= {id for id, *_ in entries}
+        assert sum(last - id + 1 for id, last, *_ in entries) == head
+        assert len(transactions) == sum(len(ledger.entry(id).transactions) for id, *_ in entries)
         assert {table.name: table.rows for table in found.tables} == {
             name: len(place.rows(name, columns=TEXTS[name])[0]) for name in NAMES
         }

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tallystick import parquet_files
 
 _TOTALS = "SELECT (SELECT sum(total{0}) FROM {1}balances), (SELECT sum(circulating{0}) FROM {1}supply)"
-NAMES = ("balances", "supply", "shadow_spaces", "allocations", "fragments", "holds")
+NAMES = ("balances", "supply", "shadow_spaces", "allocations", "fragments", "holds", "transactions", "entries")
 
 
 class Place(ABC):
@@ -103,6 +103,8 @@ TEXTS = {
     "allocations": "account",
     "fragments": "owner",
     "holds": "payer",
+    "transactions": "token",
+    "entries": "key",
 }
 """A column of text of each table."""
 

@@ -1,0 +1,107 @@
+"""Row tables: those that have a row for what happened, and not for what there is. They grow with the journal.
+
+So they are not kept in memory, as a projection's state is, but come in chunks while the journal is read, and an interrupted run
+goes on behind the last chunk that was written.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from tallystick.domain.values.instant import to_microseconds
+from tallystick.infrastructure.rebuild.columns import CHUNK_ROWS, batch_of, pyarrow, schema_of
+from tallystick.infrastructure.rebuild.progress import Rounds
+from tallystick.infrastructure.rebuild.source import Source, movements_upto
+from tallystick.projections.tables import Shape
+
+
+class Rows(NamedTuple):
+    """A chunk of a row table; with it the journal is in the table up to position `upto`."""
+
+    batch: Any
+    upto: int
+
+
+class RowTable(NamedTuple):
+    """A row table: its shape, the version of what it has, and its rows behind a position and up to another."""
+
+    shape: Shape
+    version: int
+    rows: Callable[[Source, int, int, Rounds], Iterator[Rows]]
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by."""
+        return self.shape.name
+
+
+def _transactions(source: Source, after: int, upto: int, rounds: Rounds) -> Iterator[Rows]:
+    """The movements, but for shares of distributions, which are no transactions."""
+    arrow, compute, schema = pyarrow(), pyarrow("compute"), schema_of(TRANSACTIONS.shape)
+    for batch in rounds.following(movements_upto(source, upto, after), _last_position):
+        recorded = batch.filter(compute.is_valid(batch.column("transaction_id")))
+        columns = [recorded.column("transaction_id" if name == "id" else name) for name in schema.names]
+        yield Rows(arrow.record_batch(columns, schema=schema), _last_position(batch))
+
+
+def _last_position(batch: Any) -> int:
+    return batch.column("position")[-1].as_py()
+
+
+def _entries(source: Source, after: int, upto: int, rounds: Rounds) -> Iterator[Rows]:
+    """What is known of each entry beside its events."""
+    rows: list[tuple[Any, ...]] = []
+    last = after
+    for commit in rounds.following(source.commits(upto), lambda commit: commit.first_position):
+        if commit.first_position <= after:
+            continue
+        for entry in commit.entries:
+            times = to_microseconds(entry.recorded_at), to_microseconds(entry.occurred_at)
+            rows.append((entry.id, entry.last_position, *times, entry.key, entry.reference, entry.has_metadata))
+            last = entry.last_position
+        if len(rows) >= CHUNK_ROWS:  # only here, so that a chunk ends with a commit
+            yield Rows(batch_of(ENTRIES.shape, rows), last)
+            rows = []
+    if rows:
+        yield Rows(batch_of(ENTRIES.shape, rows), last)
+
+
+TRANSACTIONS = RowTable(
+    Shape(
+        "transactions",
+        {
+            "id": "int",
+            "entry_id": "int",
+            "recorded_at": "time",
+            "occurred_at": "time",
+            "kind": "text",
+            "token": "text",
+            "sender": "text",
+            "receiver": "text",
+            "amount": "amount",
+            "memo": "text",
+            "reference": "text",
+            "hold": "text",
+        },
+        ("id",),
+    ),
+    1,
+    _transactions,
+)
+ENTRIES = RowTable(
+    Shape(
+        "entries",
+        {
+            "id": "int",
+            "last_position": "int",
+            "recorded_at": "time",
+            "occurred_at": "time",
+            "key": "text",
+            "reference": "text",
+            "has_metadata": "bool",
+        },
+        ("id",),
+    ),
+    1,
+    _entries,
+)
+ROW_TABLES = {table.name: table for table in (TRANSACTIONS, ENTRIES)}
