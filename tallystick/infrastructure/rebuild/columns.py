@@ -11,6 +11,8 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from tallystick.domain.errors import InvalidRequest
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.projections.tables import Kind, Shape
@@ -86,19 +88,34 @@ _CONVERT: dict[Kind, Callable[[Any], Any]] = {"int": _whole, "amount": lambda va
 
 
 def digest_of(batches: Iterable[Any]) -> str:
-    """SHA-256, in hex, of the rows in their order, in whatever batches they come."""
+    """SHA-256, in hex, of the rows in their order, in whatever batches they come; None and an empty text are not the same."""
     found = hashlib.sha256()
-    for batch in batches:
-        found.update(_bytes_of(batch))
+    given = list(batches)
+    table = pyarrow().Table.from_batches(given) if given else None
+    if table is not None and table.num_rows:
+        found.update(b"%d" % table.num_rows)
+        for column in table.columns:
+            for part in _bytes_of(column.combine_chunks()):
+                found.update(part)
     return found.hexdigest()
 
 
-def _bytes_of(batch: Any) -> Any:
-    """The rows of a batch as lines of CSV, in which None and an empty text are not the same."""
-    csv = pyarrow("csv")
-    out = pyarrow().BufferOutputStream()
-    csv.write_csv(batch, out, csv.WriteOptions(include_header=False))
-    return out.getvalue()
+def _bytes_of(column: Any) -> Iterator[Any]:
+    """A column as bytes that do not depend on what Arrow had it in: which values are none, their lengths, and the values."""
+    arrow, compute = pyarrow(), pyarrow("compute")
+    if isinstance(column, arrow.ChunkedArray):
+        column = column.chunk(0)
+    yield str(column.type).encode()
+    yield column.is_valid().cast(arrow.uint8()).to_numpy()
+    if not arrow.types.is_string(column.type):
+        numbers = arrow.uint8() if arrow.types.is_boolean(column.type) else arrow.int64()
+        yield column.cast(numbers).fill_null(0).to_numpy()
+        return
+    texts = column.fill_null("")
+    yield compute.binary_length(texts).to_numpy()
+    _, offsets, characters = texts.buffers()
+    first, last = np.frombuffer(offsets, dtype=np.int32)[[texts.offset, texts.offset + len(texts)]].tolist()
+    yield memoryview(characters or b"")[first:last]
 
 
 class Cutter:

@@ -24,7 +24,6 @@ PIECE_ROWS = 50_000
 """So many rows of an old table are deleted at once."""
 
 _TYPES: dict[Kind, str] = {"text": "TEXT", "int": "INTEGER", "amount": "TEXT", "time": "TEXT", "bool": "INTEGER"}
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _INTEGER = range(-(2**63), 2**63)
 _DIGITS_MAX = 20
 
@@ -183,7 +182,8 @@ def _written(shape: Shape, batch: Any) -> list[list[Any]]:
     columns: list[list[Any]] = []
     for (_, kind), column in zip(shape.columns.items(), batch.columns, strict=True):
         if kind == "time":
-            column = compute.strftime(column.cast(arrow.timestamp("us")), _TIME)
+            written = column.cast(arrow.timestamp("us")).cast(arrow.string())
+            column = compute.binary_join_element_wise(written, "Z", "")
         values: list[Any] = column.to_pylist()
         columns.append(values)
         if kind == "amount":
