@@ -159,7 +159,8 @@ def _holds(ledger: Ledger) -> None:
     first = ledger.reserve("USD", "bob", "court", 900, expires_in=timedelta(hours=12)).hold_id
     ledger.reserve("FRAG", "carol", "court", 20, expires_in=timedelta(hours=1))
     ledger.settle("USD", "court", "alice", 400, hold=first)
-    ledger.release(ledger.reserve("WEI", "alice", "court", 7).hold_id, 3)
+    with ledger.atomic() as tx:
+        tx.release(tx.reserve("WEI", "alice", "court", 7), 3)
     ledger.expire()
 
 

@@ -1,20 +1,25 @@
 """Where one begins to read a journal that was read up to a position before, and what stood there.
 
-Batches name accounts by numbers that earlier batches gave them, and a distribution shares what everybody has. Who goes on from
-a position asks books that stand there, which are only made, from a snapshot on, when they are asked for something.
+Batches name accounts by numbers that earlier batches gave them, and a distribution shares what everybody has. Where one goes on
+near the end, names are those of the ledger's books without those that batches gave since. All else is asked of books that stand
+at the beginning, which are only made, from a snapshot on, when they are asked for something.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal, InvalidPosition
+from tallystick.domain.events import BATCHES
 from tallystick.domain.values.ids import check_position
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
 from tallystick.infrastructure.journal.forked import ForkedJournal
-from tallystick.infrastructure.journal.format import EMPTY, Head
+from tallystick.infrastructure.journal.format import EMPTY, Head, decode_events, may_hold_batches
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.ledger.core import LedgerCore
+from tallystick.infrastructure.ledger.reading.lines.apps import Apps
+from tallystick.infrastructure.ledger.reading.replays.rows import rows_between
 
 
 class Beginning:
@@ -35,9 +40,36 @@ class Beginning:
 
     def names_of(self, token: str) -> Sequence[str]:
         """The token's accounts by the numbers that batches gave them."""
-        if self.head == EMPTY or self._books.token(token) is None:
+        if self.head == EMPTY:
             return ()
-        return self._books.names_of(token)
+        counts = self._counts_near_the_end
+        if counts is not None:
+            with self._core.locked():
+                self._core.reach_head()
+                return self._core.books.names_of(token)[: counts[token]] if counts[token] else ()
+        return () if self._books.token(token) is None else self._books.names_of(token)
+
+    @cached_property
+    def _counts_near_the_end(self) -> Mapping[str, int] | None:
+        """How many names each token has, counted back from those that the ledger's books have. None where that is more to read,
+        or the books do not say how many they have where they stand.
+        """
+        core = self._core
+        if not isinstance(core.books, Books):
+            return None
+        with core.locked():
+            core.reach_head()
+            end, books = core.position, core.books
+            counts = defaultdict[str, int](int)
+            counts |= {token.code: len(books.names_of(token.code)) for token in books.tokens()}
+        if end - self.head.position > self.head.position:
+            return None
+        for row in rows_between(core.journal, self.head, end):
+            if may_hold_batches(row.body):
+                for event in decode_events(row):
+                    if isinstance(event, BATCHES):
+                        counts[event.token] -= len(event.names)
+        return counts
 
     def available_of(self, token: str) -> Mapping[str, int]:
         """What every account can spend of the token, if it has something."""
@@ -49,7 +81,12 @@ class Beginning:
         """The codes of the apps that there are."""
         if self.head == EMPTY:
             return ()
-        return [token.code for token in self._books.tokens() if token.role == "app"]
+        core = self._core
+        with core.locked():
+            core.reach_head()
+            codes = [token.code for token in core.books.tokens() if token.role == "app"]
+        registered = Apps(core)
+        return [code for code in codes if registered.was_app(code, self.head.position + 1)]
 
 
 def beginning_after(core: LedgerCore, after: int) -> Beginning:
