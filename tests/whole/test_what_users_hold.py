@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import AsyncLedger, Backup, Ledger, Token, Trade
+from tallystick import AsyncLedger, Backup, HoldInTheWay, InsufficientFunds, Ledger, Token, Trade
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
 burn column burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
-fork fragment fragments freeze frozen handles history hold holds is_contract lineage mint mint_many once open receipt
+fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many once open receipt
 register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
 tokens total transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
@@ -51,8 +51,10 @@ HELD = {
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
     "fragment as recorded": """after amount apply burn ended_in held_in hold id mint minted_by minted_in owner release reserve
     state token""",
+    "explanation of a refusal": "account available held holds missing required rule token",
+    "hold in the way": "authority expires_at id position remaining",
     "lineage": "ancestors complete fragment",
-    "origin of a fragment": "amount certain entry_id id kind owner parents recorded_at token transaction_id",
+    "origin of a fragment": "amount certain entry_id id kind owner parent_count parents recorded_at token transaction_id",
     "frozen account": "account credits debits position reason recorded_at token",
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
@@ -79,11 +81,12 @@ HELD = {
     "difference": "account after available before reserved token",
     "audit's report": "digest findings ok position",
     "backup": "digest path position",
-    "status": "expiry head index lag queue snapshots",
+    "status": "expiry head index lag past queue snapshots",
     "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
     "status of the index": "folder position",
     "status of the snapshots": "folder is_being_written position",
+    "status of the past": "folder is_extended position",
     "token": "accepts code curve decimals format is_same max_supply owner parse role unit",
 }
 """What is held, and its public names."""
@@ -96,6 +99,8 @@ RESULTS = (
     "supply",
     "fragment",
     "fragment as recorded",
+    "explanation of a refusal",
+    "hold in the way",
     "lineage",
     "origin of a fragment",
     "hold",
@@ -108,6 +113,7 @@ RESULTS = (
     "status of the head",
     "status of the index",
     "status of the snapshots",
+    "status of the past",
     "status of the expiry",
     "token",
     "entry",
@@ -161,6 +167,8 @@ def held() -> dict[str, Any]:
         "supply": ledger.supply("USD"),
         "fragment": ledger.fragments("USD", "alice")[0],
         "fragment as recorded": ledger.fragment(ledger.fragments("USD", "alice")[0].id),
+        "explanation of a refusal": InsufficientFunds(token="USD", account="a", required=2, available=1).explanation,
+        "hold in the way": HoldInTheWay("hold-1", "keeper", 1, None, 7),
         "lineage": ledger.lineage(ledger.fragments("USD", "alice")[0].id),
         "origin of a fragment": ledger.lineage(ledger.fragments("USD", "alice")[0].id).fragment,
         "hold": hold,
@@ -178,6 +186,7 @@ def held() -> dict[str, Any]:
         "status of the expiry": ledger.status().expiry,
         "status of the index": ledger.status().index,
         "status of the snapshots": ledger.status().snapshots,
+        "status of the past": ledger.status().past,
         "token": ledger.token("USD"),
         "entry": ledger.entry(tx.receipt.entry_id),  # type: ignore[union-attr]
         "view": ledger.as_of(ledger.status().head.position),

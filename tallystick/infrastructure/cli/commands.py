@@ -233,6 +233,17 @@ def audit(
 
 
 @app.command(cls=LedgerCommand)
+def index(url: URL = None) -> None:
+    """Index the past beside the ledger, so that what there was is answered at once: `tallystick index books.db`."""
+    from tallystick.infrastructure.cli.importing import progress_bars  # not for every command to import
+
+    with open_ledger(url) as ledger, progress_bars() as progress:
+        bar = progress.add_task("indexing", total=None)
+        reached = ledger.index_past(lambda position, end: progress.update(bar, completed=position, total=end))
+    say(f"the past is indexed up to position {reached}")
+
+
+@app.command(cls=LedgerCommand)
 def snapshot(url: URL = None) -> None:
     """Keep the newest state beside the ledger, so that opening it need not read the journal from its beginning."""
     with open_ledger(url) as ledger:

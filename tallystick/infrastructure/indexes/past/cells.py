@@ -1,8 +1,8 @@
 """The cells of the past index, each by one number: of which token, which part of it, and whose.
 
-Tokens are numbered in the order of their registration, and a token's accounts have the handles that they get in books which read
-the journal from its beginning and nothing else. So the cells of one part of a token lie side by side. A contract's figures are
-cells too, as if there were one more token whose accounts are the contracts, three to each.
+Tokens are numbered in the order of their registration, and a token's accounts have the handles that they get in books which
+read the journal from its beginning and nothing else. So the cells of one part of a token lie side by side. A contract's figures
+are cells too, as if there were one more token whose accounts are the contracts, three to each.
 """
 
 from typing import NamedTuple

@@ -19,13 +19,13 @@ from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
-from tallystick.infrastructure.indexes.past.buckets.dense import DenseColumns
 from tallystick.infrastructure.indexes.past.buckets.tail import Tail
-from tallystick.infrastructure.indexes.past.cells import CONTRACTS, Cells
-from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn
+from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CONTRACTS, Cells
+from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, MissingFile
 from tallystick.infrastructure.indexes.past.extending import Extending, logger
 from tallystick.infrastructure.indexes.past.files import PastFiles
 from tallystick.infrastructure.indexes.past.following import Following
+from tallystick.infrastructure.indexes.past.kept import KeptBucket, KeptDense
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Head
@@ -56,8 +56,8 @@ class NoIndex(Exception):
 class _Built(NamedTuple):
     """What stands: the full buckets, in the order of time, and the dense columns by the position at which they were taken."""
 
-    buckets: tuple[Bucket, ...]
-    dense: Mapping[int, DenseColumns]
+    buckets: tuple[Bucket | KeptBucket, ...]
+    dense: Mapping[int, KeptDense]
 
     @property
     def end(self) -> Head:
@@ -137,6 +137,12 @@ class PastIndex:
                 self._begin()  # interrupted who knows where
                 raise
 
+    @property
+    def reached(self) -> int:
+        """Up to which position it was built."""
+        built, following = self._built, self._following
+        return max(0 if built is None else built.end.position, 0 if following is None else following.head.position)
+
     def is_near(self, position: int) -> bool:
         """Whether no more positions are missing up to this one than a bucket has touches, so that it is soon there."""
         if self._built is None:
@@ -148,10 +154,7 @@ class PastIndex:
                 return False
             finally:
                 self._building.release()
-        built, following = self._built, self._following
-        if built is None or following is None:
-            return False
-        return position - max(following.head.position, built.end.position) <= BUCKET
+        return position - self.reached <= BUCKET
 
     def _read_on(self, position: int, progress: Progress | None) -> Following:
         if self._following is None:
@@ -188,8 +191,8 @@ class PastIndex:
         for snapshot in () if self._snapshots is None else self._snapshots.usable():
             if snapshot.head in ends:
                 with contextlib.suppress(OSError, LookupError, ArithmeticError, ValueError):
-                    figure = partial(self._figure, snapshot.head.position)
-                    following.restore(snapshot.head, snapshot.read().books, figure)
+                    figures = partial(self._figures, snapshot.head.position)
+                    following.restore(snapshot.head, snapshot.read().books, figures)
                     break
                 following = Following(self._curves)
         self._tail = Tail(built.end)
@@ -198,10 +201,10 @@ class PastIndex:
     def _fill(self) -> None:
         """Makes a full bucket of what was gathered, and keeps what goes with it."""
         following, built = self._followed(), self._stands()
-        bucket = self._tail.full(following.gathering, following.head)
+        bucket: Bucket | KeptBucket = self._tail.full(following.gathering, following.head)
         self._since_dense += following.gathering.size
         if self._files is not None and self._may_write:
-            bucket = self._files.add_bucket(bucket)
+            bucket = self._files.add_bucket(bucket.opened())
         elif not self._may_grow and len(built.buckets) >= IN_MEMORY_MAX:
             raise OSError("there is no folder in which it can be written")
         dense = dict(built.dense)
@@ -239,14 +242,14 @@ class PastIndex:
     def _value(self, cell: int, at: int) -> int | None:
         buckets, dense = self._newest_first(at)
         for bucket in buckets:
-            value = bucket.value(cell, at)
+            value = bucket.opened().value(cell, at)
             if value is not None:
                 return value
-        return None if dense is None else dense.value(cell)
+        return None if dense is None else dense.opened().value(cell)
 
-    def _newest_first(self, at: int) -> tuple[list[Bucket], DenseColumns | None]:
+    def _newest_first(self, at: int) -> tuple[list[Bucket | KeptBucket], KeptDense | None]:
         """What was touched up to a position, the newest first, since dense columns were taken, and these."""
-        found: list[Bucket] = []
+        found: list[Bucket | KeptBucket] = []
         buckets, dense = self._parts(at)
         for bucket in reversed(buckets):
             if bucket.end.position <= at and bucket.end.position in dense:
@@ -255,13 +258,15 @@ class PastIndex:
                 found.append(bucket)
         return found, None
 
-    def _parts(self, at: int) -> tuple[tuple[Bucket, ...], Mapping[int, DenseColumns]]:
+    def _parts(self, at: int) -> tuple[tuple[Bucket | KeptBucket, ...], Mapping[int, KeptDense]]:
         """The buckets and, where a position is behind them, the runs of the tail; and the dense columns."""
         built = self._stands()
         if at <= built.end.position:
             return built
         with self._lock:
             following, built = self._followed(), self._stands()
+            if at > following.head.position:
+                raise NoIndex("it was begun anew meanwhile")
             runs = self._tail.runs(following.gathering, following.head)
             return (*built.buckets, *runs), built.dense
 
@@ -273,47 +278,54 @@ class PastIndex:
         buckets, dense = self._newest_first(at)
         column: Numbers = np.zeros(length, dtype=np.int64)
         if dense is not None:
-            kept = dense.column(token, part)[:length]
+            kept = dense.opened().column(token, part)[:length]
             if isinstance(kept, list):
                 column = [*kept, *[0] * (length - len(kept))]
             else:
                 column[: len(kept)] = kept
         for bucket in reversed(buckets):
-            column = _with_touches(column, bucket, cells, at)
+            column = _with_touches(column, bucket.opened(), cells, at)
         return column
 
     def touched(self, cells: tuple[int, ...], after: int, upto: int) -> Iterator[int]:
         """The positions above `after` up to `upto` at which commits end that touched one of the cells, in order."""
         for bucket in self._in_order(after, upto):
-            yield from self._asked(lambda bucket=bucket: bucket.touched(cells, after, upto))
+            yield from self._asked(lambda bucket=bucket: bucket.opened().touched(cells, after, upto))
 
     def touched_back(self, cells: tuple[int, ...], after: int, upto: int) -> Iterator[int]:
         """The same, the newest first."""
         for bucket in reversed(self._in_order(after, upto)):
-            yield from reversed(self._asked(lambda bucket=bucket: bucket.touched(cells, after, upto)))
+            yield from reversed(self._asked(lambda bucket=bucket: bucket.opened().touched(cells, after, upto)))
 
-    def _in_order(self, after: int, upto: int) -> list[Bucket]:
+    def _in_order(self, after: int, upto: int) -> list[Bucket | KeptBucket]:
         buckets, _ = self._parts(upto)
         return [bucket for bucket in buckets if bucket.before.position < upto and bucket.end.position > after]
 
     def changes(self, kind: str, cell: int, at: int) -> list[list[Numbers]]:
         """The columns of a cell's changes up to a position, in parts that follow one another."""
-        return self._asked(lambda: [found for bucket in self._in_order(0, at) if (found := bucket.changes(kind, cell, at))])
+        return self._asked(
+            lambda: [found for bucket in self._in_order(0, at) if (found := bucket.opened().changes(kind, cell, at))]
+        )
 
     def occurred(self, upto: int) -> Iterator[tuple[AnyColumn, AnyColumn, AnyColumn]]:
         """Of the commits up to a position that say of time, in parts: where they end, and from when to when that was."""
         for bucket in self._in_order(0, upto):
-            columns = self._asked(bucket.occurred)
+            columns = self._asked(lambda bucket=bucket: bucket.opened().occurred())
             known = columns[0] <= upto
             yield columns[0][known], columns[1][known], columns[2][known]
 
-    def _figure(self, at: int, handle: int) -> int:
-        return self._value(Cells.of(CONTRACTS).cell(handle), at) or 0
+    def _figures(self, at: int, count: int) -> list[int]:
+        """What contracts were worth, all figures of all of them."""
+        return listed(self._column(Cells.of(CONTRACTS), CONTRACTS, AVAILABLE, at, count))
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
         """What the index says; one that turns out to be damaged is begun anew by whoever asks next, and says nothing now."""
         try:
             return ask()
+        except MissingFile as error:
+            with self._building, self._lock:
+                self._begin()  # somebody removed it, and may be making it anew
+            raise NoIndex(f"it is gone: {error}") from error
         except DamagedRun as error:
             raise self.distrust(f"it is damaged: {error}") from error
 

@@ -256,6 +256,7 @@ class AsyncLedger:
     balance = _awaited(Ledger.balance)
     balances = _awaited(Ledger.balances)
     column = _awaited(Ledger.column)
+    index_past = _awaited(Ledger.index_past)
     balances_of = _awaited(Ledger.balances_of)
     total = _awaited(Ledger.total)
     supply = _awaited(Ledger.supply)

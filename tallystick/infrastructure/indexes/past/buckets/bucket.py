@@ -95,6 +95,15 @@ class Bucket:
         facts = BucketFacts(FORMAT, _told(self.before), _told(self.end), len(self.segments), list(self._changes))
         write_columns(path, facts, {name: column.all() for name, column in columns.items()})
 
+    def opened(self) -> Self:
+        """This very one: it is in memory."""
+        return self
+
+    def check_is(self, before: Head, end: Head) -> None:
+        """Raises `DamagedRun` where it is another one."""
+        if (self.before, self.end) != (before, end):
+            raise DamagedRun(f"a bucket ends at position {self.end.position} now, and not at {end.position}")
+
     # Answers. All raise `DamagedRun`.
 
     def value(self, cell: int, at: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Shares of distributions by the past of the cell that got them: what it had more after the commit, less what else came to it."""
+"""Shares of distributions by the past of the cell that got them: what it has more after the commit, less what else came."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
