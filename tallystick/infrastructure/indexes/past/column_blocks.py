@@ -1,7 +1,8 @@
 """A file of columns that is mapped and never read as a whole: narrow integers side by side, in blocks with checksums.
 
-It begins with a mark, how long the description is, and a checksum over that and the checksums of the blocks; so the file is
-found damaged, or to be none, when it is opened, and a block when it is first read. Nobody changes a file once it has its name.
+It begins with a mark, the length of the description, and a checksum over the description and the checksums of the blocks. So
+what is no such file, or has a damaged description, is found when it is opened, and a damaged block when it is first read.
+Nobody changes a file once it has its name.
 """
 
 import mmap

@@ -1,6 +1,6 @@
 """The past index: what every cell was worth at every commit, and which commits touched it, without reading the journal.
 
-It is derived from the journal alone, by whoever asks first and by those who ask later, and may be deleted at any time. What
+It is derived from the journal alone, by whoever asks first and then in the background, and may be deleted at any time. What
 was touched is sorted into buckets; the last one, which is not full, lies in memory in small sorted runs. Buckets lie in files
 beside the journal, whose blocks are checked when they are first read: an index that is damaged, torn, or of another journal is
 begun anew. Books of its own, which nobody plans on, are kept with it, so that it goes on from there.
@@ -144,7 +144,7 @@ class PastIndex:
         return max(0 if built is None else built.end.position, 0 if following is None else following.head.position)
 
     def is_near(self, position: int) -> bool:
-        """Whether not much more than a bucket is missing up to a position."""
+        """Whether no more positions are missing up to this one than a bucket has touches, so that it is soon there."""
         if self._built is None:
             if not self._building.acquire(blocking=False):
                 return False

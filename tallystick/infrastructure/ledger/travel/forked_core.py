@@ -1,6 +1,7 @@
 """The core of a ledger over another's journal, up to a moment of it: to look at it as it stood, or to go on from there.
 
-It has books of its own, which go on from a snapshot where there is one that is not later. The ledger below must stay open.
+It has books of its own, which go on from a snapshot where there is one that is not later. A view of a long journal has books
+that answer out of the past index instead. The ledger below must stay open.
 """
 
 from collections.abc import Sequence
