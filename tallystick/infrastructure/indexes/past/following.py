@@ -50,6 +50,8 @@ from tallystick.infrastructure.journal.format import (
 )
 
 _TOUCHING_NOTHING = frozenset((*FRAGMENT_EVENTS, *BOOK_EVENTS))
+COLUMNS_FROM = 256
+"""Fewer rows are dealt with sooner one by one."""
 _DISTRIBUTION = b'"Distributed"'
 
 
@@ -170,7 +172,11 @@ class Following:
         if batch.senders is None or batch.receivers is None:
             touched.circulating.add(event.token)
         columns = [column for column in (batch.senders, batch.receivers) if column is not None]
-        touched.columns_of(event.token).extend(map(state.numbering.handles_of, columns))
+        handles = map(state.numbering.handles_of, columns)
+        if len(batch) < COLUMNS_FROM:
+            touched.handles_of(event.token).update(*map(listed, handles))
+        else:
+            touched.columns_of(event.token).extend(handles)
 
     def _note(self, touched: "Touched", position: int) -> None:
         cells: list[int] = []

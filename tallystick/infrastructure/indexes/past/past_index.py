@@ -74,6 +74,7 @@ class PastIndex:
         self._lock = threading.RLock()  # who has it changes what was built, or looks at what may change
         self._is_distrusted = False
         self._refusal: str | None = None
+        self._refused_up_to = 0
         self._is_closed = False
         self.extending = Extending(self._extend)
         self._begin()
@@ -123,8 +124,10 @@ class PastIndex:
         if following is not None and following.head.position >= position:
             return following
         with self._building:
-            if self._refusal is not None or self._is_closed:
-                raise NoIndex(self._refusal or "the ledger was closed")
+            if self._is_closed:
+                raise NoIndex("the ledger was closed")
+            if self._refusal is not None and position < self._refused_up_to:
+                raise NoIndex(self._refusal)
             try:
                 return self._asked(lambda: self._read_on(position, progress))
             except NoIndex:
@@ -132,6 +135,7 @@ class PastIndex:
             except (CorruptJournal, OSError) as error:
                 self._begin()
                 self._refusal = f"it could not be built: {error}"
+                self._refused_up_to = position + BUCKET  # trying costs as much as reading the journal
                 raise NoIndex(self._refusal) from error
             except BaseException:
                 self._begin()  # interrupted who knows where
@@ -205,7 +209,7 @@ class PastIndex:
         self._since_dense += following.gathering.size
         if self._files is not None and self._may_write:
             bucket = self._files.add_bucket(bucket.opened())
-        elif not self._may_grow and len(built.buckets) >= IN_MEMORY_MAX:
+        elif not self._may_grow and sum(isinstance(each, Bucket) for each in built.buckets) >= IN_MEMORY_MAX:
             raise OSError("there is no folder in which it can be written")
         dense = dict(built.dense)
         cells = sum(len(state) for state in self._accounts(following.books))
