@@ -15,7 +15,6 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Numbers, listed
-from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
@@ -39,6 +38,10 @@ BUCKET = 1 << 20
 """So many touches fill a bucket."""
 DENSE_FACTOR = 4
 """Dense columns are taken when there were so many times as many touches as there are cells."""
+BOOKS_FACTOR = 2
+"""The books are kept when there were so many times as many."""
+AT_HAND_POSITIONS = 1 << 12
+"""So many positions are followed while somebody waits."""
 IN_MEMORY_MAX = 4
 """So many buckets lie in memory where none can be written."""
 
@@ -89,7 +92,7 @@ class PastIndex:
         self._following: Following | None = None
         self._tail = Tail(EMPTY)
         self._built: _Built | None = None
-        self._since_dense = 0
+        self._since_dense = self._since_books = 0
 
     def begin_in_child(self) -> None:
         """In a forked child, where no other thread runs: it is begun anew, with locks that nobody has."""
@@ -147,18 +150,10 @@ class PastIndex:
         built, following = self._built, self._following
         return max(0 if built is None else built.end.position, 0 if following is None else following.head.position)
 
-    def is_near(self, position: int) -> bool:
-        """Whether no more positions are missing up to this one than a bucket has touches, so that it is soon there."""
-        if self._built is None:
-            if not self._building.acquire(blocking=False):
-                return False
-            try:
-                self.reach(0)
-            except NoIndex:
-                return False
-            finally:
-                self._building.release()
-        return position - self.reached <= BUCKET
+    def is_at_hand(self, position: int) -> bool:
+        """Whether it is in use, and not much is missing up to a position."""
+        following = self._following
+        return following is not None and position - following.head.position <= AT_HAND_POSITIONS
 
     def _read_on(self, position: int, progress: Progress | None) -> Following:
         if self._following is None:
@@ -206,26 +201,30 @@ class PastIndex:
         """Makes a full bucket of what was gathered, and keeps what goes with it."""
         following, built = self._followed(), self._stands()
         bucket: Bucket | KeptBucket = self._tail.full(following.gathering, following.head)
-        self._since_dense += following.gathering.size
         if self._files is not None and self._may_write:
             bucket = self._files.add_bucket(bucket.opened())
         elif not self._may_grow and sum(isinstance(each, Bucket) for each in built.buckets) >= IN_MEMORY_MAX:
             raise OSError("there is no folder in which it can be written")
-        dense = dict(built.dense)
-        cells = sum(len(state) for state in self._accounts(following.books))
-        if self._files is not None and self._may_write and self._since_dense >= DENSE_FACTOR * cells:
-            figures = following.contracts.all()
-            dense[following.head.position] = self._files.add_dense(following.head, following.dense_columns(), figures)
-            if self._snapshots is not None:
-                self._snapshots.save(FrozenState(following.head, following.books.freeze(), {}, {}))
-            self._since_dense = 0
+        dense = {**built.dense, **self._taken_now_and_then(following)}
         following.begin_bucket()
         self._tail = Tail(following.head)
         self._built = _Built((*built.buckets, bucket), dense)
 
-    @staticmethod
-    def _accounts(books: Books) -> Iterator[list[str | None]]:
-        return (books.token_state(token.code).names.listed for token in books.tokens())
+    def _taken_now_and_then(self, following: Following) -> Mapping[int, KeptDense]:
+        """Keeps the books where it is time, and takes dense columns; gives these by position."""
+        self._since_dense += following.gathering.size
+        self._since_books += following.gathering.size
+        if self._files is None or self._snapshots is None or not self._may_write:
+            return {}
+        head, books = following.head, following.books
+        cells = sum(len(books.token_state(token.code).names) for token in books.tokens())
+        if self._since_books >= BOOKS_FACTOR * cells:
+            self._snapshots.save(FrozenState(head, books.freeze(), {}, {}))
+            self._since_books = 0
+        if self._since_dense < DENSE_FACTOR * cells:
+            return {}
+        self._since_dense = 0
+        return {head.position: self._files.add_dense(head, following.dense_columns(), following.contracts.all())}
 
     def _followed(self) -> Following:
         if self._following is None:
