@@ -280,7 +280,8 @@ def _with_touches(column: Numbers, bucket: Bucket, cells: Cells, at: int) -> Num
     for touched, commits, values in bucket.newest_of_all(cells.first, cells.end, at):
         handles = (touched - np.uint64(cells.first)).astype(np.int64)
         is_newer = commits > newest[handles]
-        handles, newest[handles] = handles[is_newer], np.maximum(commits, newest[handles])
+        handles = handles[is_newer]
+        newest[handles] = commits[is_newer]
         if isinstance(values, list):
             column = listed(column)
         if isinstance(column, list):
