@@ -108,9 +108,11 @@ from tallystick.infrastructure.ledger.reading.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.backup import Backup
+from tallystick.projections.balance_column import BalanceColumn
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
+from tallystick.projections.lineages import FragmentOrigin, Lineage
 from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
@@ -154,6 +156,7 @@ __all__ = [
     "Balance",
     "BalanceBelowAllocations",
     "BalanceBelowZero",
+    "BalanceColumn",
     "Balances",
     "BatchReceipt",
     "CellNotEmpty",
@@ -175,6 +178,7 @@ __all__ = [
     "Explanation",
     "FixedPriceCurve",
     "FragmentNotFound",
+    "FragmentOrigin",
     "FragmentState",
     "Fragments",
     "FrozenAccount",
@@ -200,6 +204,7 @@ __all__ = [
     "LedgerReadOnly",
     "Leg",
     "Line",
+    "Lineage",
     "LinearCurve",
     "MalformedEvent",
     "MalformedRow",

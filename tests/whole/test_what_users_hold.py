@@ -14,8 +14,8 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
-burn burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
-fork fragment fragments freeze frozen handles history hold holds is_contract mint mint_many once open receipt
+burn column burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
+fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many once open receipt
 register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
 tokens total transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
@@ -51,6 +51,8 @@ HELD = {
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
     "fragment as recorded": """after amount apply burn ended_in held_in hold id mint minted_by minted_in owner release reserve
     state token""",
+    "lineage": "ancestors complete fragment",
+    "origin of a fragment": "amount certain entry_id id kind owner parents recorded_at token transaction_id",
     "frozen account": "account credits debits position reason recorded_at token",
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
@@ -61,27 +63,28 @@ HELD = {
     "next page": "account available keys position reserved token version",
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at
     reference sender token""",
-    "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of
+    "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of column
     contract contract_ids contracts digest_at entry explain find fragment fragments frozen history hold holds is_contract
-    position receipt recorded_at replay state statement status supply token tokens total transaction
+    lineage position receipt recorded_at replay state statement status supply token tokens total transaction
     verify""",
-    "view by occurred time": "balance balances position supply total",
+    "view by occurred time": "balance balances column position supply total",
     "view for asyncio": """allocation allocation_history allocations allocations_of app audit backup balance balances
-    balances_of blocking contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
-    hold holds is_contract position receipt recorded_at replay state statement status supply token tokens total
+    balances_of blocking column contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
+    hold holds is_contract lineage position receipt recorded_at replay state statement status supply token tokens total
     transaction verify""",
-    "view by occurred time for asyncio": "balance balances position supply total",
+    "view by occurred time for asyncio": "balance balances column position supply total",
     "allocation line": """account allocation change contract entry_id kind memo occurred_at position recorded_at reference""",
     "statement": "account by closing lines opening since token until",
     "explanation": "account balance complete token transactions",
     "difference": "account after available before reserved token",
     "audit's report": "digest findings ok position",
     "backup": "digest path position",
-    "status": "expiry head index lag queue snapshots",
+    "status": "expiry head index lag past queue snapshots",
     "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
     "status of the index": "folder position",
     "status of the snapshots": "folder is_being_written position",
+    "status of the past": "folder is_extended position",
     "token": "accepts code curve decimals format is_same max_supply owner parse role unit",
 }
 """What is held, and its public names."""
@@ -94,6 +97,8 @@ RESULTS = (
     "supply",
     "fragment",
     "fragment as recorded",
+    "lineage",
+    "origin of a fragment",
     "hold",
     "allocation",
     "allocation line",
@@ -104,6 +109,7 @@ RESULTS = (
     "status of the head",
     "status of the index",
     "status of the snapshots",
+    "status of the past",
     "status of the expiry",
     "token",
     "entry",
@@ -157,6 +163,8 @@ def held() -> dict[str, Any]:
         "supply": ledger.supply("USD"),
         "fragment": ledger.fragments("USD", "alice")[0],
         "fragment as recorded": ledger.fragment(ledger.fragments("USD", "alice")[0].id),
+        "lineage": ledger.lineage(ledger.fragments("USD", "alice")[0].id),
+        "origin of a fragment": ledger.lineage(ledger.fragments("USD", "alice")[0].id).fragment,
         "hold": hold,
         "frozen account": ledger.frozen()[0],
         "leg": ledger.hold(hold.id).legs[0],
@@ -172,6 +180,7 @@ def held() -> dict[str, Any]:
         "status of the expiry": ledger.status().expiry,
         "status of the index": ledger.status().index,
         "status of the snapshots": ledger.status().snapshots,
+        "status of the past": ledger.status().past,
         "token": ledger.token("USD"),
         "entry": ledger.entry(tx.receipt.entry_id),  # type: ignore[union-attr]
         "view": ledger.as_of(ledger.status().head.position),

@@ -127,9 +127,9 @@ class CellColumns:
             return np.frombuffer(self._available, dtype=np.int64)[handles]
         return [self._available[handle] for handle in listed(handles)]
 
-    def held_column(self) -> Numbers:
-        """A copy of what accounts hold for others, by handle; whoever has a higher one than it is long holds nothing."""
-        return _copied(self._held)
+    def columns(self) -> tuple[Numbers, Numbers]:
+        """Copies of what every account can spend, by handle, and of what accounts hold for others, which may be shorter."""
+        return _copied(self._available), _copied(self._held)
 
     def column(self) -> Column | None:
         """A copy of what every account can spend, by handle; None where that is too wide for a column."""

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.ledger.ledger import Ledger
+from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 
 FORM = "POSITION:DIGEST, such as 1200:9f86d08188..., with 64 hexadecimal digits"
 
 
-def anchor_of(ledger: Ledger) -> tuple[int, str, str]:
+def anchor_of(ledger: LedgerReads) -> tuple[int, str, str]:
     """The position where the journal ends, the digest there, and when that was recorded; nothing is said of an empty one."""
     head = ledger.status().head
     at = "" if head.recorded_at is None else head.recorded_at.isoformat()

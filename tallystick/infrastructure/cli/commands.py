@@ -15,34 +15,31 @@ from typing import Annotated, Any
 import typer
 
 import tallystick
-from tallystick.domain.values.token import Token
 from tallystick.infrastructure.cli.anchor_lines import anchor_of, expected
 from tallystick.infrastructure.cli.demo import run_demo
 from tallystick.infrastructure.cli.differences import differences, with_locks
 from tallystick.infrastructure.cli.endings import DIFFERENCE, FINE, INTEGRITY, run
 from tallystick.infrastructure.cli.import_commands import import_app
+from tallystick.infrastructure.cli.ledger_argument import LedgerCommand
 from tallystick.infrastructure.cli.options import URL, location, named_location, open_ledger
 from tallystick.infrastructure.cli.printing.output import Output, printing
 from tallystick.infrastructure.cli.printing.streams import errors, output, say, write
 from tallystick.infrastructure.cli.printing.visible import visible
+from tallystick.infrastructure.cli.reading.book import opened
+from tallystick.infrastructure.cli.reading.entries import entries
+from tallystick.infrastructure.cli.reading.movements import movements
+from tallystick.infrastructure.cli.reading.options import At, By, Prefix, TokenCode, Zone
+from tallystick.infrastructure.cli.reading.states import states
 from tallystick.infrastructure.cli.records import (
     BALANCE_COLUMNS,
-    CONTRACT_COLUMNS,
-    LINE_COLUMNS,
     RELEASE_COLUMNS,
     SUPPLY_COLUMNS,
-    allocation_records,
     audit_record,
     audit_rows,
     balance_records,
-    contract_record,
-    contract_records,
-    decimals_of,
-    line_records,
     supply_records,
 )
 from tallystick.infrastructure.journal.address import open_journal
-from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
@@ -61,9 +58,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced ledger on an append-only journal.",
 )
+for reading in (states, movements, entries):
+    app.add_typer(reading)
 app.add_typer(import_app, name="import")
-
-TokenCode = Annotated[str | None, typer.Argument(help="Only this token.", show_default=False)]
 
 
 def main() -> None:
@@ -84,7 +81,7 @@ def _options(
     del version
 
 
-@app.command()
+@app.command(cls=LedgerCommand)
 def demo(url: URL = None) -> None:
     """Play a marketplace day on a new ledger, replay it and prove its sums."""
     if url is not None:
@@ -130,64 +127,34 @@ def bench(
         )
 
 
-@app.command()
+@app.command(cls=LedgerCommand)
 @printing
-def balances(out: Output, token: TokenCode = None, url: URL = None) -> None:
-    """What every account has."""
-    with open_ledger(url) as ledger:
-        out.records(balance_records(ledger, _tokens(ledger, token)), BALANCE_COLUMNS)
-
-
-@app.command()
-@printing
-def supply(out: Output, token: TokenCode = None, url: URL = None) -> None:
-    """What is in circulation of each token, and what is left to mint."""
-    with open_ledger(url) as ledger:
-        out.records(supply_records(ledger, _tokens(ledger, token)), SUPPLY_COLUMNS)
-
-
-@app.command()
-@printing
-def contracts(out: Output, url: URL = None) -> None:
-    """Every contract: its balance, and what is allocated of it to how many accounts."""
-    with open_ledger(url) as ledger:
-        out.records(contract_records(ledger), CONTRACT_COLUMNS)
-
-
-@app.command()
-@printing
-def contract(out: Output, id: Annotated[str, typer.Argument(help="The contract's id.")], url: URL = None) -> None:
-    """A contract's figures, and what each account is allocated."""
-    with open_ledger(url) as ledger:
-        found, decimals = ledger.contract(id), decimals_of(ledger.tokens())
-        allocations = allocation_records(found, decimals)
-    figures = contract_record(id, found, decimals)
-    text = "\n".join(out.text(part) for part in ([figures], allocations) if part)
-    nobody = {"account": "", "sats": None, "sati": None}
-    rows = [{**figures, **each} for each in allocations or [nobody]]
-    out.document({**figures, "allocations": allocations}, rows, text)
-
-
-@app.command()
-@printing
-def history(
+def balances(
     out: Output,
-    token: Annotated[str, typer.Argument(help="The token's code.")],
-    account: Annotated[str, typer.Argument(help="The account.")],
-    after: Annotated[int, typer.Option(help="Only lines above this position.")] = 0,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="So many, and the rest of the last one's entry.", show_default=False)
-    ] = None,
-    newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
+    token: TokenCode = None,
+    prefix: Prefix = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many of each token.", show_default=False)] = None,
+    at: At = None,
+    by: By = "recorded_at",
+    tz: Zone = "UTC",
     url: URL = None,
 ) -> None:
-    """What each movement of an account changed, and what it had then, oldest first."""
-    with open_ledger(url) as ledger:
-        lines = ledger.history(token, account, after, limit=limit, newest_first=newest)
-        out.records(line_records(lines, decimals_of(ledger.tokens())), LINE_COLUMNS)
+    """What every account has."""
+    with opened(url, "balances", at, tz, by) as book:
+        out.records(balance_records(book.reads, book.tokens(token), prefix, limit), BALANCE_COLUMNS)
 
 
-@app.command()
+@app.command(cls=LedgerCommand)
+@printing
+def supply(
+    out: Output, token: TokenCode = None, at: At = None, by: By = "recorded_at", tz: Zone = "UTC", url: URL = None
+) -> None:
+    """What is in circulation of each token, and what is left to mint."""
+    with opened(url, "supply", at, tz, by) as book:
+        out.records(supply_records(book.reads, book.tokens(token)), SUPPLY_COLUMNS)
+
+
+@app.command(cls=LedgerCommand)
 @printing
 def replay(
     out: Output,
@@ -198,7 +165,7 @@ def replay(
     """Rebuild a projection from event one, and compare it with the books."""
     if projection not in PROJECTIONS:
         raise typer.BadParameter(f"one of {', '.join(PROJECTIONS)}", param_hint="--projection")
-    with open_ledger(url) as ledger:
+    with open_ledger(url, read_only=True) as ledger:
         head = ledger.verify().position if upto is None else upto
         rebuilt = PROJECTIONS[projection]()
         started = time.perf_counter()
@@ -212,7 +179,7 @@ def replay(
     raise typer.Exit(DIFFERENCE if found else FINE)
 
 
-@app.command()
+@app.command(cls=LedgerCommand)
 @printing
 def verify(
     out: Output,
@@ -228,23 +195,23 @@ def verify(
 ) -> None:
     """Check every stored byte against the chain of digests, and that against digests that were kept elsewhere."""
     noted = expected(expect or [], anchors or [])
-    with open_ledger(url) as ledger:
+    with open_ledger(url, read_only=True) as ledger:
         found = ledger.verify(noted)
     _print_audit(out, found)
     raise typer.Exit(FINE if found.ok else INTEGRITY)
 
 
-@app.command()
+@app.command(cls=LedgerCommand)
 @printing
-def anchor(out: Output, url: URL = None) -> None:
+def anchor(out: Output, at: At = None, by: By = "recorded_at", tz: Zone = "UTC", url: URL = None) -> None:
     """Print where the journal ends and the digest there, to be kept elsewhere: `tallystick anchor >> anchors.txt`."""
-    with open_ledger(url) as ledger:
-        position, digest, recorded_at = anchor_of(ledger)
+    with opened(url, "digest_at", at, tz, by) as book:
+        position, digest, recorded_at = anchor_of(book.reads)
     record: dict[str, Any] = {"position": position, "digest": digest, "recorded_at": recorded_at}
     out.document(record, [record], f"{position}:{digest} {recorded_at}".rstrip() + "\n")
 
 
-@app.command()
+@app.command(cls=LedgerCommand)
 @printing
 def audit(
     out: Output,
@@ -256,7 +223,7 @@ def audit(
     url: URL = None,
 ) -> None:
     """Derive everything again from event one, and report whatever does not agree."""
-    with open_ledger(url) as ledger:
+    with open_ledger(url, read_only=True) as ledger:
         verified = ledger.verify()
         found = ledger.audit() if verified.ok else verified
         if verified.ok:
@@ -265,7 +232,18 @@ def audit(
     raise typer.Exit(INTEGRITY if not verified.ok else FINE if found.ok else DIFFERENCE)
 
 
-@app.command()
+@app.command(cls=LedgerCommand)
+def index(url: URL = None) -> None:
+    """Index the past beside the ledger, so that what there was is answered at once: `tallystick index books.db`."""
+    from tallystick.infrastructure.cli.importing import progress_bars  # not for every command to import
+
+    with open_ledger(url) as ledger, progress_bars() as progress:
+        bar = progress.add_task("indexing", total=None)
+        reached = ledger.index_past(lambda position, end: progress.update(bar, completed=position, total=end))
+    say(f"the past is indexed up to position {reached}")
+
+
+@app.command(cls=LedgerCommand)
 def snapshot(url: URL = None) -> None:
     """Keep the newest state beside the ledger, so that opening it need not read the journal from its beginning."""
     with open_ledger(url) as ledger:
@@ -311,7 +289,7 @@ def upgrade(
     write("format 2\n" if upgraded else "format 2 already\n")
 
 
-@app.command()
+@app.command(cls=LedgerCommand)
 @printing
 def expire(
     out: Output,
@@ -326,10 +304,6 @@ def expire(
 
     with open_ledger(url) as ledger:
         expire_holds(ledger, every, limit, lambda records: out.records(records, RELEASE_COLUMNS))
-
-
-def _tokens(ledger: Ledger, token: str | None) -> list[Token]:
-    return ledger.tokens() if token is None else [ledger.token(token)]
 
 
 def _print_audit(out: Output, found: AuditReport) -> None:

@@ -31,13 +31,13 @@ def location(url: str) -> str | Path:
 def named_location(url: str | None) -> str | Path:
     """The URL itself, or the path that it is; `InvalidURL` where no ledger is named."""
     if not url:
-        raise InvalidURL("no ledger is named: give --url or set TALLYSTICK_URL")
+        raise InvalidURL("no ledger is named: name it first, as in `tallystick balances books.db`, by --url or TALLYSTICK_URL")
     return location(url)
 
 
-def open_ledger(url: str | None, *, create: bool = False) -> Ledger:
+def open_ledger(url: str | None, *, create: bool = False, read_only: bool = False) -> Ledger:
     """The ledger there; `InvalidURL` where none is named."""
-    return Ledger.open(named_location(url), create=create)
+    return Ledger.open(named_location(url), create=create, read_only=read_only)
 
 
 def amount_given(token: Token, text: str, option: str = "--units") -> int:

@@ -7,8 +7,8 @@ import msgspec
 from tallystick.domain.value_object.value_object import ValueObject
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.cli.printing.formats import Record
-from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
+from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.projections.lines import Line
 from tallystick.projections.shadow_spaces import ShadowSpace, ShadowSpaces
@@ -23,8 +23,8 @@ LINE_COLUMNS = (
 RELEASE_COLUMNS = ("hold", "token", "payer", "amount", "transaction")
 
 
-def balance_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
-    """The balances of every account that has something."""
+def balance_records(ledger: LedgerReads, tokens: Sequence[Token], prefix: str = "", limit: int | None = None) -> list[Record]:
+    """The balances of every account that has something, or of those whose name begins so; up to `limit` of each token."""
     return [
         {
             "token": token.code,
@@ -35,11 +35,11 @@ def balance_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
             "decimals": token.decimals,
         }
         for token in tokens
-        for account, balance in sorted(ledger.balances(token.code).items())
+        for account, balance in sorted(ledger.balances(token.code, prefix, limit).items())
     ]
 
 
-def supply_records(ledger: Ledger, tokens: Sequence[Token]) -> list[Record]:
+def supply_records(ledger: LedgerReads, tokens: Sequence[Token]) -> list[Record]:
     """The supply of each token."""
     return [
         {"token": token.code, **msgspec.structs.asdict(ledger.supply(token.code)), "decimals": token.decimals}
@@ -64,7 +64,7 @@ def contract_record(id: str, contract: ContractView | ShadowSpace, decimals: Map
     }
 
 
-def contract_records(ledger: Ledger) -> list[Record]:
+def contract_records(ledger: LedgerReads) -> list[Record]:
     """Every contract's figures, from one replay: many contracts are sooner replayed than loaded one by one."""
     decimals = decimals_of(ledger.tokens())
     return [contract_record(id, space, decimals) for id, space in ledger.replay(ShadowSpaces()).spaces.items()]

@@ -23,6 +23,7 @@ from tallystick.infrastructure.commit.ledger_state import LedgerState
 from tallystick.infrastructure.commit.past_of_names import is_somebodys
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.commit.recorded import checked_row, entry_events
+from tallystick.infrastructure.indexes.past.past_index import PastIndex
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.clock import system_time, time_of_commit
@@ -61,6 +62,8 @@ class Bookkeeper:
         """Events that the books have, and of which the store has not said yet whether they stand."""
         self._pending_changes: Pending | None = None
         self.is_behind = True
+        self.past: PastIndex | None = None
+        """The index of what there was before, once somebody asked for it; it is told how far the journal has come."""
 
     def drop(self) -> None:
         """Nothing in memory is trusted any more, and nothing is pending: whoever needs it next reads the journal again."""
@@ -178,6 +181,8 @@ class Bookkeeper:
 
     def snapshot_if_due(self) -> None:
         """Has a snapshot taken in the background where the journal has grown enough. `lock` is held, and nothing is pending."""
+        if self.past is not None:
+            self.past.extend(self.state.head.position)
         snapshots = self.state.snapshots
         if snapshots.grown_bytes >= snapshots.due_bytes and snapshots.is_due() and not self.is_behind:
             try:

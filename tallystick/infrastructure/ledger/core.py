@@ -13,7 +13,14 @@ from pathlib import Path
 
 from tallystick.domain.books.pending import Pending
 from tallystick.domain.contract.contracts import CONTRACTS_IN_MEMORY
-from tallystick.domain.errors import CorruptJournal, InvalidRequest, LedgerClosed, LedgerReadOnly, TransactionClosed
+from tallystick.domain.errors import (
+    CorruptJournal,
+    InvalidRequest,
+    LedgerClosed,
+    LedgerReadOnly,
+    StorageUnavailable,
+    TransactionClosed,
+)
 from tallystick.domain.events import Released
 from tallystick.domain.integers import as_int
 from tallystick.domain.operation import Operation
@@ -28,7 +35,7 @@ from tallystick.infrastructure.commit.member import Committed, TransactionMember
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.group_commit.group_commit import GroupCommit
 from tallystick.infrastructure.group_commit.queue import CommitQueue
-from tallystick.infrastructure.indexes.past.past_index import PastIndex
+from tallystick.infrastructure.indexes.past.past_index import NoIndex, PastIndex, Progress
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP, Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
@@ -83,6 +90,8 @@ class LedgerCore:
             try:
                 self.queue.close()
                 self.expiry.stop()
+                if self.keeper.past is not None:
+                    self.keeper.past.close()
                 self.keeper.close()
             except TransactionClosed:
                 self.is_closed = was_closed
@@ -106,6 +115,8 @@ class LedgerCore:
         self.expiry = Expiry(self.expire_due)
         self.turns = Turns(time.monotonic)
         self.queue = self._new_queue()
+        if self.keeper.past is not None:
+            self.keeper.past.begin_in_child()
         if not isinstance(self.journal, MemoryJournal):
             self.is_closed = self._is_journal_closed = True
             self.keeper.forget_threads()
@@ -126,9 +137,28 @@ class LedgerCore:
             return self.keeper.positions_of_reference(reference)
 
     @cached_property
-    def past(self) -> PastIndex:
-        """The index of what there was before, which is built when it is asked for something."""
-        return PastIndex(self.journal, self.curves)
+    def past(self) -> PastIndex | None:
+        """The index of what there was before, which is built when it is asked for something; None where there is to be none."""
+        index = self.keeper.past = PastIndex(self.journal, self.curves)
+        return index
+
+    def index_past(self, progress: Progress | None = None) -> int:
+        """Has that index reach the journal's end, and gives up to which position it reaches. Raises `StorageUnavailable`."""
+        with self.locked():
+            self.reach_head()  # which raises `CorruptJournal`
+            head = self.position
+        index = self.past
+        if index is None:
+            raise StorageUnavailable("a fork has no index of the past of its own")
+        try:
+            return index.reach(head, progress).head.position
+        except NoIndex as error:
+            raise StorageUnavailable(f"the past is not indexed: {error}") from error
+
+    def follow_past(self) -> None:
+        """Somebody asks what there was before: from now on the index of that is extended in the background."""
+        if self.past is not None and not self.read_only:
+            self.past.extending.start()
 
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it is closed."""

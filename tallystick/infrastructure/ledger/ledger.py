@@ -301,6 +301,17 @@ class Ledger(LedgerCalls, LedgerBatches, LedgerReads):
         """
         return self._explained(token, account, limit) if at is None else self.as_of(at).explain(token, account, limit)
 
+    def index_past(self, progress: Callable[[int, int], object] | None = None) -> int:
+        """Has the index of the past reach the journal's end, so that nobody who asks what there was waits for it; gives up to
+        which position it reaches.
+
+        Who asks builds it too, and it is extended in the background from then on. `progress` is told now and then which
+        position was reached, and where the journal ends. The index lies beside the journal, about 20 bytes a position, and may
+        be deleted at any time. Raises `LedgerReadOnly`, `CorruptJournal`, and `StorageUnavailable` where it cannot be built.
+        """
+        self._core.check_writable()
+        return self._core.index_past(progress)
+
     def snapshot(self) -> None:
         """Takes a snapshot of the newest state, so that opening does not read the journal from its beginning.
 

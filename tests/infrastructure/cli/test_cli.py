@@ -54,6 +54,13 @@ def tampered(books: Path, tmp_path: Path, statement: str) -> Path:
         (["contract", "pool[1]"], f"pool[1]\tbob\t{2**69}\t{2**69 * 10**8}\n"),
         (["contract", "empty"], "empty\t\t0\t0\t0\n"),
         (["history", "USD", "alice"], "a [bold] deposit"),
+        (["tokens"], "USD\texternal\t2\t10000.00\t100.00\t\t\t\n"),
+        (["accounts", "USD"], "USD\talice\nUSD\tbob\n"),
+        (["balances", "USD", "--prefix", "b"], "total\nUSD\tbob\t30.50\t0.00\t30.50\n"),
+        (["balances", "USD", "--limit", "1"], "USD\talice\t469.50\t0.00\t469.50\n"),
+        (["statement", "USD", "bob"], "\topening balance\tUSD\tbob\t\t\t\t0.00\t0.00\t"),
+        (["explain", "USD", "bob"], "USD\tbob\t30.50\t0.00\t30.50\tTrue\n"),
+        (["entry", "3"], "\tmint\tUSD\t\talice\t500.00\t"),
         (["replay", "--projection", "shadow_spaces"], "shadow_spaces\t"),
         (["replay"], "balances\t"),
         (["replay", "--projection", "fragments"], "fragments\t"),
@@ -163,10 +170,24 @@ def test_a_clock_that_leaps_is_exit_code_3(escrow: Path) -> None:
     assert "error: clock_leap: nothing was recorded: the clock says" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["verify", "audit", "balances"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "verify",
+        "audit",
+        "balances",
+        "tokens",
+        "contracts",
+        "holds",
+        "accounts USD",
+        "explain USD bob",
+        "statement USD bob",
+        "entry 3",
+    ],
+)
 def test_a_corrupt_journal_is_exit_code_4(books: Path, tmp_path: Path, command: str) -> None:
     copy = tampered(books, tmp_path, "UPDATE commits SET body = replace(body, 'bob', 'eve') WHERE first_position > 2")
-    done = run(command, "--url", copy)
+    done = run(*command.split(), "--url", copy)
     assert done.returncode == 4
     assert "position 3" in done.stdout + done.stderr
 

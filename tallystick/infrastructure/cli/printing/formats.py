@@ -38,12 +38,14 @@ ENDINGS: dict[str, Form] = {
 """Which format a file of what ending has."""
 
 DECIMALS = "decimals"
-_BALANCES = ("available", "reserved", "total", "change", "reserved_change", "amount")
-_SUPPLY = ("max", "reserve", "circulating")
-MONEY = frozenset((*_BALANCES, *_SUPPLY, "balance", "allocs_sum", "sats"))
+_BALANCES = ("available", "reserved", "total", "change", "reserved_change", "amount", "remaining", "leg_amount")
+_COMPARED = ("available_before", "available_after", "reserved_before", "reserved_after")
+_SUPPLY = ("max", "reserve", "circulating", "unit")
+MONEY = frozenset((*_BALANCES, *_COMPARED, *_SUPPLY, "balance", "allocs_sum", "sats"))
 """The fields that are counted in a token's smallest unit."""
 SATI = "sati"
-NUMBERS = MONEY | {"id", "position", "num_allocs", SATI}
+_IDS = ("id", "fragment", "position", "last_position", "entry_id", "transaction_id", "leg_transaction_id")
+NUMBERS = MONEY | {*_IDS, "num_allocs", SATI, DECIMALS}
 
 _WIDE = 4096
 _PAGE_HEAD = """<!doctype html>
@@ -66,10 +68,10 @@ def default_form() -> Form:
 def as_text(records: Sequence[Record], form: Form, columns: Sequence[str] = (), file: Path | None = None) -> str:
     """The records as a table, as lines of fields, as CSV or as a page of HTML, with a header.
 
-    `columns` are those of a CSV or a page without records; else they are told by the first record. A table in a file is as
-    wide as it has to be.
+    Where no `columns` are given they are those of the first record, but for its `decimals`. A table in a file is as wide as it
+    has to be.
     """
-    columns = [name for name in records[0] if name != DECIMALS] if records else list(columns)
+    columns = list(columns) or [name for name in (records[0] if records else ()) if name != DECIMALS]
     rows = [[_for_people(record, column) for column in columns] for record in records]
     if form == "table":
         return _as_table(columns if records else (), rows, file)
@@ -82,14 +84,14 @@ def as_text(records: Sequence[Record], form: Form, columns: Sequence[str] = (), 
 
 def as_json(content: Record | Sequence[Record], *, ascii_only: bool = False) -> str:
     """One JSON document of a record or a list of records."""
-    plain = _for_programs(content) if isinstance(content, dict) else [_for_programs(each) for each in content]
+    plain = for_programs(content) if isinstance(content, dict) else [for_programs(each) for each in content]
     document = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
     return visible_json(document, ascii_only=ascii_only) + "\n"
 
 
 def as_json_lines(records: Iterable[Record], *, ascii_only: bool = False) -> str:
     """The records as JSON, one a line."""
-    lines = (msgspec.json.encode(_for_programs(record)).decode() + "\n" for record in records)
+    lines = (msgspec.json.encode(for_programs(record)).decode() + "\n" for record in records)
     return visible_json("".join(lines), ascii_only=ascii_only)
 
 
@@ -144,15 +146,20 @@ def _for_people(record: Record, column: str) -> str:
     return written(value, record[DECIMALS]) if column in MONEY and DECIMALS in record else str(value)
 
 
-def _for_programs(record: Record) -> Record:
+def for_programs(record: Record) -> Record:
+    """The record as JSON has it, its amounts as text of digits; and so the records of lists in it."""
     if DECIMALS not in record:
         return {name: _nested(value) for name, value in record.items()}
-    return {name: str(value) if name in MONEY or name == SATI else _nested(value) for name, value in record.items()}
+    return {name: _digits(value) if name in MONEY or name == SATI else _nested(value) for name, value in record.items()}
+
+
+def _digits(amount: int | None) -> str | None:
+    return None if amount is None else str(amount)
 
 
 def _nested(value: Any) -> Any:
     if isinstance(value, list):
-        return [_for_programs(each) if isinstance(each, dict) else each for each in value]  # pyright: ignore
+        return [for_programs(each) if isinstance(each, dict) else each for each in value]  # pyright: ignore
     return value
 
 

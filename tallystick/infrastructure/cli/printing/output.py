@@ -53,8 +53,8 @@ class Output:
         self.file = file
 
     def records(self, records: Sequence[Record], columns: Sequence[str] = ()) -> None:
-        """A list of records. `columns` are the header of a CSV without any."""
-        self.document(records, records, self.text(records), columns)
+        """A list of records. `columns` are those that people get; else all of the first record, but for its `decimals`."""
+        self.document(records, records, self.text(records, columns), columns)
 
     def record(self, record: Record) -> None:
         """One record."""
@@ -76,9 +76,9 @@ class Output:
         else:
             _write_file(self.file, text)
 
-    def text(self, records: Sequence[Record]) -> str:
+    def text(self, records: Sequence[Record], columns: Sequence[str] = ()) -> str:
         """The records as people get them in this format; nothing where it is one for programs."""
-        return as_text(records, self.form, (), self.file) if self.form in ("table", "tsv") else ""
+        return as_text(records, self.form, columns, self.file) if self.form in ("table", "tsv") else ""
 
 
 def printing(command: Callable[..., None]) -> Callable[..., None]:

@@ -24,8 +24,8 @@ from tallystick.domain.events import (
 )
 from tallystick.domain.memory.holding import Piece
 from tallystick.domain.value_object.runs import equal_amounts, runs_of
+from tallystick.infrastructure.indexes.past.buckets.changes import Change, FragmentChange, HoldChange
 from tallystick.infrastructure.indexes.past.cells import AVAILABLE, HELD, Cells
-from tallystick.infrastructure.indexes.past.changes import Change, FragmentChange, HoldChange
 
 FOLLOWED = frozenset((*FRAGMENT_EVENTS, Reserved, Settled, Released))
 """Events that change holds or fragments."""

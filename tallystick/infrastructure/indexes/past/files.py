@@ -9,9 +9,9 @@ import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tallystick.infrastructure.indexes.past.bucket import Bucket
+from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
+from tallystick.infrastructure.indexes.past.buckets.dense import DenseColumns, TokenColumns, write_dense
 from tallystick.infrastructure.indexes.past.column_blocks import UNFINISHED
-from tallystick.infrastructure.indexes.past.dense import DenseColumns, TokenColumns, write_dense
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
 from tallystick.infrastructure.system.own_folder import fault_of, make_own_folder

@@ -32,11 +32,11 @@ from tallystick.domain.events import (
 from tallystick.domain.memory.frozen_books import KeptBooks
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.curve import CurveMaker
+from tallystick.infrastructure.indexes.past.buckets.dense import TokenColumns
+from tallystick.infrastructure.indexes.past.buckets.gathering import Gathering
 from tallystick.infrastructure.indexes.past.carried import FOLLOWED, Carried
 from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, HELD, SAID, Cells
-from tallystick.infrastructure.indexes.past.dense import TokenColumns
 from tallystick.infrastructure.indexes.past.figures import ContractsFigures, Load
-from tallystick.infrastructure.indexes.past.gathering import Gathering
 from tallystick.infrastructure.indexes.past.occurring import occurred_span
 from tallystick.infrastructure.journal.details import reversals_of
 from tallystick.infrastructure.journal.format import (
@@ -120,7 +120,7 @@ class Following:
         """What all cells are worth, token by token."""
         for code in self.tokens:
             state = self.books.token_state(code)
-            yield TokenColumns(available_of(state), state.held_column(), state.supply().circulating)
+            yield TokenColumns(*state.columns(), state.supply().circulating)
 
     # Gathering.
 
@@ -221,7 +221,7 @@ class Following:
         if _DISTRIBUTION not in row.body and b"\\" not in row.body:
             return {}
         codes = {event.token for event in events if isinstance(event, Distributed)}
-        return {code: available_of(self.books.token_state(code)) for code in codes if code in self.tokens}
+        return {code: self.books.token_state(code).columns()[0] for code in codes if code in self.tokens}
 
 
 class Touched:
@@ -246,15 +246,9 @@ class Touched:
         return self.columns.setdefault(token, [])
 
 
-def available_of(state: TokenState) -> Numbers:
-    """What all accounts can spend, by handle."""
-    column = state.column()
-    return state.amounts() if column is None else column
-
-
 def _changed(before: Numbers, state: TokenState) -> list[int]:
     """The handles of those who can spend another amount than before."""
-    now = available_of(state)
+    now = state.columns()[0]
     if isinstance(before, list) or isinstance(now, list):
         old, new = listed(before), listed(now)
         return [handle for handle, value in enumerate(new) if value != (old[handle] if handle < len(old) else 0)]

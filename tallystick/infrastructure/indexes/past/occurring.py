@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from tallystick.domain.batch.batch import numbered, read_batch
 from tallystick.domain.events import NOTED_BATCHES
-from tallystick.infrastructure.indexes.past.gathering import OccurredSpan
+from tallystick.infrastructure.indexes.past.buckets.gathering import OccurredSpan
 from tallystick.infrastructure.journal.details import decode_details
 from tallystick.infrastructure.journal.format import JournalEvent, JournalRow, decode_counts
 

@@ -18,13 +18,14 @@ from tallystick.domain.arithmetic.columns import Numbers, listed
 from tallystick.domain.books.books import Books
 from tallystick.domain.errors import CorruptJournal
 from tallystick.domain.values.curve import CurveMaker
-from tallystick.infrastructure.indexes.past.bucket import Bucket
+from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
+from tallystick.infrastructure.indexes.past.buckets.dense import DenseColumns
+from tallystick.infrastructure.indexes.past.buckets.tail import Tail
 from tallystick.infrastructure.indexes.past.cells import CONTRACTS, Cells
 from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn
-from tallystick.infrastructure.indexes.past.dense import DenseColumns
+from tallystick.infrastructure.indexes.past.extending import Extending, logger
 from tallystick.infrastructure.indexes.past.files import PastFiles
 from tallystick.infrastructure.indexes.past.following import Following
-from tallystick.infrastructure.indexes.past.tail import Tail
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Head
@@ -73,6 +74,8 @@ class PastIndex:
         self._lock = threading.RLock()  # who has it changes what was built, or looks at what may change
         self._is_distrusted = False
         self._refusal: str | None = None
+        self._is_closed = False
+        self.extending = Extending(self._extend)
         self._begin()
 
     def _begin(self) -> None:
@@ -87,7 +90,32 @@ class PastIndex:
         self._built: _Built | None = None
         self._since_dense = 0
 
+    def begin_in_child(self) -> None:
+        """In a forked child, where no other thread runs: it is begun anew, with locks that nobody has."""
+        self._building, self._lock = threading.RLock(), threading.RLock()
+        self.extending = Extending(self._extend)
+        self._begin()
+
+    def close(self) -> None:
+        """Ends what is built in the background; later calls raise `NoIndex`."""
+        self._is_closed = True
+        self.extending.stop()
+
     # Building.
+
+    def extend(self, position: int) -> None:
+        """The journal has reached a position: where much is missing up to there, it is added in the background."""
+        if position >= self.extending.due_at:
+            self.extending.wake()
+
+    def _extend(self) -> int:
+        """Brings it to the journal's head, and gives from where on that is worth doing again."""
+        try:
+            reached = self.reach(self._journal.head().position).head.position
+        except NoIndex as error:
+            logger.info("no past index: %s", error)
+            reached = self._journal.head().position
+        return reached + BUCKET // 2
 
     def reach(self, position: int, progress: Progress | None = None) -> Following:
         """Has the index reach a position that the journal has reached, and gives what followed the journal there."""
@@ -95,8 +123,8 @@ class PastIndex:
         if following is not None and following.head.position >= position:
             return following
         with self._building:
-            if self._refusal is not None:
-                raise NoIndex(self._refusal)
+            if self._refusal is not None or self._is_closed:
+                raise NoIndex(self._refusal or "the ledger was closed")
             try:
                 return self._asked(lambda: self._read_on(position, progress))
             except NoIndex:
@@ -109,6 +137,25 @@ class PastIndex:
                 self._begin()  # interrupted who knows where
                 raise
 
+    @property
+    def reached(self) -> int:
+        """Up to which position it was built."""
+        built, following = self._built, self._following
+        return max(0 if built is None else built.end.position, 0 if following is None else following.head.position)
+
+    def is_near(self, position: int) -> bool:
+        """Whether not much more than a bucket is missing up to a position."""
+        if self._built is None:
+            if not self._building.acquire(blocking=False):
+                return False
+            try:
+                self.reach(0)
+            except NoIndex:
+                return False
+            finally:
+                self._building.release()
+        return position - self.reached <= BUCKET
+
     def _read_on(self, position: int, progress: Progress | None) -> Following:
         if self._following is None:
             self._go_on()
@@ -116,7 +163,11 @@ class PastIndex:
         begin = built.end.position
         if following.head.position >= position:
             return following
+        if not (self._may_write or self._may_grow) and position - begin > IN_MEMORY_MAX * BUCKET:
+            raise NoIndex("it is not there, and there is no folder in which it can be written")
         for row in rows_after(self._journal, following.head):
+            if self._is_closed:
+                raise NoIndex("the ledger was closed")
             with self._lock:
                 following.add(row)
                 if following.head.position <= begin:
@@ -255,7 +306,9 @@ class PastIndex:
     def occurred(self, upto: int) -> Iterator[tuple[AnyColumn, AnyColumn, AnyColumn]]:
         """Of the commits up to a position that say of time, in parts: where they end, and from when to when that was."""
         for bucket in self._in_order(0, upto):
-            yield self._asked(bucket.occurred)
+            columns = self._asked(bucket.occurred)
+            known = columns[0] <= upto
+            yield columns[0][known], columns[1][known], columns[2][known]
 
     def _figure(self, at: int, handle: int) -> int:
         return self._value(Cells.of(CONTRACTS).cell(handle), at) or 0
@@ -265,13 +318,17 @@ class PastIndex:
         try:
             return ask()
         except DamagedRun as error:
-            with self._building, self._lock:
-                if self._files is not None and self._may_write:
-                    self._files.remove()
-                else:
-                    self._is_distrusted = True
-                self._begin()
-            raise NoIndex(f"it is damaged: {error}") from error
+            raise self.distrust(f"it is damaged: {error}") from error
+
+    def distrust(self, reason: str) -> NoIndex:
+        """Begins the index anew, for the files are not to be believed; gives what is to be raised now."""
+        with self._building, self._lock:
+            if self._files is not None and self._may_write:
+                self._files.remove()
+            else:
+                self._is_distrusted = True
+            self._begin()
+        return NoIndex(reason)
 
 
 def _with_touches(column: Numbers, bucket: Bucket, cells: Cells, at: int) -> Numbers:

@@ -1,6 +1,7 @@
 """Reads the journal: what a ledger answers about what happened, from its rows and not from the state it stands at."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from tallystick.domain.books.books import Books
 from tallystick.domain.cells import Cell, locate
@@ -10,15 +11,20 @@ from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
 from tallystick.domain.values.ids import check_id, check_position
 from tallystick.domain.values.token import AnyToken, code_of
 from tallystick.infrastructure.commit.recorded import checked_row
+from tallystick.infrastructure.indexes.past import past_index
+from tallystick.infrastructure.indexes.past.past_index import NoIndex
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.lines.apps import Apps
-from tallystick.infrastructure.ledger.reading.lines.cell import LinedCell
+from tallystick.infrastructure.ledger.reading.lines.cell import ChangesAt, LinedCell
+from tallystick.infrastructure.ledger.reading.lines.cell_past import CellPast
 from tallystick.infrastructure.ledger.reading.lines.entries import entries_of
+from tallystick.infrastructure.ledger.reading.lines.past_reading import PastLinesReader
 from tallystick.infrastructure.ledger.reading.lines.reading import LinesReader, Subject
 from tallystick.infrastructure.ledger.reading.lines.request import LinesRequest
 from tallystick.infrastructure.ledger.reading.lines.shares import Shares
+from tallystick.infrastructure.ledger.reading.lines.shares_in_past import SharesInPast
 from tallystick.infrastructure.ledger.reading.lines.transactions import transactions_of
 from tallystick.infrastructure.ledger.reading.replaying import Follower, commit_of
 from tallystick.infrastructure.proof import audit
@@ -57,8 +63,42 @@ class History:
             raise TransactionNotFound(id=id)
         return transaction
 
+    def balance(self, token: str, account: str) -> Balance:
+        """What the cell has of which there are lines, under names as the books write them; raises what `history` does."""
+        with self._core.locked():
+            self._core.reach_head()
+            cell = _lined_cell(self._books, token, account)
+            state = self._books.token_state(cell.token.code)
+            return Balance(state.reserve, 0, state.reserve) if cell.name == RESERVE else state.balance_of(cell.name)
+
     def history(self, token: AnyToken, account: AnyToken, request: LinesRequest) -> Page:
         """A page of the account's lines in a token; `InvalidRequest` where the page before was another's."""
+        asked = self._asked(token, account)
+        first, second, start = asked.subject.first, asked.subject.account, request.start
+        if start is not None and (start.token, start.account) != (first, second):
+            raise InvalidRequest(f"the page before was of {start.account} in {start.token}, not of {second} in {first}")
+        is_near = request.newest_first and request.limit is not None
+        try:
+            reader = self._past_reader(asked, at_once=is_near)
+            if reader is not None:
+                return reader.page(request)
+        except NoIndex:
+            pass  # it is begun anew by whoever asks next
+        shares = Shares(self._journal, asked.subject.token, asked.cell.name, asked.names)
+        return LinesReader(self._journal, self._lined(asked, shares), asked.subject).page(request)
+
+    def had_occurred_before(self, token: AnyToken, account: AnyToken, instant: int) -> Balance | None:
+        """What the account had by what occurred before a time, in microseconds; None where only its lines can tell."""
+        try:
+            reader = self._past_reader(self._asked(token, account), at_once=False)
+            if reader is None:
+                return None
+            available, reserved = reader.had_occurred_before(instant)
+        except NoIndex:
+            return None
+        return Balance(available, reserved, available + reserved)
+
+    def _asked(self, token: AnyToken, account: AnyToken) -> "_Asked":
         core = self._core
         with core.locked():
             core.reach_head()
@@ -67,15 +107,30 @@ class History:
             cell = _lined_cell(self._books, first, second)
             state = self._books.token_state(cell.token.code)
             balance = Balance(state.reserve, 0, state.reserve) if cell.name == RESERVE else state.balance_of(cell.name)
-            number, names = self._books.number_of(state.token.code, cell.name), self._books.names_of(state.token.code)
-            head = core.position
-        subject = Subject(first, state.token.code, second, balance.available, balance.reserved, head)
-        start = request.start
-        if start is not None and (start.token, start.account) != (first, second):
-            raise InvalidRequest(f"the page before was of {start.account} in {start.token}, not of {second} in {first}")
-        shares = Shares(self._journal, subject.token, cell.name, names)
-        lined = LinedCell(subject.token, cell.name, number, names, shares, Apps(core).was_app)
-        return LinesReader(self._journal, lined, subject).page(request)
+            number, names = self._books.number_of(state.code, cell.name), self._books.names_of(state.code)
+            subject = Subject(first, state.code, second, balance.available, balance.reserved, core.position)
+        return _Asked(cell, number, names, subject)
+
+    def _lined(self, asked: "_Asked", shares: ChangesAt) -> LinedCell:
+        token, name = asked.subject.token, asked.cell.name
+        return LinedCell(token, name, asked.number, asked.names, shares, Apps(self._core).was_app)
+
+    def _past_reader(self, asked: "_Asked", *, at_once: bool) -> PastLinesReader | None:
+        """A reader with the past index; None where there is none, or where it is wanted `at_once` and is not there yet.
+
+        Raises `NoIndex`.
+        """
+        index, head = self._core.past, asked.subject.head
+        if index is None or head < past_index.WORTH_POSITIONS:
+            return None
+        self._core.follow_past()
+        if at_once and not index.is_near(head):
+            return None
+        token, name = asked.subject.token, asked.cell.name
+        past = CellPast(self._journal, index, token, name, head)
+        otherwise = Shares(self._journal, token, name, asked.names)
+        shares = SharesInPast(self._journal, token, name, asked.number, asked.names, past, otherwise)
+        return PastLinesReader(self._journal, self._lined(asked, shares), asked.subject, past)
 
     def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
         """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
@@ -121,6 +176,15 @@ class History:
     def _transaction_in(self, row: JournalRow, id: int) -> Transaction | None:
         entry = next(entry for entry in entries_of(row) if id <= entry.last_position)
         return next(transactions_of(self._core, entry, (id,)), None)
+
+
+class _Asked(NamedTuple):
+    """The cell whose lines are asked for, the number that batches gave it, the names that have one, and whose cell it is."""
+
+    cell: Cell
+    number: int | None
+    names: Sequence[str]
+    subject: Subject
 
 
 def _lined_cell(books: Books, token: object, account: object) -> Cell:

@@ -18,7 +18,8 @@ from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.ledger.reading.entries import Entries
 from tallystick.infrastructure.ledger.reading.entry import Entry
 from tallystick.infrastructure.ledger.reading.explanation import Explanation, explain
-from tallystick.infrastructure.ledger.reading.fragment_reads import FragmentReads
+from tallystick.infrastructure.ledger.reading.fragments.fragment_reads import FragmentReads
+from tallystick.infrastructure.ledger.reading.fragments.lineage_reads import ANCESTORS_MAX, LineageReads
 from tallystick.infrastructure.ledger.reading.history import History
 from tallystick.infrastructure.ledger.reading.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reading.lines.request import By, lines_request
@@ -28,7 +29,9 @@ from tallystick.infrastructure.ledger.reading.statement import Statement, span_o
 from tallystick.infrastructure.ledger.reading.status import Status, status_of
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.backup import Backup, back_up
+from tallystick.projections.balance_column import BalanceColumn
 from tallystick.projections.holds import Hold
+from tallystick.projections.lineages import Lineage
 from tallystick.projections.lines import NextPage, Page
 from tallystick.projections.projection import ProjectionType
 from tallystick.projections.shadow_spaces import Allocations
@@ -47,6 +50,7 @@ class LedgerReads:
         self._reads = Reads(core)
         self._hold_reads = HoldReads(core)
         self._fragment_reads = FragmentReads(core)
+        self._lineage_reads = LineageReads(core)
         self._history = History(core)
         self._entries = Entries(core)
 
@@ -69,6 +73,10 @@ class LedgerReads:
         and comes `after` another, `limit` of them. `InvalidRequest` where these are no texts and no number.
         """
         return self._reads.balances(token, prefix, limit, after)
+
+    def column(self, token: AnyToken) -> BalanceColumn:
+        """Every account that has something of the token, as columns: for who counts many, which takes a dict long to make."""
+        return self._reads.column(token)
 
     def balances_of(self, account: str) -> dict[str, Balance]:
         """What the account has, by token: of every token of which it has something."""
@@ -98,6 +106,15 @@ class LedgerReads:
         `InvalidRequest` where the id is no integer.
         """
         return self._fragment_reads.fragment(id)
+
+    def lineage(self, fragment_id: int, limit: int = ANCESTORS_MAX) -> Lineage:
+        """What the value object of this id was made of: its parents, theirs, and so on to what was minted; all of them, or the
+        newest `limit`.
+
+        Each is looked up in the journal, in the row in which it began. Raises `FragmentNotFound`, and `InvalidRequest` where
+        the id is no integer, or the limit none of 1 or more.
+        """
+        return self._lineage_reads.lineage(fragment_id, limit)
 
     def hold(self, id: str) -> Hold:
         """The hold of this id, open or closed, with what was reserved, what is left and how the rest left it.
@@ -223,14 +240,15 @@ class LedgerReads:
         """
         span = span_of(since, until, month, tz)
         first, second = self._reads.spelled_perhaps(token, account)
-        return statement_of(self._cell_history(first, second, by), self.balance(first, second), first, second, span, by)
+        history, had_before = self._cell_history(first, second, by), partial(self._history.had_occurred_before, first, second)
+        return statement_of(history, had_before, self._history.balance(first, second), first, second, span, by)
 
     def _cell_history(self, token: str, account: str, by: By = "recorded_at") -> Callable[..., Page]:
         return partial(self.history, token, account, by=by)
 
     def _explained(self, token: AnyToken, account: AnyToken, limit: int) -> Explanation:
         first, second = self._reads.spelled_perhaps(token, account)
-        return explain(self._cell_history(first, second), self.balance(first, second), first, second, limit)
+        return explain(self._cell_history(first, second), self._history.balance(first, second), first, second, limit)
 
     def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
         """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.

@@ -15,6 +15,7 @@ from tallystick.domain.values.spelling import lowered, lowered_beginning
 from tallystick.domain.values.token import AnyToken, Token, code_of
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.contract_view import ContractsView, ContractView
+from tallystick.projections.balance_column import BalanceColumn, balance_column
 
 
 class Reads:
@@ -69,6 +70,14 @@ class Reads:
         found = self.balances(token, prefix).values()
         available, reserved = sum(each.available for each in found), sum(each.reserved for each in found)
         return Balance(available, reserved, available + reserved)
+
+    def column(self, token: AnyToken) -> BalanceColumn:
+        """Every account that has something of the token, in columns."""
+        with self._core.locked():
+            self._core.reach_head()
+            state = self._books.token_state(token)
+            available, held = state.columns()
+        return balance_column(state.code, state.names, available, held, has_cells=state.token.role == "settlement")
 
     def balances_of(self, account: str) -> dict[str, Balance]:
         """What the account has, by token, of every token of which it has something."""

@@ -21,6 +21,8 @@ from tallystick.domain.values.result import Result
 from tallystick.infrastructure.ledger.reading.lines.request import By
 from tallystick.projections.lines import Line, Page
 
+HadBefore = Callable[[int], Balance | None]
+"""Gives what a cell had by what occurred before a time, in microseconds; None where only all lines can tell."""
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
@@ -70,21 +72,24 @@ def span_of(since: datetime | None, until: datetime | None, month: str | None, t
     found = _MONTH.fullmatch(month) if isinstance(cast(object, month), str) else None
     if found is None or found[1] == "0000":
         raise InvalidRequest(f"a month is written as 2026-11, not {month!r}")
-    year, number, zone = int(found[1]), int(found[2]), _zone(tz)
+    year, number, zone = int(found[1]), int(found[2]), time_zone(tz)
     if (year, number) == (9999, 12):
         return Span(datetime(year, number, 1, tzinfo=zone), None)
     return Span(datetime(year, number, 1, tzinfo=zone), datetime(year + number // 12, number % 12 + 1, 1, tzinfo=zone))
 
 
-def _zone(tz: object) -> ZoneInfo:
+def time_zone(tz: object) -> ZoneInfo:
+    """The time zone of that name; else `InvalidRequest`."""
     try:
         return ZoneInfo(cast(str, tz))
     except (LookupError, ValueError, TypeError, OSError, AttributeError) as error:
         raise InvalidRequest(f"a time zone is a name that this machine knows, as Europe/Paris, not {tz!r}") from error
 
 
-def statement_of(history: Callable[..., Page], now: Balance, token: str, account: str, span: Span, by: By) -> Statement:
-    """The statement of a cell, whose balance is `now`; `history` gives its pages."""
+def statement_of(
+    history: Callable[..., Page], had_before: HadBefore, now: Balance, token: str, account: str, span: Span, by: By
+) -> Statement:
+    """The statement of a cell, whose balance is `now`; `history` gives its pages, and `had_before` what it had."""
     if by == "recorded_at":
         lines, opening = _recorded(history, span), None
         if not lines:
@@ -93,7 +98,7 @@ def statement_of(history: Callable[..., Page], now: Balance, token: str, account
         else:
             opening = _before(lines[0])
     elif by == "occurred_at":
-        opening, lines = _occurred(history, span)
+        opening, lines = _occurred(history, had_before, span)
     else:
         raise InvalidRequest(f'lines are chosen by "recorded_at" or "occurred_at", not {by!r}')
     closing = _after(lines[-1]) if lines else opening
@@ -104,21 +109,31 @@ def _recorded(history: Callable[..., Page], span: Span) -> list[Line]:
     return list(_all(history, since=span.since, until=span.until))
 
 
-def _occurred(history: Callable[..., Page], span: Span) -> tuple[Balance, list[Line]]:
-    within: list[Line] = []
-    available = reserved = 0
-    for line in _all(history):
-        if not span.has_begun_by(line.occurred_at):
-            available, reserved = available + line.change, reserved + line.reserved_change
-        elif span.goes_on_at(line.occurred_at):
-            within.append(line)
-    opening = _balance(available, reserved)
+def _occurred(history: Callable[..., Page], had_before: HadBefore, span: Span) -> tuple[Balance, list[Line]]:
+    opening = None if span.since is None else had_before(to_microseconds(span.since))
+    if opening is not None:
+        within = list(_all(history, since=span.since, until=span.until))
+    else:
+        opening, within = _by_all_lines(history, span)
     within.sort(key=lambda line: (line.occurred_at, line.position))
+    available, reserved = opening.available, opening.reserved
     lines: list[Line] = []
     for line in within:
         available, reserved = available + line.change, reserved + line.reserved_change
         lines.append(msgspec.structs.replace(line, available=available, reserved=reserved))
     return opening, lines
+
+
+def _by_all_lines(history: Callable[..., Page], span: Span) -> tuple[Balance, list[Line]]:
+    """What there was before the span, which all lines before it sum to, and the lines within."""
+    within: list[Line] = []
+    available = reserved = 0
+    for line in _all(history) if span.since is not None else _all(history, until=span.until):
+        if not span.has_begun_by(line.occurred_at):
+            available, reserved = available + line.change, reserved + line.reserved_change
+        elif span.goes_on_at(line.occurred_at):
+            within.append(line)
+    return _balance(available, reserved), within
 
 
 def _all(history: Callable[..., Page], **span: datetime | None) -> Iterable[Line]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.result import Result
+from tallystick.infrastructure.indexes.past.past_index import PastIndex
 from tallystick.infrastructure.journal.format import Head
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.expiry import Expiry
@@ -41,6 +42,16 @@ class SnapshotStatus(Result, frozen=True):
     folder: str | None
 
 
+class PastStatus(Result, frozen=True):
+    """The index of the past: the `position` up to which it was built, 0 where nobody asked for it yet; whether it is
+    `is_extended` in the background; and the `folder` in which its files lie, None where it is in memory or there can be none.
+    """
+
+    position: int
+    is_extended: bool
+    folder: str | None
+
+
 class ExpiryStatus(Result, frozen=True):
     """The giving back of what is due: whether it `is_running`, how many rounds it had (`runs`), how many holds it `released`,
     and the `last_error` of one that failed, None where none did.
@@ -56,7 +67,7 @@ class Status(Result, frozen=True):
     """How a ledger is. `head` is where the journal ends, and `lag` how many positions its books are behind that.
 
     `queue` is how many wait to be committed, with those that are being committed. `index` and `snapshots` tell of what is kept
-    beside the journal, and `expiry` of the holds that are given back by themselves.
+    beside the journal, `past` of the index of what there was before, and `expiry` of holds that are given back by themselves.
     """
 
     head: HeadStatus
@@ -65,6 +76,7 @@ class Status(Result, frozen=True):
     index: IndexStatus
     snapshots: SnapshotStatus
     expiry: ExpiryStatus
+    past: PastStatus
 
 
 def status_of(core: LedgerCore) -> Status:
@@ -82,7 +94,12 @@ def status_of(core: LedgerCore) -> Status:
         IndexStatus(reached, None if written is None else str(written)),
         SnapshotStatus(snapshots.newest_position(), snapshots.is_writing, None if kept is None else str(kept / "snapshots")),
         _expiry_status(core.expiry),
+        _past_status(core.keeper.past, None if written is None else str(written / "past")),
     )
+
+
+def _past_status(index: PastIndex | None, folder: str | None) -> PastStatus:
+    return PastStatus(0, False, folder) if index is None else PastStatus(index.reached, index.extending.is_running, folder)
 
 
 def _expiry_status(expiry: Expiry) -> ExpiryStatus:

@@ -5,11 +5,13 @@ It has books of its own, which go on from a snapshot where there is one that is 
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import cast
 
 from tallystick.domain.books.books import Books
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.indexes.past.past_index import WORTH_POSITIONS
+from tallystick.infrastructure.indexes.past import past_index
+from tallystick.infrastructure.indexes.past.past_index import PastIndex
 from tallystick.infrastructure.journal.forked import ForkedJournal
 from tallystick.infrastructure.journal.format import Head
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -33,6 +35,11 @@ class ForkedCore(LedgerCore):
         self.has_random_ids = base.has_random_ids
         self.forked_at = end.position
 
+    @cached_property
+    def past(self) -> PastIndex | None:
+        """None: what is recorded here is in no index."""
+        return None
+
     def check_open(self) -> None:
         """Raises `LedgerClosed` where it, or the ledger below, is closed."""
         self._base.check_open()
@@ -46,11 +53,21 @@ class ForkedCore(LedgerCore):
 class PastCore(ForkedCore):
     """The same for reading alone, whose books answer out of the past index; and all at once, for nobody changes them."""
 
-    def __init__(self, base: LedgerCore, end: Head) -> None:
+    def __init__(self, base: LedgerCore, end: Head, index: PastIndex) -> None:
         super().__init__(base, end, read_only=True)
         self._end = end
-        past = PastBooks(base.past, self.journal, end, self.contracts_in_memory, self._replayed)
+        self._index = index
+        past = PastBooks(index, self.journal, end, self.contracts_in_memory, self._replayed)
         self.books = cast(Books, past)
+
+    @cached_property
+    def past(self) -> PastIndex | None:
+        """The index of the ledger below, of which nothing behind the end is asked."""
+        return self._index
+
+    def follow_past(self) -> None:
+        """The ledger below has it followed."""
+        self._base.follow_past()
 
     def _replayed(self) -> Books:
         """Books that were replayed to the end."""
@@ -87,7 +104,11 @@ class PastCore(ForkedCore):
 
 def looked_at(base: LedgerCore, end: Head) -> ForkedCore:
     """The core of what `base` was at a head of its journal. A short journal is replayed sooner than an index is asked."""
-    return PastCore(base, end) if end.position >= WORTH_POSITIONS else ForkedCore(base, end, read_only=True)
+    index = base.past if end.position >= past_index.WORTH_POSITIONS else None
+    if index is None:
+        return ForkedCore(base, end, read_only=True)
+    base.follow_past()
+    return PastCore(base, end, index)
 
 
 def forked(base: LedgerCore, at: Moment | None) -> ForkedCore:

@@ -5,12 +5,12 @@ is refused: the newest state is never given in its place.
 """
 
 from datetime import datetime
-from typing import cast
 
 from tallystick.domain.errors import InvalidPosition
 from tallystick.domain.integers import as_int
 from tallystick.domain.values.instant import from_microseconds, to_microseconds
-from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
+from tallystick.infrastructure.journal.format import EMPTY, Head
+from tallystick.infrastructure.journal.in_time import head_by
 from tallystick.infrastructure.journal.port import Journal
 
 Moment = int | datetime
@@ -38,20 +38,10 @@ def instant_of(journal: Journal, at: datetime, now: int) -> int:
 
 def head_at_time(journal: Journal, instant: int) -> Head:
     """The newest commit that was recorded by then, found by halves; else `InvalidPosition`."""
-    head = journal.head()
-    if head != EMPTY and instant >= head.recorded_at:
-        return head
-    found: JournalRow | None = None
-    low, high = 1, head.position
-    while low <= high:
-        middle = cast(JournalRow, journal.row_at((low + high) // 2))
-        if middle.recorded_at <= instant:
-            found, low = middle, middle.last_position + 1
-        else:
-            high = middle.first_position - 1
-    if found is None:
+    head = head_by(journal, instant)
+    if head == EMPTY:
         raise InvalidPosition(f"nothing was recorded up to {from_microseconds(instant).isoformat()}")
-    return found.head()
+    return head
 
 
 def _head_at_position(journal: Journal, at: object) -> Head:

@@ -6,36 +6,40 @@ booked late may come before the money that it spends: a balance by occurred time
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NoReturn
 
+import numpy as np
+
 from tallystick.domain.cells import is_crossing, locate
-from tallystick.domain.errors import InvalidPosition, InvalidRequest
+from tallystick.domain.errors import CorruptJournal, InvalidPosition, InvalidRequest
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.instant import DAY, from_microseconds
 from tallystick.domain.values.spelling import lowered_beginning
 from tallystick.domain.values.token import AnyToken
+from tallystick.infrastructure.indexes.past.past_index import NoIndex
 from tallystick.infrastructure.journal.chain import rows_after
-from tallystick.infrastructure.journal.format import EMPTY, Head
+from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.history import History
 from tallystick.infrastructure.ledger.reading.reads import Reads, check_page
 from tallystick.infrastructure.ledger.travel.effects_by_time import EffectsByTime
-from tallystick.infrastructure.ledger.travel.forked_core import ForkedCore
+from tallystick.infrastructure.ledger.travel.forked_core import looked_at
 from tallystick.infrastructure.ledger.travel.moment import head_at_time
 from tallystick.infrastructure.ledger.travel.view import View
+from tallystick.projections.balance_column import BalanceColumn, column_of
 from tallystick.projections.balances import Balances
 
-KNOWN = ("balance", "balances", "supply", "total")
+KNOWN = ("balance", "balances", "column", "supply", "total")
 """The reads that are known by the time at which things occurred."""
 NOTHING = Balance(0, 0, 0)
 
 
 class OccurredView:
-    """What had occurred by a time, of all that was recorded up to `position`. It has `balance`, `balances`, `supply` and
-    `total`, as a ledger has them; every other read of a ledger is `InvalidRequest`.
+    """What had occurred by a time, of all that was recorded up to `position`. It has `balance`, `balances`, `column`,
+    `supply` and `total`, as a ledger has them; every other read of a ledger is `InvalidRequest`.
     """
 
     def __init__(self, stood: View | None, known: LedgerCore, at: int) -> None:
@@ -43,6 +47,7 @@ class OccurredView:
         self._stood = stood
         self._core = known
         self._reads = Reads(known)
+        self._history = History(known)
         self._at = at
 
     def __repr__(self) -> str:
@@ -69,6 +74,9 @@ class OccurredView:
         if name == TOTAL_SUPPLY_RESERVE:
             reserve = self.supply(code).reserve
             return Balance(reserve, 0, reserve)
+        had = self._history.had_occurred_before(token, account, self._at + 1)
+        if had is not None:
+            return had
         stood = NOTHING if self._stood is None or not self._had(code) else self._stood.balance(token, account)
         return self._with_added(code, name, stood)
 
@@ -87,6 +95,10 @@ class OccurredView:
                 stood[name] = self._with_added(code, name, stood.get(name, NOTHING))
         names = sorted(name for name, balance in stood.items() if name > start and (balance.available or balance.reserved))
         return {name: stood[name] for name in names[:count]}
+
+    def column(self, token: AnyToken) -> BalanceColumn:
+        """The same as columns."""
+        return column_of(self._reads.token(token).code, self.balances(token))
 
     def total(self, token: AnyToken, prefix: str = "") -> Balance:
         """What all accounts had together of the token, or those whose name begins with `prefix`."""
@@ -113,15 +125,37 @@ class OccurredView:
     @cached_property
     def _added(self) -> Mapping[str, Mapping[str, tuple[int, int]]]:
         """What is added, by token and cell, to what the ledger had as it stood."""
-        journal = self._core.journal
         recorded = 0 if self._stood is None else self._stood.position
         compared = EffectsByTime(self._at, recorded, self._names_of, self._available_before)
         sums: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-        for row in rows_after(journal, self._begin()):
+        for row in self._rows_that_differ(recorded):
             for token, cell, available, held in compared.of(row):
                 before = sums[token].get(cell, (0, 0))
                 sums[token][cell] = before[0] + available, before[1] + held
         return sums
+
+    def _rows_that_differ(self, recorded: int) -> Iterator[JournalRow]:
+        """The rows of which something had occurred and was recorded later, or was recorded and occurred later; others too."""
+        index, known = self._core.past, self.position
+        if index is not None:
+            try:
+                index.reach(known)
+                parts = list(index.occurred(known))
+            except NoIndex:
+                pass
+            else:
+                for positions, first, last in parts:
+                    differ = np.where(positions <= recorded, last > self._at, first <= self._at)
+                    for position in positions[differ].tolist():
+                        yield self._row_at(position)
+                return
+        yield from rows_after(self._core.journal, self._begin())
+
+    def _row_at(self, position: int) -> JournalRow:
+        row = self._core.journal.row_at(position)
+        if row is None:
+            raise CorruptJournal("no row holds it, and the journal goes on behind it", position=position)
+        return row
 
     def _begin(self) -> Head:
         """What was recorded up to there had occurred: nothing is recorded more than a day ahead."""
@@ -136,7 +170,7 @@ class OccurredView:
             return self._core.books.names_of(token)
 
     def _available_before(self, position: int, token: str) -> Mapping[str, int]:
-        return History(self._core).replay(Balances(), position - 1).state[token]["available"]
+        return self._history.replay(Balances(), position - 1).state[token]["available"]
 
 
 def occurred_view(core: LedgerCore, at: int, known: Head) -> OccurredView:
@@ -147,4 +181,4 @@ def occurred_view(core: LedgerCore, at: int, known: Head) -> OccurredView:
         stood = None
     else:
         stood = View(core, min(end, known, key=lambda head: head.position))
-    return OccurredView(stood, ForkedCore(core, known, read_only=True), at)
+    return OccurredView(stood, looked_at(core, known), at)

@@ -1,6 +1,6 @@
 """A token as it stood: the questions to a token's state, answered out of the past index."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tallystick.domain.arithmetic.columns import Numbers, listed
 from tallystick.domain.token.token_state import Balance, Supply, TokenState
@@ -78,7 +78,7 @@ class PastToken:
                 yield name, Balance(can_spend, holds, can_spend + holds)
 
     @property
-    def names(self) -> object:
+    def names(self) -> Sequence[str]:
         """The accounts by handle."""
         return self._state.names
 

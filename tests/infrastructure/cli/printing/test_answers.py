@@ -33,7 +33,16 @@ COMMANDS = [
     ["supply"],
     ["contracts"],
     ["contract", "pool:one[1]"],
+    ["tokens"],
+    ["accounts", "USD"],
     ["history", "USD", "alice"],
+    ["statement", "USD", "alice"],
+    ["explain", "USD", "alice"],
+    ["diff", "3", "END"],
+    ["entry", "4"],
+    ["holds"],
+    ["hold", "h-1"],
+    ["lineage", "FRAGMENT"],
     ["replay"],
     ["verify"],
     ["audit", "--lock", "USD=1.00"],
@@ -43,10 +52,11 @@ COMMANDS = [
 @pytest.fixture(scope="module")
 def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("answers") / "books.db"
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, ids=iter(["h-1", "h-2"]).__next__) as ledger:
         ledger.register_token(Token("USD", decimals=2, max_supply=2**200))
         ledger.register_token(Token("x:gem:", max_supply=10**6))
-        with ledger.atomic() as tx:
+        ledger.register_token(Token("held", max_supply=10**6, unit=5))
+        with ledger.atomic(reference=MEMOS[0], metadata={MEMOS[1]: [MEMOS[3], {"amount": 5, "decimals": 2}]}) as tx:
             tx.mint("USD", "alice", 2**100)
             tx.mint("x:gem:", "alice", 10, memo=MEMOS[0])
             for name, memo in zip(NAMES, MEMOS, strict=True):
@@ -55,10 +65,17 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pool.fund("alice", 5_00)
             pool.alloc("[red]bob[/red]")
             pool.shadow_up("[red]bob[/red]", 2_50)
+        ledger.mint("held", "payer", 10)
+        ledger.reserve("held", "payer", NAMES[1], 6, memo=MEMOS[3])
+        ledger.reserve("held", "payer", NAMES[2], 2, memo=MEMOS[0])
+        ledger.settle("held", NAMES[1], NAMES[4], 4)
     return path
 
 
 def answer(books: Path, command: list[str], *options: str, code: int | None = None) -> str:
+    with Ledger.open(books, read_only=True) as ledger:
+        named = {"END": ledger.status().head.position, "FRAGMENT": ledger.fragments("held", NAMES[4])[0].id}
+    command = [str(named.get(word, word)) for word in command]
     done = run(*command, *options, "--url", books)
     assert done.returncode == ((1 if "--lock" in command else 0) if code is None else code), done.stderr
     return done.stdout
@@ -129,10 +146,16 @@ def test_amounts_are_decimals_for_people_and_text_for_programs(books: Path) -> N
         *json.loads(answer(books, ["contracts"], "--json")),
         *json.loads(answer(books, ["history", "USD", "alice"], "--json")),
         json.loads(answer(books, ["contract", "pool:one[1]"], "--json")),
+        *json.loads(answer(books, ["diff", "3", "END"], "--json")),
+        *json.loads(answer(books, ["holds"], "--json")),
+        *json.loads(answer(books, ["tokens"], "--json")),
+        json.loads(answer(books, ["explain", "USD", "alice"], "--json")),
+        *json.loads(answer(books, ["explain", "USD", "alice"], "--json"))["transactions"],
+        *json.loads(answer(books, ["entry", "4"], "--json"))["transactions"],
         *json.loads(answer(books, ["contract", "pool:one[1]"], "--json"))["allocations"],
     ):
         whole = {name: value for name, value in content.items() if isinstance(value, int)}
-        assert set(whole) <= {"decimals", "position", "num_allocs"}
+        assert set(whole) <= {"decimals", "position", "num_allocs", "entry_id", "transaction_id", "complete"}
         assert "decimals" in whole
     alice = next(each for each in json.loads(answer(books, ["balances", "USD"], "--json")) if each["account"] == "alice")
     assert (alice["available"], alice["decimals"]) == (str(left), 2)
@@ -140,31 +163,58 @@ def test_amounts_are_decimals_for_people_and_text_for_programs(books: Path) -> N
     assert (allocation["sats"], allocation["sati"]) == ("250", "25000000000")
 
 
+LINE = ["position", "occurred_at", "recorded_at", "kind", "token", "account", "counterparty", "change", "reserved_change",
+        "available", "reserved", "entry_id", "transaction_id", "hold", "reference", "memo", "decimals"]  # fmt: skip
+HOLD = ["hold", "token", "payer", "authority", "amount", "remaining", "expires_at", "reserved_at", "position", "memo",
+        "decimals"]  # fmt: skip
+ORIGIN = ["fragment", "token", "owner", "amount", "kind", "entry_id", "transaction_id", "recorded_at", "parents", "certain",
+          "decimals"]  # fmt: skip
 SCHEMAS = {
     "balances": ["token", "account", "available", "reserved", "total", "decimals"],
     "supply": ["token", "max", "reserve", "circulating", "decimals"],
     "contracts": ["contract", "backed_by", "balance", "allocs_sum", "num_allocs", "decimals"],
     "contract": ["contract", "backed_by", "balance", "allocs_sum", "num_allocs", "decimals", "allocations"],
+    "tokens": ["token", "role", "decimals", "max", "unit", "curve", "owner", "accepts"],
+    "accounts": ["token", "account"],
     "history": ["position", "recorded_at", "kind", "token", "account", "counterparty", "change", "reserved_change", "available",
                 "reserved", "hold", "memo", "decimals"],
+    "statement": ["token", "account", "by", "since", "until", "opening", "lines", "closing", "decimals"],
+    "explain": ["token", "account", "available", "reserved", "total", "complete", "decimals", "transactions"],
+    "diff": ["token", "account", "available_before", "available_after", "change", "reserved_before", "reserved_after",
+             "reserved_change", "decimals"],
+    "entry": ["entry_id", "position", "last_position", "recorded_at", "occurred_at", "key", "reference", "metadata", "reverses",
+              "reversed_by", "transactions"],
+    "holds": HOLD,
+    "hold": [*HOLD, "legs"],
+    "lineage": [*ORIGIN, "complete", "ancestors"],
     "replay": ["projection", "position", "digest", "differences"],
     "verify": ["ok", "position", "digest", "findings"],
     "audit": ["ok", "position", "digest", "findings"],
 }  # fmt: skip
+FINDING = ["position", "reason"]
 PARTS = {
-    "allocations": ["contract", "account", "sats", "sati", "decimals"],
-    "findings": ["position", "reason"],
-}
+    "contract": ("allocations", ["contract", "account", "sats", "sati", "decimals"]),
+    "statement": ("lines", LINE),
+    "explain": ("transactions", LINE),
+    "entry": ("transactions", ["transaction_id", "kind", "token", "sender", "receiver", "amount", "hold", "reference", "memo",
+                               "decimals"]),
+    "lineage": ("ancestors", ORIGIN),
+    "hold": ("legs", ["kind", "receiver", "amount", "transaction_id", "recorded_at", "decimals"]),
+    "verify": ("findings", FINDING),
+    "audit": ("findings", FINDING),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_fields_of_json(books: Path, command: list[str]) -> None:
     content = json.loads(answer(books, command, "--json"))
+    assert content
     for record in content if isinstance(content, list) else [content]:
         assert list(record) == SCHEMAS[command[0]]
-        assert all(list(each) == PARTS[name] for name in PARTS for each in record.get(name, []))
-    if command[0] in ("contract", "audit"):
-        assert [each for name in PARTS for each in content.get(name, [])]
+    name, fields = PARTS.get(command[0], ("", []))
+    assert all(list(each) == fields for each in content[name]) if name else True
+    if name and command[0] != "verify":
+        assert content[name]
 
 
 def test_the_guide_has_the_fields_of_json() -> None:
@@ -172,9 +222,21 @@ def test_the_guide_has_the_fields_of_json() -> None:
     rows = dict(re.findall(r"^\| `([a-z]+)`(?:, `[a-z]+`)? \| (.*) \|$", guide, re.MULTILINE))
     told = {command: re.findall("`([a-z_]+)`", fields) for command, fields in rows.items()}
     told["contract"] = [*told["contracts"], *told["contract"]]
+    told["hold"] = [*told["holds"], *told["hold"]]
+    told["explain"] += LINE  # "as a statement has them"
+    told["lineage"][-1:] = ORIGIN  # "a list of the same"
     for command, fields in SCHEMAS.items():
-        within = [part for name in PARTS if name in fields for part in PARTS[name]]
-        assert told["verify" if command == "audit" else command] == [*fields, *within]
+        name, part = PARTS.get(command, ("", []))
+        balance = ["available", "reserved", "total", "decimals"] if name == "lines" else []
+        assert told["verify" if command == "audit" else command] == [*fields, *balance, *part]
+
+
+def test_metadata_is_told_as_it_was_given(books: Path) -> None:
+    given = {MEMOS[1]: [MEMOS[3], {"amount": 5, "decimals": 2}]}
+    found = json.loads(answer(books, ["entry", "4"], "--json"))
+    assert (found["metadata"], found["reference"]) == (given, MEMOS[0])
+    (row, *_) = csv.DictReader(io.StringIO(answer(books, ["entry", "4"], "--csv")))
+    assert json.loads(row["metadata"]) == given
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,7 @@ def test_what_a_line_says(name: str, cell: tuple[str, str], verdict: tuple[Any, 
 
 
 def test_a_share_is_a_line_that_is_no_transaction(book: Ledger) -> None:
+    pool = book.balance("Spread", "Spread").total
     before = {user: book.balance("Spread", user).total for user in USERS}
     with book.atomic() as tx:
         tx.app("Spread").pay("alice", 500, "Spread")
@@ -207,7 +208,7 @@ def test_a_share_is_a_line_that_is_no_transaction(book: Ledger) -> None:
     assert {(line.kind, line.counterparty, line.memo, line.hold) for line in shares} == {
         ("distribution", "Spread", "for 2026", None)
     }
-    assert sum(line.change for line in shares) == 1_000 + 500
+    assert sum(line.change for line in shares) == pool + 500
     assert {line.position for line in shares} == {tx.receipt.position}  # type: ignore[union-attr]
     assert [line.available for line in shares] == [
         before[user] + line.change - 500 * (user == "alice") for user, line in zip(USERS, shares, strict=True)

@@ -1,16 +1,5 @@
-"""What is asked of the past is asked twice: of books that are replayed, and of the index, in buckets that are soon full."""
+"""What is asked here of the past is asked of the journal and of the past index."""
 
-import pytest
+from tests.support.ways_to_the_past import way
 
-from tallystick.infrastructure.indexes.past import past_index
-from tallystick.infrastructure.ledger.travel import forked_core
-
-
-@pytest.fixture(autouse=True, params=["replayed", "indexed"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which way the past is found out."""
-    if request.param == "indexed":
-        monkeypatch.setattr(forked_core, "WORTH_POSITIONS", 0)
-        monkeypatch.setattr(past_index, "BUCKET", 24)
-        monkeypatch.setattr(past_index, "DENSE_FACTOR", 1)
-    return request.param
+__all__ = ("way",)

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from tallystick import Balance, InvalidRequest, Ledger, Token, TokenNotFound
+from tallystick import (
+    HIDDEN_BONDING_CURVE_ACCOUNT,
+    TOTAL_SUPPLY_RESERVE,
+    Balance,
+    InvalidRequest,
+    Ledger,
+    LinearCurve,
+    Token,
+    TokenNotFound,
+)
 from tests.support.books.varied_book import ACCOUNTS, BEGIN, CODES, VariedBook
 
 
@@ -149,3 +158,29 @@ def test_explanations_sum_to_the_balance(tmp_path: Path, seed: int) -> None:
                 assert explained.complete
                 assert explained.balance == ledger.balance(code, account)
                 assert sums(explained.transactions) == (explained.balance.available, explained.balance.reserved)
+
+
+@pytest.mark.parametrize(
+    ("cell", "verdict"),
+    [
+        (("carol", "APP"), 750),
+        (("APP", HIDDEN_BONDING_CURVE_ACCOUNT), 200),
+        (("carol", "OTHER"), 0),
+        (("TEA", "carol"), 50),
+        (("TEA", TOTAL_SUPPLY_RESERVE), 9_000),
+    ],
+)
+def test_every_cell_of_the_double_map_is_told_of(cell: tuple[str, str], verdict: int) -> None:
+    with Ledger.open("memory:") as ledger:
+        ledger.register_token(Token("TEA", max_supply=10_000, role="settlement"))
+        for code in ("APP", "OTHER"):
+            ledger.register_token(Token(code, role="app", curve=LinearCurve(2)))
+        ledger.mint("TEA", "carol", 1_000)
+        ledger.app("APP").deposit("carol", 750)
+        ledger.app("APP").buy("carol", 200)
+        assert ledger.state[cell[0]][cell[1]] == verdict
+        for by in ("recorded_at", "occurred_at"):
+            statement = ledger.statement(*cell, by=by)
+            assert (statement.opening.total, sum(sums(statement.lines)), statement.closing.total) == (0, verdict, verdict)
+        explanation = ledger.explain(*cell)
+        assert (explanation.balance.total, explanation.complete) == (verdict, True)

@@ -6,7 +6,7 @@ bytes, or if it holds a batch, which names accounts by numbers, or a distributio
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from tallystick.domain.batch.batch import RowEvent, numbered, read_batch
 from tallystick.domain.effects import effects
@@ -16,7 +16,6 @@ from tallystick.domain.events import BATCHES, FRAGMENT_EVENTS, BatchEvent, Distr
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.infrastructure.journal.format import may_hold_batches
 from tallystick.infrastructure.ledger.reading.lines.entries import EntryEvents
-from tallystick.infrastructure.ledger.reading.lines.shares import Shares
 from tallystick.projections.lines import Change
 
 WasApp = Callable[[str, int], bool]
@@ -27,11 +26,19 @@ _PASSED_OVER = frozenset(FRAGMENT_EVENTS)
 _TOLD_LATER = (*BATCHES, Distributed)
 
 
+class ChangesAt(Protocol):
+    """Who knows what distributions added to an account."""
+
+    def change_at(self, position: int) -> int:
+        """What the distribution at `position` added to what the account has; below zero where it gave."""
+        ...
+
+
 class LinedCell:
     """The cell `name` of a token; `number` is the one that batches gave it, if one did, and `names` are all that have one."""
 
     def __init__(
-        self, token: str, name: str, number: int | None, names: Sequence[str], shares: Shares, was_app: WasApp
+        self, token: str, name: str, number: int | None, names: Sequence[str], shares: ChangesAt, was_app: WasApp
     ) -> None:
         self._token = token
         self._name = name

@@ -32,7 +32,7 @@ class Subject(NamedTuple):
     head: int
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
     """An entry's lines, in the order that is asked for, and where one goes on behind it."""
 
     lines: Sequence[Line]
@@ -102,7 +102,7 @@ class LinesReader:
                             reserved += change.reserved
         return available, reserved
 
-    def _on(self, request: LinesRequest, start: NextPage) -> Iterator[_Read]:
+    def _on(self, request: LinesRequest, start: NextPage) -> Iterator[Read]:
         available, reserved = start.available, start.reserved
         for row in self._rows(start.position, self._subject.head):
             if request.ends_before(row):
@@ -118,7 +118,7 @@ class LinesReader:
                     reserved += change.reserved
                     if request.is_within(change.position) and request.wants(entry, change):
                         lines.append(self._line(entry, change, available, reserved))
-                yield _Read(lines, self._next(entry.last_position, available, reserved))
+                yield Read(lines, self._next(entry.last_position, available, reserved))
 
     def _rows(self, after: int, upto: int) -> Iterator[JournalRow]:
         """The rows with a position above `after`, up to `upto`, each held against the one before."""
@@ -142,7 +142,7 @@ class LinesReader:
         subject = self._subject
         return self._next(subject.head + 1, subject.available, subject.reserved, VERSION_MAX)
 
-    def _back(self, request: LinesRequest, start: NextPage) -> Iterator[_Read]:
+    def _back(self, request: LinesRequest, start: NextPage) -> Iterator[Read]:
         available, reserved = start.available, start.reserved
         for version, row in self._rows_back(request, start):
             for entry in reversed(list(entries_of(row))):
@@ -154,7 +154,7 @@ class LinesReader:
                         lines.append(self._line(entry, change, available, reserved))
                     available -= change.available
                     reserved -= change.reserved
-                yield _Read(lines, self._next(entry.first_position, available, reserved, version))
+                yield Read(lines, self._next(entry.first_position, available, reserved, version))
 
     def _rows_back(self, request: LinesRequest, start: NextPage) -> Iterator[tuple[int, JournalRow]]:
         """The rows below the start that may touch the cell, the newest first, and the last versions of the token's events in

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Numbers, as_numbers
+from tallystick.infrastructure.indexes.past.buckets.touches import Positions, Spans, narrowed
 from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, Column, column_in_memory, integer_of
-from tallystick.infrastructure.indexes.past.touches import Positions, Spans, narrowed
 from tallystick.infrastructure.snapshots.wide_numbers import pack_wide
 
 

@@ -6,8 +6,8 @@ and there are few runs to search.
 
 from typing import NamedTuple
 
-from tallystick.infrastructure.indexes.past.bucket import Bucket
-from tallystick.infrastructure.indexes.past.gathering import NOTHING, Gathering, Mark
+from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
+from tallystick.infrastructure.indexes.past.buckets.gathering import NOTHING, Gathering, Mark
 from tallystick.infrastructure.journal.format import Head
 
 

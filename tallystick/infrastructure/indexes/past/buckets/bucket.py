@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Numbers
-from tallystick.infrastructure.indexes.past.changes import KINDS, SortedChanges, sorted_changes
+from tallystick.infrastructure.indexes.past.buckets.changes import KINDS, SortedChanges, sorted_changes
+from tallystick.infrastructure.indexes.past.buckets.gathering import Gathered, OccurredSpan
+from tallystick.infrastructure.indexes.past.buckets.touches import Positions, Segment, Spans, narrowed, segments_of
 from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, Column, ColumnFile, column_in_memory, write_columns
-from tallystick.infrastructure.indexes.past.gathering import Gathered, OccurredSpan
-from tallystick.infrastructure.indexes.past.touches import Positions, Segment, Spans, narrowed, segments_of
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import Head
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tallystick.domain.arithmetic.columns import MACHINE_MAX
-from tallystick.infrastructure.indexes.past.changes import KINDS, Change, LooseChange
-from tallystick.infrastructure.indexes.past.touches import Keys, Touches, WideTouch
+from tallystick.infrastructure.indexes.past.buckets.changes import KINDS, Change, LooseChange
+from tallystick.infrastructure.indexes.past.buckets.touches import Keys, Touches, WideTouch
 
 _LOOSE_MAX = 1 << 15
 

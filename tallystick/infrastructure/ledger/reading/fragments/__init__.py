@@ -1,0 +1,1 @@
+"""One fragment, whatever became of it, and what it was made of, read from the rows of the journal."""

@@ -1,0 +1,63 @@
+"""The index of the past is built when that is asked, and told of; and deleted at any time it is made anew."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tallystick import Ledger, LedgerReadOnly, StorageUnavailable
+from tallystick.infrastructure.cli.commands import app
+from tests.support.books.varied_book import CODES, VariedBook
+
+
+def test_it_is_built_and_told_of(tmp_path: Path, way: str) -> None:
+    book = VariedBook(tmp_path / "books.db", 4)
+    with book.ledger as ledger:
+        *_, head = book.play(40)
+        told: list[tuple[int, int]] = []
+        assert ledger.status().past.position == 0
+        assert ledger.index_past(lambda position, end: told.append((position, end))) == head
+        found = ledger.status().past
+        assert (found.position, found.folder) == (head, str(tmp_path / "books.db.cache" / "past"))
+        assert told == sorted(told)
+        assert {end for _, end in told} <= {head}
+        assert bool(told) is (way == "indexed")  # a bucket was filled
+    shutil.rmtree(tmp_path / "books.db.cache", ignore_errors=True)
+    with Ledger.open(tmp_path / "books.db", read_only=True) as ledger:
+        with pytest.raises(LedgerReadOnly):
+            ledger.index_past()
+        before = ledger.as_of(head // 2).balances(CODES[0])
+    assert not (tmp_path / "books.db.cache").exists()
+    with Ledger.open(tmp_path / "books.db") as ledger:
+        assert ledger.index_past() == head
+        assert ledger.as_of(head // 2).balances(CODES[0]) == before
+
+
+def test_at_the_command_line(tmp_path: Path) -> None:
+    book = VariedBook(tmp_path / "books.db", 4)
+    with book.ledger:
+        *_, head = book.play(20)
+    done = CliRunner().invoke(app, ["index", str(tmp_path / "books.db")])
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", f"the past is indexed up to position {head}\n")
+
+
+def test_of_a_ledger_in_memory_and_of_none(way: str) -> None:
+    book = VariedBook("memory:", 4)
+    with book.ledger as ledger:
+        *_, head = book.play(20)
+        assert ledger.index_past() == head
+        assert ledger.status().past.folder is None
+        with ledger.fork() as fork, pytest.raises(StorageUnavailable):
+            fork.index_past()
+
+
+def test_where_none_can_be_written_the_journal_is_read(tmp_path: Path) -> None:
+    book = VariedBook(tmp_path / "books.db", 4)
+    with book.ledger as ledger:
+        *_, head = book.play(60)
+        (tmp_path / "books.db.cache").mkdir(exist_ok=True)
+        (tmp_path / "books.db.cache" / "past").write_text("a file where the folder would be")
+        expected = ledger.fork(head // 2).balances(CODES[0])
+        for _ in range(2):
+            assert ledger.as_of(head // 2).balances(CODES[0]) == expected
