@@ -20,7 +20,6 @@ from tallystick.domain.events import Distributed
 from tallystick.infrastructure.indexes.past import past_index
 from tallystick.infrastructure.journal.format import encode_events, make_row
 from tallystick.infrastructure.journal.port import StreamEntry
-from tallystick.infrastructure.ledger.travel import forked_core
 from tallystick.infrastructure.ledger.travel.forked_core import PastCore
 from tests.support.books.behind import journal_of
 from tests.support.books.varied_book import ACCOUNTS, CODES, STEPS, T, VariedBook
@@ -121,7 +120,8 @@ class PastBook(VariedBook):
     def _distribute_as_before(self) -> None:
         """Shares out of the reserve, by the rule of rounding of format 1, which nothing records any more."""
         code = self.chance.choice(("PLN", "WEI"))
-        event = Distributed(code, None, self.chance.randrange(1, 900), self.chance.randrange(9), ("bob",)[: self.chance.randrange(2)])
+        excluded = ("bob",)[: self.chance.randrange(2)]
+        event = Distributed(code, None, self.chance.randrange(1, 900), self.chance.randrange(9), excluded)
         journal = journal_of(self.ledger)
         with journal.writing() as head:
             last = journal.last_entries({code})[code].last_version
@@ -252,12 +252,7 @@ PastBook.steps = tuple(map(_if_it_goes, (*STEPS, *_RARE)))
 @contextlib.contextmanager
 def small_index(bucket: int = 24, dense_factor: int = 1, worth: int = 0) -> Iterator[None]:
     """Buckets are full after so many touches, and the past is asked of the index from position `worth` on."""
-    with contextlib.ExitStack() as patches:
-        for module in (past_index, forked_core):
-            if hasattr(module, "WORTH_POSITIONS"):
-                patches.enter_context(mock.patch.object(module, "WORTH_POSITIONS", worth))
-        patches.enter_context(mock.patch.object(past_index, "BUCKET", bucket))
-        patches.enter_context(mock.patch.object(past_index, "DENSE_FACTOR", dense_factor))
+    with mock.patch.multiple(past_index, WORTH_POSITIONS=worth, BUCKET=bucket, DENSE_FACTOR=dense_factor):
         yield
 
 
@@ -273,4 +268,3 @@ def replays_counted() -> Iterator[Counter[str]]:
 
     with mock.patch.object(PastCore, "_replayed", counted):
         yield counts
-

@@ -26,7 +26,10 @@ class PastFiles:
         self._folder = folder
 
     def chain(self, row_at: Callable[[int], JournalRow | None]) -> list[Bucket]:
-        """The buckets from the beginning of the journal on, as far as it has the commits at which they end."""
+        """The buckets from the beginning of the journal on, as far as it has the commits at which they end.
+
+        Others of the same span may be there too, of another journal, or of this one before it was put back.
+        """
         chain: list[Bucket] = []
         head = EMPTY
         for path in self._found(_BUCKET):
@@ -37,11 +40,9 @@ class PastFiles:
                 bucket = Bucket.load(path)
             except DamagedRun:
                 continue
-            if bucket.before == head and bucket.end.position > head.position:
+            if bucket.before == head and bucket.end.position > head.position and _is_in(bucket.end, row_at):
                 chain.append(bucket)
                 head = bucket.end
-        while chain and not _is_in(chain[-1].end, row_at):
-            chain.pop()
         return chain
 
     def dense(self, ends: Iterable[Head]) -> dict[int, DenseColumns]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tallystick.domain.arithmetic.columns import Numbers, listed
 from tallystick.domain.books.books import Books
-from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.errors import CorruptJournal, StorageUnavailable
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
 from tallystick.infrastructure.indexes.past.buckets.dense import DenseColumns
@@ -195,6 +195,7 @@ class PastIndex:
                     following.restore(snapshot.head, snapshot.read().books, figure)
                     break
                 following = Following(self._curves)
+        self._since_dense = sum(bucket.size for bucket in chain if bucket.end.position > max(dense, default=0))
         self._tail = Tail(built.end)
         self._following = following
 
@@ -213,7 +214,8 @@ class PastIndex:
             figures = following.contracts.all()
             dense[following.head.position] = self._files.add_dense(following.head, following.dense_columns(), figures)
             if self._snapshots is not None:
-                self._snapshots.save(FrozenState(following.head, following.books.freeze(), {}, {}))
+                with contextlib.suppress(OSError, StorageUnavailable, ValueError):  # without them the journal is read again
+                    self._snapshots.save(FrozenState(following.head, following.books.freeze(), {}, {}))
             self._since_dense = 0
         following.begin_bucket()
         self._tail = Tail(following.head)
@@ -265,7 +267,13 @@ class PastIndex:
             return built
         with self._lock:
             following, built = self._followed(), self._stands()
-            runs = self._tail.runs(following.gathering, following.head)
+            if at > following.head.position:
+                raise NoIndex(f"it was begun anew, and has not reached position {at} again")
+            try:
+                runs = self._tail.runs(following.gathering, following.head)
+            except BaseException:
+                self._begin()  # interrupted who knows where
+                raise
             return (*built.buckets, *runs), built.dense
 
     def column(self, token: int, part: int, at: int, length: int) -> Numbers:

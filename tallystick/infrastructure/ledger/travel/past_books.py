@@ -48,14 +48,11 @@ class PastBooks:
         self.replayed = replayed
         self._loaded = Contracts(ContractShelf(journal, lambda _: Anchor(end.position, end.digest, -1)), in_memory, {})
         self._made: dict[str, PastToken] = {}
-        self._followed: Following | None = None
 
     @property
     def _following(self) -> Following:
         """Books that followed the journal to there, or further. Raises `NoIndex`."""
-        if self._followed is None:
-            self._followed = self._index.reach(self._at)
-        return self._followed
+        return self._index.reach(self._at)  # which may have been begun anew since it was asked last
 
     # Names.
 
@@ -232,6 +229,7 @@ class PastBooks:
     def frozen(self) -> list[Freeze]:
         """The freezes of accounts, the oldest first."""
         try:
+            self._index.reach(self._at)
             positions = list(self._index.touched((Cells.of(CONTRACTS, SAID).first,), 0, self._at))
         except NoIndex:
             return self.replayed().frozen()
