@@ -1,6 +1,7 @@
 """As it stood is as it was said then, as a fork of then says it, and as a replay up to then: every read, at every position."""
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,7 +13,7 @@ from tallystick import Balances, Fragments, Ledger, ShadowSpaces, SupplyReserves
 from tallystick.domain.cells import is_crossing
 from tallystick.projections.projection import digest
 from tests.support.books.behind import journal_of
-from tests.support.books.everything_told import everything_told, journal_told, lines_told, said
+from tests.support.books.everything_told import everything_told, journal_told, lines_told, occurred_told, said
 from tests.support.books.past_book import NAMES, TOKENS, PastBook, replays_counted, small_index
 from tests.support.books.regrouped import regrouped
 from tests.support.strategies import past_plans
@@ -63,9 +64,12 @@ def check_book(url: str | Path, plan: dict[str, Any]) -> None:
             for each in chance.sample(stood, len(stood)):
                 each.check(book.ledger.as_of(each.position))
             assert replays.keys() <= {"hold"}  # one that was closed is looked for in the journal
+            times = [book.now() - timedelta(hours=chance.randrange(-12, 200)) for _ in range(3)]
+            occurred = [said(occurred_told, book.ledger, at, TOKENS[:6], NAMES) for at in times]
             for each in chance.sample(stood, 3):
                 each.check(book.ledger.fork(each.position))
                 _check_replayed(book.ledger, each.position)
+        assert occurred == [said(occurred_told, book.ledger, at, TOKENS[:6], NAMES) for at in times]
     finally:
         book.close()
 
