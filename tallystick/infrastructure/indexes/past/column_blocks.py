@@ -186,7 +186,7 @@ class ColumnFile:
             raise DamagedRun(f"{self.path} is no file of columns")
         try:
             description = msgspec.json.decode(content[_HEADER_BYTES:end], type=_Description)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DamagedRun(f"the description in {self.path} is not what was written: {error}") from error
         first = end + WORD_BYTES * blocks_of(description.words)
         seal = content[_numbers.size : _HEADER_BYTES]

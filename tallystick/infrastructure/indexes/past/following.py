@@ -74,6 +74,8 @@ class Following:
         self.books.restore(kept)
         self.head = head
         self.tokens = {token.code: number for number, token in enumerate(self.books.tokens())}
+        for code in self.tokens:
+            self.books.token_state(code).numbering.load()  # which readers may not do while this goes on
         self.contracts = ContractsFigures(self.books.contracts.registered, load)
 
     def begin_bucket(self) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Numbers, listed
-from tallystick.domain.errors import CorruptJournal
+from tallystick.domain.errors import CorruptJournal, StorageUnavailable
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
 from tallystick.infrastructure.indexes.past.buckets.tail import Tail
@@ -194,6 +194,7 @@ class PastIndex:
                     following.restore(snapshot.head, snapshot.read().books, figures)
                     break
                 following = Following(self._curves)
+        self._since_dense = sum(bucket.size for bucket in chain if bucket.end.position > max(dense, default=0))
         self._tail = Tail(built.end)
         self._following = following
 
@@ -219,7 +220,8 @@ class PastIndex:
         head, books = following.head, following.books
         cells = sum(len(books.token_state(token.code).names) for token in books.tokens())
         if self._since_books >= BOOKS_FACTOR * cells:
-            self._snapshots.save(FrozenState(head, books.freeze(), {}, {}))
+            with contextlib.suppress(OSError, StorageUnavailable, ValueError):  # without them more of the journal is read again
+                self._snapshots.save(FrozenState(head, books.freeze(), {}, {}))
             self._since_books = 0
         if self._since_dense < DENSE_FACTOR * cells:
             return {}
@@ -269,8 +271,12 @@ class PastIndex:
         with self._lock:
             following, built = self._followed(), self._stands()
             if at > following.head.position:
-                raise NoIndex("it was begun anew meanwhile")
-            runs = self._tail.runs(following.gathering, following.head)
+                raise NoIndex(f"it was begun anew, and has not reached position {at} again")
+            try:
+                runs = self._tail.runs(following.gathering, following.head)
+            except BaseException:
+                self._begin()  # interrupted who knows where
+                raise
             return (*built.buckets, *runs), built.dense
 
     def column(self, token: int, part: int, at: int, length: int) -> Numbers:
@@ -349,7 +355,8 @@ def _with_touches(column: Numbers, bucket: Bucket, cells: Cells, at: int) -> Num
     for touched, commits, values in bucket.newest_of_all(cells.first, cells.end, at):
         handles = (touched - np.uint64(cells.first)).astype(np.int64)
         is_newer = commits > newest[handles]
-        handles, newest[handles] = handles[is_newer], np.maximum(commits, newest[handles])
+        handles = handles[is_newer]
+        newest[handles] = commits[is_newer]
         if isinstance(values, list):
             column = listed(column)
         if isinstance(column, list):

@@ -95,6 +95,12 @@ class Bucket:
         facts = BucketFacts(FORMAT, _told(self.before), _told(self.end), len(self.segments), list(self._changes))
         write_columns(path, facts, {name: column.all() for name, column in columns.items()})
 
+    @property
+    def size(self) -> int:
+        """How many touches and changes there are."""
+        touches = sum(len(segment.values.array) for segment in self.segments)
+        return touches + sum(len(changes.spans.commits.array) for changes in self._changes.values())
+
     def opened(self) -> Self:
         """This very one: it is in memory."""
         return self
