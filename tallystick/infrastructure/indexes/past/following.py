@@ -34,6 +34,7 @@ from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.indexes.past.buckets.dense import TokenColumns
 from tallystick.infrastructure.indexes.past.buckets.gathering import Gathering
+from tallystick.infrastructure.indexes.past.buckets.touches import distinct
 from tallystick.infrastructure.indexes.past.carried import FOLLOWED, Carried
 from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, HELD, SAID, Cells
 from tallystick.infrastructure.indexes.past.figures import ContractsFigures, Load
@@ -187,12 +188,12 @@ class Following:
             if token in touched.columns:
                 touched.columns[token].append(np.array(list(handles), dtype=np.int64))
                 continue
-            cells_of = self._cells_of(token, AVAILABLE)
+            first = self._cells_of(token, AVAILABLE).first
             found = self.books.token_state(token).available_at(handles)
-            cells += map(cells_of.cell, found)
+            cells += [first + handle for handle in found]
             values += found.values()
         for token, columns in touched.columns.items():
-            self._note_columns(token, np.unique(np.concatenate(columns)), position)
+            self._note_columns(token, distinct(np.concatenate(columns)), position)
         for token, name in touched.holders:
             state = self.books.token_state(token)
             cells.append(self._cells_of(token, HELD).cell(state.handles[name]))

@@ -24,6 +24,7 @@ from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, Miss
 from tallystick.infrastructure.indexes.past.extending import Extending, logger
 from tallystick.infrastructure.indexes.past.files import PastFiles
 from tallystick.infrastructure.indexes.past.following import Following
+from tallystick.infrastructure.indexes.past.giving_way import GivingWay
 from tallystick.infrastructure.indexes.past.kept import KeptBucket, KeptDense
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.chain import rows_after
@@ -80,6 +81,7 @@ class PastIndex:
         self._refused_up_to = 0
         self._is_closed = False
         self.extending = Extending(self._extend)
+        self._giving_way = GivingWay()
         self._begin()
 
     def _begin(self) -> None:
@@ -98,6 +100,7 @@ class PastIndex:
         """In a forked child, where no other thread runs: it is begun anew, with locks that nobody has."""
         self._building, self._lock = threading.RLock(), threading.RLock()
         self.extending = Extending(self._extend)
+        self._giving_way = GivingWay()
         self._begin()
 
     def close(self) -> None:
@@ -109,13 +112,15 @@ class PastIndex:
 
     def extend(self, position: int) -> None:
         """The journal has reached a position: where much is missing up to there, it is added in the background."""
+        self._giving_way.position = position
         if position >= self.extending.due_at:
             self.extending.wake()
 
     def _extend(self) -> int:
         """Brings it to the journal's head, and gives from where on that is worth doing again."""
+        self._giving_way.begin()
         try:
-            reached = self.reach(self._journal.head().position).head.position
+            reached = self._reach(self._journal.head().position, None, self._giving_way).head.position
         except NoIndex as error:
             logger.info("no past index: %s", error)
             reached = self._journal.head().position
@@ -126,13 +131,17 @@ class PastIndex:
         following = self._following
         if following is not None and following.head.position >= position:
             return following
+        with self._giving_way.awaited():
+            return self._reach(position, progress, None)
+
+    def _reach(self, position: int, progress: Progress | None, giving_way: GivingWay | None) -> Following:
         with self._building:
             if self._is_closed:
                 raise NoIndex("the ledger was closed")
             if self._refusal is not None and position < self._refused_up_to:
                 raise NoIndex(self._refusal)
             try:
-                return self._asked(lambda: self._read_on(position, progress))
+                return self._asked(lambda: self._read_on(position, progress, giving_way))
             except NoIndex:
                 raise
             except (CorruptJournal, OSError) as error:
@@ -155,7 +164,7 @@ class PastIndex:
         following = self._following
         return following is not None and position - following.head.position <= AT_HAND_POSITIONS
 
-    def _read_on(self, position: int, progress: Progress | None) -> Following:
+    def _read_on(self, position: int, progress: Progress | None, giving_way: GivingWay | None) -> Following:
         if self._following is None:
             self._go_on()
         following, built = self._followed(), self._stands()
@@ -176,6 +185,8 @@ class PastIndex:
                     self._fill()
             if progress is not None and not following.gathering.size:
                 progress(following.head.position, self._journal.head().position)
+            if giving_way is not None:
+                giving_way.rest()
             if following.head.position >= position:
                 break
         return following

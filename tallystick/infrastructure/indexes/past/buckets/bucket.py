@@ -14,7 +14,15 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import Numbers
 from tallystick.infrastructure.indexes.past.buckets.changes import KINDS, SortedChanges, sorted_changes
 from tallystick.infrastructure.indexes.past.buckets.gathering import Gathered, OccurredSpan
-from tallystick.infrastructure.indexes.past.buckets.touches import Positions, Segment, Spans, narrowed, segments_of
+from tallystick.infrastructure.indexes.past.buckets.touches import (
+    Positions,
+    Segment,
+    Spans,
+    distinct,
+    is_first,
+    narrowed,
+    segments_of,
+)
 from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, Column, ColumnFile, column_in_memory, write_columns
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import Head
@@ -170,7 +178,8 @@ def _positions(gathered: Gathered) -> Positions:
     loose = [touch.position for touch in gathered.wide]
     for changes in gathered.changes.values():
         loose += [change.position for change in changes]
-    return np.unique(np.concatenate((gathered.touches.positions, np.array(loose, dtype=np.int64))))
+    positions = gathered.touches.positions
+    return distinct(np.concatenate((positions[is_first(positions)], np.array(loose, dtype=np.int64))))
 
 
 def _spans(file: ColumnFile, name: str) -> Spans:
