@@ -11,7 +11,7 @@ from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
 from tallystick.domain.values.ids import check_id, check_position
 from tallystick.domain.values.token import AnyToken, code_of
 from tallystick.infrastructure.commit.recorded import checked_row
-from tallystick.infrastructure.indexes.past import past_index
+from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.indexes.past.past_index import NoIndex, PastIndex
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
@@ -125,7 +125,7 @@ class History:
 
     def _index_of(self, asked: "_Asked") -> PastIndex | None:
         """The index, where the journal is long enough to be worth one."""
-        if asked.subject.head < past_index.WORTH_POSITIONS or self._core.past is None:
+        if asked.subject.head < sizes.WORTH_POSITIONS or self._core.past is None:
             return None
         self._core.follow_past()
         return self._core.past

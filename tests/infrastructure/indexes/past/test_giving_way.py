@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tallystick import Ledger, Token
-from tallystick.infrastructure.indexes.past import giving_way, past_index
+from tallystick.infrastructure.indexes.past import giving_way, sizes
 from tallystick.infrastructure.indexes.past.giving_way import (
     COMMITS_SECONDS,
     REST,
@@ -89,8 +89,8 @@ def test_it_goes_on_resting_when_who_waited_was_answered_or_gave_up() -> None:
 
 def test_what_is_built_between_commits_is_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(giving_way, "WORK_SECONDS", 0)
-    monkeypatch.setattr(past_index, "BUCKET", 32)
-    monkeypatch.setattr(past_index, "WORTH_POSITIONS", 0)
+    monkeypatch.setattr(sizes, "BUCKET", 32)
+    monkeypatch.setattr(sizes, "WORTH_POSITIONS", 0)
     with Ledger.open(tmp_path / "books.db") as ledger:
         ledger.register_token(Token("USD"))
         for _ in range(100):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tallystick import Ledger, LedgerReadOnly, StorageUnavailable
 from tallystick.infrastructure.cli.commands import app
-from tallystick.infrastructure.indexes.past import past_index
+from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.indexes.past.files import PastFiles
 from tests.infrastructure.ledger.travel.test_as_of import told
 from tests.support.books.varied_book import CODES, VariedBook
@@ -75,7 +75,7 @@ def test_who_only_reads_goes_on_in_memory_from_what_is_kept(tmp_path: Path, way:
         [*_, kept] = book.play(60)
         assert ledger.index_past() == kept
         buckets = sorted((tmp_path / "books.db.cache" / "past").glob("*.bucket"))
-        assert len(buckets) > past_index.IN_MEMORY_MAX
+        assert len(buckets) > sizes.IN_MEMORY_MAX
     with book.open() as book.ledger:
         [*_, head] = book.play(8)  # nobody asks meanwhile
         expected = told(book.ledger.fork(head - 1))
