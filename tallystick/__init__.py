@@ -81,6 +81,7 @@ from tallystick.domain.errors import (
     UnslicedMoney,
 )
 from tallystick.domain.plan.money import Money, MoneySlice
+from tallystick.domain.refusals import HoldInTheWay, RefusalExplanation
 from tallystick.domain.token.token_state import Balance, Supply
 from tallystick.domain.value_object.recorded_fragment import RecordedFragment
 from tallystick.domain.value_object.value_object import FragmentState, ValueObject
@@ -184,6 +185,7 @@ __all__ = [
     "FrozenAccount",
     "Hold",
     "HoldExpired",
+    "HoldInTheWay",
     "HoldNotFound",
     "IdempotencyMismatch",
     "IllegalTransition",
@@ -231,6 +233,7 @@ __all__ = [
     "Projection",
     "Receipt",
     "RecordedFragment",
+    "RefusalExplanation",
     "Refused",
     "RefusedRow",
     "SchemaTooNew",

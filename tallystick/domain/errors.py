@@ -24,16 +24,21 @@
 
 A class has a stable `code`, typed fields, and a `rule` that becomes the message. Amounts among the fields are in smallest units
 where nothing else is said, and times are aware datetimes; the message has amounts in the token's decimals, where those are
-known. An error of a row of a batch has the row's number in `row`, from 0, whatever its class. A refused call changes nothing.
-Checks run in the order in which the call's documentation lists them, and that order is part of the contract.
+known. An error of a row of a batch has the row's number in `row`, from 0, whatever its class. Every error has an `explanation`:
+the general rule, the figures, and for a lack of funds the holds in the way; it is worked out when it is asked for. A refused
+call changes nothing. Checks run in the order in which the call's documentation lists them, and that order is part of the
+contract.
 """
 
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from tallystick.domain.decimal_point import written
+
+if TYPE_CHECKING:
+    from tallystick.domain.refusals import Held, RefusalExplanation
 
 AMOUNT_FIELDS = frozenset(("allocs_sum", "amount", "available", "balance", "left", "remainder", "required", "reserve"))
 """The fields of errors that are amounts of a token."""
@@ -50,6 +55,11 @@ class LedgerError(Exception):
 
     code: ClassVar[str] = "ledger_error"
     rule: ClassVar[str] = "{reason}"
+
+    if TYPE_CHECKING:
+
+        @property
+        def explanation(self) -> "RefusalExplanation": ...
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -269,6 +279,35 @@ class InsufficientFunds(Refused):
     required: int
     available: int
     rule = "{account} has {available} {token} to give of the {required} required"
+    _ask: Callable[[str, str], "Held | None"] | None = None
+    _held: "Held | None" = None
+
+    def ask_holds(self, ask: Callable[[str, str], "Held | None"]) -> None:
+        """Has `explanation` ask here for the holds in a token into which an account paid, where nobody else is to be asked."""
+        if self._ask is None:
+            self._ask = ask
+
+    def held(self) -> "Held | None":
+        """The open holds into which the account paid, as they are when this is first asked; None where nobody can tell."""
+        if self._held is None and self._ask is not None:
+            try:
+                self._held = self._ask(self.token, self.account)
+            except LedgerError:  # the ledger was closed, or cannot be read
+                return None
+        return self._held
+
+    def at_row(self, row: int) -> Self:
+        return super().at_row(row)._asking_as(self)
+
+    def __copy__(self) -> Self:
+        return type(self)(decimals=self.decimals, **self.fields)._asking_as(self)
+
+    def _asking_as(self, other: "InsufficientFunds") -> Self:
+        self._ask, self._held = other._ask, other._held
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*super().__reduce__(), {"_held": self._held})  # what is sent elsewhere no longer asks
 
 
 class SupplyExhausted(Refused):

@@ -12,7 +12,8 @@ class FragmentOrigin(Result, frozen=True):
     `transaction_id` is the movement that made it, of this `kind`; None where that is one of several rows of a batch, which
     does not say of which. The journal took it at `recorded_at`. `parents` are the ids of those that it was made of, the newest
     first; a fragment that has none was minted. `certain`: it was made of all of them. Where it is false, of a batch, it was
-    made of one or more of these, or of none where the rows are mints.
+    made of one or more of them, or of none where the rows are mints. There are `parent_count` of them, of which the newest are
+    named: as many as were asked for, or 100 where they are not certain.
     """
 
     id: int
@@ -24,14 +25,14 @@ class FragmentOrigin(Result, frozen=True):
     kind: Kind
     recorded_at: datetime
     parents: tuple[int, ...]
+    parent_count: int
     certain: bool
 
 
 class Lineage(Result, frozen=True):
     """The origin of a `fragment` and of its `ancestors`: its parents, theirs, and so on to what was minted, the newest first.
 
-    `complete`: there are no others. Where it is false these are the newest, and of what was made of very many not all parents
-    are named.
+    `complete`: there are no others; else these are the newest.
     """
 
     fragment: FragmentOrigin

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import AsyncLedger, Backup, Ledger, Token, Trade
+from tallystick import AsyncLedger, Backup, HoldInTheWay, InsufficientFunds, Ledger, Token, Trade
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
@@ -51,8 +51,10 @@ HELD = {
     "fragment": "amount apply burn hold id mint minted_by owner release reserve state token",
     "fragment as recorded": """after amount apply burn ended_in held_in hold id mint minted_by minted_in owner release reserve
     state token""",
+    "explanation of a refusal": "account available held holds missing required rule token",
+    "hold in the way": "authority expires_at id position remaining",
     "lineage": "ancestors complete fragment",
-    "origin of a fragment": "amount certain entry_id id kind owner parents recorded_at token transaction_id",
+    "origin of a fragment": "amount certain entry_id id kind owner parent_count parents recorded_at token transaction_id",
     "frozen account": "account credits debits position reason recorded_at token",
     "hold": "amount authority expires_at id is_due is_open legs memo payer position remaining reserved_at token",
     "leg": "amount kind receiver recorded_at transaction_id",
@@ -97,6 +99,8 @@ RESULTS = (
     "supply",
     "fragment",
     "fragment as recorded",
+    "explanation of a refusal",
+    "hold in the way",
     "lineage",
     "origin of a fragment",
     "hold",
@@ -163,6 +167,8 @@ def held() -> dict[str, Any]:
         "supply": ledger.supply("USD"),
         "fragment": ledger.fragments("USD", "alice")[0],
         "fragment as recorded": ledger.fragment(ledger.fragments("USD", "alice")[0].id),
+        "explanation of a refusal": InsufficientFunds(token="USD", account="a", required=2, available=1).explanation,
+        "hold in the way": HoldInTheWay("hold-1", "keeper", 1, None, 7),
         "lineage": ledger.lineage(ledger.fragments("USD", "alice")[0].id),
         "origin of a fragment": ledger.lineage(ledger.fragments("USD", "alice")[0].id).fragment,
         "hold": hold,

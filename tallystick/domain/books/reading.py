@@ -114,6 +114,10 @@ class BooksReading(ABC):
         """The open holds of this token, authority and payer that fall due before then, oldest first; None is any."""
         return self._holds.found(token, authority, payer, due_before)
 
+    def holds_paid(self, token: str, payer: str) -> Sequence[OpenHold]:
+        """The open holds in a token into which the account paid, oldest first."""
+        return self._holds.found(token, None, payer, None)
+
     def due(self, now: int, limit: int) -> list[OpenHold]:
         """Up to `limit` holds that are due at `now`."""
         return self._holds.due(now, limit)

@@ -8,7 +8,8 @@ of its fragments it is known only that they came of some of those.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from functools import cached_property
+from itertools import accumulate, repeat
 from typing import Any, NamedTuple
 
 from tallystick.domain.arithmetic.columns import Column, Numbers
@@ -32,57 +33,68 @@ from tallystick.domain.value_object.runs import amounts_of, minted_runs, named_r
 MintEvent = FragmentsMinted | RunsMintedMany | FragmentsMintedMany
 _MINTS = (FragmentsMinted, RunsMintedMany, FragmentsMintedMany)
 _BURNS = (FragmentsBurned, RunsBurnedMany)
+NAMED_MAX = 100
+"""So many are named of those of which it is not known whether a fragment was made of them."""
 
 
 class Parents(NamedTuple):
-    """Fragments that another was made of, the newest first; `certain`: of all of these, and of nothing else.
+    """Fragments that another was made of, the newest of so many; `certain`: of all of them, and of nothing else.
 
-    Else it was made of some of them. Where they are not `whole` there are more, and these are the newest.
+    Else it was made of one or more of them, or was minted.
     """
 
     ids: tuple[int, ...]
+    of: int
     certain: bool
-    whole: bool
 
 
-_NONE = Parents((), True, True)
+_NONE = Parents((), 0, True)
 
 
 class Burned:
     """The fragments that were burned together, as runs, which may be of very many."""
 
     def __init__(self, events: Sequence[FragmentsBurned | RunsBurnedMany]) -> None:
+        self._events = events
+        self._named: dict[tuple[int, int], tuple[int, ...]] = {}
+
+    @cached_property
+    def _runs(self) -> tuple[list[int], list[int], list[int]]:
+        """The first ids, ascending, how many there are from each on, and how many there are before each."""
         runs: list[tuple[int, int]] = []
-        for event in events:
+        for event in self._events:
             firsts, counts = (event.ids, repeat(1)) if isinstance(event, FragmentsBurned) else named_runs(event)
             runs += zip(firsts, counts, strict=False)
         runs.sort()
-        self._firsts = [first for first, _ in runs]
-        self._counts = [count for _, count in runs]
-        self._told: dict[int, tuple[tuple[int, ...], bool]] = {}
+        counts = [count for _, count in runs]
+        return [first for first, _ in runs], counts, list(accumulate(counts, initial=0))
 
-    def newest(self, below: int, limit: int) -> tuple[tuple[int, ...], bool]:
-        """Those with smaller ids than `below`, the newest first and no more than `limit`, and whether that is all of them.
+    def count(self, below: int) -> int:
+        """How many have smaller ids than `below`."""
+        firsts, counts, before = self._runs
+        place = bisect_left(firsts, below) - 1
+        return before[place] + min(counts[place], below - firsts[place]) if place >= 0 else 0
 
-        The same ones are told as the same tuple, which many of the fragments made of them then have in common.
+    def newest(self, below: int, limit: int) -> tuple[int, ...]:
+        """Those with smaller ids than `below`, the newest first and no more than `limit`.
+
+        They are always the same tuple, for the fragments made of them may be many.
         """
-        place = bisect_left(self._firsts, below) - 1
-        if place < 0:
-            return (), True
-        last = min(self._firsts[place] + self._counts[place], below) - 1
-        if last not in self._told:
-            self._told[last] = self._newest(place, last, limit)
-        return self._told[last]
+        end = self.count(below)
+        if (end, limit) not in self._named:
+            self._named[end, limit] = self._between(max(end - limit, 0), end)
+        return self._named[end, limit]
 
-    def _newest(self, place: int, last: int, limit: int) -> tuple[tuple[int, ...], bool]:
-        ids = [*range(last, max(self._firsts[place], last - limit + 1) - 1, -1)]
-        for earlier in range(place - 1, -1, -1):
-            if len(ids) >= limit:
-                return tuple(ids), False
-            first = self._firsts[earlier]
-            last = first + self._counts[earlier] - 1
-            ids += range(last, max(first, last - limit + len(ids) + 1) - 1, -1)
-        return tuple(ids), ids[-1] == self._firsts[0]
+    def _between(self, start: int, end: int) -> tuple[int, ...]:
+        """The ids from the one on that has `start` before it, where `end` are in all, the newest first."""
+        firsts, counts, before = self._runs
+        ids: list[int] = []
+        for place in range(bisect_left(before, end) - 1, -1, -1):
+            if before[place] + counts[place] <= start:
+                break
+            first = firsts[place] + max(start - before[place], 0)
+            ids += range(firsts[place] + min(end - before[place], counts[place]) - 1, first - 1, -1)
+        return tuple(ids)
 
 
 _NOTHING = Burned(())
@@ -128,13 +140,14 @@ class Minting:
         return names[int(owners[index])], int(amounts[index])
 
     def parents_of(self, id: int, limit: int) -> Parents:
-        """What the fragment was made of that is one of these, the newest `limit` of it."""
-        ids, whole = self.made_of.newest(id, limit)
-        if not ids:
+        """What the fragment was made of that is one of these: the newest `limit` of it, or fewer where it is not certain."""
+        count = self.made_of.count(id)
+        if not count:
             return _NONE
         if not isinstance(self.movement, BATCHES):
-            return Parents(ids, True, whole)
-        return Parents(ids, len(ids) == 1 and whole and not isinstance(self.movement, MintedMany), whole)
+            return Parents(self.made_of.newest(id, limit), count, True)
+        certain = count == 1 and not isinstance(self.movement, MintedMany)
+        return Parents(self.made_of.newest(id, min(limit, NAMED_MAX)), count, certain)
 
 
 def mintings(events: Sequence[Any], first_position: int) -> Iterator[Minting]:

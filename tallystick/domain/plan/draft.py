@@ -154,6 +154,12 @@ class Draft:
                 if left is not None:
                     yield left
 
+    def holds_paid(self, token: str, payer: str) -> list[OpenHold]:
+        """The holds in a token into which the account paid and in which anything would be left, oldest first."""
+        opened = [hold for hold in self._opened.values() if (hold.token, hold.payer) == (token, payer)]
+        left = (self._left(hold) for hold in (*self._books.holds_paid(token, payer), *opened))
+        return [hold for hold in left if hold is not None]
+
     def due(self, now: int, limit: int) -> list[OpenHold]:
         """Up to `limit` holds that are due at `now` and in which anything would be left."""
         known = self._books.due(now, limit + len(self._drawn))

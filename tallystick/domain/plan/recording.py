@@ -9,6 +9,7 @@ Users never hold it: they hold a plan and what a plan gives, each of which holds
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -20,7 +21,9 @@ from tallystick.domain.books.pending import Pending
 from tallystick.domain.checks import check_debits, require
 from tallystick.domain.contract.sweeping import PastOfNames
 from tallystick.domain.errors import (
+    InsufficientFunds,
     InvalidRequest,
+    LedgerError,
     NotFound,
     Refused,
     TransactionClosed,
@@ -34,14 +37,17 @@ from tallystick.domain.plan.draft import Draft, DraftedToken
 from tallystick.domain.plan.execution import decide
 from tallystick.domain.plan.purse import Purse
 from tallystick.domain.plan.tellings import Tried, left_of_undone, no_longer_possible
+from tallystick.domain.refusals import asking
 from tallystick.domain.reversal.decisions import reversal_by
 from tallystick.domain.reversal.operations import Reverse
 from tallystick.domain.reversal.requests import Recorded
+from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.token import AnyToken, Token
 from tallystick.domain.view import View
 
 Told = TypeVar("Told", bound=Operation)
+Decided = TypeVar("Decided")
 
 
 NOT_ENTERED = "the transaction's block was never entered: with ledger.atomic() as tx"
@@ -98,6 +104,7 @@ class Recording:
 
     _companions: Sequence[Companion] = ()
     _undone = 0  # operations that savepoints undid and that are tried all the same, for the block was told something there
+    _is_abandoned = False  # whether its block ended with an error, so that nothing is executed
     _closed = NOT_ENTERED  # why nothing is recorded, "" while it is
     planned: list[tuple[int, Sequence[DomainEvent]]] | None = None
     """What was planned of operations of which something else may come, without a refusal: by which of them they are."""
@@ -157,6 +164,10 @@ class Recording:
     def close(self) -> None:
         """Ends recording: from here on every call is `TransactionClosed`."""
         self._closed = ENDED
+
+    def abandon(self) -> None:
+        """Notes that nothing of it is executed, for its block ended with an error."""
+        self._is_abandoned = True
 
     def finished(self) -> Sequence[Operation]:
         """What was recorded and what the block was told; `UnslicedMoney` or `UnconsumedSlice` where a purse has some left,
@@ -291,10 +302,11 @@ class Recording:
             self.surroundings.reach_head()
             try:
                 _require_to_give(self.draft, token, owner, amount)
-            except Refused:
+            except Refused as refusal:
                 if self._commits == self._books.commits:
+                    self._ask_holds(refusal, self.draft)
                     raise
-                _require_to_give(self._drafted_anew(), token, owner, amount)
+                self._decide_anew(lambda draft: _require_to_give(draft, token, owner, amount))
 
     def open_purse(self, token: Token, owner: str, is_slice: bool) -> Purse:
         """A new purse, with nothing in it yet."""
@@ -334,10 +346,30 @@ class Recording:
             self._now = self.surroundings.now()
             try:
                 return decide(self.draft, operation, self._now)
-            except (Refused, NotFound, InvalidRequest):
+            except (Refused, NotFound, InvalidRequest) as refusal:
                 if self._commits == self._books.commits:
+                    self._ask_holds(refusal, self.draft)
                     raise
-                return decide(self._drafted_anew(), operation, self._now)
+                return self._decide_anew(lambda draft: decide(draft, operation, self._now))
+
+    def _decide_anew(self, look: Callable[[Draft], Decided]) -> Decided:
+        """What `look` decides in a draft made anew."""
+        draft = self._drafted_anew()
+        try:
+            return look(draft)
+        except Refused as refusal:
+            self._ask_holds(refusal, draft)
+            raise
+
+    def _ask_holds(self, refusal: LedgerError, draft: Draft) -> None:
+        """Has the explanation of a lack of funds in a draft ask for the holds in the way."""
+        if isinstance(refusal, InsufficientFunds):
+            refusal.ask_holds(asking(self.surroundings, partial(self._holds_paid, draft)))
+
+    def _holds_paid(self, draft: Draft, token: str, payer: str) -> Sequence[OpenHold]:
+        """The open holds into which the account paid: in the draft, unless the block ended well and was executed."""
+        is_drafted = self._is_abandoned or not self._closed
+        return (draft if is_drafted else self._books).holds_paid(token, payer)
 
     def _drafted_anew(self) -> Draft:
         """What the plan so far makes of the books as others left them.
@@ -361,6 +393,7 @@ class Recording:
             try:
                 events = decide(draft, operation, self._now)
             except (Refused, NotFound, InvalidRequest) as error:
+                self._ask_holds(error, draft)
                 raise no_longer_possible(error) from error
             for event in events:
                 draft.apply(event)

@@ -170,13 +170,7 @@ def _settle(view: View, operation: Settle, now: int) -> Sequence[DomainEvent]:
         wanted -= drawn
         if not wanted:
             return events
-    raise InsufficientFunds(
-        decimals=view.token_state(operation.token).token.decimals,
-        token=operation.token,
-        account=operation.authority,
-        required=operation.amount,
-        available=operation.amount - wanted,
-    )
+    raise _too_little_held(view, operation.token, operation.authority, operation.amount, operation.amount - wanted)
 
 
 def _settleable(view: View, operation: Settle, id: str, now: int) -> OpenHold:
@@ -194,14 +188,16 @@ def _release(view: View, operation: Release, now: int) -> Sequence[DomainEvent]:
     hold = _open_hold(view, operation.hold)
     amount = hold.amount if operation.amount is None else operation.amount
     if amount > hold.amount:
-        raise InsufficientFunds(
-            decimals=view.token_state(hold.token).token.decimals,
-            token=hold.token,
-            account=hold.authority,
-            required=amount,
-            available=hold.amount,
-        )
+        raise _too_little_held(view, hold.token, hold.authority, amount, hold.amount)
     return (_released(hold, amount, expired=False, memo=operation.memo),)
+
+
+def _too_little_held(view: View, token: str, authority: str, required: int, available: int) -> InsufficientFunds:
+    """The refusal of what the authority keeps for others; into which holds it paid itself has nothing to do with it."""
+    decimals = view.token_state(token).token.decimals
+    error = InsufficientFunds(decimals=decimals, token=token, account=authority, required=required, available=available)
+    error.ask_holds(lambda token, account: None)
+    return error
 
 
 def _open_hold(view: View, id: str) -> OpenHold:

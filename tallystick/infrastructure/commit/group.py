@@ -9,6 +9,7 @@ from time import monotonic
 
 from tallystick.domain.errors import CommitTooLarge, Conflict, LedgerError, StorageUnavailable
 from tallystick.domain.events import DomainEvent, Moved
+from tallystick.domain.refusals import ask_holds
 from tallystick.domain.value_object.runs import all_in_format_1
 from tallystick.domain.values.reversal import Reversal
 from tallystick.infrastructure.commit.bookkeeper import Bookkeeper
@@ -139,6 +140,7 @@ class LedgerGroup(Group[TransactionMember]):
                 self._streams_saved().check(saved)
             events, count = member.execute(books, self._keeper.state.transfer_ids, self._position, self._now)
         except LedgerError as error:
+            ask_holds(error, self._keeper, books.holds_paid)
             member.fail(error)
             return
         if len(events) == 1 and details is None and saved is None and len(reversals) == before and not self._is_again:

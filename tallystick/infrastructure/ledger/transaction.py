@@ -145,8 +145,10 @@ class TransactionContext(SavingPlan):
                 if not is_looked_up:
                     self._check_still_unused(refusal)
                 raise
-        elif isinstance(error, REFUSALS):
-            self._check_still_unused(error)
+        else:
+            self._recording.abandon()
+            if isinstance(error, REFUSALS):
+                self._check_still_unused(error)
 
     def _check_still_unused(self, refusal: LedgerError) -> None:
         """Raises `DuplicateIdempotencyKey` or `IdempotencyMismatch` where the key was used since the block was entered: that

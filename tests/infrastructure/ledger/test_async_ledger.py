@@ -85,7 +85,7 @@ def test_every_public_call_of_the_blocking_ledger_is_there_with_the_same_argumen
             assert not callable(awaited), name
             continue
         assert list(inspect.signature(call).parameters) == list(inspect.signature(awaited).parameters), name
-        assert inspect.iscoroutinefunction(awaited) or name in ("open", "atomic", "expire_every"), name
+        assert inspect.iscoroutinefunction(awaited) or name in ("open", "atomic", "fork", "expire_every"), name
 
 
 # Opening and closing.

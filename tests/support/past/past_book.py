@@ -17,7 +17,7 @@ from eventsourcing.application import Application
 
 from tallystick import LedgerError, Token
 from tallystick.domain.events import Distributed
-from tallystick.infrastructure.indexes.past import past_index
+from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.journal.format import encode_events, make_row
 from tallystick.infrastructure.journal.port import StreamEntry
 from tallystick.infrastructure.ledger.travel.forked_core import PastCore
@@ -252,7 +252,7 @@ PastBook.steps = tuple(map(_if_it_goes, (*STEPS, *_RARE)))
 @contextlib.contextmanager
 def small_index(bucket: int = 24, dense_factor: int = 1, worth: int = 0) -> Iterator[None]:
     """Buckets are full after so many touches, and the past is asked of the index from position `worth` on."""
-    with mock.patch.multiple(past_index, WORTH_POSITIONS=worth, BUCKET=bucket, DENSE_FACTOR=dense_factor):
+    with mock.patch.multiple(sizes, WORTH_POSITIONS=worth, BUCKET=bucket, DENSE_FACTOR=dense_factor):
         yield
 
 

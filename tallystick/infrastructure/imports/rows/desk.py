@@ -7,8 +7,9 @@ from tallystick.domain.arithmetic.columns import Rows
 from tallystick.domain.batch.batch import Batch, RowEvent, numbered, read_batch
 from tallystick.domain.batch.transfer_ids import TransferIds
 from tallystick.domain.entry.import_end import EndImport
-from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidAccount, InvalidToken
+from tallystick.domain.errors import DuplicateIdempotencyKey, InvalidAccount, InvalidToken, Refused
 from tallystick.domain.events import BATCHES, Burned, Minted, Moved
+from tallystick.domain.refusals import ask_holds
 from tallystick.domain.values.instant import check_occurred_at
 from tallystick.domain.values.token import AnyToken, Token, code_of
 from tallystick.infrastructure.commit.idempotency import make_request
@@ -27,6 +28,10 @@ class ImportDesk:
 
     def __init__(self, ledger: Ledger) -> None:
         self._core: LedgerCore = ledger._core  # pyright: ignore[reportPrivateUsage]
+
+    def ask_holds(self, error: Refused) -> None:
+        """Has the explanation of a refusal ask the ledger for the holds in the way."""
+        ask_holds(error, self._core.keeper, self._core.books.holds_paid)
 
     def used(self, ids: TransferIds) -> Rows:
         """Which of these ids the journal holds."""

@@ -62,6 +62,7 @@ class Fit:
                 if not self._opens:
                     has = cells[sender]
                     error = InsufficientFunds(decimals=decimals, token=token, account=sender, required=amount, available=has)
+                    self._desk.ask_holds(error)
                     refused.append((row, error))
                     continue
                 if missing > reserve:

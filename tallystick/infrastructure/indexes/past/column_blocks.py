@@ -1,7 +1,8 @@
 """A file of columns that is mapped and never read as a whole: narrow integers side by side, in blocks with checksums.
 
-It begins with a mark, how long the description is, and a checksum over that and the checksums of the blocks; so the file is
-found damaged, or to be none, when it is opened, and a block when it is first read. Nobody changes a file once it has its name.
+It begins with a mark, the length of the description, and a checksum over the description and the checksums of the blocks. So
+what is no such file, or has a damaged description, is found when it is opened, and a damaged block when it is first read.
+Nobody changes a file once it has its name.
 """
 
 import mmap
@@ -32,6 +33,10 @@ _CHUNK_WORDS = 1 << 17
 
 AnyColumn = NDArray[Any]
 Facts = TypeVar("Facts")
+
+
+class MissingFile(DamagedRun):
+    """There is no such file any more."""
 
 
 class Column(NamedTuple):
@@ -132,6 +137,8 @@ class ColumnFile:
         try:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise MissingFile(f"{path} is not there") from error
         except (OSError, ValueError) as error:
             raise DamagedRun(f"{path} cannot be mapped: {error}") from error
         description, checksums, first = self._checked()

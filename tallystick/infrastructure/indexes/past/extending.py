@@ -12,6 +12,9 @@ from tallystick.domain.errors import LedgerError
 STOP_SECONDS = 10.0
 """So long the end of what is under way is waited for."""
 
+NEVER = 2**63
+"""No position: it is under way."""
+
 logger = logging.getLogger("tallystick.past")
 
 
@@ -40,6 +43,7 @@ class Extending:
 
     def wake(self) -> None:
         """It is due."""
+        self.due_at = NEVER
         self._wanted.set()
 
     def stop(self) -> None:

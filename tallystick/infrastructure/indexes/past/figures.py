@@ -1,21 +1,23 @@
-"""The figures of contracts as the events change them, without the allocations: those of contracts that were touched lately."""
+"""The figures of contracts as the events change them, without the allocations; a contract's come in when it is touched."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tallystick.domain.contract.figure_changes import figure_change
 from tallystick.domain.events import ContractChange, ContractRegistered
 from tallystick.infrastructure.indexes.past.cells import FIGURES
 
-Load = Callable[[int], int]
-"""Gives what a cell was worth, which stands for a contract's figure by its number among all."""
+Load = Callable[[int], Sequence[int]]
+"""Gives so many cells, the figures of contracts in the order of their numbers."""
 
 
 class ContractsFigures:
-    """The figures. `registered` are the contracts that were there before, in their order, and `load` knows theirs."""
+    """The figures. `registered` are the contracts that were there before, in their order; `load` knows theirs, once asked."""
 
     def __init__(self, registered: Iterable[str] = (), load: Load | None = None) -> None:
         self._numbers = {contract: number for number, contract in enumerate(registered)}
         self._load = load
+        self._before = FIGURES * len(self._numbers)
+        self._loaded: Sequence[int] | None = None
         self._figures: dict[str, list[int]] = {}
 
     def number(self, contract: str) -> int | None:
@@ -31,7 +33,7 @@ class ContractsFigures:
             return
         figures = self._figures.get(contract)
         if figures is None:
-            figures = self._figures[contract] = self._loaded(contract)
+            figures = self._figures[contract] = self._as_before(contract)
         for place, added in enumerate(figure_change(event)):
             figures[place] += added
 
@@ -43,11 +45,11 @@ class ContractsFigures:
         """The figures of all contracts, those of each side by side."""
         figures: list[int] = []
         for contract in self._numbers:
-            figures += self._figures[contract] if contract in self._figures else self._loaded(contract)
+            figures += self._figures[contract] if contract in self._figures else self._as_before(contract)
         return figures
 
-    def _loaded(self, contract: str) -> list[int]:
+    def _as_before(self, contract: str) -> list[int]:
+        if self._loaded is None:
+            self._loaded = () if self._load is None else self._load(self._before)
         first = FIGURES * self._numbers[contract]
-        if self._load is None:
-            return [0] * FIGURES
-        return [self._load(first + place) for place in range(FIGURES)]
+        return list(self._loaded[first : first + FIGURES])

@@ -12,6 +12,7 @@ from pathlib import Path
 from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
 from tallystick.infrastructure.indexes.past.buckets.dense import DenseColumns, TokenColumns, write_dense
 from tallystick.infrastructure.indexes.past.column_blocks import UNFINISHED
+from tallystick.infrastructure.indexes.past.kept import KeptBucket, KeptDense, OpenFiles
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
 from tallystick.infrastructure.system.own_folder import fault_of, make_own_folder
@@ -24,13 +25,14 @@ class PastFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._open = OpenFiles()
 
-    def chain(self, row_at: Callable[[int], JournalRow | None]) -> list[Bucket]:
+    def chain(self, row_at: Callable[[int], JournalRow | None]) -> list[KeptBucket]:
         """The buckets from the beginning of the journal on, as far as it has the commits at which they end.
 
         Others of the same span may be there too, of another journal, or of this one before it was put back.
         """
-        chain: list[Bucket] = []
+        chain: list[KeptBucket] = []
         head = EMPTY
         for path in self._found(_BUCKET):
             after, _, _ = path.stem.partition("-")
@@ -41,38 +43,39 @@ class PastFiles:
             except DamagedRun:
                 continue
             if bucket.before == head and bucket.end.position > head.position and _is_in(bucket.end, row_at):
-                chain.append(bucket)
+                chain.append(KeptBucket(bucket.before, bucket.end, bucket.size, path, self._open))
                 head = bucket.end
         return chain
 
-    def dense(self, ends: Iterable[Head]) -> dict[int, DenseColumns]:
+    def dense(self, ends: Iterable[Head]) -> dict[int, KeptDense]:
         """The dense columns that were taken at these heads, by position."""
-        found: dict[int, DenseColumns] = {}
+        found: dict[int, KeptDense] = {}
         wanted = {head.position: head for head in ends}
         for path in self._found(_DENSE):
             position = int(path.stem.partition("-")[0])
             if position in wanted:
                 with contextlib.suppress(DamagedRun):
-                    columns = DenseColumns(path)
-                    if columns.head == wanted[position]:
-                        found[position] = columns
+                    head = DenseColumns(path).head
+                    if head == wanted[position]:
+                        found[position] = KeptDense(head, path, self._open)
         return found
 
-    def add_bucket(self, bucket: Bucket) -> Bucket:
-        """The bucket from a file in which it is now. Raises `OSError`."""
+    def add_bucket(self, bucket: Bucket) -> KeptBucket:
+        """The bucket in a file in which it is now. Raises `OSError`."""
         end = bucket.end
         path = self._path(f"{bucket.before.position:020d}-{end.position:020d}-{end.digest.hex()[:16]}{_BUCKET}")
         bucket.save(path)
-        return Bucket.load(path)
+        return KeptBucket(bucket.before, end, bucket.size, path, self._open)
 
-    def add_dense(self, head: Head, tokens: Iterable[TokenColumns], figures: list[int]) -> DenseColumns:
-        """The dense columns from a file in which they are now. Raises `OSError`."""
+    def add_dense(self, head: Head, tokens: Iterable[TokenColumns], figures: list[int]) -> KeptDense:
+        """The dense columns in a file in which they are now. Raises `OSError`."""
         path = self._path(f"{head.position:020d}-{head.digest.hex()[:16]}{_DENSE}")
         write_dense(path, head, tokens, figures)
-        return DenseColumns(path)
+        return KeptDense(head, path, self._open)
 
     def remove(self) -> None:
         """Removes all of them, and what is left of files that were begun."""
+        self._open = OpenFiles()
         for suffix in (_BUCKET, _DENSE, UNFINISHED):
             for path in self._found(suffix):
                 with contextlib.suppress(OSError):

@@ -229,8 +229,10 @@ class AsyncTransactionContext(SavingPlan):
                 if not is_looked_up:
                     await self._check_still_unused(refusal)
                 raise
-        elif isinstance(error, REFUSALS):
-            await self._check_still_unused(error)
+        else:
+            self._recording.abandon()
+            if isinstance(error, REFUSALS):
+                await self._check_still_unused(error)
 
     async def _check_still_unused(self, refusal: LedgerError) -> None:
         """As that of a block of a thread."""

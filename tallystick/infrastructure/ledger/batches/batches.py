@@ -10,7 +10,8 @@ from typing import Any, Literal
 from tallystick.domain.arithmetic.columns import Column, listed
 from tallystick.domain.batch.decisions import check_cells
 from tallystick.domain.batch.request import BatchRequest, amounts_of, check_rows, handles_of, interned
-from tallystick.domain.errors import DuplicateTransferId, InvalidAccount, InvalidRequest, TokenNotFound
+from tallystick.domain.errors import DuplicateTransferId, InsufficientFunds, InvalidAccount, InvalidRequest, TokenNotFound
+from tallystick.domain.refusals import asking
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.commit.idempotency import make_request
@@ -73,7 +74,7 @@ class Batches:
         return self._receipt(BatchMember(batch, request, given.details()))
 
     def _receipt(self, member: BatchMember) -> BatchReceipt:
-        """Commits the batch, and gives its receipt; errors of ids that were used can say where."""
+        """Commits the batch, and gives its receipt; errors of its rows can say more."""
         self._core.queue.run(member)
         first_uses = FirstUses(self._core, member)
         try:
@@ -81,8 +82,11 @@ class Batches:
         except DuplicateTransferId as error:
             first_uses.attach(error, error.fields["row"])
             raise
+        ask = asking(self._core.keeper, self._books.holds_paid)
         for index, reason in receipt.refused:
-            if isinstance(reason, DuplicateTransferId):
+            if type(reason) is InsufficientFunds:
+                reason.ask_holds(ask)
+            elif isinstance(reason, DuplicateTransferId):
                 first_uses.attach(reason, index)
         return receipt
 

@@ -1,6 +1,7 @@
 """The core of a ledger over another's journal, up to a moment of it: to look at it as it stood, or to go on from there.
 
-It has books of its own, which go on from a snapshot where there is one that is not later. The ledger below must stay open.
+It has books of its own, which go on from a snapshot where there is one that is not later. A view of a long journal has books
+that answer out of the past index instead. The ledger below must stay open.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import cast
 
 from tallystick.domain.books.books import Books
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.indexes.past import past_index
+from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.indexes.past.past_index import PastIndex
 from tallystick.infrastructure.journal.forked import ForkedJournal
 from tallystick.infrastructure.journal.format import Head
@@ -104,7 +105,7 @@ class PastCore(ForkedCore):
 
 def looked_at(base: LedgerCore, end: Head) -> ForkedCore:
     """The core of what `base` was at a head of its journal. A short journal is replayed sooner than an index is asked."""
-    index = base.past if end.position >= past_index.WORTH_POSITIONS else None
+    index = base.past if end.position >= sizes.WORTH_POSITIONS else None
     if index is None:
         return ForkedCore(base, end, read_only=True)
     base.follow_past()

@@ -325,7 +325,7 @@ class PastBooks:
 
 
 class PastSpellings:
-    """How names were written: as later, but for those of which only journals of before have more spellings than one."""
+    """How names were written: as they are later, but for names with several spellings, as older journals have them."""
 
     def __init__(self, later: Spellings, replayed: Callable[[], Books]) -> None:
         self._later = later

@@ -93,7 +93,7 @@ class InterruptedOnce:
         "tallystick.infrastructure.indexes.past.buckets.gathering.Touches",
         "tallystick.infrastructure.indexes.past.buckets.bucket.segments_of",
         "tallystick.infrastructure.indexes.past.following.Touched",
-        "tallystick.infrastructure.indexes.past.past_index.Tail",
+        "tallystick.infrastructure.indexes.past.building.Tail",
     ],
 )
 def test_an_interruption_while_it_is_asked_or_extended(

@@ -201,7 +201,22 @@ def test_runs_of_fragments_are_cut_where_there_are_more_than_are_wanted(ledger: 
         for limit, whole in ((1, False), (299, False), (300, True), (301, True)):
             cut = ledger.lineage(fragment.id, limit=limit)
             assert (cut.ancestors, cut.complete) == (lineage.ancestors[:limit], whole)
-            assert cut.fragment.parents == tuple(ids[299::-1][:limit])
+            assert (cut.fragment.parents, cut.fragment.parent_count) == (tuple(ids[299::-1][:limit]), 300)
+
+
+def test_of_very_many_that_it_may_be_made_of_some_are_named_and_all_are_told(cups: Ledger) -> None:
+    givers = [f"giver-{number}" for number in range(150)]
+    cups.mint_many("CUP", givers, [3] * 150)
+    cups.transfer_many("CUP", givers, ["bob"] * 150, [3] * 150)
+    ids = held_by(cups, "bob")
+    assert len(ids) == 150
+    lineage = cups.lineage(ids[-1])
+    assert (lineage.fragment.parent_count, lineage.fragment.certain, lineage.complete) == (150, False, True)
+    assert lineage.fragment.parents == tuple(sorted((each.id for each in lineage.ancestors), reverse=True))[:100]
+    assert [each.owner for each in lineage.ancestors] == [*reversed(givers)]
+    for limit, named in ((99, 99), (149, 100), (150, 100)):
+        cut = cups.lineage(ids[0], limit)
+        assert (len(cut.ancestors), len(cut.fragment.parents), cut.complete) == (limit, named, limit == 150)
 
 
 def test_a_limit_leaves_out_the_oldest(cups: Ledger) -> None:

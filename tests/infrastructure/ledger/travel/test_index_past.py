@@ -1,5 +1,6 @@
 """The index of the past is built when that is asked, and told of; and deleted at any time it is made anew."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from typer.testing import CliRunner
 
 from tallystick import Ledger, LedgerReadOnly, StorageUnavailable
 from tallystick.infrastructure.cli.commands import app
+from tallystick.infrastructure.indexes.past import sizes
+from tallystick.infrastructure.indexes.past.files import PastFiles
+from tests.infrastructure.ledger.travel.test_as_of import told
 from tests.support.books.varied_book import CODES, VariedBook
 
 
@@ -61,3 +65,40 @@ def test_where_none_can_be_written_the_journal_is_read(tmp_path: Path) -> None:
         expected = ledger.fork(head // 2).balances(CODES[0])
         for _ in range(2):
             assert ledger.as_of(head // 2).balances(CODES[0]) == expected
+
+
+def test_who_only_reads_goes_on_in_memory_from_what_is_kept(tmp_path: Path, way: str) -> None:
+    if way == "replayed":
+        pytest.skip("it is about the index")
+    book = VariedBook(tmp_path / "books.db", 4)
+    with book.ledger as ledger:
+        [*_, kept] = book.play(60)
+        assert ledger.index_past() == kept
+        buckets = sorted((tmp_path / "books.db.cache" / "past").glob("*.bucket"))
+        assert len(buckets) > sizes.IN_MEMORY_MAX
+    with book.open() as book.ledger:
+        [*_, head] = book.play(8)  # nobody asks meanwhile
+        expected = told(book.ledger.fork(head - 1))
+        with Ledger.open(tmp_path / "books.db", read_only=True) as reading:
+            assert told(reading.as_of(head - 1)) == expected
+            assert reading.status().past.position >= kept
+    assert sorted((tmp_path / "books.db.cache" / "past").glob("*.bucket")) == buckets
+
+
+def test_a_full_disk_is_not_for_ever(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if way == "replayed":
+        pytest.skip("it is about the index")
+    book = VariedBook(tmp_path / "books.db", 4)
+    with book.ledger as ledger:
+        [*_, head] = book.play(30)
+        with monkeypatch.context() as full:
+            full.setattr(PastFiles, "add_bucket", _no_space)
+            assert told(ledger.as_of(head)) == told(ledger.fork())
+            assert ledger.status().past.position == 0
+        [*_, head] = book.play(30)
+        assert told(ledger.as_of(head)) == told(ledger.fork())
+        assert ledger.status().past.position == head
+
+
+def _no_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "no space left on the device")

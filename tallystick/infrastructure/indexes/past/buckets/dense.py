@@ -54,8 +54,6 @@ class DenseColumns:
     def value(self, cell: int) -> int | None:
         """What a cell was worth; None where its account or contract came later. Raises `DamagedRun`."""
         token, part, handle = token_of(cell), part_of(cell), handle_of(cell)
-        if token == CONTRACTS:
-            return self._one(self._file.column("contracts"), handle)
         if part == CIRCULATING:
             return self._one(self._file.column("circulating"), token)
         column, start, stop = self._span(token, part)
@@ -69,6 +67,9 @@ class DenseColumns:
 
     def _span(self, token: int, part: int) -> tuple[Column, int, int]:
         """The column in which a token's cells are, and from where to where."""
+        if token == CONTRACTS:
+            column = self._file.column("contracts")
+            return column, 0, len(column.array)
         name = "available" if part == AVAILABLE else "held"
         if token in self._wide:
             column = self._file.column(f"{token}.{name}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush, nsmallest
 
 from tallystick.domain.entry.kinds import Kind, movements
-from tallystick.domain.entry.mintings import Minting, mintings
+from tallystick.domain.entry.mintings import Burned, Minting, mintings
 from tallystick.domain.errors import CorruptJournal, FragmentNotFound, InvalidRequest
 from tallystick.domain.integers import as_int
 from tallystick.domain.value_object.carrying import IDS_PER_EVENT
@@ -25,7 +25,7 @@ from tallystick.projections.lineages import FragmentOrigin, Lineage
 ANCESTORS_MAX = 1000
 """So many ancestors are told at most, where the caller does not say how many."""
 PARENTS_MAX = 1_000_000
-"""So many parents are named at most of all that are told; those that have the same ones share them."""
+"""So many parents are gone into at most."""
 
 
 class LineageReads:
@@ -56,8 +56,8 @@ class _Walk:
         self._limit = limit
         self._waiting: list[int] = []  # a heap of ids below 0, so that the newest comes first
         self._known: set[int] = set()  # the same
-        self._parents: tuple[int, ...] = ()
-        self._named = 0
+        self._made_of: Burned | None = None
+        self._parents = 0
         self._is_complete = True
 
     def lineage(self, id: int) -> Lineage | None:
@@ -66,7 +66,7 @@ class _Walk:
         if fragment is None:
             return None
         ancestors: list[FragmentOrigin] = []
-        while self._waiting and len(ancestors) < self._limit and self._named <= PARENTS_MAX:
+        while self._waiting and len(ancestors) < self._limit and self._parents <= PARENTS_MAX:
             ancestor = self._told(self._next())
             if ancestor is None:
                 raise CorruptJournal("a fragment was burned there that was never minted", position=fragment.entry_id)
@@ -77,17 +77,18 @@ class _Walk:
         found = self._origins.of(id)
         if found is None:
             return None
-        fragment, is_whole = found
-        self._is_complete = self._is_complete and is_whole
-        if fragment.parents is not self._parents:  # else it has them in common with the one before
-            self._parents = fragment.parents
-            self._named += len(fragment.parents)
-            self._await(fragment.parents)
+        fragment, made_of = found
+        if made_of is not self._made_of:  # else those of one that was told before are all of them
+            self._made_of = made_of
+            self._await(made_of, id)
         return fragment
 
-    def _await(self, parents: Sequence[int]) -> None:
-        """These are to be told, as far as they are not too many."""
+    def _await(self, made_of: Burned, below: int) -> None:
+        """What was burned for a fragment, or may have been, is to be told, as far as it is not too much."""
         waiting, known = self._waiting, self._known
+        parents = made_of.newest(below, self._limit)
+        self._parents += len(parents)
+        self._is_complete = self._is_complete and len(parents) == made_of.count(below)
         for id in parents:
             if -id not in known:
                 known.add(-id)
@@ -116,8 +117,8 @@ class _Origins:
         self._first_ids: list[int] = []
         self._kinds: dict[int, Mapping[int, Kind]] = {}
 
-    def of(self, id: int) -> tuple[FragmentOrigin, bool] | None:
-        """Where the fragment began, and whether its parents are all named; None where none of this id did."""
+    def of(self, id: int) -> tuple[FragmentOrigin, Burned] | None:
+        """Where the fragment began, and what was burned for it; None where none of this id did."""
         row = self._reach(id // IDS_PER_EVENT)
         place = bisect_right(self._first_ids, id) - 1
         if row is None or place < 0:
@@ -137,9 +138,10 @@ class _Origins:
             self._kinds_in(entry)[minting.position],
             from_microseconds(entry.recorded_at),
             parents.ids,
+            parents.of,
             parents.certain,
         )
-        return origin, parents.whole
+        return origin, minting.made_of
 
     def _reach(self, position: int) -> JournalRow | None:
         """The row of a position, of which it is known then what was minted in it."""
