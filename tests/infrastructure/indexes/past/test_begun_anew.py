@@ -11,7 +11,7 @@ from tallystick.domain.events import Distributed, Minted, TokenRegistered
 from tallystick.infrastructure.indexes.past.past_index import NoIndex, PastIndex
 from tests.support.books.behind import core_of
 from tests.support.books.forged_rows import forge
-from tests.support.books.past_book import replays_counted, small_index
+from tests.support.past.past_book import replays_counted, small_index
 
 
 @pytest.fixture(autouse=True)

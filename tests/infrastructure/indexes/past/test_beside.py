@@ -11,9 +11,9 @@ import pytest
 
 from tallystick import Ledger, Token
 from tests.infrastructure.journal.sqlite.test_files_beside import NOBODY, SOMEBODY, as_user, by_root, folder
-from tests.support.books.kept_past import KeptPast
-from tests.support.books.past_book import replays_counted, small_index
 from tests.support.faults.small_disk import run_on_a_small_disk
+from tests.support.past.kept_past import KeptPast
+from tests.support.past.past_book import replays_counted, small_index
 
 __all__ = ("folder",)
 
@@ -163,7 +163,7 @@ FULL_DISK = """
     import os, sys
     from pathlib import Path
     from tallystick import Ledger, Token
-    from tests.support.books.past_book import small_index
+    from tests.support.past.past_book import small_index
 
     place = Path(sys.argv[1])
     def asked(ledger):

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from tests.support.books.kept_past import KeptPast
 from tests.support.faults.run_files import flip
+from tests.support.past.kept_past import KeptPast
 
 
 @pytest.fixture(scope="module")

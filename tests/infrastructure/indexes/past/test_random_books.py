@@ -13,9 +13,9 @@ from tallystick import Balances, Fragments, Ledger, ShadowSpaces, SupplyReserves
 from tallystick.domain.cells import is_crossing
 from tallystick.projections.projection import digest
 from tests.support.books.behind import journal_of
-from tests.support.books.everything_told import everything_told, journal_told, lines_told, occurred_told, said
-from tests.support.books.past_book import NAMES, TOKENS, PastBook, replays_counted, small_index
-from tests.support.books.regrouped import regrouped
+from tests.support.past.everything_told import everything_told, journal_told, lines_told, occurred_told, said
+from tests.support.past.past_book import NAMES, TOKENS, PastBook, replays_counted, small_index
+from tests.support.past.regrouped import regrouped
 from tests.support.strategies import past_plans
 
 COMMITS = 22

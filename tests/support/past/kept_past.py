@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 from tallystick import Ledger
-from tests.support.books.everything_told import column_told, said
-from tests.support.books.past_book import TOKENS, PastBook, replays_counted, small_index
+from tests.support.past.everything_told import column_told, said
+from tests.support.past.past_book import TOKENS, PastBook, replays_counted, small_index
 
 ACCOUNTS = ("alice", "bob", "carol", "0x" + "ab" * 20)
 BUCKET = 30
@@ -26,8 +26,10 @@ def shortly_told(ledger: Any) -> dict[str, Any]:
         "holds": ledger.holds(),
         "frozen": ledger.frozen(),
         "contracts": {id: (each.balance, each.allocs_sum, each.num_allocs) for id, each in ledger.contracts().items()},
-        "app": ledger.app("APP"),
-        "lines": [list(ledger.history(code, account)) for code in TOKENS[:2] for account in ACCOUNTS[:2]],
+        "app": said(ledger.app, "APP"),
+        "lines": [
+            said(lambda pair=(code, account): list(ledger.history(*pair))) for code in TOKENS[:2] for account in ACCOUNTS[:2]
+        ],
     }
 
 
