@@ -111,6 +111,7 @@ from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.backup import Backup
 from tallystick.projections.balance_column import BalanceColumn
 from tallystick.projections.balances import Balances
+from tallystick.projections.entry_header import EntryHeader
 from tallystick.projections.fragments import Fragments
 from tallystick.projections.holds import Hold, Leg
 from tallystick.projections.lineages import FragmentOrigin, Lineage
@@ -175,6 +176,7 @@ __all__ = [
     "DuplicateIdempotencyKey",
     "DuplicateTransferId",
     "Entry",
+    "EntryHeader",
     "EntryNotFound",
     "Explanation",
     "FixedPriceCurve",

@@ -5,7 +5,7 @@ two are added up when the state is asked for, or when the column might no longer
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,10 @@ Cells = dict[str, defaultdict[str, int]]
 
 
 class Balances:
-    """Every account that was ever named in a movement, emptied ones with 0."""
+    """`state[token]["available"][account]` and `state[token]["reserved"][account]`, in smallest units.
+
+    Every account is there that was ever named in a movement, emptied ones with 0; cells that cross over under both their names.
+    """
 
     name = "balances"
     version = 1
@@ -31,8 +34,8 @@ class Balances:
         self._cells: dict[str, Cells] = {}
         self._columns: dict[str, _Changes] = {}
         # What is more than adding effects; all other types have None.
-        self._rules: Rules[Callable[[int, Any], None] | None] = Rules(
-            {**dict.fromkeys((*EVENT_TYPES, ForeignEvent)), TokenRegistered: self._register, Distributed: self._distribute}
+        self._rules: Rules[Callable[[int, Any], object] | None] = Rules(
+            {**dict.fromkeys((*EVENT_TYPES, ForeignEvent)), TokenRegistered: self._register, Distributed: self.distribute}
         )
 
     @property
@@ -103,16 +106,28 @@ class Balances:
                 self._cells[event.token]["available"][account] += available
 
     def _register(self, position: int, event: TokenRegistered) -> None:
-        self._cells[event.token] = {"available": defaultdict(int), "reserved": defaultdict(int)}
+        self._cells[event.token] = _no_cells()
 
-    def _distribute(self, position: int, event: Distributed) -> None:
+    def begin(self, token: str, available: Mapping[str, int]) -> None:
+        """Adds what accounts could spend of a token before the events that are given to it."""
+        cells = self._cells.setdefault(token, _no_cells())
+        for account, amount in available.items():
+            cells["available"][account] += amount
+
+    def distribute(self, position: int, event: Distributed) -> list[tuple[str, int]]:
+        """Adds a distribution, and gives everybody's share of it."""
         share = sharing_of(event, position)
         self._add_up(event.token)
         available = self._cells[event.token]["available"]
         shares = list(shares_among(available, event.amount, event.excluded, event.turn, share))
-        for account, share, _ in shared(event, shares):
+        for account, added, _ in shared(event, shares):
             if account != RESERVE:
-                available[account] += share
+                available[account] += added
+        return shares
+
+
+def _no_cells() -> Cells:
+    return {"available": defaultdict(int), "reserved": defaultdict(int)}
 
 
 class _Changes:

@@ -9,7 +9,7 @@ from tallystick.domain.events import FragmentsBurned, FragmentsMinted, Fragments
 
 
 class Fragments:
-    """Every live or reserved fragment by its id."""
+    """Every live or reserved fragment by its id: `state[id]` is a list of its token, owner, amount, and hold or None."""
 
     name = "fragments"
     version = 1

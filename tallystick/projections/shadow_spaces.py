@@ -60,7 +60,7 @@ class ShadowSpace:
 
 
 class ShadowSpaces:
-    """The shadow space of every contract, by its id."""
+    """The shadow space of every contract, by its id: in `state[contract]` as a dict, in `spaces[contract]` as it is kept."""
 
     name = "shadow_spaces"
     version = 1

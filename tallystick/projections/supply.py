@@ -9,7 +9,7 @@ from tallystick.domain.events import Distributed, Moved
 
 
 class SupplyReserves:
-    """The reserve of every token, in smallest units."""
+    """The reserve of every token, in smallest units: `state[token]`."""
 
     name = "supply_reserves"
     version = 1

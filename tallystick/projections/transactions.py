@@ -79,7 +79,7 @@ def transaction_of(
 
 
 class Transactions:
-    """Every transaction by its id, oldest first."""
+    """Every transaction by its id, oldest first: `state[id]` is a `Transaction`."""
 
     name = "transactions"
     version = 1

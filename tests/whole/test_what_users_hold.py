@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import AsyncLedger, Backup, HoldInTheWay, InsufficientFunds, Ledger, Token, Trade
+from tallystick import AsyncLedger, Backup, EntryHeader, HoldInTheWay, InsufficientFunds, Ledger, Token, Trade
 
 TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaParty", role="app"))
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
 burn column burn_many close contract contract_ids contracts diff digest_at entry erase expire expire_every explain find
-fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many once open receipt
-register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
+fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many movements once
+open receipt register_token release replay reserve reverse run settle snapshot state statement status supply take_over token
 tokens total transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
@@ -44,6 +44,7 @@ HELD = {
     "receipt": "entry_id hold_id hold_ids occurred_at position recorded_at repeated trades transaction_ids",
     "entry": """id key last_position metadata occurred_at position recorded_at reference reversed_by reverses
     transactions""",
+    "header of an entry": "has_metadata id key last_position occurred_at position recorded_at reference reverses",
     "trade": "account app paid received side transaction_id",
     "batch's receipt": "accepted entry_id position recorded_at refused transaction_ids",
     "balance": "available reserved total",
@@ -67,13 +68,13 @@ HELD = {
     reference sender token""",
     "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of column
     contract contract_ids contracts digest_at entry explain find fragment fragments frozen history hold holds is_contract
-    lineage position receipt recorded_at replay state statement status supply token tokens total transaction
+    lineage movements position receipt recorded_at replay state statement status supply token tokens total transaction
     verify""",
     "view by occurred time": "balance balances column position supply total",
     "view for asyncio": """allocation allocation_history allocations allocations_of app audit backup balance balances
     balances_of blocking column contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
-    hold holds is_contract lineage position receipt recorded_at replay state statement status supply token tokens total
-    transaction verify""",
+    hold holds is_contract lineage movements position receipt recorded_at replay state statement status supply token tokens
+    total transaction verify""",
     "view by occurred time for asyncio": "balance balances column position supply total",
     "allocation line": """account allocation change contract entry_id kind memo occurred_at position recorded_at reference""",
     "statement": "account by closing lines opening since token until",
@@ -117,6 +118,7 @@ RESULTS = (
     "status of the expiry",
     "token",
     "entry",
+    "header of an entry",
     "trade",
     "line",
     "statement",
@@ -195,6 +197,7 @@ def held() -> dict[str, Any]:
         "explanation": ledger.explain("USD", "alice"),
         "difference": ledger.diff(1, ledger.status().head.position)[0],
         "allocation line": ledger.allocation_history("pool", "alice")[0],
+        "header of an entry": EntryHeader(1, 1, 2, ledger.status().head.recorded_at, ledger.status().head.recorded_at),
         "trade": Trade("TeaParty", "buy", "alice", 5, 7, 1),
     }
 

@@ -140,21 +140,41 @@ def read_batch(event: BatchEvent, names: Sequence[str]) -> Batch:
     return Batch(event.token, given, taken, amounts, names, event.memo, notes)
 
 
-class BatchReader:
-    """Reads batches in the order of the journal, from the first on, and remembers the names of each token."""
+NamesOf = Callable[[str], Sequence[str]]
+"""The accounts of a token, by the numbers that batches gave them."""
 
-    def __init__(self) -> None:
+
+def no_names(token: str) -> Sequence[str]:
+    """Those of a token before the first batch of a journal."""
+    return ()
+
+
+class BatchReader:
+    """Reads batches in the order of the journal, and remembers the names of each token.
+
+    They are read from the first on, or from one before which the names were those of `names_before`, which is asked once for
+    each token.
+    """
+
+    def __init__(self, names_before: NamesOf = no_names) -> None:
+        self._names_before = names_before
         self._names: dict[str, list[str]] = {}
 
     def read(self, event: BatchEvent) -> Batch:
         """The rows of the next batch."""
-        names = self._names.setdefault(event.token, [])
+        names = self._known(event.token)
         names += event.names
         return read_batch(event, names)
 
     def names_of(self, token: str) -> Sequence[str]:
         """The accounts of a token by number."""
-        return self._names.get(token, ())
+        return self._known(token)
+
+    def _known(self, token: str) -> list[str]:
+        names = self._names.get(token)
+        if names is None:
+            names = self._names[token] = list(self._names_before(token))
+        return names
 
 
 def positions_of(event: object) -> int:

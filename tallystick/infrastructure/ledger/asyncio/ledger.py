@@ -6,7 +6,7 @@ reads the journal. A task that is cancelled while its transaction is in the queu
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import wraps
@@ -26,7 +26,7 @@ from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
 from tallystick.infrastructure.ledger.asyncio.app_state import AsyncAppState
 from tallystick.infrastructure.ledger.asyncio.calls import Asked, awaited
-from tallystick.infrastructure.ledger.asyncio.past import AsyncOccurredView, AsyncView
+from tallystick.infrastructure.ledger.asyncio.past import AsyncOccurredView, AsyncView, each_on_a_thread
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncCommits, AsyncTransactionContext
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
 from tallystick.infrastructure.ledger.calls.app_state import AppReads
@@ -37,6 +37,7 @@ from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.ledger.reading.lines.request import By
+from tallystick.infrastructure.ledger.reading.replays.movements import BATCH_ROWS
 from tallystick.infrastructure.ledger.running.running import run_task
 from tallystick.infrastructure.ledger.running.tries import TIMEOUT, check_limits
 from tallystick.infrastructure.ledger.travel.forked_core import forked
@@ -288,6 +289,11 @@ class AsyncLedger:
     audit = _awaited(Ledger.audit)
     backup = _awaited(Ledger.backup)
     snapshot = _awaited(Ledger.snapshot)
+
+    async def movements(self, after: int = 0, batch_rows: int = BATCH_ROWS) -> AsyncIterator[Any]:
+        """Every movement behind position `after`, as `Ledger.movements`: `async for batch in await ledger.movements()`."""
+        begun = await self._on_a_thread(lambda: self._blocking.movements(after, batch_rows))
+        return each_on_a_thread(self._on_a_thread, begun)
 
     @overload
     async def as_of(self, at: Moment, *, known_at: Moment | None = None) -> AsyncView: ...

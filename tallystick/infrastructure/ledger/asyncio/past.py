@@ -1,14 +1,16 @@
 """A ledger as it stood, for asyncio: the reads of a `View` and of an `OccurredView`, done on a thread and awaited."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from datetime import datetime
 from functools import wraps
+from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
 from tallystick.infrastructure.ledger.asyncio.app_state import AsyncAppState
 from tallystick.infrastructure.ledger.asyncio.views import AsyncContractView, AsyncStateView
+from tallystick.infrastructure.ledger.reading.replays.movements import BATCH_ROWS
 from tallystick.infrastructure.ledger.travel.occurred_view import OccurredView
 from tallystick.infrastructure.ledger.travel.view import View
 
@@ -33,6 +35,12 @@ def _awaited(
         return await past._on_a_thread(lambda: call(past._blocking, *arguments, **options))
 
     return awaited
+
+
+async def each_on_a_thread(on_a_thread: OnAThread, given: Iterator[Result]) -> AsyncIterator[Result]:
+    """What an iterator gives, each worked out on a thread when it is asked for."""
+    while found := await on_a_thread(lambda: list(islice(given, 1))):
+        yield found[0]
 
 
 class AsyncView:
@@ -93,6 +101,11 @@ class AsyncView:
     verify = _awaited(View.verify)
     audit = _awaited(View.audit)
     backup = _awaited(View.backup)
+
+    async def movements(self, after: int = 0, batch_rows: int = BATCH_ROWS) -> AsyncIterator[Any]:
+        """Every movement behind position `after`, as `View.movements`: `async for batch in await view.movements()`."""
+        begun = await self._on_a_thread(lambda: self._blocking.movements(after, batch_rows))
+        return each_on_a_thread(self._on_a_thread, begun)
 
     async def app(self, code: str) -> AsyncAppState:
         """The app whose token this is, as it stood; `TokenNotFound` or `NotAnApp`. Its calls are `LedgerReadOnly`."""

@@ -1,6 +1,6 @@
 """Reads the journal: what a ledger answers about what happened, from its rows and not from the state it stands at."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tallystick.domain.books.books import Books
@@ -13,7 +13,6 @@ from tallystick.domain.values.token import AnyToken, code_of
 from tallystick.infrastructure.commit.recorded import checked_row
 from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.indexes.past.past_index import NoIndex, PastIndex
-from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.lines.apps import Apps
@@ -26,14 +25,12 @@ from tallystick.infrastructure.ledger.reading.lines.request import LinesRequest
 from tallystick.infrastructure.ledger.reading.lines.shares import Shares
 from tallystick.infrastructure.ledger.reading.lines.shares_in_past import SharesInPast
 from tallystick.infrastructure.ledger.reading.lines.transactions import transactions_of
-from tallystick.infrastructure.ledger.reading.replaying import Follower, commit_of
+from tallystick.infrastructure.ledger.reading.replaying import Follower
 from tallystick.infrastructure.proof import audit
 from tallystick.infrastructure.proof.anchors import POSITION_MAX
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.kept_state import Kept
 from tallystick.projections.lines import Page
-from tallystick.projections.projection import Commit, ProjectionType
-from tallystick.projections.projection import replay as replay_projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.transactions import Transaction
 
@@ -142,19 +139,6 @@ class History:
         shares = SharesInPast(self._journal, token, name, asked.number, asked.names, past, otherwise)
         return PastLinesReader(self._journal, self._lined(asked, shares), asked.subject, past)
 
-    def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
-        """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
-
-        Raises `InvalidPosition` where `upto` is beyond the journal's head, and `CorruptJournal`.
-        """
-        self._core.check_open()
-        if upto is not None:
-            upto = check_position(upto)
-            head = self._journal.head().position
-            if upto > head:
-                raise InvalidPosition(f"the journal has reached position {head}, not {upto}")
-        return replay_projection(projection, self._commits(upto), upto)
-
     def digest_at(self, position: int) -> str:
         """The digest, in hex, of the commit in which the position lies; of 0, that before the first one."""
         self._core.check_open()
@@ -175,13 +159,6 @@ class History:
         """Derives everything again from the first event and reports whatever does not agree, with its first position."""
         self._core.check_open()
         return audit.audit(self._journal, self._core.curves, lambda: Kept(*self._core.keeper.kept()))
-
-    def _commits(self, upto: int | None) -> Iterator[Commit]:
-        """The commits, each held against the one before."""
-        for row in rows_after(self._journal, EMPTY):
-            if upto is not None and row.first_position > upto:
-                return
-            yield commit_of(row)
 
     def _transaction_in(self, row: JournalRow, id: int) -> Transaction | None:
         entry = next(entry for entry in entries_of(row) if id <= entry.last_position)

@@ -24,6 +24,7 @@ from tallystick.infrastructure.ledger.reading.history import History
 from tallystick.infrastructure.ledger.reading.hold_reads import HoldReads
 from tallystick.infrastructure.ledger.reading.lines.request import By, lines_request
 from tallystick.infrastructure.ledger.reading.reads import Reads
+from tallystick.infrastructure.ledger.reading.replays.replays import Replays
 from tallystick.infrastructure.ledger.reading.state_view import StateView
 from tallystick.infrastructure.ledger.reading.statement import Statement, span_of, statement_of
 from tallystick.infrastructure.ledger.reading.status import Status, status_of
@@ -33,12 +34,11 @@ from tallystick.projections.balance_column import BalanceColumn
 from tallystick.projections.holds import Hold
 from tallystick.projections.lineages import Lineage
 from tallystick.projections.lines import NextPage, Page
-from tallystick.projections.projection import ProjectionType
 from tallystick.projections.shadow_spaces import Allocations
 from tallystick.projections.transactions import Transaction
 
 
-class LedgerReads:
+class LedgerReads(Replays):
     """The answers of a ledger, each asked of the part that knows it. Amounts are in the token's smallest unit.
 
     All raise `LedgerClosed`, `CorruptJournal` where the journal is not what was written, and errors of storage; and those that
@@ -46,7 +46,7 @@ class LedgerReads:
     """
 
     def __init__(self, core: LedgerCore) -> None:
-        self._core = core
+        super().__init__(core)
         self._reads = Reads(core)
         self._hold_reads = HoldReads(core)
         self._fragment_reads = FragmentReads(core)
@@ -249,13 +249,6 @@ class LedgerReads:
     def _explained(self, token: AnyToken, account: AnyToken, limit: int) -> Explanation:
         first, second = self._reads.spelled_perhaps(token, account)
         return explain(self._cell_history(first, second), self._history.balance(first, second), first, second, limit)
-
-    def replay(self, projection: ProjectionType, upto: int | None = None) -> ProjectionType:
-        """Applies every event from the first, up to position `upto`, to `projection`, and gives it back.
-
-        Raises `InvalidPosition` where `upto` is beyond the journal's head, and `CorruptJournal`.
-        """
-        return self._history.replay(projection, upto)
 
     def status(self) -> Status:
         """Where the journal ends, how far the books are behind it, who waits, and what is kept beside it; it waits for nobody.

@@ -25,6 +25,7 @@ from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.history import History
 from tallystick.infrastructure.ledger.reading.reads import Reads, check_page
+from tallystick.infrastructure.ledger.reading.replays.replays import replayed
 from tallystick.infrastructure.ledger.travel.effects_by_time import EffectsByTime
 from tallystick.infrastructure.ledger.travel.forked_core import looked_at
 from tallystick.infrastructure.ledger.travel.moment import head_at_time
@@ -170,7 +171,7 @@ class OccurredView:
             return self._core.books.names_of(token)
 
     def _available_before(self, position: int, token: str) -> Mapping[str, int]:
-        return self._history.replay(Balances(), position - 1).state[token]["available"]
+        return replayed(self._core, Balances(), position - 1).state[token]["available"]
 
 
 def occurred_view(core: LedgerCore, at: int, known: Head) -> OccurredView:

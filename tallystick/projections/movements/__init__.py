@@ -1,0 +1,1 @@
+"""All movements of a journal as Arrow's columns."""
