@@ -17,7 +17,7 @@ from tallystick.infrastructure.benchmarks.inputs.batch_books import SEED
 from tallystick.infrastructure.benchmarks.inputs.mixed_books import GOLD, USD, YEAR, MixedBooks, Traffic, contract_of, often
 from tallystick.infrastructure.benchmarks.measuring.timing import Baseline, Figure, Space, compare
 from tallystick.infrastructure.benchmarks.measuring.workload import Settings, Workload
-from tallystick.infrastructure.indexes.past.past_index import WORTH_POSITIONS
+from tallystick.infrastructure.indexes.past.sizes import WORTH_POSITIONS
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 

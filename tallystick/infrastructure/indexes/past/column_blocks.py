@@ -168,11 +168,14 @@ class ColumnFile:
         size = np.dtype(place.type).itemsize
         start = WORD_BYTES * place.word
         array = self._bytes[start : start + size * place.count].view(place.type)
-        words, first = self._words, place.word
+        words, first, count = self._words, place.word, place.count
+        is_checked = not count
 
         def check(start: int, stop: int) -> None:
-            if stop > start and not words.is_checked():
+            nonlocal is_checked
+            if stop > start and not is_checked:
                 words.check(first + start * size // WORD_BYTES, first + -(-stop * size // WORD_BYTES))
+                is_checked = (start, stop) == (0, count)
 
         return Column(array, check)
 

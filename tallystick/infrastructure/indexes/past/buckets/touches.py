@@ -61,14 +61,7 @@ class Spans(NamedTuple):
 
     def place_of(self, cell: int) -> int:
         """How many cells are below this one. Raises `DamagedRun`."""
-        low, high = 0, len(self.cells.array)
-        while low < high:
-            middle = (low + high) // 2
-            if self.cells.one(middle) < cell:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        return int(np.searchsorted(self.cells.all(), np.uint64(cell)))  # all of them are checked once, and it is fast for ever
 
 
 class Segment(NamedTuple):
