@@ -17,8 +17,8 @@ from tests.support.books.behind import core_of
 from tests.support.past.past_book import small_index
 
 ACCOUNTS = ("alice", "bob", "carol", "dave")
-COMMITS = 45
-QUESTIONS = 12
+COMMITS = 36
+QUESTIONS = 8
 
 
 @pytest.fixture(autouse=True)
