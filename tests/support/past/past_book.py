@@ -18,8 +18,10 @@ from eventsourcing.application import Application
 from tallystick import LedgerError, Token
 from tallystick.domain.events import Distributed
 from tallystick.infrastructure.indexes.past import sizes
+from tallystick.infrastructure.indexes.past.past_index import NoIndex
 from tallystick.infrastructure.journal.format import encode_events, make_row
 from tallystick.infrastructure.journal.port import StreamEntry
+from tallystick.infrastructure.ledger.reading.lines.cell_past import CellPast
 from tallystick.infrastructure.ledger.travel.forked_core import PastCore
 from tests.support.books.behind import journal_of
 from tests.support.books.varied_book import ACCOUNTS, CODES, STEPS, T, VariedBook
@@ -258,13 +260,19 @@ def small_index(bucket: int = 24, dense_factor: int = 1, worth: int = 0) -> Iter
 
 @contextlib.contextmanager
 def replays_counted() -> Iterator[Counter[str]]:
-    """Counts how often books were replayed for a view, by the question for which that was done."""
+    """Counts how often books were replayed for a view, by the question for which that was done; and how often the index said
+    something else of a cell than the journal.
+    """
     counts: Counter[str] = Counter()
-    replayed = PastCore._replayed
+    replayed, disagrees = PastCore._replayed, CellPast.disagrees
 
     def counted(core: PastCore) -> Any:
         counts[sys._getframe(1).f_code.co_name] += 1
         return replayed(core)
 
-    with mock.patch.object(PastCore, "_replayed", counted):
+    def disagreed(past: CellPast, position: int) -> NoIndex:
+        counts["disagrees"] += 1
+        return disagrees(past, position)
+
+    with mock.patch.object(PastCore, "_replayed", counted), mock.patch.object(CellPast, "disagrees", disagreed):
         yield counts

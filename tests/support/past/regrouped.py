@@ -29,8 +29,12 @@ def regrouped(rows: Iterable[JournalRow], into: Ledger, chance: Random, most: in
     waiting: list[JournalRow] = []
     size = chance.randint(1, most)
     for row in rows:
+        taken_back = [id for each in decode_details(row).values() for _, id in each.reverses]
+        if waiting and max(taken_back, default=0) >= waiting[0].first_position:  # a commit takes nothing back of its own
+            yield _append(waiting, into)
+            waiting = []
         waiting.append(row)
-        if len(waiting) == size:
+        if len(waiting) >= size:
             yield _append(waiting, into)
             waiting, size = [], chance.randint(1, most)
     if waiting:

@@ -202,6 +202,7 @@ class Building(ABC):
                     break
                 following = Following(self._curves)
         self._since_dense = sum(bucket.size for bucket in chain if bucket.end.position > max(dense, default=0))
+        self._since_books = sum(bucket.size for bucket in chain if bucket.end.position > following.head.position)
         self._tail = Tail(built.end)
         self._following = following
 

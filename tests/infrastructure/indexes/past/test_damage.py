@@ -74,7 +74,7 @@ def test_whatever_is_missing_is_made_anew(past: KeptPast, missing: str) -> None:
 
 def test_bytes_flipped_anywhere(past: KeptPast) -> None:
     chance = Random(int(os.environ.get("TALLYSTICK_SEED", "6")))
-    for _ in range(int(os.environ.get("TALLYSTICK_FLIPS", "20"))):
+    for _ in range(int(os.environ.get("TALLYSTICK_FLIPS", "12"))):
         for path in chance.sample(past.files, chance.choice((1, 1, 3))):
             if path.stat().st_size:
                 flip(path, chance.randrange(path.stat().st_size), chance.randrange(1, 256))
