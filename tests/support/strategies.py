@@ -286,3 +286,15 @@ plain_fragments = st.lists(
 
 words = st.text(st.sampled_from(" /%aA0\x1f\u00a0é-"), max_size=4)
 stream_names = st.lists(st.tuples(words, st.sampled_from(["events", "snapshots", "notes", "a/b"]), words), max_size=6)
+
+# The past.
+
+past_plans = st.fixed_dictionaries(
+    {
+        "seed": seeds,
+        "bucket": st.sampled_from([1, 5, 24, 60]),
+        "dense_factor": st.sampled_from([0, 1, 3]),
+        "worth": st.sampled_from([0, 0, 0, 50]),
+    }
+)
+"""Which book is played, how soon its past index has full buckets and dense columns, and from where on it is asked."""

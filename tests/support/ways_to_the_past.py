@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tallystick.infrastructure.indexes.past import past_index
+from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.indexes.past.past_index import NoIndex
 from tallystick.infrastructure.ledger.reading.lines.cell_past import CellPast
 
@@ -20,8 +20,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     monkeypatch.setattr(CellPast, "disagrees", disagrees)
     if request.param == "indexed":
-        monkeypatch.setattr(past_index, "WORTH_POSITIONS", 0)
-        monkeypatch.setattr(past_index, "BUCKET", 24)
-        monkeypatch.setattr(past_index, "DENSE_FACTOR", 1)
+        monkeypatch.setattr(sizes, "WORTH_POSITIONS", 0)
+        monkeypatch.setattr(sizes, "BUCKET", 24)
+        monkeypatch.setattr(sizes, "DENSE_FACTOR", 1)
     yield request.param
     assert not disagreed

@@ -14,13 +14,13 @@ from random import SystemRandom
 
 from tests.support.programs.memory import keep_folders_in_memory
 from tests.support.programs.postgres_server import PostgresServer, find_binaries, is_required, ledger_url
-from tests.torture import histories, kills, postgres_kills, power_cuts, worlds
+from tests.torture import histories, kills, past_kills, postgres_kills, power_cuts, worlds
 from tests.torture.findings import Report, table
 
 SHOWN_MAX = 20
 TURNS_OF_POSTGRES = 4
 """In how many turns of each process on a file there is one on PostgreSQL, where each takes longer."""
-NAMES = ("kills", "postgres-kills", "power-cuts", "worlds", "histories")
+NAMES = ("kills", "postgres-kills", "past-kills", "power-cuts", "worlds", "histories")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,6 +45,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=300, help="how many writers to a file are killed")
     parser.add_argument("--postgres-kills", type=int, default=50, help="how often a client or its server's process is")
+    parser.add_argument("--past-kills", type=int, default=50, help="how many processes that index the past are killed")
     parser.add_argument("--power-cuts", type=int, default=300, help="how many images of a power cut are opened")
     parser.add_argument("--worlds", type=int, default=300, help="how many random worlds are played")
     parser.add_argument("--turns", type=int, default=1000, help="how many turns each of eight processes makes on one file")
@@ -69,6 +70,7 @@ def _reports(options: argparse.Namespace, folder: Path, server: PostgresServer |
 
     on_files: list[tuple[str, Callable[[], Report]]] = [
         ("kills", lambda: kills.run(options.kills, seed, folder, first=first)),
+        ("past-kills", lambda: past_kills.run(options.past_kills, seed, folder, first=first)),
         ("power-cuts", lambda: power_cuts.run(options.power_cuts, seed, folder, first=first)),
         ("worlds", lambda: worlds.run(options.worlds, seed, folder, first=first)),
         ("histories", lambda: histories.run_on_file(options.turns, seed, folder)),

@@ -8,7 +8,7 @@ from random import SystemRandom
 import pytest
 
 from tests.support.programs.postgres_server import PostgresServer, find_binaries, ledger_url, no_server
-from tests.torture import histories, kills, postgres_kills, power_cuts, worlds
+from tests.torture import histories, kills, past_kills, postgres_kills, power_cuts, worlds
 from tests.torture.__main__ import main
 from tests.torture.findings import Report
 
@@ -23,6 +23,10 @@ def check(report: Report) -> None:
 
 def test_killed_writers_to_a_file(tmp_path: Path) -> None:
     check(kills.run(12, SEED, tmp_path))
+
+
+def test_killed_while_the_past_is_indexed(tmp_path: Path) -> None:
+    check(past_kills.run(6, SEED, tmp_path))
 
 
 def test_power_cuts(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from unittest import mock
 import pytest
 
 from tallystick import Ledger
+from tallystick.infrastructure.indexes.past.following import Following
 from tallystick.infrastructure.journal.stores.sqlite import shared_file
 from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
 from tallystick.infrastructure.ledger.transaction import TransactionContext
-from tests.torture import __main__, histories, kills, power_cuts, worlds
+from tests.torture import __main__, histories, kills, past_kills, power_cuts, worlds
 from tests.torture.findings import Kind, Report
 from tests.torture.writing import writer
 
@@ -90,6 +91,19 @@ def balances_are_kept_too_long() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def a_commit_is_not_noted() -> Iterator[None]:
+    """The index of the past leaves out what a commit touched now and then."""
+    note = Following._note
+
+    def forgetful(following: Any, touched: Any, position: int) -> None:
+        if position % 3:
+            note(following, touched, position)
+
+    with mock.patch.object(Following, "_note", forgetful):
+        yield
+
+
 def found(report: Report) -> set[Kind]:
     return {finding.kind for finding in report.found}
 
@@ -97,6 +111,10 @@ def found(report: Report) -> set[Kind]:
 @pytest.mark.parametrize(("plant", "verdict"), [(told_before_it_is_committed, "lost"), (a_leg_is_dropped, "partial")])
 def test_kills_find(tmp_path: Path, plant: Callable[[], Any], verdict: Kind) -> None:
     assert verdict in found(kills.run(4, SEED, tmp_path, plant=plant))
+
+
+def test_kills_find_an_index_that_says_something_else(tmp_path: Path) -> None:
+    assert "wrong" in found(past_kills.run(6, SEED, tmp_path, plant=a_commit_is_not_noted))
 
 
 @pytest.mark.parametrize(

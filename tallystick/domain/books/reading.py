@@ -1,7 +1,7 @@
 """Reading the books: what they answer to a decision, and to whoever asks for balances, holds, contracts and fragments."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from tallystick.domain.books.reversals import Reversals
@@ -53,8 +53,7 @@ class BooksReading(ABC):
 
     def no_token(self, code: object) -> NoReturn:
         """Raises `TokenNotFound`."""
-        swapped = isinstance(code, str) and self.knows_account(code)
-        raise TokenNotFound("; it is an account: arguments swapped?" if swapped else "", token=code)
+        refuse_token(code, self.knows_account)
 
     def token(self, code: str) -> Token | None:
         """The token registered under the code, if one is."""
@@ -158,3 +157,9 @@ class BooksReading(ABC):
         state = self._tokens[code]
         handle = state.handle_of(account)
         return None if handle is None else state.numbering.number_of(handle)
+
+
+def refuse_token(code: object, knows_account: Callable[[str], bool]) -> NoReturn:
+    """Raises `TokenNotFound`, and says whether that is an account's name."""
+    swapped = isinstance(code, str) and knows_account(code)
+    raise TokenNotFound("; it is an account: arguments swapped?" if swapped else "", token=code)

@@ -38,6 +38,11 @@ class Numbering:
         """Takes over what was frozen, where nothing has a number yet; a token that sees no batch never pays for it."""
         self._restored = numbered if len(numbered) else None
 
+    def load(self) -> None:
+        """Does what `restore` put off, where others are to ask without a lock."""
+        if self._restored is not None:
+            self._load(self._restored)
+
     def _load(self, numbered: Places) -> None:
         """Does what `restore` put off."""
         self._handles = as_array(numbered.astype(np.int64))
@@ -48,8 +53,7 @@ class Numbering:
 
     def number(self, handles: Column, accounts: int) -> tuple[Column, list[int]]:
         """The numbers of `handles`, which are below `accounts`; and the handles that get their numbers by that, in order."""
-        if self._restored is not None:
-            self._load(self._restored)
+        self.load()
         self._numbers.extend([_NONE] * (accounts - len(self._numbers)))
         numbers = np.frombuffer(self._numbers, dtype=np.int64)[handles]
         is_new = numbers == _NONE
@@ -67,8 +71,7 @@ class Numbering:
         new = array("q", handles)
         if not new:
             return
-        if self._restored is not None:
-            self._load(self._restored)
+        self.load()
         first = len(self._handles)
         self._numbers.extend([_NONE] * (max(new) + 1 - len(self._numbers)))
         numbers, places = np.frombuffer(self._numbers, dtype=np.int64), np.frombuffer(new, dtype=np.int64)
@@ -84,8 +87,7 @@ class Numbering:
 
     def handles_of(self, numbers: Column) -> Column:
         """The handles of the accounts that have these numbers."""
-        if self._restored is not None:
-            self._load(self._restored)
+        self.load()
         return np.frombuffer(self._handles, dtype=np.int64)[numbers]
 
     def handle_of(self, number: int) -> int:
@@ -94,8 +96,7 @@ class Numbering:
 
     def number_of(self, handle: int) -> int | None:
         """The account's number; None where no batch named it yet."""
-        if self._restored is not None:
-            self._load(self._restored)
+        self.load()
         number = self._numbers[handle] if handle < len(self._numbers) else _NONE
         return None if number == _NONE else number
 

@@ -26,6 +26,7 @@ from tallystick.infrastructure.benchmarks.workloads import (
     event_saves,
     growth,
     opening,
+    past,
     space,
     transactions,
 )
@@ -38,6 +39,7 @@ WORKLOADS = (
     *batches.WORKLOADS,
     *growth.WORKLOADS,
     *opening.WORKLOADS,
+    *past.WORKLOADS,
     *space.WORKLOADS,
     *contracts.WORKLOADS,
     *apps.WORKLOADS,

@@ -30,6 +30,7 @@ class ForkedJournal(Journal):
     def __init__(self, base: Journal, end: Head) -> None:
         self._base = base
         self._end = end
+        self._kept_cache_folder = base.kept_cache_folder
         self._own = MemoryJournal(end)
         self._last_versions: dict[str, int] = {}
         self._keys: dict[str, int] = {}
@@ -39,7 +40,7 @@ class ForkedJournal(Journal):
 
     @property
     def kept_cache_folder(self) -> Path | None:
-        return self._base.kept_cache_folder
+        return self._kept_cache_folder
 
     @property
     def generation(self) -> int:

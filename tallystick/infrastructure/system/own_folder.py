@@ -49,7 +49,9 @@ def make_own_folder(folder: Path) -> None:
 class CacheFolder:
     """The folder `path` for what is derived from a journal, and the folders in it named `parts`."""
 
-    def __init__(self, path: Path | None, parts: tuple[str, ...] = ("snapshots", "contracts", "runs", "past")) -> None:
+    def __init__(
+        self, path: Path | None, parts: tuple[str, ...] = ("snapshots", "contracts", "runs", "past", "past/books")
+    ) -> None:
         self._path = path
         self._parts = parts
         self._said = ""

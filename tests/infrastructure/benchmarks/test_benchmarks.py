@@ -44,7 +44,7 @@ sys.modules['psycopg'] = sys.modules['pyarrow'] = None"""
     done = bench_after(before, *settings, "--json", figures, "--plot", plot)
     assert done.returncode == 0, done.stderr
     found = json.loads(figures.read_text())
-    assert len(found["figures"]) == 131
+    assert len(found["figures"]) == 144
     for figure in found["figures"]:
         assert figure["baselines"], figure["name"]
         for rates in (figure["rates"], *(baseline["rates"] for baseline in figure["baselines"])):
@@ -103,6 +103,8 @@ def test_what_there_is_to_measure() -> None:
         "callers",
         "batch-lists",
         "space",
+        "past",
+        "a replay up to there",
         "bare insert of the same bytes",
         "bare insert, PostgreSQL",
         "event-saves",

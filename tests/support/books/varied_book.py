@@ -21,6 +21,9 @@ Step = Callable[[Any, Ledger], Any]
 class VariedBook:
     """A ledger at `url`, which `play` goes on with; `hours` have gone by in it."""
 
+    steps: "tuple[Callable[[Any, VariedBook], None], ...]" = ()
+    """What a block may do; those below where a kind of book has no other ones."""
+
     def __init__(self, url: str | Path, seed: int) -> None:
         self.chance = Random(seed)
         self.hours = 0
@@ -67,7 +70,7 @@ class VariedBook:
         metadata = {"n": chance.randrange(9)} if chance.random() < 0.2 else None
         with self.ledger.atomic(key, occurred_at=self._occurred_at(), reference=reference, metadata=metadata) as tx:
             for _ in range(chance.choice((1, 1, 1, 2, 3))):
-                chance.choice(STEPS)(tx, self)
+                chance.choice(self.steps or STEPS)(tx, self)
 
     def _batch(self) -> None:
         chance, rows = self.chance, self.chance.randrange(1, 7)

@@ -1,8 +1,8 @@
 """The cells of the past index, each by one number: of which token, which part of it, and whose.
 
-Tokens are numbered in the order of their registration, and a token's accounts have the handles that books give them which read
-the journal from its beginning and nothing else. So the cells of one part of a token lie side by side. What a contract is worth
-is a cell too, as if there were one more token whose accounts are the contracts, three cells to each.
+Tokens are numbered in the order of their registration, and a token's accounts have the handles that they get in books which
+read the journal from its beginning and nothing else. So the cells of one part of a token lie side by side. A contract's figures
+are cells too, as if there were one more token whose accounts are the contracts, three to each.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ FIGURES = 3
 _PART_BITS, _HANDLE_BITS = 2, 38
 _TOKEN_SHIFT = _PART_BITS + _HANDLE_BITS
 CONTRACTS = (1 << 64 - _TOKEN_SHIFT) - 1
-"""The number that stands for the contracts, and is no token's. Of these the last part is touched where accounts are frozen."""
+"""The number that stands for the contracts, and is no token's. Its part `SAID` is touched where accounts are frozen."""
 
 
 class Cells(NamedTuple):

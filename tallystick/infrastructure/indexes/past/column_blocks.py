@@ -1,7 +1,8 @@
 """A file of columns that is mapped and never read as a whole: narrow integers side by side, in blocks with checksums.
 
-It begins with a mark, how long the description is, and a checksum over that and the checksums of the blocks; so the file is
-found damaged, or to be none, when it is opened, and a block when it is first read. Nobody changes a file once it has its name.
+It begins with a mark, the length of the description, and a checksum over the description and the checksums of the blocks. So
+what is no such file, or has a damaged description, is found when it is opened, and a damaged block when it is first read.
+Nobody changes a file once it has its name.
 """
 
 import mmap
@@ -167,11 +168,14 @@ class ColumnFile:
         size = np.dtype(place.type).itemsize
         start = WORD_BYTES * place.word
         array = self._bytes[start : start + size * place.count].view(place.type)
-        words, first = self._words, place.word
+        words, first, count = self._words, place.word, place.count
+        is_checked = not count
 
         def check(start: int, stop: int) -> None:
-            if stop > start and not words.is_checked():
+            nonlocal is_checked
+            if stop > start and not is_checked:
                 words.check(first + start * size // WORD_BYTES, first + -(-stop * size // WORD_BYTES))
+                is_checked = (start, stop) == (0, count)
 
         return Column(array, check)
 
@@ -185,7 +189,7 @@ class ColumnFile:
             raise DamagedRun(f"{self.path} is no file of columns")
         try:
             description = msgspec.json.decode(content[_HEADER_BYTES:end], type=_Description)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DamagedRun(f"the description in {self.path} is not what was written: {error}") from error
         first = end + WORD_BYTES * blocks_of(description.words)
         seal = content[_numbers.size : _HEADER_BYTES]

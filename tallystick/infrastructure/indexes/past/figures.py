@@ -1,4 +1,4 @@
-"""The figures of contracts as the events change them, without the allocations: those of contracts that were touched lately."""
+"""The figures of contracts as the events change them, without the allocations; a contract's come in when it is touched."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 

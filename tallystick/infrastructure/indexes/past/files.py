@@ -28,7 +28,10 @@ class PastFiles:
         self._open = OpenFiles()
 
     def chain(self, row_at: Callable[[int], JournalRow | None]) -> list[KeptBucket]:
-        """The buckets from the beginning of the journal on, as far as it has the commits at which they end."""
+        """The buckets from the beginning of the journal on, as far as it has the commits at which they end.
+
+        Others of the same span may be there too, of another journal, or of this one before it was put back.
+        """
         chain: list[KeptBucket] = []
         head = EMPTY
         for path in self._found(_BUCKET):
@@ -39,11 +42,9 @@ class PastFiles:
                 bucket = Bucket.load(path)
             except DamagedRun:
                 continue
-            if bucket.before == head and bucket.end.position > head.position:
-                chain.append(KeptBucket(bucket.before, bucket.end, path, self._open))
+            if bucket.before == head and bucket.end.position > head.position and _is_in(bucket.end, row_at):
+                chain.append(KeptBucket(bucket.before, bucket.end, bucket.size, path, self._open))
                 head = bucket.end
-        while chain and not _is_in(chain[-1].end, row_at):
-            chain.pop()
         return chain
 
     def dense(self, ends: Iterable[Head]) -> dict[int, KeptDense]:
@@ -64,7 +65,7 @@ class PastFiles:
         end = bucket.end
         path = self._path(f"{bucket.before.position:020d}-{end.position:020d}-{end.digest.hex()[:16]}{_BUCKET}")
         bucket.save(path)
-        return KeptBucket(bucket.before, end, path, self._open)
+        return KeptBucket(bucket.before, end, bucket.size, path, self._open)
 
     def add_dense(self, head: Head, tokens: Iterable[TokenColumns], figures: list[int]) -> KeptDense:
         """The dense columns in a file in which they are now. Raises `OSError`."""

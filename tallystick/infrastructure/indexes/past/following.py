@@ -34,6 +34,7 @@ from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.indexes.past.buckets.dense import TokenColumns
 from tallystick.infrastructure.indexes.past.buckets.gathering import Gathering
+from tallystick.infrastructure.indexes.past.buckets.touches import distinct
 from tallystick.infrastructure.indexes.past.carried import FOLLOWED, Carried
 from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, HELD, SAID, Cells
 from tallystick.infrastructure.indexes.past.figures import ContractsFigures, Load
@@ -50,6 +51,8 @@ from tallystick.infrastructure.journal.format import (
 )
 
 _TOUCHING_NOTHING = frozenset((*FRAGMENT_EVENTS, *BOOK_EVENTS))
+COLUMNS_FROM = 256
+"""Fewer rows are dealt with sooner one by one."""
 _DISTRIBUTION = b'"Distributed"'
 
 
@@ -72,6 +75,8 @@ class Following:
         self.books.restore(kept)
         self.head = head
         self.tokens = {token.code: number for number, token in enumerate(self.books.tokens())}
+        for code in self.tokens:
+            self.books.token_state(code).numbering.load()  # which readers may not do while this goes on
         self.contracts = ContractsFigures(self.books.contracts.registered, load)
 
     def begin_bucket(self) -> None:
@@ -170,7 +175,11 @@ class Following:
         if batch.senders is None or batch.receivers is None:
             touched.circulating.add(event.token)
         columns = [column for column in (batch.senders, batch.receivers) if column is not None]
-        touched.columns_of(event.token).extend(map(state.numbering.handles_of, columns))
+        handles = map(state.numbering.handles_of, columns)
+        if len(batch) < COLUMNS_FROM:
+            touched.handles_of(event.token).update(*map(listed, handles))
+        else:
+            touched.columns_of(event.token).extend(handles)
 
     def _note(self, touched: "Touched", position: int) -> None:
         cells: list[int] = []
@@ -179,12 +188,12 @@ class Following:
             if token in touched.columns:
                 touched.columns[token].append(np.array(list(handles), dtype=np.int64))
                 continue
-            cells_of = self._cells_of(token, AVAILABLE)
+            first = self._cells_of(token, AVAILABLE).first
             found = self.books.token_state(token).available_at(handles)
-            cells += map(cells_of.cell, found)
+            cells += [first + handle for handle in found]
             values += found.values()
         for token, columns in touched.columns.items():
-            self._note_columns(token, np.unique(np.concatenate(columns)), position)
+            self._note_columns(token, distinct(np.concatenate(columns)), position)
         for token, name in touched.holders:
             state = self.books.token_state(token)
             cells.append(self._cells_of(token, HELD).cell(state.handles[name]))

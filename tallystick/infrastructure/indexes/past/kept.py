@@ -42,10 +42,11 @@ class OpenFiles:
 
 
 class KeptBucket(NamedTuple):
-    """A bucket in a file: where it begins and ends."""
+    """A bucket in a file: where it begins and ends, and how many touches and changes it has."""
 
     before: Head
     end: Head
+    size: int
     path: Path
     files: OpenFiles
 

@@ -1,239 +1,27 @@
 """The past index: what every cell was worth at every commit, and which commits touched it, without reading the journal.
 
-It is derived from the journal alone, by whoever asks first and by those who ask later, and may be deleted at any time. What
+It is derived from the journal alone, by whoever asks first and then in the background, and may be deleted at any time. What
 was touched is sorted into buckets; the last one, which is not full, lies in memory in small sorted runs. Buckets lie in files
 beside the journal, whose blocks are checked when they are first read: an index that is damaged, torn, or of another journal is
 begun anew. Books of its own, which nobody plans on, are kept with it, so that it goes on from there.
 """
 
-import contextlib
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Numbers, listed
-from tallystick.domain.books.books import Books
-from tallystick.domain.errors import CorruptJournal
-from tallystick.domain.values.curve import CurveMaker
 from tallystick.infrastructure.indexes.past.buckets.bucket import Bucket
-from tallystick.infrastructure.indexes.past.buckets.tail import Tail
+from tallystick.infrastructure.indexes.past.building import Building, NoIndex, Progress
 from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CONTRACTS, Cells
-from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, MissingFile
-from tallystick.infrastructure.indexes.past.extending import Extending, logger
-from tallystick.infrastructure.indexes.past.files import PastFiles
-from tallystick.infrastructure.indexes.past.following import Following
+from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn
 from tallystick.infrastructure.indexes.past.kept import KeptBucket, KeptDense
-from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
-from tallystick.infrastructure.journal.chain import rows_after
-from tallystick.infrastructure.journal.format import EMPTY, Head
-from tallystick.infrastructure.journal.port import Journal
-from tallystick.infrastructure.journal.stores.memory import MemoryJournal
-from tallystick.infrastructure.snapshots.snapshots import FrozenState, Snapshots
 
-WORTH_POSITIONS = 1 << 16
-"""A journal of fewer positions is read sooner than an index is built."""
-BUCKET = 1 << 20
-"""So many touches fill a bucket."""
-DENSE_FACTOR = 4
-"""Dense columns are taken when there were so many times as many touches as there are cells."""
-IN_MEMORY_MAX = 4
-"""So many buckets lie in memory where none can be written."""
-
-Progress = Callable[[int, int], object]
-"""Is told up to which position the index reaches, and where the journal ends."""
+__all__ = ("NoIndex", "PastIndex", "Progress")
 
 
-Answer = TypeVar("Answer")
-
-
-class NoIndex(Exception):
-    """The index cannot answer, and says why: the journal can."""
-
-
-class _Built(NamedTuple):
-    """What stands: the full buckets, in the order of time, and the dense columns by the position at which they were taken."""
-
-    buckets: tuple[Bucket | KeptBucket, ...]
-    dense: Mapping[int, KeptDense]
-
-    @property
-    def end(self) -> Head:
-        return self.buckets[-1].end if self.buckets else EMPTY
-
-
-class PastIndex:
-    """The index of one journal. Everything may be called by any thread. All answers raise `NoIndex`."""
-
-    def __init__(self, journal: Journal, curves: Mapping[str, CurveMaker]) -> None:
-        self._journal = journal
-        self._curves = curves
-        self._building = threading.RLock()  # who has it builds
-        self._lock = threading.RLock()  # who has it changes what was built, or looks at what may change
-        self._is_distrusted = False
-        self._refusal: str | None = None
-        self._is_closed = False
-        self.extending = Extending(self._extend)
-        self._begin()
-
-    def _begin(self) -> None:
-        kept, written = self._journal.kept_cache_folder, self._journal.cache_folder
-        folder = None if kept is None or self._is_distrusted else kept / "past"
-        self._files = None if folder is None else PastFiles(folder)
-        self._may_write = written is not None
-        self._may_grow = isinstance(self._journal, MemoryJournal)
-        self._snapshots = None if folder is None else Snapshots(folder / "books", self._journal.row_at)
-        self._following: Following | None = None
-        self._tail = Tail(EMPTY)
-        self._built: _Built | None = None
-        self._since_dense = 0
-
-    def begin_in_child(self) -> None:
-        """In a forked child, where no other thread runs: it is begun anew, with locks that nobody has."""
-        self._building, self._lock = threading.RLock(), threading.RLock()
-        self.extending = Extending(self._extend)
-        self._begin()
-
-    def close(self) -> None:
-        """Ends what is built in the background; later calls raise `NoIndex`."""
-        self._is_closed = True
-        self.extending.stop()
-
-    # Building.
-
-    def extend(self, position: int) -> None:
-        """The journal has reached a position: where much is missing up to there, it is added in the background."""
-        if position >= self.extending.due_at:
-            self.extending.wake()
-
-    def _extend(self) -> int:
-        """Brings it to the journal's head, and gives from where on that is worth doing again."""
-        try:
-            reached = self.reach(self._journal.head().position).head.position
-        except NoIndex as error:
-            logger.info("no past index: %s", error)
-            reached = self._journal.head().position
-        return reached + BUCKET // 2
-
-    def reach(self, position: int, progress: Progress | None = None) -> Following:
-        """Has the index reach a position that the journal has reached, and gives what followed the journal there."""
-        following = self._following
-        if following is not None and following.head.position >= position:
-            return following
-        with self._building:
-            if self._refusal is not None or self._is_closed:
-                raise NoIndex(self._refusal or "the ledger was closed")
-            try:
-                return self._asked(lambda: self._read_on(position, progress))
-            except NoIndex:
-                raise
-            except (CorruptJournal, OSError) as error:
-                self._begin()
-                self._refusal = f"it could not be built: {error}"
-                raise NoIndex(self._refusal) from error
-            except BaseException:
-                self._begin()  # interrupted who knows where
-                raise
-
-    @property
-    def reached(self) -> int:
-        """Up to which position it was built."""
-        built, following = self._built, self._following
-        return max(0 if built is None else built.end.position, 0 if following is None else following.head.position)
-
-    def is_near(self, position: int) -> bool:
-        """Whether not much more than a bucket is missing up to a position."""
-        if self._built is None:
-            if not self._building.acquire(blocking=False):
-                return False
-            try:
-                self.reach(0)
-            except NoIndex:
-                return False
-            finally:
-                self._building.release()
-        return position - self.reached <= BUCKET
-
-    def _read_on(self, position: int, progress: Progress | None) -> Following:
-        if self._following is None:
-            self._go_on()
-        following, built = self._followed(), self._stands()
-        begin = built.end.position
-        if following.head.position >= position:
-            return following
-        if not (self._may_write or self._may_grow) and position - begin > IN_MEMORY_MAX * BUCKET:
-            raise NoIndex("it is not there, and there is no folder in which it can be written")
-        for row in rows_after(self._journal, following.head):
-            if self._is_closed:
-                raise NoIndex("the ledger was closed")
-            with self._lock:
-                following.add(row)
-                if following.head.position <= begin:
-                    if following.head.position == begin or following.gathering.size >= BUCKET:
-                        following.begin_bucket()  # the buckets have that
-                elif following.gathering.size >= BUCKET:
-                    self._fill()
-            if progress is not None and not following.gathering.size:
-                progress(following.head.position, self._journal.head().position)
-            if following.head.position >= position:
-                break
-        return following
-
-    def _go_on(self) -> None:
-        """Finds what stands, and books to go on with: those kept at the end of a bucket, or empty ones."""
-        chain = [] if self._files is None else self._files.chain(self._journal.row_at)
-        dense = {} if self._files is None else self._files.dense(bucket.end for bucket in chain)
-        self._built = built = _Built(tuple(chain), dense)
-        ends = {bucket.end for bucket in chain}
-        following = Following(self._curves)
-        for snapshot in () if self._snapshots is None else self._snapshots.usable():
-            if snapshot.head in ends:
-                with contextlib.suppress(OSError, LookupError, ArithmeticError, ValueError):
-                    figures = partial(self._figures, snapshot.head.position)
-                    following.restore(snapshot.head, snapshot.read().books, figures)
-                    break
-                following = Following(self._curves)
-        self._tail = Tail(built.end)
-        self._following = following
-
-    def _fill(self) -> None:
-        """Makes a full bucket of what was gathered, and keeps what goes with it."""
-        following, built = self._followed(), self._stands()
-        bucket: Bucket | KeptBucket = self._tail.full(following.gathering, following.head)
-        self._since_dense += following.gathering.size
-        if self._files is not None and self._may_write:
-            bucket = self._files.add_bucket(bucket.opened())
-        elif not self._may_grow and len(built.buckets) >= IN_MEMORY_MAX:
-            raise OSError("there is no folder in which it can be written")
-        dense = dict(built.dense)
-        cells = sum(len(state) for state in self._accounts(following.books))
-        if self._files is not None and self._may_write and self._since_dense >= DENSE_FACTOR * cells:
-            figures = following.contracts.all()
-            dense[following.head.position] = self._files.add_dense(following.head, following.dense_columns(), figures)
-            if self._snapshots is not None:
-                self._snapshots.save(FrozenState(following.head, following.books.freeze(), {}, {}))
-            self._since_dense = 0
-        following.begin_bucket()
-        self._tail = Tail(following.head)
-        self._built = _Built((*built.buckets, bucket), dense)
-
-    @staticmethod
-    def _accounts(books: Books) -> Iterator[list[str | None]]:
-        return (books.token_state(token.code).names.listed for token in books.tokens())
-
-    def _followed(self) -> Following:
-        if self._following is None:
-            raise NoIndex("nothing was built")
-        return self._following
-
-    def _stands(self) -> _Built:
-        if self._built is None:
-            raise NoIndex("nothing was built")
-        return self._built
-
-    # Answers, up to a position that the index has reached.
+class PastIndex(Building):
+    """The index of one journal: answers up to a position that it has reached. All raise `NoIndex`."""
 
     def value(self, cell: int, at: int) -> int | None:
         """What a cell was worth at a position; None where it was never touched, or its account came later."""
@@ -260,14 +48,19 @@ class PastIndex:
 
     def _parts(self, at: int) -> tuple[tuple[Bucket | KeptBucket, ...], Mapping[int, KeptDense]]:
         """The buckets and, where a position is behind them, the runs of the tail; and the dense columns."""
+        self._check_is_current()
         built = self._stands()
         if at <= built.end.position:
             return built
         with self._lock:
             following, built = self._followed(), self._stands()
             if at > following.head.position:
-                raise NoIndex("it was begun anew meanwhile")
-            runs = self._tail.runs(following.gathering, following.head)
+                raise NoIndex(f"it was begun anew, and has not reached position {at} again")
+            try:
+                runs = self._tail.runs(following.gathering, following.head)
+            except BaseException:
+                self._begin()  # interrupted who knows where
+                raise
             return (*built.buckets, *runs), built.dense
 
     def column(self, token: int, part: int, at: int, length: int) -> Numbers:
@@ -318,27 +111,6 @@ class PastIndex:
         """What contracts were worth, all figures of all of them."""
         return listed(self._column(Cells.of(CONTRACTS), CONTRACTS, AVAILABLE, at, count))
 
-    def _asked(self, ask: Callable[[], Answer]) -> Answer:
-        """What the index says; one that turns out to be damaged is begun anew by whoever asks next, and says nothing now."""
-        try:
-            return ask()
-        except MissingFile as error:
-            with self._building, self._lock:
-                self._begin()  # somebody removed it, and may be making it anew
-            raise NoIndex(f"it is gone: {error}") from error
-        except DamagedRun as error:
-            raise self.distrust(f"it is damaged: {error}") from error
-
-    def distrust(self, reason: str) -> NoIndex:
-        """Begins the index anew, for the files are not to be believed; gives what is to be raised now."""
-        with self._building, self._lock:
-            if self._files is not None and self._may_write:
-                self._files.remove()
-            else:
-                self._is_distrusted = True
-            self._begin()
-        return NoIndex(reason)
-
 
 def _with_touches(column: Numbers, bucket: Bucket, cells: Cells, at: int) -> Numbers:
     """The column after what a bucket has of these cells up to a position."""
@@ -346,7 +118,8 @@ def _with_touches(column: Numbers, bucket: Bucket, cells: Cells, at: int) -> Num
     for touched, commits, values in bucket.newest_of_all(cells.first, cells.end, at):
         handles = (touched - np.uint64(cells.first)).astype(np.int64)
         is_newer = commits > newest[handles]
-        handles, newest[handles] = handles[is_newer], np.maximum(commits, newest[handles])
+        handles = handles[is_newer]
+        newest[handles] = commits[is_newer]
         if isinstance(values, list):
             column = listed(column)
         if isinstance(column, list):

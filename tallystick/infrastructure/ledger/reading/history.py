@@ -11,8 +11,8 @@ from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE as RESERVE
 from tallystick.domain.values.ids import check_id, check_position
 from tallystick.domain.values.token import AnyToken, code_of
 from tallystick.infrastructure.commit.recorded import checked_row
-from tallystick.infrastructure.indexes.past import past_index
-from tallystick.infrastructure.indexes.past.past_index import NoIndex
+from tallystick.infrastructure.indexes.past import sizes
+from tallystick.infrastructure.indexes.past.past_index import NoIndex, PastIndex
 from tallystick.infrastructure.journal.format import EMPTY, JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.lines.apps import Apps
@@ -20,7 +20,7 @@ from tallystick.infrastructure.ledger.reading.lines.cell import ChangesAt, Lined
 from tallystick.infrastructure.ledger.reading.lines.cell_past import CellPast
 from tallystick.infrastructure.ledger.reading.lines.entries import entries_of
 from tallystick.infrastructure.ledger.reading.lines.past_reading import PastLinesReader
-from tallystick.infrastructure.ledger.reading.lines.reading import LinesReader, Subject
+from tallystick.infrastructure.ledger.reading.lines.reading import LinesReader, Subject, TooFar
 from tallystick.infrastructure.ledger.reading.lines.request import LinesRequest
 from tallystick.infrastructure.ledger.reading.lines.shares import Shares
 from tallystick.infrastructure.ledger.reading.lines.shares_in_past import SharesInPast
@@ -33,6 +33,9 @@ from tallystick.infrastructure.proof.kept_state import Kept
 from tallystick.projections.lines import Page
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.transactions import Transaction
+
+ROWS_BACK = 1 << 12
+"""The newest lines are looked for in so many commits of the token before the past index is built for them."""
 
 
 class History:
@@ -74,23 +77,28 @@ class History:
         first, second, start = asked.subject.first, asked.subject.account, request.start
         if start is not None and (start.token, start.account) != (first, second):
             raise InvalidRequest(f"the page before was of {start.account} in {start.token}, not of {second} in {first}")
-        is_near = request.newest_first and request.limit is not None
+        by_journal = self._journal_reader(asked)
+        index = self._index_of(asked)
+        if index is None:
+            return by_journal.page(request)
         try:
-            reader = self._past_reader(asked, at_once=is_near)
-            if reader is not None:
-                return reader.page(request)
-        except NoIndex:
-            pass  # it is begun anew by whoever asks next
-        shares = Shares(self._journal, asked.subject.token, asked.cell.name, asked.names)
-        return LinesReader(self._journal, self._lined(asked, shares), asked.subject).page(request)
+            if request.newest_first and request.limit is not None and not index.is_at_hand(asked.subject.head):
+                return by_journal.page(request, ROWS_BACK)
+        except TooFar:
+            pass
+        try:
+            return self._past_reader(asked, index).page(request)
+        except NoIndex:  # it is begun anew by whoever asks next
+            return by_journal.page(request)
 
     def had_occurred_before(self, token: AnyToken, account: AnyToken, instant: int) -> Balance | None:
         """What the account had by what occurred before a time, in microseconds; None where only its lines can tell."""
+        asked = self._asked(token, account)
+        index = self._index_of(asked)
+        if index is None:
+            return None
         try:
-            reader = self._past_reader(self._asked(token, account), at_once=False)
-            if reader is None:
-                return None
-            available, reserved = reader.had_occurred_before(instant)
+            available, reserved = self._past_reader(asked, index).had_occurred_before(instant)
         except NoIndex:
             return None
         return Balance(available, reserved, available + reserved)
@@ -112,19 +120,21 @@ class History:
         token, name = asked.subject.token, asked.cell.name
         return LinedCell(token, name, asked.number, asked.names, shares, Apps(self._core).was_app)
 
-    def _past_reader(self, asked: "_Asked", *, at_once: bool) -> PastLinesReader | None:
-        """A reader with the past index; None where there is none, or where it is wanted `at_once` and is not there yet.
-
-        Raises `NoIndex`.
-        """
-        index, head = self._core.past, asked.subject.head
-        if index is None or head < past_index.WORTH_POSITIONS:
+    def _index_of(self, asked: "_Asked") -> PastIndex | None:
+        """The index, where the journal is long enough to be worth one."""
+        if asked.subject.head < sizes.WORTH_POSITIONS or self._core.past is None:
             return None
         self._core.follow_past()
-        if at_once and not index.is_near(head):
-            return None
+        return self._core.past
+
+    def _journal_reader(self, asked: "_Asked") -> LinesReader:
+        shares = Shares(self._journal, asked.subject.token, asked.cell.name, asked.names)
+        return LinesReader(self._journal, self._lined(asked, shares), asked.subject)
+
+    def _past_reader(self, asked: "_Asked", index: PastIndex) -> PastLinesReader:
+        """A reader with the index, which is built where it is not there. Raises `NoIndex`."""
         token, name = asked.subject.token, asked.cell.name
-        past = CellPast(self._journal, index, token, name, head)
+        past = CellPast(self._journal, index, token, name, asked.subject.head)
         otherwise = Shares(self._journal, token, name, asked.names)
         shares = SharesInPast(self._journal, token, name, asked.number, asked.names, past, otherwise)
         return PastLinesReader(self._journal, self._lined(asked, shares), asked.subject, past)

@@ -75,7 +75,7 @@ class LedgerReads(Replays):
         return self._reads.balances(token, prefix, limit, after)
 
     def column(self, token: AnyToken) -> BalanceColumn:
-        """Every account that has something of the token, as columns: for who counts many, which takes a dict long to make."""
+        """Every account that has something of the token, as columns: for who counts many, and a dict takes long to make."""
         return self._reads.column(token)
 
     def balances_of(self, account: str) -> dict[str, Balance]:

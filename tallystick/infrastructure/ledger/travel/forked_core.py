@@ -1,16 +1,16 @@
 """The core of a ledger over another's journal, up to a moment of it: to look at it as it stood, or to go on from there.
 
-It has books of its own, which go on from a snapshot where there is one that is not later. The ledger below must stay open.
+It has books of its own, which go on from a snapshot where there is one that is not later. A view of a long journal has books
+that answer out of the past index instead. The ledger below must stay open.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
 from typing import cast
 
 from tallystick.domain.books.books import Books
 from tallystick.infrastructure.commit.receipt import Receipt
-from tallystick.infrastructure.indexes.past import past_index
+from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.indexes.past.past_index import PastIndex
 from tallystick.infrastructure.journal.forked import ForkedJournal
 from tallystick.infrastructure.journal.format import Head
@@ -35,7 +35,7 @@ class ForkedCore(LedgerCore):
         self.has_random_ids = base.has_random_ids
         self.forked_at = end.position
 
-    @cached_property
+    @property
     def past(self) -> PastIndex | None:
         """None: what is recorded here is in no index."""
         return None
@@ -60,7 +60,7 @@ class PastCore(ForkedCore):
         past = PastBooks(index, self.journal, end, self.contracts_in_memory, self._replayed)
         self.books = cast(Books, past)
 
-    @cached_property
+    @property
     def past(self) -> PastIndex | None:
         """The index of the ledger below, of which nothing behind the end is asked."""
         return self._index
@@ -104,7 +104,7 @@ class PastCore(ForkedCore):
 
 def looked_at(base: LedgerCore, end: Head) -> ForkedCore:
     """The core of what `base` was at a head of its journal. A short journal is replayed sooner than an index is asked."""
-    index = base.past if end.position >= past_index.WORTH_POSITIONS else None
+    index = base.past if end.position >= sizes.WORTH_POSITIONS else None
     if index is None:
         return ForkedCore(base, end, read_only=True)
     base.follow_past()

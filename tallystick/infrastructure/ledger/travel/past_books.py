@@ -13,9 +13,10 @@ import msgspec
 from tallystick.domain.arithmetic.columns import listed
 from tallystick.domain.batch.batch import numbered
 from tallystick.domain.books.books import Books
+from tallystick.domain.books.reading import refuse_token
 from tallystick.domain.contract.contract import Allocation, Contract
 from tallystick.domain.contract.contracts import Contracts
-from tallystick.domain.errors import ContractNotFound, CorruptJournal
+from tallystick.domain.errors import ContractNotFound, CorruptJournal, TokenNotFound
 from tallystick.domain.events import AccountFrozen, AccountUnfrozen, AppUpdated, TokenRegistered
 from tallystick.domain.memory.freezes import Freezes
 from tallystick.domain.memory.spellings import Spellings
@@ -24,7 +25,7 @@ from tallystick.domain.values.freeze import Freeze
 from tallystick.domain.values.hold import OpenHold
 from tallystick.domain.values.reversal import Reversal
 from tallystick.domain.values.spelling import lowered
-from tallystick.domain.values.token import Token
+from tallystick.domain.values.token import Token, code_of
 from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, FIGURES, HELD, SAID, Cells
 from tallystick.infrastructure.indexes.past.following import Following
 from tallystick.infrastructure.indexes.past.past_index import NoIndex, PastIndex
@@ -47,14 +48,11 @@ class PastBooks:
         self.replayed = replayed
         self._loaded = Contracts(ContractShelf(journal, lambda _: Anchor(end.position, end.digest, -1)), in_memory, {})
         self._made: dict[str, PastToken] = {}
-        self._followed: Following | None = None
 
     @property
     def _following(self) -> Following:
         """Books that followed the journal to there, or further. Raises `NoIndex`."""
-        if self._followed is None:
-            self._followed = self._index.reach(self._at)
-        return self._followed
+        return self._index.reach(self._at)  # which may have been begun anew since it was asked last
 
     # Names.
 
@@ -99,12 +97,27 @@ class PastBooks:
 
     def _token_state(self, code: Any) -> PastToken:
         following = self._following
-        state = following.books.token_state(code)
+        try:
+            state = following.books.token_state(code)
+        except TokenNotFound:
+            refuse_token(code_of(code), self._knew_account)
         number = following.tokens[state.code]
         if not self._is_there(number):
-            following.books.no_token(code)
+            refuse_token(code_of(code), self._knew_account)
         token = self._as_it_was(number, state.token)
         return PastToken(self._index, number, self._at, state, token, lambda: self.replayed().token_state(state.code))
+
+    def _knew_account(self, account: str) -> bool:
+        """Whether the account had been named in a movement of any token."""
+        following = self._following
+        for code, number in list(following.tokens.items()):
+            handle = following.books.token_state(code).handle_of(account)
+            if handle is None:
+                continue
+            cells = (Cells.of(number, part).cell(handle) for part in (AVAILABLE, HELD))
+            if any(self._index.value(cell, self._at) is not None for cell in cells):
+                return True
+        return False
 
     def _is_there(self, number: int) -> bool:
         return self._index.value(Cells.of(number, CIRCULATING).first, self._at) is not None
@@ -175,12 +188,12 @@ class PastBooks:
 
     def _contract(self, id: Any) -> "PastContract":
         following = self._following
-        number = following.contracts.number(id) if type(id) is str else None
+        given, number = id, following.contracts.number(id) if type(id) is str else None
         if number is None and type(id) is str:
             id = lowered(id)
             number = following.contracts.number(id)
         if number is None or not self._is_contract(number):
-            raise ContractNotFound(contract=id)
+            raise ContractNotFound(contract=given)
         figures = [self._index.value(Cells.of(CONTRACTS).cell(FIGURES * number + place), self._at) for place in range(FIGURES)]
         backed_by = following.books.contracts.registered[id]
         return PastContract(id, backed_by, [figure or 0 for figure in figures], self._load)
@@ -216,6 +229,7 @@ class PastBooks:
     def frozen(self) -> list[Freeze]:
         """The freezes of accounts, the oldest first."""
         try:
+            self._index.reach(self._at)
             positions = list(self._index.touched((Cells.of(CONTRACTS, SAID).first,), 0, self._at))
         except NoIndex:
             return self.replayed().frozen()
@@ -311,7 +325,7 @@ class PastBooks:
 
 
 class PastSpellings:
-    """How names were written: as later, but for those of which only journals of before have more spellings than one."""
+    """How names were written: as they are later, but for names with several spellings, as older journals have them."""
 
     def __init__(self, later: Spellings, replayed: Callable[[], Books]) -> None:
         self._later = later

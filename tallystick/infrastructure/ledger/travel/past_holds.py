@@ -1,7 +1,7 @@
 """Holds and fragments as they stood, out of the changes that the past index has of cells.
 
-What is left in a hold is the sum of what came into it and left it. Which fragments were in a cell follows along their ids: each
-change adds or takes a run of them, and where more came than left they are there.
+What is left in a hold is the sum of what came into it and left it. Which fragments were in a cell is found along their ids:
+each change adds a run of them or takes one away, and those are there that came once more than they left.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

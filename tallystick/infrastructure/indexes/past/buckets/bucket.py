@@ -14,7 +14,15 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import Numbers
 from tallystick.infrastructure.indexes.past.buckets.changes import KINDS, SortedChanges, sorted_changes
 from tallystick.infrastructure.indexes.past.buckets.gathering import Gathered, OccurredSpan
-from tallystick.infrastructure.indexes.past.buckets.touches import Positions, Segment, Spans, narrowed, segments_of
+from tallystick.infrastructure.indexes.past.buckets.touches import (
+    Positions,
+    Segment,
+    Spans,
+    distinct,
+    is_first,
+    narrowed,
+    segments_of,
+)
 from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, Column, ColumnFile, column_in_memory, write_columns
 from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import Head
@@ -95,6 +103,12 @@ class Bucket:
         facts = BucketFacts(FORMAT, _told(self.before), _told(self.end), len(self.segments), list(self._changes))
         write_columns(path, facts, {name: column.all() for name, column in columns.items()})
 
+    @property
+    def size(self) -> int:
+        """How many touches and changes there are."""
+        touches = sum(len(segment.values.array) for segment in self.segments)
+        return touches + sum(len(changes.spans.commits.array) for changes in self._changes.values())
+
     def opened(self) -> Self:
         """This very one: it is in memory."""
         return self
@@ -164,7 +178,8 @@ def _positions(gathered: Gathered) -> Positions:
     loose = [touch.position for touch in gathered.wide]
     for changes in gathered.changes.values():
         loose += [change.position for change in changes]
-    return np.unique(np.concatenate((gathered.touches.positions, np.array(loose, dtype=np.int64))))
+    positions = gathered.touches.positions
+    return distinct(np.concatenate((positions[is_first(positions)], np.array(loose, dtype=np.int64))))
 
 
 def _spans(file: ColumnFile, name: str) -> Spans:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tallystick.domain.arithmetic.columns import Numbers, as_numbers
-from tallystick.infrastructure.indexes.past.buckets.touches import Positions, Spans, narrowed
+from tallystick.infrastructure.indexes.past.buckets.touches import Positions, Spans, commits_at, narrowed
 from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, Column, column_in_memory, integer_of
 from tallystick.infrastructure.snapshots.wide_numbers import pack_wide
 
@@ -73,9 +73,9 @@ def sorted_changes(loose: Sequence[LooseChange], table: Positions | None) -> Sor
     cells = np.array([each.cell for each in loose], dtype=np.uint64)
     order = np.argsort(cells, kind="stable")
     cells = cells[order]
-    commits = np.array([each.position for each in loose], dtype=np.int64)[order]
+    commits = commits_at(np.array([each.position for each in loose], dtype=np.int64), table)[order]
     columns = [_packed([values[place] for place in order]) for values in zip(*(each.change for each in loose), strict=True)]
-    return SortedChanges(Spans.of(cells, commits, table), tuple(map(column_in_memory, columns)))
+    return SortedChanges(Spans.of(cells, commits), tuple(map(column_in_memory, columns)))
 
 
 def _packed(values: Sequence[int]) -> AnyColumn:

@@ -14,6 +14,7 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import Numbers
 from tallystick.infrastructure.indexes.past.cells import AVAILABLE, CIRCULATING, CONTRACTS, handle_of, part_of, token_of
 from tallystick.infrastructure.indexes.past.column_blocks import AnyColumn, Column, ColumnFile, integer_of, write_columns
+from tallystick.infrastructure.indexes.runs.checked_words import DamagedRun
 from tallystick.infrastructure.journal.format import Head
 from tallystick.infrastructure.snapshots.wide_numbers import pack_wide
 
@@ -45,6 +46,8 @@ class DenseColumns:
         """Raises `DamagedRun` where there is none, or it is not what was written."""
         self._file = ColumnFile(path)
         facts = self._file.facts(DenseFacts)
+        if facts.format != FORMAT:
+            raise DamagedRun(f"{path} is of format {facts.format}")
         self.head = Head(facts.position, bytes.fromhex(facts.digest), facts.recorded_at)
         self._wide = frozenset(facts.wide)
 

@@ -46,11 +46,10 @@ class Spans(NamedTuple):
     commits: Column
 
     @classmethod
-    def of(cls, cells: Keys, commits: Positions, table: Positions | None) -> Self:
-        """Those of columns that are sorted, with the cell and the position of each row."""
-        begins = np.flatnonzero(np.concatenate((np.ones(1, dtype=np.bool_), cells[1:] != cells[:-1])))
-        numbers = commits if table is None else narrowed(np.searchsorted(table, commits))
-        return cls(*map(column_in_memory, (cells[begins], narrowed(np.append(begins, len(cells))), numbers)))
+    def of(cls, cells: Keys, commits: AnyColumn) -> Self:
+        """Those of columns that are sorted, with the cell and the commit of each row."""
+        begins = np.flatnonzero(is_first(cells))
+        return cls(*map(column_in_memory, (cells[begins], narrowed(np.append(begins, len(cells))), commits)))
 
     def span(self, cell: int) -> tuple[int, int]:
         """Where the rows of a cell are, found by halves; an empty span where it has none. Raises `DamagedRun`."""
@@ -62,14 +61,7 @@ class Spans(NamedTuple):
 
     def place_of(self, cell: int) -> int:
         """How many cells are below this one. Raises `DamagedRun`."""
-        low, high = 0, len(self.cells.array)
-        while low < high:
-            middle = (low + high) // 2
-            if self.cells.one(middle) < cell:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        return int(np.searchsorted(self.cells.all(), np.uint64(cell)))  # all of them are checked once, and it is fast for ever
 
 
 class Segment(NamedTuple):
@@ -129,9 +121,26 @@ def segments_of(touches: Touches, wide: Sequence[WideTouch], table: Positions | 
 
 def _sorted(cells: Keys, positions: Positions, values: AnyColumn, table: Positions | None) -> Segment:
     order = np.argsort(cells, kind="stable")
-    values = values[order]
-    column = column_in_memory(values if values.dtype.kind == "V" else narrowed(values))
-    return Segment(Spans.of(cells[order], positions[order], table), column)
+    column = column_in_memory((values if values.dtype.kind == "V" else narrowed(values))[order])
+    return Segment(Spans.of(cells[order], commits_at(positions, table)[order]), column)
+
+
+def commits_at(positions: Positions, table: Positions | None) -> AnyColumn:
+    """The commits that end at these positions: their numbers in the table or, without one, the positions. They are found faster
+    in the order of time than in the order of cells.
+    """
+    return positions if table is None else narrowed(np.searchsorted(table, positions))
+
+
+def distinct(column: AnyColumn) -> AnyColumn:
+    """The integers of a column, each once, ascending; by sorting, for `np.unique` hashes them first, which takes longer."""
+    ascending = np.sort(column)
+    return ascending[is_first(ascending)]
+
+
+def is_first(column: AnyColumn) -> Rows:
+    """Which integers of a column are others than those before them."""
+    return np.concatenate((np.ones(min(1, len(column)), dtype=np.bool_), column[1:] != column[:-1]))
 
 
 def narrowed(column: AnyColumn) -> AnyColumn:

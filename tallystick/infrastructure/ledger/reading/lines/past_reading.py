@@ -16,7 +16,7 @@ from tallystick.infrastructure.ledger.reading.lines.request import LinesRequest
 from tallystick.projections.lines import Change, Line, NextPage
 
 CHECKED_EVERY = 16
-"""Of so many rows in a row one is held against the index."""
+"""One of so many rows that follow one another is held against the index."""
 
 
 class PastLinesReader(LinesReader):

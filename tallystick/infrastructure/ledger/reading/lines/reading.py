@@ -32,6 +32,10 @@ class Subject(NamedTuple):
     head: int
 
 
+class TooFar(Exception):
+    """The lines are further back than somebody wants to look for them so."""
+
+
 class Read(NamedTuple):
     """An entry's lines, in the order that is asked for, and where one goes on behind it."""
 
@@ -46,9 +50,14 @@ class LinesReader:
         self._journal = journal
         self._cell = cell
         self._subject = subject
+        self._rows_left: int | None = None
 
-    def page(self, request: LinesRequest) -> Page:
-        """The lines of whole entries until there are as many as the limit, and where the next page begins, if there is one."""
+    def page(self, request: LinesRequest, rows_back: int | None = None) -> Page:
+        """The lines of whole entries until there are as many as the limit, and where the next page begins, if there is one.
+
+        Of the newest first no more than so many commits are looked at, or it is `TooFar`.
+        """
+        self._rows_left = rows_back
         start = self._start_back(request) if request.newest_first else self._start_on(request)
         read = self._back(request, start) if request.newest_first else self._on(request, start)
         lines: list[Line] = []
@@ -175,6 +184,10 @@ class LinesReader:
                     yield part.last_version, row
             if request.ends_behind(self._row_at(parts[-1].first_position)):
                 return
+            if self._rows_left is not None:
+                self._rows_left -= len(parts)
+                if self._rows_left < 0:
+                    raise TooFar
             version = parts[-1].first_version - 1
             size = min(4 * size, PAGE_ROWS)
 

@@ -1,4 +1,4 @@
-"""Shares of distributions by the past of the cell that got them: what it has more, but for what else the commit did to it."""
+"""Shares of distributions by the past of the cell that got them: what it has more after the commit, less what else came."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
