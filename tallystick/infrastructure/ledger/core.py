@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 from tallystick.domain.books.pending import Pending
@@ -136,10 +136,14 @@ class LedgerCore:
             self.reach_head()
             return self.keeper.positions_of_reference(reference)
 
-    @cached_property
+    @property
     def past(self) -> PastIndex | None:
         """The index of what there was before, which is built when it is asked for something; None where there is to be none."""
-        index = self.keeper.past = PastIndex(self.journal, self.curves)
+        index = self.keeper.past
+        if index is None or not index.is_current:
+            if index is not None:
+                index.close()
+            index = self.keeper.past = PastIndex(self.journal, self.curves)
         return index
 
     def index_past(self, progress: Progress | None = None) -> int:

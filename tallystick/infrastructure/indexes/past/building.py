@@ -57,6 +57,7 @@ class Building(ABC):
     def __init__(self, journal: Journal, curves: Mapping[str, CurveMaker]) -> None:
         self._journal = journal
         self._curves = curves
+        self._generation = journal.generation
         self._building = threading.RLock()  # who has it builds
         self._lock = threading.RLock()  # who has it changes what was built, or looks at what may change
         self._is_distrusted = False
@@ -114,7 +115,7 @@ class Building(ABC):
     def reach(self, position: int, progress: Progress | None = None) -> Following:
         """Has the index reach a position that the journal has reached, and gives what followed the journal there."""
         following = self._following
-        if following is not None and following.head.position >= position:
+        if following is not None and following.head.position >= position and self.is_current:
             return following
         with self._giving_way.awaited():
             return self._reach(position, progress, None)
@@ -123,6 +124,7 @@ class Building(ABC):
         with self._building:
             if self._is_closed:
                 raise NoIndex("the ledger was closed")
+            self._check_is_current()
             if self._refusal is not None and position < self._refused_up_to:
                 raise NoIndex(self._refusal)
             try:
@@ -137,6 +139,15 @@ class Building(ABC):
             except BaseException:
                 self._begin()  # interrupted who knows where
                 raise
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no other journal may have been put in the place of the one of which it is."""
+        return self._generation == self._journal.generation
+
+    def _check_is_current(self) -> None:
+        if not self.is_current:
+            raise NoIndex("another journal may be in the place of the one that was followed")
 
     @property
     def reached(self) -> int:

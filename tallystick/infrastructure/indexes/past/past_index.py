@@ -48,6 +48,7 @@ class PastIndex(Building):
 
     def _parts(self, at: int) -> tuple[tuple[Bucket | KeptBucket, ...], Mapping[int, KeptDense]]:
         """The buckets and, where a position is behind them, the runs of the tail; and the dense columns."""
+        self._check_is_current()
         built = self._stands()
         if at <= built.end.position:
             return built

@@ -6,7 +6,6 @@ that answer out of the past index instead. The ledger below must stay open.
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
 from typing import cast
 
 from tallystick.domain.books.books import Books
@@ -36,7 +35,7 @@ class ForkedCore(LedgerCore):
         self.has_random_ids = base.has_random_ids
         self.forked_at = end.position
 
-    @cached_property
+    @property
     def past(self) -> PastIndex | None:
         """None: what is recorded here is in no index."""
         return None
@@ -61,7 +60,7 @@ class PastCore(ForkedCore):
         past = PastBooks(index, self.journal, end, self.contracts_in_memory, self._replayed)
         self.books = cast(Books, past)
 
-    @cached_property
+    @property
     def past(self) -> PastIndex | None:
         """The index of the ledger below, of which nothing behind the end is asked."""
         return self._index

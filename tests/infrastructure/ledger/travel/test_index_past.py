@@ -1,13 +1,15 @@
 """The index of the past is built when that is asked, and told of; and deleted at any time it is made anew."""
 
+import contextlib
 import errno
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from tallystick import Ledger, LedgerReadOnly, StorageUnavailable
+from tallystick import CorruptJournal, Ledger, LedgerReadOnly, StorageUnavailable
 from tallystick.infrastructure.cli.commands import app
 from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.indexes.past.files import PastFiles
@@ -102,3 +104,28 @@ def test_a_full_disk_is_not_for_ever(tmp_path: Path, way: str, monkeypatch: pyte
 
 def _no_space(*_: object) -> None:
     raise OSError(errno.ENOSPC, "no space left on the device")
+
+
+def test_another_journal_in_its_place_is_not_answered_for(tmp_path: Path) -> None:
+    first, second = VariedBook(tmp_path / "books.db", 4), VariedBook(tmp_path / "others.db", 5)
+    with second.ledger:
+        [*_, middle, end] = second.play(40)
+        expected = {position: balances(second.ledger.fork(position)) for position in (middle, end)}
+    with first.ledger as ledger:
+        assert len(list(first.play(60))) > 1
+        view = ledger.as_of(middle)
+        before = balances(view)
+        assert before != expected[middle]
+        for path in tmp_path.glob("others.db*"):
+            if path.is_file():
+                path.replace(path.with_name(path.name.replace("others", "books")))
+        for position in (middle, end, middle):
+            assert balances(ledger.as_of(position)) == expected[position]
+        with pytest.raises(CorruptJournal):
+            ledger.balances(CODES[0])
+        with contextlib.suppress(CorruptJournal):  # it is of a journal that is gone
+            assert balances(view) == before
+
+
+def balances(ledger: Any) -> dict[str, Any]:
+    return {token.code: ledger.balances(token.code) for token in ledger.tokens()}
