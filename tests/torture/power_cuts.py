@@ -6,6 +6,7 @@ an image gets none, or one of the run's own, of before the cut or of after it, w
 written to, and looked at once more without a cache.
 """
 
+import contextlib
 import os
 import shutil
 import traceback
@@ -85,7 +86,8 @@ def _write_in_sessions(place: Path, durability: Durability, chance: Random, reco
         write(url, manner, f"{session}", recorder.say, entries, closes=closes)
         cache = Path(f"{books}.cache")
         if cache.exists():
-            shutil.copytree(cache, place / f"cache-{session}", dirs_exist_ok=True)
+            with contextlib.suppress(shutil.Error):  # one that was not closed is still writing there: what is there is copied
+                shutil.copytree(cache, place / f"cache-{session}", dirs_exist_ok=True)
 
 
 def _cut_and_look(steps: list[Step], place: Path, chance: Random, durable: bool, report: Report) -> tuple[Witness, int]:

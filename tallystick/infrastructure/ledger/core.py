@@ -141,9 +141,13 @@ class LedgerCore:
         """The index of what there was before, which is built when it is asked for something; None where there is to be none."""
         index = self.keeper.past
         if index is None or not index.is_current:
-            if index is not None:
-                index.close()
-            index = self.keeper.past = PastIndex(self.journal, self.curves)
+            with self.locked():
+                former = self.keeper.past
+                if former is None or not former.is_current:
+                    self.keeper.past = PastIndex(self.journal, self.curves)
+                    if former is not None:
+                        former.close()
+                index = self.keeper.past
         return index
 
     def index_past(self, progress: Progress | None = None) -> int:

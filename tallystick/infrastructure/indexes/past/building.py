@@ -6,6 +6,7 @@ yet those who ask see what was followed up to then.
 
 import contextlib
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,6 +29,9 @@ from tallystick.infrastructure.journal.format import EMPTY, Head
 from tallystick.infrastructure.journal.port import Journal
 from tallystick.infrastructure.journal.stores.memory import MemoryJournal
 from tallystick.infrastructure.snapshots.snapshots import FrozenState, Snapshots
+
+LOOK_SECONDS = 0.001
+"""Who waits for somebody that builds looks so often how far that is."""
 
 Progress = Callable[[int, int], object]
 """Is told up to which position the index reaches, and where the journal ends."""
@@ -60,6 +64,7 @@ class Building(ABC):
         self._generation = journal.generation
         self._building = threading.RLock()  # who has it builds
         self._lock = threading.RLock()  # who has it changes what was built, or looks at what may change
+        self._builder: int | None = None
         self._is_distrusted = False
         self._refusal: str | None = None
         self._refused_up_to = 0
@@ -83,6 +88,7 @@ class Building(ABC):
     def begin_in_child(self) -> None:
         """In a forked child, where no other thread runs: it is begun anew, with locks that nobody has."""
         self._building, self._lock = threading.RLock(), threading.RLock()
+        self._builder = None
         self.extending = Extending(self._extend)
         self._giving_way = GivingWay()
         self._begin()
@@ -121,6 +127,11 @@ class Building(ABC):
             return self._reach(position, progress, None)
 
     def _reach(self, position: int, progress: Progress | None, giving_way: GivingWay | None) -> Following:
+        while self._builder not in (None, threading.get_ident()):
+            following = self._following
+            if following is not None and following.head.position >= position and self.is_current:
+                return following  # somebody builds further than that
+            time.sleep(LOOK_SECONDS)
         with self._building:
             if self._is_closed:
                 raise NoIndex("the ledger was closed")
@@ -128,6 +139,7 @@ class Building(ABC):
             if self._refusal is not None and position < self._refused_up_to:
                 raise NoIndex(self._refusal)
             try:
+                self._builder = threading.get_ident()
                 return self._asked(lambda: self._read_on(position, progress, giving_way))
             except NoIndex:
                 raise
@@ -139,6 +151,8 @@ class Building(ABC):
             except BaseException:
                 self._begin()  # interrupted who knows where
                 raise
+            finally:
+                self._builder = None
 
     @property
     def is_current(self) -> bool:
