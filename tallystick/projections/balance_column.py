@@ -6,7 +6,7 @@ from typing import overload
 
 import numpy as np
 
-from tallystick.domain.arithmetic.columns import Column, Numbers, listed, total
+from tallystick.domain.arithmetic.columns import Column, Numbers, as_numbers, at, listed, total
 from tallystick.domain.cells import is_crossing
 from tallystick.domain.token.token_state import Balance
 
@@ -76,15 +76,9 @@ def column_of(token: str, balances: dict[str, Balance]) -> BalanceColumn:
     """The same of balances that are a dict."""
     available = [balance.available for balance in balances.values()]
     held = [balance.reserved for balance in balances.values()]
-    return BalanceColumn(token, list(balances), _narrow(available), _narrow(held))
+    return BalanceColumn(token, list(balances), as_numbers(available), as_numbers(held))
 
 
 def _at(values: Numbers, handles: Column) -> Numbers:
-    return _narrow([values[handle] for handle in listed(handles)]) if isinstance(values, list) else values[handles]
-
-
-def _narrow(values: list[int]) -> Numbers:
-    try:
-        return np.array(values, dtype=np.int64)
-    except OverflowError:
-        return values
+    found = at(values, handles)
+    return as_numbers(found) if isinstance(found, list) else found

@@ -147,6 +147,7 @@ class Building(ABC):
                 self._begin()
                 self._refusal = f"it could not be built: {error}"
                 self._refused_up_to = position + sizes.BUCKET  # trying costs as much as reading the journal
+                logger.warning("the journal is read instead of the past index: %s", self._refusal)
                 raise NoIndex(self._refusal) from error
             except BaseException:
                 self._begin()  # interrupted who knows where
@@ -279,4 +280,5 @@ class Building(ABC):
             else:
                 self._is_distrusted = True
             self._begin()
+        logger.warning("the past index is begun anew: %s", reason)
         return NoIndex(reason)

@@ -156,10 +156,6 @@ class ColumnFile:
         except msgspec.ValidationError as error:
             raise DamagedRun(f"{self.path} says something else: {error}") from error
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a column."""
-        return name in self._places
-
     def column(self, name: str) -> Column:
         """A column. Raises `DamagedRun` where there is none of this name."""
         place = self._places.get(name)

@@ -81,10 +81,6 @@ class PastFiles:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
-    def bytes(self) -> int:
-        """How much space they take."""
-        return sum(path.stat().st_size for suffix in (_BUCKET, _DENSE) for path in self._found(suffix))
-
     def _path(self, name: str) -> Path:
         make_own_folder(self._folder)
         return self._folder / name

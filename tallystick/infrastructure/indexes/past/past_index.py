@@ -6,7 +6,8 @@ beside the journal, whose blocks are checked when they are first read: an index 
 begun anew. Books of its own, which nobody plans on, are kept with it, so that it goes on from there.
 """
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -99,6 +100,17 @@ class PastIndex(Building):
         return self._asked(
             lambda: [found for bucket in self._in_order(0, at) if (found := bucket.opened().changes(kind, cell, at))]
         )
+
+    def occurred_at(self, position: int) -> tuple[int, int] | None:
+        """From when to when what a commit recorded occurred, which ends at a position; None where it says nothing of time."""
+        found = (self._asked(lambda bucket=bucket: bucket.opened().occurred_at(position)) for bucket in self._ending(position))
+        return next(found, None)
+
+    def _ending(self, position: int) -> Sequence[Bucket | KeptBucket]:
+        """The bucket in whose span a commit lies that ends at a position."""
+        buckets, _ = self._parts(position)
+        place = bisect_left(buckets, position, key=lambda bucket: bucket.end.position)
+        return buckets[place : place + 1]
 
     def occurred(self, upto: int) -> Iterator[tuple[AnyColumn, AnyColumn, AnyColumn]]:
         """Of the commits up to a position that say of time, in parts: where they end, and from when to when that was."""

@@ -13,6 +13,7 @@ from tallystick import CorruptJournal, Ledger, LedgerReadOnly, StorageUnavailabl
 from tallystick.infrastructure.cli.commands import app
 from tallystick.infrastructure.indexes.past import sizes
 from tallystick.infrastructure.indexes.past.files import PastFiles
+from tallystick.infrastructure.indexes.past.past_index import PastIndex
 from tests.infrastructure.ledger.travel.test_as_of import told
 from tests.support.books.varied_book import CODES, VariedBook
 
@@ -87,7 +88,9 @@ def test_who_only_reads_goes_on_in_memory_from_what_is_kept(tmp_path: Path, way:
     assert sorted((tmp_path / "books.db.cache" / "past").glob("*.bucket")) == buckets
 
 
-def test_a_full_disk_is_not_for_ever(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_of_and_not_for_ever(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     if way == "replayed":
         pytest.skip("it is about the index")
     book = VariedBook(tmp_path / "books.db", 4)
@@ -97,9 +100,21 @@ def test_a_full_disk_is_not_for_ever(tmp_path: Path, way: str, monkeypatch: pyte
             full.setattr(PastFiles, "add_bucket", _no_space)
             assert told(ledger.as_of(head)) == told(ledger.fork())
             assert ledger.status().past.position == 0
+        assert "no space left on the device" in caplog.text
         [*_, head] = book.play(30)
         assert told(ledger.as_of(head)) == told(ledger.fork())
         assert ledger.status().past.position == head
+
+
+def test_a_statement_asks_of_no_times_but_those_of_its_account(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = VariedBook("memory:", 4)
+    with book.ledger as ledger:
+        assert list(book.play(40))
+        since = ledger.as_of(5).recorded_at
+        expected = ledger.statement(CODES[0], "alice", since)
+        assert expected.lines
+        monkeypatch.setattr(PastIndex, "occurred", _no_space)  # which goes through all commits that say of time
+        assert ledger.statement(CODES[0], "alice", since) == expected
 
 
 def _no_space(*_: object) -> None:

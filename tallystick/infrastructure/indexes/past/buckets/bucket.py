@@ -160,6 +160,14 @@ class Bucket:
         found = self._changes.get(kind)
         return [] if found is None else found.upto(cell, self._limit(at))
 
+    def occurred_at(self, position: int) -> tuple[int, int] | None:
+        """From when to when what a commit recorded occurred, which ends at a position; None where it says nothing of time."""
+        positions, first, last = self._occurred
+        place = int(np.searchsorted(positions.all(), position))
+        if place == len(positions.array) or positions.one(place) != position:
+            return None
+        return first.one(place), last.one(place)
+
     def occurred(self) -> tuple[AnyColumn, AnyColumn, AnyColumn]:
         """Of the commits that say of time the positions at which they end, and from when to when that was."""
         positions, first, last = (column.all() for column in self._occurred)

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from tallystick.domain.token.token_state import TokenState
 from tallystick.domain.values.account import TOTAL_SUPPLY_RESERVE
 from tallystick.domain.values.instant import DAY
@@ -74,23 +72,15 @@ class CellPast:
         it was recorded in it and says nothing of time, or says a time that is in it.
         """
         after, upto = self.recorded(times)
-        saying, within = self._saying(times)
-        begin = 0 if times.since is None else self.by(times.since - DAY - 1)
-        return begin, lambda position: position in within if position in saying else after < position <= upto
 
-    def _saying(self, times: Times) -> tuple[frozenset[int], frozenset[int]]:
-        """The commits that say of time, and those that say some of this time."""
-        saying: list[int] = []
-        within: list[int] = []
-        for positions, first, last in self._index.occurred(self._head):
-            is_within = np.ones(len(positions), dtype=np.bool_)
-            if times.since is not None:
-                is_within &= last >= times.since
-            if times.until is not None:
-                is_within &= first < times.until
-            saying += positions.tolist()
-            within += positions[is_within].tolist()
-        return frozenset(saying), frozenset(within)
+        def may_have(position: int) -> bool:
+            said = self._index.occurred_at(position)
+            if said is None:
+                return after < position <= upto
+            first, last = said
+            return (times.since is None or last >= times.since) and (times.until is None or first < times.until)
+
+        return 0 if times.since is None else self.by(times.since - DAY - 1), may_have
 
     def disagrees(self, position: int) -> NoIndex:
         """The journal says that the cell had something else at a position; the index is begun anew."""
