@@ -19,12 +19,14 @@ def check(source: Source, given: Given | Iterable[Given], into: str | Path, prog
     """Works the tables that are in use out again, writes nothing, and compares. As `Ledger.check_rebuilt`."""
     wanted = selected(given)
     with open_sink(into) as sink:
-        live = _live(sink, wanted.versions())
+        live, missing = live_builds(sink, wanted.versions())
+        if missing:
+            raise InvalidRequest(f"no {missing[0]} is in use there: rebuild it first")
         return [_check_live(source, sink, build, wanted.of(names), progress) for build, names in live]
 
 
-def _live(sink: Sink, names: Mapping[str, int]) -> list[tuple[Build, list[str]]]:
-    """The builds that are in use of these projections, and for which of them each is."""
+def live_builds(sink: Sink, names: Mapping[str, int]) -> tuple[list[tuple[Build, list[str]]], list[str]]:
+    """The builds that are in use of these projections, and for which of them each is; and of which there is none in use."""
     live: list[tuple[Build, list[str]]] = []
     missing = dict(names)
     for build in sink.builds():
@@ -32,9 +34,7 @@ def _live(sink: Sink, names: Mapping[str, int]) -> list[tuple[Build, list[str]]]
         found = [name for name in found if missing.pop(name, None) is not None]
         if found:
             live.append((build, found))
-    if missing:
-        raise InvalidRequest(f"no {min(missing)} is in use there: rebuild it first")
-    return live
+    return live, sorted(missing)
 
 
 def _check_live(source: Source, sink: Sink, build: Build, wanted: Selection, progress: Progress | None) -> Rebuilt:

@@ -17,7 +17,7 @@ from typing import Any, Self, cast
 
 from tallystick.domain.errors import InvalidRequest, RebuildDiffers, StorageFull, StorageUnavailable
 from tallystick.infrastructure.rebuild.columns import digest_of, pyarrow, schema_of
-from tallystick.infrastructure.rebuild.sinks.port import Build, BuiltTable, Chunk, State
+from tallystick.infrastructure.rebuild.sinks.port import Build, BuiltTable, Chunk, State, Step
 from tallystick.infrastructure.rebuild.sinks.run_lock import RunLock
 from tallystick.projections.tables import INT_BEHIND, Kind, Shape
 
@@ -45,6 +45,8 @@ def parquet_files(folder: str | Path) -> dict[str, list[str]]:
 
 class ParquetSink:
     """The folder `path`, which is made where it is missing."""
+
+    keeps_current = False
 
     def __init__(self, path: Path) -> None:
         """Raises `StorageUnavailable`, `StorageFull`."""
@@ -159,6 +161,14 @@ class ParquetSink:
         for build in self.builds():
             if build.version == version:
                 self._note(build._replace(state=state))
+
+    def numbers(self, version: int, shape: Shape) -> list[int]:
+        """Files have no rows that could be replaced: `InvalidRequest`."""
+        raise InvalidRequest(f"{self._path}: files of Parquet are not changed once they are written: rebuild them")
+
+    def advance(self, steps: Sequence[Step]) -> None:
+        """As `numbers`."""
+        self.numbers(0, Shape("", {}))
 
     def switch(self, to: Mapping[str, int]) -> None:
         """From now on readers see these tables of these versions, all at once."""

@@ -46,8 +46,49 @@ class BuiltTable(NamedTuple):
     is_live: bool
 
 
+class Replaced(NamedTuple):
+    """Of a table of what there is: the rows of these numbers go, the rows of `batch` come, and then there are `rows`.
+
+    The numbers of those that come begin with `first`.
+    """
+
+    shape: Shape
+    gone: Sequence[int]
+    batch: Any
+    first: int
+    rows: int
+
+
+class Grown(NamedTuple):
+    """Of a table of what happened: rows that come behind the others.
+
+    They are a chunk of their own, or `extend` the last one, of which `chunk` then tells as a whole.
+    """
+
+    shape: Shape
+    batch: Any
+    chunk: Chunk
+    extends: bool
+
+
+class Step(NamedTuple):
+    """What happened to the tables of a build until the journal stood at position `upto`, where it has this `digest`."""
+
+    version: int
+    upto: int
+    digest: str
+    changes: Sequence[Replaced | Grown]
+
+
+CHANGED = ""
+"""The digest of a chunk whose rows were replaced since it was written."""
+
+
 class Sink(Protocol):
     """Where tables are written, for one run at a time. What fails is a `StorageError`."""
+
+    keeps_current: bool
+    """Whether rows that stand there can be replaced by others: `numbers` and `advance`."""
 
     def builds(self) -> list[Build]:
         """All builds that there are, oldest first."""
@@ -87,6 +128,14 @@ class Sink(Protocol):
 
     def mark(self, version: int, state: State) -> None:
         """Notes the state of a build."""
+        ...
+
+    def numbers(self, version: int, shape: Shape) -> list[int]:
+        """The number of each row, in the order in which `read` gives them; from now on rows are found quickly by it."""
+        ...
+
+    def advance(self, steps: Sequence[Step]) -> None:
+        """Changes tables and notes up to where they have the journal, all of it at once or nothing."""
         ...
 
     def switch(self, to: Mapping[str, int]) -> None:
