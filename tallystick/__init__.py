@@ -110,6 +110,7 @@ from tallystick.infrastructure.ledger.reading.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.backup import Backup
+from tallystick.infrastructure.rebuild.following.follower import Followed
 from tallystick.infrastructure.rebuild.rebuild import Rebuilt, RebuiltTable
 from tallystick.infrastructure.rebuild.sinks.parquet import parquet_files
 from tallystick.projections.all_holds import Holds
@@ -185,6 +186,7 @@ __all__ = [
     "EntryNotFound",
     "Explanation",
     "FixedPriceCurve",
+    "Followed",
     "FragmentNotFound",
     "FragmentOrigin",
     "FragmentState",

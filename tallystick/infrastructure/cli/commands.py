@@ -25,6 +25,7 @@ from tallystick.infrastructure.cli.options import URL, location, named_location,
 from tallystick.infrastructure.cli.printing.output import Output, printing
 from tallystick.infrastructure.cli.printing.streams import errors, output, say, write
 from tallystick.infrastructure.cli.printing.visible import visible
+from tallystick.infrastructure.cli.projecting import projecting
 from tallystick.infrastructure.cli.reading.book import opened
 from tallystick.infrastructure.cli.reading.entries import entries
 from tallystick.infrastructure.cli.reading.movements import movements
@@ -59,7 +60,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced ledger on an append-only journal.",
 )
-for group in (states, movements, entries, rebuilding):
+for group in (states, movements, entries, rebuilding, projecting):
     app.add_typer(group)
 app.add_typer(import_app, name="import")
 

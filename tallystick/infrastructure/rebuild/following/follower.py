@@ -11,17 +11,18 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from tallystick.domain.errors import InvalidRequest, StorageUnavailable
 from tallystick.domain.values.result import Result
-from tallystick.infrastructure.rebuild.following.followed_build import FollowedBuild, written
+from tallystick.infrastructure.rebuild.following.followed_tables import FollowedTables, written
 from tallystick.infrastructure.rebuild.progress import Progress, Rounds
 from tallystick.infrastructure.rebuild.rebuild import build_into
 from tallystick.infrastructure.rebuild.selection import Given, selected
-from tallystick.infrastructure.rebuild.sinks.address import open_sink
-from tallystick.infrastructure.rebuild.sinks.port import Build, Sink
+from tallystick.infrastructure.rebuild.sinks.address import open_sink, sink_at
+from tallystick.infrastructure.rebuild.sinks.port import Sink
 from tallystick.infrastructure.rebuild.source import Source
-from tallystick.infrastructure.rebuild.upkeep import live_builds
+from tallystick.infrastructure.rebuild.upkeep import LiveTables, live_tables, missing_among
 
 ROUND_POSITIONS = 262_144
 """A round goes so far at most, or to the end of the commit that is longer."""
@@ -58,10 +59,12 @@ class Follower:
 
     def __init__(self, source: Source, given: Given | Iterable[Given], into: str | Path) -> None:
         """Raises `InvalidRequest`, `InvalidURL`."""
+        if not cast(type[Sink], sink_at(into).func).keeps_current:
+            raise InvalidRequest(f"{into}: files of Parquet are not changed once written: rebuild them, or name a database")
         self._source = source
         self._wanted = selected(given)
         self._into = into
-        self._followed: list[FollowedBuild] = []
+        self._followed: list[FollowedTables] = []
 
     def round(self, progress: Progress | None = None) -> Followed:
         """Brings all tables forward, by so much as one step takes; those that are not there yet are rebuilt first."""
@@ -69,37 +72,33 @@ class Follower:
         with open_sink(self._into) as sink:
             followed = self._of_live(sink, known, progress)
             head, _ = self._source.head()
-            reached = [each.build.upto for each in followed]
+            reached = [each.upto for each in followed]
             upto, digest, recorded_at = self._source.end_at(max(*reached, min(head, min(reached) + ROUND_POSITIONS)))
-            steps = [each.step(self._source, sink, upto, digest) for each in followed if each.build.upto < upto]
+            steps = [each.step(self._source, sink, upto, digest) for each in followed if each.upto < upto]
             if steps:
                 sink.advance(steps)
         self._followed = followed
         return Followed(upto, max(head, upto), recorded_at, written(steps))
 
-    def _of_live(self, sink: Sink, known: list[FollowedBuild], progress: Progress | None) -> list[FollowedBuild]:
+    def _of_live(self, sink: Sink, known: list[FollowedTables], progress: Progress | None) -> list[FollowedTables]:
         """What there is to know of the builds in use; it is known already where they stand as it left them."""
         live = self._live(sink, progress)
-        if [(build.version, build.upto, build.digest) for build, _ in live] == [
-            (each.build.version, each.build.upto, each.build.digest) for each in known
-        ]:
+        if live == [each.live for each in known]:
             return known
-        rounds = Rounds(max(build.upto for build, _ in live), len(live), progress)
-        return [FollowedBuild(self._source, sink, build, self._wanted.of(names), rounds) for build, names in live]
+        rounds = Rounds(max(each.build.upto for each in live), len(live), progress)
+        return [FollowedTables(self._source, sink, each, self._wanted.of(each.names), rounds) for each in live]
 
-    def _live(self, sink: Sink, progress: Progress | None) -> list[tuple[Build, list[str]]]:
-        """The builds in use, and for which of the names each is."""
-        if not sink.keeps_current:
-            raise InvalidRequest(f"{self._into}: files are not changed once they are written: rebuild them, or name a database")
+    def _live(self, sink: Sink, progress: Progress | None) -> list[LiveTables]:
+        """The tables in use."""
         names = self._wanted.versions()
-        live, missing = live_builds(sink, names)
+        missing = missing_among(live_tables(sink, names), names)
         if missing:
             build_into(sink, self._source, self._wanted.of(missing), progress)
-            live, _ = live_builds(sink, names)
-        for build, found in live:
-            for name in found:
-                if build.names[name] != names[name]:
-                    were = f"version {build.names[name]} of it, and this is version {names[name]}"
+        live = live_tables(sink, names)
+        for each in live:
+            for name in each.names:
+                if each.build.names[name] != names[name]:
+                    were = f"version {each.build.names[name]} of it, and this is version {names[name]}"
                     raise InvalidRequest(f"the tables of {name} in use there were made by {were}: rebuild them")
         return live
 

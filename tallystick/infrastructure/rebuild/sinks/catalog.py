@@ -8,7 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from tallystick.infrastructure.rebuild.sinks.port import CHANGED, Build, BuiltTable, Chunk, Grown, Replaced, State, Step
 from tallystick.projections.tables import INT_BEHIND, Kind, Shape
@@ -20,7 +20,8 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS {prefix}tallystick_builds (version INTEGER PRIMARY KEY, names TEXT NOT NULL,
     upto BIGINT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL, begun_at TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS {prefix}tallystick_tables (version INTEGER, name TEXT, projection TEXT NOT NULL,
-    columns TEXT NOT NULL, key TEXT NOT NULL, is_live INTEGER NOT NULL, PRIMARY KEY (version, name))""",
+    columns TEXT NOT NULL, key TEXT NOT NULL, is_live INTEGER NOT NULL,
+    upto BIGINT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (version, name))""",
     """CREATE TABLE IF NOT EXISTS {prefix}tallystick_chunks (version INTEGER, name TEXT, number INTEGER,
     first_row BIGINT NOT NULL, row_count INTEGER NOT NULL,
     upto BIGINT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (version, name, number))""",
@@ -33,7 +34,7 @@ class Catalog(ABC):
 
     prefix = ""
     """What stands before the name of a table, to say in which schema it lies."""
-    keeps_current = True
+    keeps_current: ClassVar = True
 
     @abstractmethod
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -74,13 +75,13 @@ class Catalog(ABC):
 
     def _tables(self, version: int) -> dict[str, BuiltTable]:
         found = self._execute(
-            f"""SELECT name, projection, columns, key, is_live FROM {self.prefix}tallystick_tables
+            f"""SELECT name, projection, columns, key, is_live, upto, digest FROM {self.prefix}tallystick_tables
             WHERE version = ? AND is_live >= 0 ORDER BY name""",
             (version,),
         )
         return {
-            name: BuiltTable(projection, Shape(name, dict(json.loads(columns)), json.loads(key)), bool(is_live))
-            for name, projection, columns, key, is_live in found
+            name: BuiltTable(projection, Shape(name, dict(json.loads(columns)), json.loads(key)), bool(is_live), *place)
+            for name, projection, columns, key, is_live, *place in found
         }
 
     def begin(self, names: Mapping[str, int], upto: int, digest: str, begun_at: str) -> Build:
@@ -101,8 +102,9 @@ class Catalog(ABC):
             return False
         columns, key = json.dumps(list(shape.columns.items())), json.dumps(list(shape.key))
         self._execute(
-            f"INSERT INTO {self.prefix}tallystick_tables VALUES (?, ?, ?, ?, ?, 0)",
-            (version, shape.name, projection, columns, key),
+            f"""INSERT INTO {self.prefix}tallystick_tables SELECT version, ?, ?, ?, ?, 0, upto, digest
+            FROM {self.prefix}tallystick_builds WHERE version = ?""",
+            (shape.name, projection, columns, key, version),
         )
         return True
 
@@ -139,10 +141,11 @@ class Catalog(ABC):
                         self._replace(step, change)
                     else:
                         self._grow(step, change)
-                self._execute(
-                    f"UPDATE {self.prefix}tallystick_builds SET upto = ?, digest = ? WHERE version = ?",
-                    (step.upto, step.digest, step.version),
-                )
+                for name in step.tables:
+                    self._execute(
+                        f"UPDATE {self.prefix}tallystick_tables SET upto = ?, digest = ? WHERE version = ? AND name = ?",
+                        (step.upto, step.digest, step.version, name),
+                    )
 
     def _replace(self, step: Step, change: Replaced) -> None:
         """Takes rows away, adds others, and leaves one note: that so many rows are there, which may be any."""

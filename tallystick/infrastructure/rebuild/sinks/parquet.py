@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from tallystick.domain.errors import InvalidRequest, RebuildDiffers, StorageFull, StorageUnavailable
 from tallystick.infrastructure.rebuild.columns import digest_of, pyarrow, schema_of
@@ -46,7 +46,7 @@ def parquet_files(folder: str | Path) -> dict[str, list[str]]:
 class ParquetSink:
     """The folder `path`, which is made where it is missing."""
 
-    keeps_current = False
+    keeps_current: ClassVar = False
 
     def __init__(self, path: Path) -> None:
         """Raises `StorageUnavailable`, `StorageFull`."""
@@ -83,11 +83,14 @@ class ParquetSink:
         found: dict[str, BuiltTable] = {}
         with _translated(self._path):
             live = _current(self._path)
+            build = next((build for build in self.builds() if build.version == version), None)
             for path in sorted(self._path.glob(f"*/{version}/{_SHAPE}")):
                 noted = json.loads(path.read_text())
                 columns = cast(dict[str, Kind], dict(noted["columns"]))
                 name: str = noted["name"]
-                found[name] = BuiltTable(noted["projection"], Shape(name, columns, noted["key"]), live.get(name) == version)
+                shape, is_live = Shape(name, columns, noted["key"]), live.get(name) == version
+                place = (0, "") if build is None else (build.upto, build.digest)
+                found[name] = BuiltTable(noted["projection"], shape, is_live, *place)
         return found
 
     def begin(self, names: Mapping[str, int], upto: int, digest: str, begun_at: str) -> Build:

@@ -8,7 +8,7 @@ chunks, each in one step with the rows that it tells of.
 
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from tallystick.projections.tables import Shape
 
@@ -39,11 +39,16 @@ class Chunk(NamedTuple):
 
 
 class BuiltTable(NamedTuple):
-    """A table of a build: of which projection, its shape, and whether readers see it."""
+    """A table of a build: of which projection, its shape, whether readers see it, and up to where it has the journal.
+
+    That is where the build has it, or if the table was kept current since, another `upto` with another `digest`.
+    """
 
     projection: str
     shape: Shape
     is_live: bool
+    upto: int
+    digest: str
 
 
 class Replaced(NamedTuple):
@@ -72,9 +77,10 @@ class Grown(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What happened to the tables of a build until the journal stood at position `upto`, where it has this `digest`."""
+    """What happened to these `tables` of a build until the journal stood at position `upto`, where it has this `digest`."""
 
     version: int
+    tables: Sequence[str]
     upto: int
     digest: str
     changes: Sequence[Replaced | Grown]
@@ -87,7 +93,7 @@ CHANGED = ""
 class Sink(Protocol):
     """Where tables are written, for one run at a time. What fails is a `StorageError`."""
 
-    keeps_current: bool
+    keeps_current: ClassVar[bool]
     """Whether rows that stand there can be replaced by others: `numbers` and `advance`."""
 
     def builds(self) -> list[Build]:

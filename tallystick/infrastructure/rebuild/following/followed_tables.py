@@ -1,4 +1,4 @@
-"""Tables of one build that are kept current: what their projections have in memory, and how they are brought further by it."""
+"""Tables that are kept current: what their projections have in memory, and how they are brought further by it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,34 +7,37 @@ from tallystick.infrastructure.rebuild.following.growing import GrowingTable
 from tallystick.infrastructure.rebuild.following.shown_rows import ShownRows, shown_rows
 from tallystick.infrastructure.rebuild.progress import Rounds
 from tallystick.infrastructure.rebuild.selection import Selection
-from tallystick.infrastructure.rebuild.sinks.port import Build, Grown, Replaced, Sink, Step
+from tallystick.infrastructure.rebuild.sinks.port import Grown, Replaced, Sink, Step
 from tallystick.infrastructure.rebuild.source import Source
+from tallystick.infrastructure.rebuild.upkeep import LiveTables, check_journal
 from tallystick.projections.projection import Replay
 from tallystick.projections.tables import Table
 
 
-class FollowedBuild:
-    """The live tables of a build, with everything up to where they have the journal."""
+class FollowedTables:
+    """The tables of one build that stand at one position, and everything up to there."""
 
-    def __init__(self, source: Source, sink: Sink, build: Build, wanted: Selection, rounds: Rounds) -> None:
+    def __init__(self, source: Source, sink: Sink, live: LiveTables, wanted: Selection, rounds: Rounds) -> None:
         """Works out what the tables have; `RebuildDiffers` where something else stands there, or it is of another journal."""
-        self.build = build
+        self.live = live
         self._wanted = wanted
         self._replays = [Replay(each.projection) for each in wanted.projections]
         self._growing = [GrowingTable(table) for table in wanted.row_tables]
-        live = {name for name, table in sink.tables(build.version).items() if table.is_live}
-        self._check_journal(source)
-        self._replay(source, build.upto, 0, rounds)
+        check_journal(source, live)
+        self._replay(source, self.upto, 0, rounds)
         self._shown: dict[str, ShownRows] = {
-            table.name: shown_rows(sink, build.version, table.shape, table.rows)
-            for table in self._tables()
-            if table.name in live
+            table.name: self._shown_rows(sink, table) for table in self._tables() if table.name in live.tables
         }
 
-    def _check_journal(self, source: Source) -> None:
-        if not source.has(self.build.upto, self.build.digest):
-            reason = f"it was made of another journal, or this one was cut before position {self.build.upto}"
-            raise RebuildDiffers(reason, table=min(self.build.names))
+    def _shown_rows(self, sink: Sink, table: Table) -> ShownRows:
+        if table.columns != self.live.tables[table.name].shape.columns:
+            raise RebuildDiffers("it was made with other columns: raise the projection's version", table=table.name)
+        return shown_rows(sink, self.live.build.version, table.shape, table.rows)
+
+    @property
+    def upto(self) -> int:
+        """The position at which they stand."""
+        return self.live.build.upto
 
     def _replay(self, source: Source, upto: int, after: int, rounds: Rounds) -> None:
         if self._replays:
@@ -49,8 +52,9 @@ class FollowedBuild:
 
     def step(self, source: Source, sink: Sink, upto: int, digest: str) -> Step:
         """What brings the tables to position `upto`, where the journal has this digest."""
-        self._check_journal(source)
-        after, version = self.build.upto, self.build.version
+        check_journal(source, self.live)
+        build, tables = self.live.build, self.live.tables
+        after = build.upto
         self._replay(source, upto, after, Rounds(upto, 1, None))
         changes: list[Replaced | Grown] = []
         for table in self._tables():
@@ -60,8 +64,11 @@ class FollowedBuild:
                 changes.append(change)
         for growing in self._growing:
             changes.extend(growing.grown(source, sink, after, upto))
-        self.build = self.build._replace(upto=upto, digest=digest)
-        return Step(version, upto, digest, changes)
+        self.live = LiveTables(
+            build._replace(upto=upto, digest=digest),
+            {name: table._replace(upto=upto, digest=digest) for name, table in tables.items()},
+        )
+        return Step(build.version, list(tables), upto, digest, changes)
 
 
 def written(steps: Sequence[Step]) -> int:
