@@ -21,10 +21,8 @@ from tests.support.suites.sink_cases import ROOM
 from tests.support.suites.sink_places import NAMES, TEXTS, Place
 
 KILLS = 35
-LINES = 20_000
-"""A follower is killed at one of its first so many lines."""
-PLAYED = 15
-"""So many commits, at most, are recorded meanwhile."""
+LINES = 8_000
+"""A follower is killed at one of the first so many lines that it runs: of all, or of those after it has begun to follow."""
 
 
 @pytest.fixture
@@ -213,15 +211,19 @@ class FollowingCases:
 
     def test_killed_at_any_line_under_load_every_event_is_there_once(self, book: VariedBook, place: Place) -> None:
         book.ledger.project([*NAMES, Seen], place.into)
-        chance, behind = Random(9), 0
-        for _ in range(KILLS):
-            for _ in followed_in_a_child_killed_at(chance.randrange(LINES), book, place):
+        chance, advanced, behind, before = Random(9), 0, 0, 0
+        for number in range(KILLS):
+            for _ in book.play(3):
                 pass
+            follow_in_a_child_killed_at(chance.randrange(LINES), book, place, begun=number % 5 > 0)
             found = positions_seen(place)
             (checked,) = book.ledger.check_rebuilt([*NAMES, Seen], place.into)
             assert found == list(range(1, checked.position + 1))
+            advanced += checked.position > before
             behind += checked.position < book.ledger.status().head.position
-        assert behind > KILLS // 2  # else none was killed while there was something to do
+            before = checked.position
+        assert advanced > KILLS // 2  # it did something
+        assert behind > KILLS // 2  # and was killed while there was more to do
         told = book.ledger.project([*NAMES, Seen], place.into)
         (checked,) = book.ledger.check_rebuilt([*NAMES, Seen], place.into)
         assert checked.position == told.position == book.ledger.status().head.position
@@ -239,19 +241,24 @@ def rows_of(totals: dict[str, int], place: Place) -> Counter[tuple[Any, ...]]:
     return Counter((account, kind(total)) for account, total in totals.items())
 
 
-def followed_in_a_child_killed_at(line: int, book: VariedBook, place: Place) -> Iterator[int]:
-    """A child follows, and is killed at such a line of the room; until it is the book is played on: each position is given."""
+def follow_in_a_child_killed_at(line: int, book: VariedBook, place: Place, begun: bool) -> None:
+    """A child follows, and after each of its steps the book is played on, until it is killed at such a line of the room.
+
+    Lines are counted once it has begun to follow, or from the first on.
+    """
+    told, telling = os.pipe()
     child = os.fork()
     if not child:
-        _follow_until_killed(line, book.url, place)
-    for position in book.play(PLAYED):
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return
-        yield position
+        _follow_until_killed(line, book.url, place, begun, telling)
+    os.close(telling)
+    with os.fdopen(told, "rb", buffering=0) as steps:
+        while steps.read(1):
+            for _ in book.play(3):
+                pass
     os.waitpid(child, 0)
 
 
-def _follow_until_killed(line: int, books: str | Path, place: Place) -> None:
+def _follow_until_killed(line: int, books: str | Path, place: Place, begun: bool, telling: int) -> None:
     done = 0
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
@@ -265,8 +272,10 @@ def _follow_until_killed(line: int, books: str | Path, place: Place) -> None:
 
     try:
         with Ledger.open(books, read_only=True, clock=lambda: BEGIN) as ledger:
-            sys.settrace(trace)
+            if not begun:
+                sys.settrace(trace)
             for _ in ledger.follow([*NAMES, Seen], place.into, every=0.001):
-                pass
+                sys.settrace(trace)
+                os.write(telling, b".")
     finally:
         os._exit(1)
