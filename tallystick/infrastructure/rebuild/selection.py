@@ -14,6 +14,7 @@ from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.tables import Table, tables_of
+from tallystick.projections.tracked import TrackedBalances, TrackedFragments, TrackedHolds
 
 SHIPPED: dict[str, type[Projection]] = {
     "balances": Balances,
@@ -24,6 +25,12 @@ SHIPPED: dict[str, type[Projection]] = {
     "holds": Holds,
 }
 """The projection in which each table is."""
+TRACKED: dict[type[Projection], type[Projection]] = {
+    Balances: TrackedBalances,
+    Fragments: TrackedFragments,
+    Holds: TrackedHolds,
+}
+"""Which one of those it is that tables are kept current by; the others have few rows."""
 NAMES = (*SHIPPED, *ROW_TABLES)
 """All tables that come with the package."""
 
@@ -59,6 +66,15 @@ class Selection(NamedTuple):
         wanted = set(names)
         projections = [each.fresh(wanted) for each in self.projections if not wanted.isdisjoint(each.names)]
         return Selection(projections, [table for table in self.row_tables if table.name in wanted])
+
+    def tracked(self) -> "Selection":
+        """The same by projections that know which of their rows changed, where there are such."""
+        return self._replace(
+            projections=[
+                each._replace(projection=TRACKED.get(type(each.projection), type(each.projection))()) if each.is_ours else each
+                for each in self.projections
+            ]
+        )
 
     def versions(self) -> dict[str, int]:
         """The names by which it was asked for, each with the version of what it stands for."""
