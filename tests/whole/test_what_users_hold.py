@@ -25,7 +25,7 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
-burn column burn_many check_rebuilt close contract contract_ids contracts diff digest_at entry erase expire expire_every
+burn column burn_many check_rebuilt close contract contract_ids contracts diff digest_at duckdb entry erase expire expire_every
 explain find fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many
 movements once open receipt rebuild register_token release replay reserve reverse run settle snapshot state statement status
 supply take_over token
@@ -79,12 +79,12 @@ HELD = {
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at
     reference sender token""",
     "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of column
-    contract contract_ids contracts digest_at entry explain find fragment fragments frozen history hold holds is_contract
+    contract contract_ids contracts digest_at duckdb entry explain find fragment fragments frozen history hold holds is_contract
     lineage movements position receipt recorded_at replay state statement status supply token tokens total transaction
     verify""",
     "view by occurred time": "balance balances column position supply total",
     "view for asyncio": """allocation allocation_history allocations allocations_of app audit backup balance balances
-    balances_of blocking column contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
+    balances_of blocking column contract contract_ids contracts digest_at duckdb entry explain find fragment fragments frozen history
     hold holds is_contract lineage movements position receipt recorded_at replay state statement status supply token tokens
     total transaction verify""",
     "view by occurred time for asyncio": "balance balances column position supply total",

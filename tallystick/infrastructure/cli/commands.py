@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 import tallystick
+from tallystick.infrastructure.cli.analytics import analytics
 from tallystick.infrastructure.cli.anchor_lines import anchor_of, expected
 from tallystick.infrastructure.cli.demo import run_demo
 from tallystick.infrastructure.cli.differences import differences, with_locks
@@ -59,7 +60,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced ledger on an append-only journal.",
 )
-for group in (states, movements, entries, rebuilding):
+for group in (states, movements, entries, rebuilding, analytics):
     app.add_typer(group)
 app.add_typer(import_app, name="import")
 

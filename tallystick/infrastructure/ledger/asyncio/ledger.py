@@ -285,6 +285,7 @@ class AsyncLedger:
     replay = _awaited(Ledger.replay)
     rebuild = _awaited(Ledger.rebuild)
     check_rebuilt = _awaited(Ledger.check_rebuilt)
+    duckdb = _awaited(Ledger.duckdb)
     status = _awaited(Ledger.status)
     digest_at = _awaited(Ledger.digest_at)
     verify = _awaited(Ledger.verify)
