@@ -20,7 +20,6 @@ from tallystick.infrastructure.analytics.tables import TABLES
 from tallystick.infrastructure.rebuild.progress import Progress
 from tallystick.infrastructure.rebuild.source import Source
 
-MEMORY = "512MB"
 _FETCHED = 2048
 _CLOSED = (
     "SET enable_external_access = false",
@@ -41,7 +40,7 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def answered(source: Source, query: str, memory: str = MEMORY, progress: Progress | None = None) -> Generator[Answer]:
+def answered(source: Source, query: str, memory: str, progress: Progress | None = None) -> Generator[Answer]:
     """The answer, to be read within, over the tables up to where the journal ends now.
 
     Raises `InvalidRequest`, with DuckDB's message, where the query is wrong or is more than one that reads.

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tallystick.infrastructure.analytics.database import opened_database
+from tallystick.domain.values.token import Token
+from tallystick.infrastructure.analytics.export.exported import Exported, Format
 from tallystick.infrastructure.analytics.tables import TABLES
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.rebuilding import JournalSource
@@ -20,6 +21,7 @@ class Analytics:
 
     _core: LedgerCore
     movements: Callable[..., Iterable[Any]]
+    tokens: Callable[[], list[Token]]
 
     def duckdb(
         self,
@@ -41,8 +43,35 @@ class Analytics:
         Raises `InvalidRequest`, also where DuckDB is not installed or another file is at `path`; `CorruptJournal`, and errors
         of storage.
         """
+        from tallystick.infrastructure.analytics.database import opened_database  # not for every program to import
+
         self._core.check_open()
         return opened_database(source_of(self), path, tables, progress)
+
+    def export(
+        self,
+        tables: str | Iterable[str],
+        into: str | Path,
+        format: Format | None = None,
+        *,
+        append: bool = False,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Writes tables as files of other programs, all up to where the journal ends when this is called.
+
+        `tables`: names as `duckdb` takes them. `into`: a file, whose ending tells the format: .parquet or .csv, of one table,
+        .duckdb, or of "movements" .journal (hledger) and .beancount; or a folder, which is made, for a file a table, of Parquet
+        or as `format` says. With `append` the folder may be there: to each table, of those that grow, is added what came since.
+        What is written is there whole or not at all, and a file takes the place of the one before.
+
+        Raises `InvalidRequest` where these do not go together, something else is there, or the format cannot hold a token;
+        `CorruptJournal`, and errors of storage.
+        """
+        from tallystick.infrastructure.analytics.export.export import export, wanted
+
+        self._core.check_open()
+        asked = wanted(tables, into, format, append)
+        return export(source_of(self), asked, self.tokens() if asked.format in ("hledger", "beancount") else (), progress)
 
 
 def source_of(reads: Analytics) -> JournalSource:
