@@ -63,8 +63,8 @@ def answered(source: Source, query: str, memory: str, progress: Progress | None 
 
 def _named_in(database: Any, query: str) -> list[str]:
     """The tables that the query may read. Raises `InvalidRequest` where it cannot be answered, whatever they have."""
-    if "\0" in query:
-        raise InvalidRequest("a query has no character NUL in it")
+    if "\0" in query or not _is_unicode(query):
+        raise InvalidRequest("a query is text that UTF-8 can write, without a character NUL")
     with translated():
         kinds = [statement.type.name for statement in database.extract_statements(query)]
         if len(kinds) != 1 or kinds[0] not in _READING:
@@ -101,6 +101,14 @@ def _tables_in(parsed: Any) -> Iterator[str | None]:
 def _is_harmless(call: dict[str, Any]) -> bool:
     function: dict[str, Any] = call.get("function") or {}
     return function.get("function_name") in _READ_NO_TABLE
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parts(database: Any) -> Iterator[Sequence[Sequence[Any]]]:

@@ -46,12 +46,10 @@ def _append(
 ) -> tuple[int, Path | None]:
     with storage_errors(folder):
         folder.mkdir(exist_ok=True)
-        after = _reached(source, folder)
+        after = _reached(source, folder, head[0])
     position, digest = head
     if after == position:
         return 0, None
-    if after > position:
-        raise InvalidRequest(f"{folder} has rows up to position {after}, and position {position} is before that")
     path = folder / f"{after + 1:020d}-{position:020d}.parquet"
     (stream,) = streams(source, [name], position, progress, after)
     with whole_file(path) as beside:
@@ -59,7 +57,7 @@ def _append(
     return rows, path
 
 
-def _reached(source: Source, folder: Path) -> int:
+def _reached(source: Source, folder: Path, upto: int) -> int:
     """Up to which position the table is there. Raises `InvalidRequest`."""
     reached, newest = 0, None
     for path in sorted(folder.glob("[!.]*")):
@@ -67,8 +65,10 @@ def _reached(source: Source, folder: Path) -> int:
         if found is None or int(found[1]) != reached + 1:
             raise InvalidRequest(f"{path} is not what an export added behind position {reached}: name another folder")
         reached, newest = int(found[2]), path
+    if reached > upto:
+        raise InvalidRequest(f"{folder} has rows up to position {reached}, and position {upto} is before that")
     if newest is not None:
-        noted = pyarrow("parquet").read_schema(newest).metadata or {}
+        noted: dict[bytes, bytes] = pyarrow("parquet").read_schema(newest).metadata or {}
         if not source.has(reached, noted.get(b"tallystick.digest", b"").decode()):
             raise InvalidRequest(f"{newest} is of another journal than this one: name another folder")
     return reached
