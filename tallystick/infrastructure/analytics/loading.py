@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tallystick.infrastructure.analytics.engine import translated
+from tallystick.infrastructure.analytics.engine import interruptible, translated
 from tallystick.infrastructure.analytics.schema import JOURNAL, tables_made, values_of
 from tallystick.infrastructure.analytics.tables import MOVEMENTS, Stream, reader_of, shapes_of, streams
 from tallystick.infrastructure.rebuild.progress import Progress
@@ -40,7 +40,8 @@ def _fill(database: Any, stream: Stream) -> int:
     with translated():
         database.register(_GIVEN, reader_of(stream._replace(batches=given.batches())))
         try:
-            database.execute(f"INSERT INTO {stream.name} SELECT {values_of(stream.shape)} FROM {_GIVEN}")
+            inserted = f"INSERT INTO {stream.name} SELECT {values_of(stream.shape)} FROM {_GIVEN}"
+            interruptible(database, lambda: database.execute(inserted))
         except BaseException:
             if given.failed is not None:
                 raise given.failed from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.analytics.engine import connected, translated
+from tallystick.infrastructure.analytics.engine import connected, interruptible, translated
 from tallystick.infrastructure.analytics.loading import load, make_tables
 from tallystick.infrastructure.analytics.schema import VIEWS
 from tallystick.infrastructure.analytics.tables import TABLES
@@ -56,7 +56,7 @@ def answered(source: Source, query: str, memory: str, progress: Progress | None 
                     database.execute(statement)
             load(database, source, _named_in(database, query), head, progress)
             with translated():
-                database.execute(query)
+                interruptible(database, lambda: database.execute(query))
                 described: list[Any] = database.description or []
             yield Answer(_apart([each[0] for each in described]), [str(each[1]) for each in described], _parts(database))
 
@@ -114,7 +114,7 @@ def _is_unicode(text: str) -> bool:
 def _parts(database: Any) -> Iterator[Sequence[Sequence[Any]]]:
     while True:
         with translated():
-            part = database.fetchmany(_FETCHED)
+            part = interruptible(database, lambda: database.fetchmany(_FETCHED))
         if not part:
             return
         yield part
