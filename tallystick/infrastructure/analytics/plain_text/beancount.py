@@ -51,7 +51,7 @@ class Beancount:
         reference = f"  reference: {_text(movement.reference)}\n" if movement.reference else ""
         hold = f"  hold: {_text(movement.hold)}\n" if movement.hold else ""
         return (
-            f"{movement.occurred_at.date()} * {_text(movement.memo)}\n"
+            f"{movement.day} * {_text(movement.memo)}\n"
             f'  position: {movement.position}\n  entry: {movement.entry_id}\n  kind: "{movement.kind}"\n{reference}{hold}'
             f"  {receiver}  {amount} {currency}\n  {sender}  -{amount} {currency}\n\n"
         )

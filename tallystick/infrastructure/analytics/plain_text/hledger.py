@@ -43,7 +43,7 @@ class Hledger:
         tags += [f"hold:{escaped(movement.hold, ',;')}"] if movement.hold else []
         memo = escaped(movement.memo, ";|")
         return (
-            f"{movement.occurred_at.date()} * ({movement.position}){f' {memo}' if memo else ''}\n    ; {', '.join(tags)}\n"
+            f"{movement.day} * ({movement.position}){f' {memo}' if memo else ''}\n    ; {', '.join(tags)}\n"
             f"    {receiver}  {amount} {commodity}\n    {sender}  -{amount} {commodity}\n\n"
         )
 

@@ -11,7 +11,7 @@ def escaped(text: str, also: str = "") -> str:
 
     So is a space that begins or ends it or follows another, as programs take those away.
     """
-    if text.isascii() and text.isprintable() and not any(each in text for each in f"\\ {also}"):
+    if text.isalnum():
         return text
     marked = {each: _escape(each) for each in set(text) if not each.isprintable() or each == "\\" or each in also}
     return _SPACES.sub(r"\\x20", text.translate(str.maketrans(marked)))

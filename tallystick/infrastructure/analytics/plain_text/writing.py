@@ -11,21 +11,22 @@ from typing import Any, NamedTuple, Protocol
 
 from tallystick.domain.values.token import Token
 from tallystick.infrastructure.analytics.tables import MOVEMENTS, streams
+from tallystick.infrastructure.rebuild.columns import pyarrow
 from tallystick.infrastructure.rebuild.progress import Progress
 from tallystick.infrastructure.rebuild.source import Source
 
 _COLUMNS = (
-    *("position", "entry_id", "occurred_at", "kind", "token", "sender", "receiver", "sender_held", "receiver_held"),
+    *("position", "entry_id", "day", "kind", "token", "sender", "receiver", "sender_held", "receiver_held"),
     *("amount", "memo", "reference", "hold"),
 )
 
 
 class Movement(NamedTuple):
-    """A movement, as `Ledger.movements` has it; the amount as text of digits."""
+    """A movement, as `Ledger.movements` has it; the amount as text of digits, and of when it occurred the day, in UTC."""
 
     position: int
     entry_id: int
-    occurred_at: Any
+    day: str
     kind: str
     token: str
     sender: str | None
@@ -67,19 +68,19 @@ def write_journal(
     style: Style, path: Path, source: Source, head: tuple[int, str], tokens: list[Token], progress: Progress | None = None
 ) -> int:
     """Writes the file, and gives how many movements it has."""
-    rows, last = 0, date.min
+    rows, last = 0, ""
     found = streams(source, (MOVEMENTS, "balances", "supply"), head[0], progress)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(style.head(*head, tokens))
         for batch in next(found).batches:
-            columns = (batch.column(name).to_pylist() for name in _COLUMNS)
-            for row in zip(*columns, strict=True):
-                movement = Movement(*row)
-                file.write(style.movement(movement))
-                last = max(last, movement.occurred_at.date())
+            days = pyarrow("compute").strftime(batch.column("occurred_at"), format="%Y-%m-%d")
+            given = batch.append_column("day", days)
+            columns = [given.column(name).to_pylist() for name in _COLUMNS]
+            file.writelines(style.movement(Movement(*row)) for row in zip(*columns, strict=True))
+            last = max(last, *columns[_COLUMNS.index("day")])
             rows += batch.num_rows
         if rows:
-            file.writelines(style.end(_cells(found), last))
+            file.writelines(style.end(_cells(found), date.fromisoformat(last)))
     return rows
 
 
