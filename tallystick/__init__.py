@@ -111,6 +111,7 @@ from tallystick.infrastructure.ledger.reading.status import Status
 from tallystick.infrastructure.ledger.transaction import TransactionContext
 from tallystick.infrastructure.proof.audit import AuditReport
 from tallystick.infrastructure.proof.backup import Backup
+from tallystick.infrastructure.rebuild.following.follower import Followed
 from tallystick.infrastructure.rebuild.rebuild import Rebuilt, RebuiltTable
 from tallystick.infrastructure.rebuild.sinks.parquet import parquet_files
 from tallystick.projections.all_holds import Holds
@@ -124,7 +125,7 @@ from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
-from tallystick.projections.tables import Table
+from tallystick.projections.tables import Kind, Table
 from tallystick.projections.transactions import Transaction, Transactions
 
 __version__ = "0.1.0"
@@ -188,6 +189,7 @@ __all__ = [
     "Exported",
     "ExportedTable",
     "FixedPriceCurve",
+    "Followed",
     "FragmentNotFound",
     "FragmentOrigin",
     "FragmentState",
@@ -211,6 +213,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidToken",
     "InvalidURL",
+    "Kind",
     "Ledger",
     "LedgerClosed",
     "LedgerError",

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 
 import tallystick
-from tallystick.infrastructure.cli.analytics import analytics
 from tallystick.infrastructure.cli.anchor_lines import anchor_of, expected
 from tallystick.infrastructure.cli.demo import run_demo
 from tallystick.infrastructure.cli.differences import differences, with_locks
@@ -26,6 +25,8 @@ from tallystick.infrastructure.cli.options import URL, location, named_location,
 from tallystick.infrastructure.cli.printing.output import Output, printing
 from tallystick.infrastructure.cli.printing.streams import errors, output, say, write
 from tallystick.infrastructure.cli.printing.visible import visible
+from tallystick.infrastructure.cli.projecting import projecting
+from tallystick.infrastructure.cli.reading.analytics import analytics
 from tallystick.infrastructure.cli.reading.book import opened
 from tallystick.infrastructure.cli.reading.entries import entries
 from tallystick.infrastructure.cli.reading.movements import movements
@@ -60,7 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced ledger on an append-only journal.",
 )
-for group in (states, movements, entries, rebuilding, analytics):
+for group in (states, movements, entries, rebuilding, projecting, analytics):
     app.add_typer(group)
 app.add_typer(import_app, name="import")
 

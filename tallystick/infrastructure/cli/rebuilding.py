@@ -1,6 +1,8 @@
 """The command that works tables out anew from the journal, where others read them; and looks at what was built there."""
 
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +19,13 @@ from tallystick.infrastructure.rebuild.upkeep import builds_in, roll_back
 
 rebuilding = typer.Typer()
 
+Into = Annotated[
+    str, typer.Option(help="tables.db, a folder for Parquet as tables/, or postgresql://user@host/db?schema=NAME.")
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME...", help=f"{', '.join(NAMES)}; or module:Class.", show_default=False),
+]
 _BUILT_COLUMNS = ("table", "rows", "version", "position")
 
 
@@ -24,14 +33,8 @@ _BUILT_COLUMNS = ("table", "rows", "version", "position")
 @printing
 def rebuild(
     out: Output,
-    into: Annotated[
-        str,
-        typer.Option(help="tables.db, a folder for Parquet as tables/, or postgresql://user@host/db?schema=NAME."),
-    ],
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME...", help=f"{', '.join(NAMES)}; or module:Class.", show_default=False),
-    ] = None,
+    into: Into,
+    names: Names = None,
     check: Annotated[bool, typer.Option("--check", help="Compare the tables in use with the journal; write nothing.")] = False,
     keep: Annotated[int, typer.Option(min=0, help="So many builds before stay there.")] = KEPT,
     what: Annotated[bool, typer.Option("--list", help="Print what was built there.")] = False,
@@ -45,14 +48,12 @@ def rebuild(
     if what:
         out.records(_listed(place), ("version", "state", "table", "rows", "position", "in_use"))
         return
-    if not names:
-        raise typer.BadParameter(f"a table or more: {', '.join(NAMES)}, or module:Class", param_hint="NAME...")
+    names = named(names)
     if rollback:
         found = roll_back(names, place)
         out.records([{"table": name, "version": version} for name, version in sorted(found.items())], ("table", "version"))
         return
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # where modules of one's own lie
+    find_own_modules()
     with open_ledger(url, read_only=True) as ledger:
         built = _done(ledger, names, place, check, keep)
     for each in built:
@@ -60,15 +61,31 @@ def rebuild(
     out.records([_record(each, table) for each in built for table in each.tables], _BUILT_COLUMNS)
 
 
-def _done(ledger: Ledger, names: list[str], place: Any, check: bool, keep: int) -> list[Rebuilt]:
+def named(names: list[str] | None) -> list[str]:
+    """The names that were given, which have to be one or more."""
+    if not names:
+        raise typer.BadParameter(f"a table or more: {', '.join(NAMES)}, or module:Class", param_hint="NAME...")
+    return names
+
+
+def find_own_modules() -> None:
+    """Has `module:Class` found where the command is run."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+
+
+@contextmanager
+def shown_progress(what: str) -> Generator[Callable[[int, int], None]]:
+    """A bar on a terminal, for a call that tells how many positions are done, and of how many."""
     console = errors()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("checking" if check else "rebuilding", total=None)
+        bar = progress.add_task(what, total=None)
+        yield lambda done, to_do: progress.update(bar, completed=done, total=to_do)
 
-        def told(done: int, to_do: int) -> None:
-            progress.update(bar, completed=done, total=to_do)
 
+def _done(ledger: Ledger, names: list[str], place: Any, check: bool, keep: int) -> list[Rebuilt]:
+    with shown_progress("checking" if check else "rebuilding") as told:
         return ledger.check_rebuilt(names, place, told) if check else [ledger.rebuild(names, place, told, keep=keep)]
 
 
@@ -83,10 +100,10 @@ def _listed(place: Any) -> list[dict[str, Any]]:
             "state": build.state,
             "table": name,
             "rows": rows,
-            "position": build.upto,
+            "position": upto,
             "in_use": is_live,
             "begun_at": build.begun_at,
         }
         for build, tables in builds_in(place)
-        for name, (is_live, rows) in tables.items()
+        for name, (is_live, rows, upto) in tables.items()
     ]

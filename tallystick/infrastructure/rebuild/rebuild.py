@@ -52,15 +52,20 @@ def rebuild(
         raise InvalidRequest(f"so many builds are kept: an int, 0 or more, not {keep!r}")
     wanted = selected(given)
     with open_sink(into) as sink:
-        build = _build_for(sink, source, wanted.versions())
-        rounds = rounds_of(wanted, build.upto, progress)
-        with _marking(sink, build):
-            for shape in _written(source, sink, build, wanted, rounds):
-                sink.finish(build.version, shape)
-            rows = _check(source, sink, build, rounds)
-        sink.switch(dict.fromkeys(rows, build.version))
-        sink.mark(build.version, "complete")  # last: until then it is gone on with
-        _drop_old(sink, rows, keep)
+        return build_into(sink, source, wanted, progress, keep)
+
+
+def build_into(sink: Sink, source: Source, wanted: Selection, progress: Progress | None = None, keep: int = KEPT) -> Rebuilt:
+    """The same into a sink that is open."""
+    build = _build_for(sink, source, wanted.versions())
+    rounds = rounds_of(wanted, build.upto, progress)
+    with _marking(sink, build):
+        for shape in _written(source, sink, build, wanted, rounds):
+            sink.finish(build.version, shape)
+        rows = _check(source, sink, build, rounds)
+    sink.switch(dict.fromkeys(rows, build.version))
+    sink.mark(build.version, "complete")  # last: until then it is gone on with
+    _drop_old(sink, rows, keep)
     return rebuilt_of(build, rows)
 
 

@@ -51,9 +51,7 @@ def _entries(source: Source, after: int, upto: int, rounds: Rounds) -> Iterator[
     """What is known of each entry beside its events."""
     rows: list[tuple[Any, ...]] = []
     last = after
-    for commit in rounds.following(source.commits(upto), lambda commit: commit.first_position):
-        if commit.first_position <= after:
-            continue
+    for commit in rounds.following(source.commits(upto, after), lambda commit: commit.first_position):
         for entry in commit.entries:
             times = to_microseconds(entry.recorded_at), to_microseconds(entry.occurred_at)
             rows.append((entry.id, entry.last_position, *times, entry.key, entry.reference, entry.has_metadata))

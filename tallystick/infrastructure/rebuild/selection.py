@@ -1,6 +1,7 @@
 """What is to be rebuilt: the tables that come with the package, by name, and projections of a user's own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from copy import deepcopy
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 
@@ -34,9 +35,10 @@ class Wanted(NamedTuple):
     names: tuple[str, ...]
     is_ours: bool
 
-    def fresh(self) -> "Wanted":
-        """The same, of which no events are known; of a user's, which was given as it is, itself."""
-        return self._replace(projection=type(self.projection)()) if self.is_ours else self
+    def fresh(self, names: Collection[str]) -> "Wanted":
+        """The same for those of its names that are among these, as it was when it was given: without events."""
+        projection = type(self.projection)() if self.is_ours else deepcopy(self.projection)
+        return Wanted(projection, tuple(name for name in self.names if name in names), self.is_ours)
 
     def tables(self) -> list[tuple[str, Table]]:
         """Its tables, each with the name under which it was asked for."""
@@ -55,7 +57,7 @@ class Selection(NamedTuple):
     def of(self, names: Iterable[str]) -> "Selection":
         """What of it was asked for by these names, with projections to which no events were given yet."""
         wanted = set(names)
-        projections = [each.fresh() for each in self.projections if not wanted.isdisjoint(each.names)]
+        projections = [each.fresh(wanted) for each in self.projections if not wanted.isdisjoint(each.names)]
         return Selection(projections, [table for table in self.row_tables if table.name in wanted])
 
     def versions(self) -> dict[str, int]:

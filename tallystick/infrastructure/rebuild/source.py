@@ -1,6 +1,7 @@
 """What a rebuild reads: the journal's commits and movements, as whoever has the journal open gives them."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, Protocol
 
 from tallystick.projections.projection import Commit
@@ -17,8 +18,12 @@ class Source(Protocol):
         """Whether the journal has this digest at a position, at which a commit ended."""
         ...
 
-    def commits(self, upto: int) -> Iterator[Commit]:
-        """The commits up to that which ends at `upto`."""
+    def end_at(self, position: int) -> tuple[int, str, datetime | None]:
+        """Where the commit that has a position ends, the journal's digest there, and when it was recorded; nothing at 0."""
+        ...
+
+    def commits(self, upto: int, after: int = 0) -> Iterator[Commit]:
+        """The commits behind that which ends at `after`, up to that which ends at `upto`."""
         ...
 
     def movements(self, after: int, /) -> Iterable[Any]:

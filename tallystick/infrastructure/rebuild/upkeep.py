@@ -1,8 +1,8 @@
 """Looking after what was built: whether the tables in use are still what the journal says, what there is, and the way back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from tallystick.domain.errors import InvalidRequest, RebuildDiffers
 from tallystick.infrastructure.rebuild.check import check_given, check_stored
@@ -11,7 +11,7 @@ from tallystick.infrastructure.rebuild.progress import Progress
 from tallystick.infrastructure.rebuild.rebuild import Rebuilt, check_sums_of, rebuilt_of, replay_into, rounds_of
 from tallystick.infrastructure.rebuild.selection import Given, Selection, selected
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
-from tallystick.infrastructure.rebuild.sinks.port import Build, Sink
+from tallystick.infrastructure.rebuild.sinks.port import Build, BuiltTable, Sink
 from tallystick.infrastructure.rebuild.source import Source
 
 
@@ -19,30 +19,53 @@ def check(source: Source, given: Given | Iterable[Given], into: str | Path, prog
     """Works the tables that are in use out again, writes nothing, and compares. As `Ledger.check_rebuilt`."""
     wanted = selected(given)
     with open_sink(into) as sink:
-        live = _live(sink, wanted.versions())
-        return [_check_live(source, sink, build, wanted.of(names), progress) for build, names in live]
+        live = live_tables(sink, wanted.versions())
+        for missing in missing_among(live, wanted.versions()):
+            raise InvalidRequest(f"no {missing} is in use there: rebuild it first")
+        return [_check_live(source, sink, each, wanted.of(each.names), progress) for each in live]
 
 
-def _live(sink: Sink, names: Mapping[str, int]) -> list[tuple[Build, list[str]]]:
-    """The builds that are in use of these projections, and for which of them each is."""
-    live: list[tuple[Build, list[str]]] = []
-    missing = dict(names)
+class LiveTables(NamedTuple):
+    """Tables of a build that are in use and stand at one position, at which `build` is given."""
+
+    build: Build
+    tables: Mapping[str, BuiltTable]
+
+    @property
+    def names(self) -> set[str]:
+        """Of which projections they are."""
+        return {table.projection for table in self.tables.values()}
+
+
+def live_tables(sink: Sink, names: Collection[str]) -> list[LiveTables]:
+    """What is in use of these projections."""
+    found: list[LiveTables] = []
     for build in sink.builds():
-        found = sorted({table.projection for table in sink.tables(build.version).values() if table.is_live})
-        found = [name for name in found if missing.pop(name, None) is not None]
-        if found:
-            live.append((build, found))
-    if missing:
-        raise InvalidRequest(f"no {min(missing)} is in use there: rebuild it first")
-    return live
+        places: dict[tuple[int, str], dict[str, BuiltTable]] = {}
+        for name, table in sink.tables(build.version).items():
+            if table.is_live and table.projection in names:
+                places.setdefault((table.upto, table.digest), {})[name] = table
+        for (upto, digest), tables in places.items():
+            found.append(LiveTables(build._replace(upto=upto, digest=digest), tables))
+    return found
 
 
-def _check_live(source: Source, sink: Sink, build: Build, wanted: Selection, progress: Progress | None) -> Rebuilt:
-    names, version = wanted.versions(), build.version
-    tables = {name: table for name, table in sink.tables(version).items() if table.is_live and table.projection in names}
-    if not source.has(build.upto, build.digest):
-        reason = f"it was made of another journal, or this one was cut before position {build.upto}"
-        raise RebuildDiffers(reason, table=min(tables))
+def missing_among(live: Iterable[LiveTables], names: Iterable[str]) -> list[str]:
+    """The projections of which nothing is in use."""
+    return sorted(set(names).difference(*(each.names for each in live)))
+
+
+def check_journal(source: Source, live: LiveTables) -> None:
+    """`RebuildDiffers` where the journal is not the one that the tables were made of."""
+    upto, digest = live.build.upto, live.build.digest
+    if not source.has(upto, digest):
+        reason = f"it was made of another journal, or this one was cut before position {upto}"
+        raise RebuildDiffers(reason, table=min(live.tables))
+
+
+def _check_live(source: Source, sink: Sink, live: LiveTables, wanted: Selection, progress: Progress | None) -> Rebuilt:
+    build, version, tables = live.build, live.build.version, live.tables
+    check_journal(source, live)
     rounds = rounds_of(wanted, build.upto, progress)
     rows = {name: check_stored(sink, version, table.shape) for name, table in tables.items()}
     for table in wanted.row_tables:
@@ -57,14 +80,14 @@ def _check_live(source: Source, sink: Sink, build: Build, wanted: Selection, pro
     return rebuilt_of(build, rows)
 
 
-def builds_in(into: str | Path) -> list[tuple[Build, dict[str, Any]]]:
-    """All builds there, oldest first, each with its tables: whether each is in use, and how many rows it has so far."""
+def builds_in(into: str | Path) -> list[tuple[Build, dict[str, tuple[bool, int, int]]]]:
+    """All builds there, oldest first, each with its tables: whether each is in use, how many rows it has, up to where."""
     with open_sink(into) as sink:
         return [
             (
                 build,
                 {
-                    name: (table.is_live, sum(chunk.rows for chunk in sink.chunks(build.version, name)))
+                    name: (table.is_live, sum(chunk.rows for chunk in sink.chunks(build.version, name)), table.upto)
                     for name, table in sink.tables(build.version).items()
                 },
             )

@@ -16,7 +16,7 @@ from tallystick.infrastructure.analytics import database as databases
 from tallystick.infrastructure.analytics.tables import GROWING, TABLES
 from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES
 from tests.support.books.varied_book import VariedBook
-from tests.support.books.wide_book import wide_book
+from tests.support.exports.wide_book import wide_book
 from tests.support.suites.movement_sums import Cell, cells_of
 
 SIDES = "SELECT token, account, held, {total} FROM postings GROUP BY token, account, held"

@@ -16,8 +16,8 @@ import pytest
 from tallystick import AsyncLedger, CorruptJournal, InvalidRequest, Ledger, StorageUnavailable, Token
 from tallystick.infrastructure.analytics.export import append, export
 from tallystick.infrastructure.analytics.tables import GROWING, TABLES
-from tests.support.books.hostile_book import ACCOUNTS, CODES, play_hostile
 from tests.support.books.varied_book import VariedBook
+from tests.support.exports.hostile_book import ACCOUNTS, CODES, play_hostile
 from tests.support.suites.movement_sums import check_sums, sums
 
 

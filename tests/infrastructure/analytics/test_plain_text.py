@@ -22,9 +22,9 @@ from tallystick.infrastructure.analytics.plain_text.names import (
     hledger_commodity,
 )
 from tallystick.infrastructure.analytics.plain_text.texts import escaped, unescaped
-from tests.support.books.hostile_book import ACCOUNTS, CODES, TEXTS, play_hostile
 from tests.support.books.varied_book import VariedBook
-from tests.support.books.wide_book import wide_book
+from tests.support.exports.hostile_book import ACCOUNTS, CODES, TEXTS, play_hostile
+from tests.support.exports.wide_book import wide_book
 from tests.support.suites.movement_sums import cells_of
 
 HLEDGER = shutil.which("hledger")

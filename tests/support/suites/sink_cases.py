@@ -252,7 +252,7 @@ class SinkCases:
         for amount in range(1, 5):
             growing.mint("USD", "alice", amount)
             growing.rebuild(["balances", "supply"], place.into, keep=2)
-        told = [(build.version, build.state, tables["balances"]) for build, tables in builds_in(place.into)]
+        told = [(build.version, build.state, tables["balances"][:2]) for build, tables in builds_in(place.into)]
         assert told == [(2, "complete", (False, 1)), (3, "complete", (False, 1)), (4, "complete", (True, 1))]
         assert place.amounts("balances", "account", "total") == {("alice",): 20}
         assert roll_back(["balances"], place.into) == {"balances": 3}

@@ -2,8 +2,9 @@
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ NAMES = ("balances", "supply", "shadow_spaces", "allocations", "fragments", "hol
 
 class Place(ABC):
     """A place with rebuilt tables; `into` is its address."""
+
+    amount: Callable[[int], Any]
+    """What an amount is there."""
 
     def __init__(self, into: str | Path) -> None:
         self.into = into
@@ -43,6 +47,8 @@ class Place(ABC):
 class SQLitePlace(Place):
     """A file."""
 
+    amount = str
+
     def rows(self, *tables: str, columns: str) -> list[list[tuple[Any, ...]]]:
         with closing(sqlite3.connect(self.into)) as database:
             return [database.execute(f"SELECT {columns} FROM {table}").fetchall() for table in tables]
@@ -59,6 +65,8 @@ class SQLitePlace(Place):
 
 class PostgresPlace(Place):
     """A schema."""
+
+    amount = Decimal
 
     def __init__(self, server: str, schema: str) -> None:
         super().__init__(f"{server}{'&' if '?' in server else '?'}schema={schema}")
@@ -111,6 +119,8 @@ TEXTS = {
 
 class ParquetPlace(Place):
     """A folder."""
+
+    amount = str
 
     def rows(self, *tables: str, columns: str) -> list[list[tuple[Any, ...]]]:
         files = parquet_files(self.into)

@@ -284,6 +284,7 @@ class AsyncLedger:
     diff = _awaited(Ledger.diff)
     replay = _awaited(Ledger.replay)
     rebuild = _awaited(Ledger.rebuild)
+    project = _awaited(Ledger.project)
     check_rebuilt = _awaited(Ledger.check_rebuilt)
     duckdb = _awaited(Ledger.duckdb)
     export = _awaited(Ledger.export)

@@ -4,6 +4,7 @@ A path is a folder of Parquet files where it has no suffix, or that of Parquet, 
 SQLite file.
 """
 
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,11 @@ _FORMS = (
 
 def open_sink(into: str | Path) -> Sink:
     """The sink at an address. Raises `InvalidURL`, `InvalidRequest`, and the errors of storage."""
+    return sink_at(into)()
+
+
+def sink_at(into: str | Path) -> "partial[Sink]":
+    """What opens the sink at an address, for which nothing is opened yet. Raises `InvalidURL`, `InvalidRequest`."""
     if isinstance(into, Path):
         return _in_files(into)
     if not isinstance(into, str) or not into.strip() or "\0" in into:
@@ -31,20 +37,20 @@ def open_sink(into: str | Path) -> Sink:
     scheme, mark, _ = into.partition(":")
     if not mark:
         path = Path(into).expanduser()
-        return ParquetSink(path) if into.endswith("/") else _in_files(path)
+        return partial(ParquetSink, path) if into.endswith("/") else _in_files(path)
     parts = urlsplit(into) if into.startswith(("sqlite:///", "parquet:///")) else None
     if parts is None or len(parts.path) < 2 or parts.query or parts.fragment:
         raise InvalidURL(f"tables are written into {_FORMS}, not {shown(into)!r}")
     path = Path(unquote(parts.path[1:]))
-    return SQLiteSink(path) if scheme == "sqlite" else ParquetSink(path)
+    return partial(SQLiteSink if scheme == "sqlite" else ParquetSink, path)
 
 
-def _in_files(path: Path) -> Sink:
+def _in_files(path: Path) -> "partial[Sink]":
     is_folder = path.is_dir() or (path.suffix in ("", ".parquet") and not path.is_file())
-    return ParquetSink(path) if is_folder else SQLiteSink(path)
+    return partial(ParquetSink if is_folder else SQLiteSink, path)
 
 
-def _postgres(url: str) -> Sink:
+def _postgres(url: str) -> "partial[Sink]":
     try:
         from tallystick.infrastructure.rebuild.sinks.postgres import PostgresSink
     except ImportError as error:
@@ -52,4 +58,4 @@ def _postgres(url: str) -> Sink:
     address = PostgresAddress.parse(url)
     if not any(unquote(part).startswith("schema=") for part in split_options(url)[1].split("&")):
         address = address._replace(schema="public")
-    return PostgresSink(address)
+    return partial(PostgresSink, address)

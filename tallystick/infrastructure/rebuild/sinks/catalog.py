@@ -8,9 +8,9 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
-from tallystick.infrastructure.rebuild.sinks.port import Build, BuiltTable, Chunk, State
+from tallystick.infrastructure.rebuild.sinks.port import CHANGED, Build, BuiltTable, Chunk, Grown, Replaced, State, Step
 from tallystick.projections.tables import INT_BEHIND, Kind, Shape
 
 ROW_NUMBER = "tallystick_row"
@@ -20,7 +20,8 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS {prefix}tallystick_builds (version INTEGER PRIMARY KEY, names TEXT NOT NULL,
     upto BIGINT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL, begun_at TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS {prefix}tallystick_tables (version INTEGER, name TEXT, projection TEXT NOT NULL,
-    columns TEXT NOT NULL, key TEXT NOT NULL, is_live INTEGER NOT NULL, PRIMARY KEY (version, name))""",
+    columns TEXT NOT NULL, key TEXT NOT NULL, is_live INTEGER NOT NULL,
+    upto BIGINT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (version, name))""",
     """CREATE TABLE IF NOT EXISTS {prefix}tallystick_chunks (version INTEGER, name TEXT, number INTEGER,
     first_row BIGINT NOT NULL, row_count INTEGER NOT NULL,
     upto BIGINT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (version, name, number))""",
@@ -33,6 +34,7 @@ class Catalog(ABC):
 
     prefix = ""
     """What stands before the name of a table, to say in which schema it lies."""
+    keeps_current: ClassVar = True
 
     @abstractmethod
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -41,6 +43,14 @@ class Catalog(ABC):
     @abstractmethod
     def _transaction(self) -> AbstractContextManager[object]:
         """All that is executed meanwhile, or nothing of it; errors are translated."""
+
+    @abstractmethod
+    def _insert(self, table: str, shape: Shape, batch: Any, first: int) -> None:
+        """Adds rows whose numbers begin with `first`."""
+
+    @abstractmethod
+    def _delete(self, table: str, numbers: Sequence[int]) -> None:
+        """Takes the rows of these numbers away."""
 
     def _make_notes(self) -> None:
         with self._transaction():
@@ -65,13 +75,13 @@ class Catalog(ABC):
 
     def _tables(self, version: int) -> dict[str, BuiltTable]:
         found = self._execute(
-            f"""SELECT name, projection, columns, key, is_live FROM {self.prefix}tallystick_tables
+            f"""SELECT name, projection, columns, key, is_live, upto, digest FROM {self.prefix}tallystick_tables
             WHERE version = ? AND is_live >= 0 ORDER BY name""",
             (version,),
         )
         return {
-            name: BuiltTable(projection, Shape(name, dict(json.loads(columns)), json.loads(key)), bool(is_live))
-            for name, projection, columns, key, is_live in found
+            name: BuiltTable(projection, Shape(name, dict(json.loads(columns)), json.loads(key)), bool(is_live), *place)
+            for name, projection, columns, key, is_live, *place in found
         }
 
     def begin(self, names: Mapping[str, int], upto: int, digest: str, begun_at: str) -> Build:
@@ -92,8 +102,9 @@ class Catalog(ABC):
             return False
         columns, key = json.dumps(list(shape.columns.items())), json.dumps(list(shape.key))
         self._execute(
-            f"INSERT INTO {self.prefix}tallystick_tables VALUES (?, ?, ?, ?, ?, 0)",
-            (version, shape.name, projection, columns, key),
+            f"""INSERT INTO {self.prefix}tallystick_tables SELECT version, ?, ?, ?, ?, 0, upto, digest
+            FROM {self.prefix}tallystick_builds WHERE version = ?""",
+            (shape.name, projection, columns, key, version),
         )
         return True
 
@@ -120,6 +131,53 @@ class Catalog(ABC):
             (version, name, number, first, chunk.rows, chunk.upto, chunk.digest),
         )
         return first
+
+    def advance(self, steps: Sequence[Step]) -> None:
+        """Changes tables and notes up to where they have the journal, all of it at once or nothing."""
+        with self._transaction():
+            for step in steps:
+                for change in step.changes:
+                    if isinstance(change, Replaced):
+                        self._replace(step, change)
+                    else:
+                        self._grow(step, change)
+                for name in step.tables:
+                    self._execute(
+                        f"UPDATE {self.prefix}tallystick_tables SET upto = ?, digest = ? WHERE version = ? AND name = ?",
+                        (step.upto, step.digest, step.version, name),
+                    )
+
+    def _replace(self, step: Step, change: Replaced) -> None:
+        """Takes rows away, adds others, and leaves one note: that so many rows are there, which may be any."""
+        version, name, added = step.version, change.shape.name, change.batch.num_rows
+        table = self._physical(version, name)
+        if change.gone:
+            self._delete(table, change.gone)
+        if added:
+            self._insert(table, change.shape, change.batch, change.first)
+        self._execute(f"DELETE FROM {self.prefix}tallystick_chunks WHERE version = ? AND name = ?", (version, name))
+        self._execute(
+            f"INSERT INTO {self.prefix}tallystick_chunks VALUES (?, ?, 0, ?, ?, ?, ?)",
+            (version, name, change.first + added - change.rows, change.rows, step.upto, CHANGED),
+        )
+
+    def _grow(self, step: Step, change: Grown) -> None:
+        version, name, (rows, upto, digest) = step.version, change.shape.name, change.chunk
+        if change.extends:
+            number, first_row, before = self._execute(
+                f"""SELECT number, first_row, row_count FROM {self.prefix}tallystick_chunks
+                WHERE version = ? AND name = ? ORDER BY number DESC LIMIT 1""",
+                (version, name),
+            )[0]
+            first = first_row + before
+            self._execute(
+                f"""UPDATE {self.prefix}tallystick_chunks SET row_count = ?, upto = ?, digest = ?
+                WHERE version = ? AND name = ? AND number = ?""",
+                (rows, upto, digest, version, name, number),
+            )
+        else:
+            first = self._note_chunk(version, name, change.chunk)
+        self._insert(self._physical(version, name), change.shape, change.batch, first)
 
     def mark(self, version: int, state: State) -> None:
         """Notes the state of a build."""

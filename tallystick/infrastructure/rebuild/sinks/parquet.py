@@ -13,11 +13,11 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from tallystick.domain.errors import InvalidRequest, RebuildDiffers, StorageFull, StorageUnavailable
 from tallystick.infrastructure.rebuild.columns import digest_of, pyarrow, schema_of
-from tallystick.infrastructure.rebuild.sinks.port import Build, BuiltTable, Chunk, State
+from tallystick.infrastructure.rebuild.sinks.port import Build, BuiltTable, Chunk, State, Step
 from tallystick.infrastructure.rebuild.sinks.run_lock import RunLock
 from tallystick.projections.tables import INT_BEHIND, Kind, Shape
 
@@ -45,6 +45,8 @@ def parquet_files(folder: str | Path) -> dict[str, list[str]]:
 
 class ParquetSink:
     """The folder `path`, which is made where it is missing."""
+
+    keeps_current: ClassVar = False
 
     def __init__(self, path: Path) -> None:
         """Raises `StorageUnavailable`, `StorageFull`."""
@@ -81,11 +83,14 @@ class ParquetSink:
         found: dict[str, BuiltTable] = {}
         with _translated(self._path):
             live = _current(self._path)
+            build = next((build for build in self.builds() if build.version == version), None)
             for path in sorted(self._path.glob(f"*/{version}/{_SHAPE}")):
                 noted = json.loads(path.read_text())
                 columns = cast(dict[str, Kind], dict(noted["columns"]))
                 name: str = noted["name"]
-                found[name] = BuiltTable(noted["projection"], Shape(name, columns, noted["key"]), live.get(name) == version)
+                shape, is_live = Shape(name, columns, noted["key"]), live.get(name) == version
+                place = (0, "") if build is None else (build.upto, build.digest)
+                found[name] = BuiltTable(noted["projection"], shape, is_live, *place)
         return found
 
     def begin(self, names: Mapping[str, int], upto: int, digest: str, begun_at: str) -> Build:
@@ -159,6 +164,14 @@ class ParquetSink:
         for build in self.builds():
             if build.version == version:
                 self._note(build._replace(state=state))
+
+    def numbers(self, version: int, shape: Shape) -> list[int]:
+        """Files have no rows that could be replaced: `InvalidRequest`."""
+        raise InvalidRequest(f"{self._path}: files of Parquet are not changed once they are written: rebuild them")
+
+    def advance(self, steps: Sequence[Step]) -> None:
+        """As `numbers`."""
+        self.numbers(0, Shape("", {}))
 
     def switch(self, to: Mapping[str, int]) -> None:
         """From now on readers see these tables of these versions, all at once."""

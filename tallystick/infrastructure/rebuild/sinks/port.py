@@ -8,7 +8,7 @@ chunks, each in one step with the rows that it tells of.
 
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from tallystick.projections.tables import Shape
 
@@ -39,15 +39,62 @@ class Chunk(NamedTuple):
 
 
 class BuiltTable(NamedTuple):
-    """A table of a build: of which projection, its shape, and whether readers see it."""
+    """A table of a build: of which projection, its shape, whether readers see it, and up to where it has the journal.
+
+    That is where the build has it, or if the table was kept current since, another `upto` with another `digest`.
+    """
 
     projection: str
     shape: Shape
     is_live: bool
+    upto: int
+    digest: str
+
+
+class Replaced(NamedTuple):
+    """Of a table of what there is: the rows of these numbers go, the rows of `batch` come, and then there are `rows`.
+
+    The numbers of those that come begin with `first`.
+    """
+
+    shape: Shape
+    gone: Sequence[int]
+    batch: Any
+    first: int
+    rows: int
+
+
+class Grown(NamedTuple):
+    """Of a table of what happened: rows that come behind the others.
+
+    They are a chunk of their own, or `extend` the last one, of which `chunk` then tells as a whole.
+    """
+
+    shape: Shape
+    batch: Any
+    chunk: Chunk
+    extends: bool
+
+
+class Step(NamedTuple):
+    """What happened to these `tables` of a build until the journal stood at position `upto`, where it has this `digest`."""
+
+    version: int
+    tables: Sequence[str]
+    upto: int
+    digest: str
+    changes: Sequence[Replaced | Grown]
+
+
+CHANGED = ""
+"""The digest of a chunk whose rows were replaced since it was written."""
 
 
 class Sink(Protocol):
     """Where tables are written, for one run at a time. What fails is a `StorageError`."""
+
+    keeps_current: ClassVar[bool]
+    """Whether rows that stand there can be replaced by others: `numbers` and `advance`."""
 
     def builds(self) -> list[Build]:
         """All builds that there are, oldest first."""
@@ -87,6 +134,14 @@ class Sink(Protocol):
 
     def mark(self, version: int, state: State) -> None:
         """Notes the state of a build."""
+        ...
+
+    def numbers(self, version: int, shape: Shape) -> list[int]:
+        """The number of each row, in the order in which `read` gives them; from now on rows are found quickly by it."""
+        ...
+
+    def advance(self, steps: Sequence[Step]) -> None:
+        """Changes tables and notes up to where they have the journal, all of it at once or nothing."""
         ...
 
     def switch(self, to: Mapping[str, int]) -> None:

@@ -101,14 +101,26 @@ class PostgresSink(Catalog):
 
     def write(self, version: int, shape: Shape, batch: Any, chunk: Chunk) -> None:
         """Adds rows to a table and notes it, both or neither."""
-        columns = ", ".join((ROW_NUMBER, *(f'"{name}"' for name in shape.columns)))
-        table = self._physical(version, shape.name)
         with self._transaction():
             self._execute("SET LOCAL synchronous_commit = off")
             first = self._note_chunk(version, shape.name, chunk)
-            copying = cast(Any, f"COPY {table} ({columns}) FROM STDIN (FORMAT csv)")
-            with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
-                copy.write(_csv(batch, first))
+            self._insert(self._physical(version, shape.name), shape, batch, first)
+
+    def _insert(self, table: str, shape: Shape, batch: Any, first: int) -> None:
+        columns = ", ".join((ROW_NUMBER, *(f'"{name}"' for name in shape.columns)))
+        copying = cast(Any, f"COPY {table} ({columns}) FROM STDIN (FORMAT csv)")
+        with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
+            copy.write(_csv(batch, first))
+
+    def _delete(self, table: str, numbers: Sequence[int]) -> None:
+        self._execute(f"DELETE FROM {table} WHERE {ROW_NUMBER} = ANY(?)", (list(numbers),))
+
+    def numbers(self, version: int, shape: Shape) -> list[int]:
+        """The number of each row, in the order in which `read` gives them; from now on rows are found quickly by it."""
+        table, name = self._physical(version, shape.name), physical_name(version, shape.name)
+        with self._transaction():
+            self._execute(f"CREATE INDEX IF NOT EXISTS {name}_row ON {table} ({ROW_NUMBER})")
+            return [number for (number,) in self._execute(f"SELECT {ROW_NUMBER} FROM {table} ORDER BY {ROW_NUMBER}")]
 
     def finish(self, version: int, shape: Shape) -> None:
         """Has rows found quickly by the key, once all are there, and the planner know how many there are."""

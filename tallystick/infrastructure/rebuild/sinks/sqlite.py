@@ -79,12 +79,24 @@ class SQLiteSink(Catalog):
 
     def write(self, version: int, shape: Shape, batch: Any, chunk: Chunk) -> None:
         """Adds rows to a table and notes it, both or neither."""
-        columns = _written(shape, batch)
-        places = ", ".join("?" * (1 + len(columns)))
         with self._transaction():
             first = self._note_chunk(version, shape.name, chunk)
-            numbered = zip(range(first, first + batch.num_rows), *columns, strict=True)
-            self._database.executemany(f"INSERT INTO {self._physical(version, shape.name)} VALUES ({places})", numbered)
+            self._insert(self._physical(version, shape.name), shape, batch, first)
+
+    def _insert(self, table: str, shape: Shape, batch: Any, first: int) -> None:
+        columns = _written(shape, batch)
+        places = ", ".join("?" * (1 + len(columns)))
+        numbered = zip(range(first, first + batch.num_rows), *columns, strict=True)
+        self._database.executemany(f"INSERT INTO {table} VALUES ({places})", numbered)
+
+    def _delete(self, table: str, numbers: Sequence[int]) -> None:
+        self._database.executemany(f"DELETE FROM {table} WHERE {ROW_NUMBER} = ?", [(number,) for number in numbers])
+
+    def numbers(self, version: int, shape: Shape) -> list[int]:
+        """The number of each row, in the order in which `read` gives them; rows are found by it as they are."""
+        with self._translated():
+            found = self._execute(f"SELECT {ROW_NUMBER} FROM {self._physical(version, shape.name)} ORDER BY {ROW_NUMBER}")
+        return [number for (number,) in found]
 
     def finish(self, version: int, shape: Shape) -> None:
         """Has rows found quickly by the key, once all are there."""

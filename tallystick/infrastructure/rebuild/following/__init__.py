@@ -1,0 +1,1 @@
+"""Keeping rebuilt tables current."""
