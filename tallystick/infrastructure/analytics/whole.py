@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tallystick.domain.errors import InvalidRequest, StorageFull, StorageUnavailable
 
+_SQLITE = b"SQLite format 3\0"
+
 
 @contextmanager
 def whole_file(path: Path) -> Generator[Path]:
@@ -18,6 +20,8 @@ def whole_file(path: Path) -> Generator[Path]:
     path = checked(path)
     if path.is_dir():
         raise InvalidRequest(f"{path} is a folder, and a file is to be written")
+    if _is_ledger(path):
+        raise InvalidRequest(f"{path} is an SQLite database, as ledgers are, and is not written over: name another file")
     beside = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     with storage_errors(path):
         try:
@@ -69,6 +73,14 @@ def checked(path: Path) -> Path:
     if not resolved.parent.is_dir():
         raise InvalidRequest(f"there is no folder {str(resolved.parent)!r} to write {path.name!r} into")
     return resolved
+
+
+def _is_ledger(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
 
 
 def _remove(path: Path) -> None:
