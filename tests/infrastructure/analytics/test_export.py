@@ -242,7 +242,7 @@ def test_what_does_not_go_together_is_refused(
 def test_a_ledger_is_not_written_over(ledger: Ledger, tmp_path: Path) -> None:
     (tmp_path / "linked.csv").symlink_to(tmp_path / "books.db")
     for name, format in (("books.db", "csv"), ("books.db", "hledger"), ("linked.csv", None), ("books.db", "duckdb")):
-        with pytest.raises(InvalidRequest, match="SQLite database|is there already"):
+        with pytest.raises(InvalidRequest, match=r"SQLite database|is there already"):
             ledger.export("movements", tmp_path / name, format)  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest, match="is there already"):
         ledger.duckdb(tmp_path / "books.db")
