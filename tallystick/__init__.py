@@ -98,6 +98,7 @@ from tallystick.domain.values.curve import Curve
 from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.pool_curves import FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.values.token import Token
+from tallystick.infrastructure.analytics.export.exported import Exported, ExportedTable
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactionContext
@@ -186,6 +187,8 @@ __all__ = [
     "EntryHeader",
     "EntryNotFound",
     "Explanation",
+    "Exported",
+    "ExportedTable",
     "FixedPriceCurve",
     "Followed",
     "FragmentNotFound",

@@ -26,6 +26,7 @@ from tallystick.infrastructure.cli.printing.output import Output, printing
 from tallystick.infrastructure.cli.printing.streams import errors, output, say, write
 from tallystick.infrastructure.cli.printing.visible import visible
 from tallystick.infrastructure.cli.projecting import projecting
+from tallystick.infrastructure.cli.reading.analytics import analytics
 from tallystick.infrastructure.cli.reading.book import opened
 from tallystick.infrastructure.cli.reading.entries import entries
 from tallystick.infrastructure.cli.reading.movements import movements
@@ -60,7 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced ledger on an append-only journal.",
 )
-for group in (states, movements, entries, rebuilding, projecting):
+for group in (states, movements, entries, rebuilding, projecting, analytics):
     app.add_typer(group)
 app.add_typer(import_app, name="import")
 

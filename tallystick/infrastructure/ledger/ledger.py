@@ -19,6 +19,7 @@ from tallystick.domain.values.token import AnyToken, Token
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
+from tallystick.infrastructure.ledger.analytics import Analytics
 from tallystick.infrastructure.ledger.batches.batches import Batches
 from tallystick.infrastructure.ledger.batches.ledger_batches import LedgerBatches
 from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
@@ -44,7 +45,7 @@ from tallystick.infrastructure.ledger.travel.view import View
 Result = TypeVar("Result")
 
 
-class Ledger(LedgerCalls, LedgerBatches, LedgerReads, Rebuilding):
+class Ledger(LedgerCalls, LedgerBatches, LedgerReads, Rebuilding, Analytics):
     """The books of one journal. Use it as a context manager, or call `close`."""
 
     def __init__(self, core: LedgerCore) -> None:

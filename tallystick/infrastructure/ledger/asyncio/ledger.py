@@ -286,6 +286,8 @@ class AsyncLedger:
     rebuild = _awaited(Ledger.rebuild)
     project = _awaited(Ledger.project)
     check_rebuilt = _awaited(Ledger.check_rebuilt)
+    duckdb = _awaited(Ledger.duckdb)
+    export = _awaited(Ledger.export)
     status = _awaited(Ledger.status)
     digest_at = _awaited(Ledger.digest_at)
     verify = _awaited(Ledger.verify)
