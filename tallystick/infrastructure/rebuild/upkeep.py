@@ -19,11 +19,11 @@ def check(source: Source, given: Given | Iterable[Given], into: str | Path, prog
     """Works the tables that are in use out again, writes nothing, and compares. As `Ledger.check_rebuilt`."""
     wanted = selected(given)
     with open_sink(into) as sink:
-        live = _live(sink, wanted.versions())
+        live = live_builds(sink, wanted.versions())
         return [_check_live(source, sink, build, wanted.of(names), progress) for build, names in live]
 
 
-def _live(sink: Sink, names: Mapping[str, int]) -> list[tuple[Build, list[str]]]:
+def live_builds(sink: Sink, names: Mapping[str, int]) -> list[tuple[Build, list[str]]]:
     """The builds that are in use of these projections, and for which of them each is."""
     live: list[tuple[Build, list[str]]] = []
     missing = dict(names)
