@@ -89,7 +89,8 @@ def _with_other(out: Output, ledger: Ledger, wanted: str, against: str, upto: in
     if found.reason:
         say(found.reason)
     is_what = "is" if found.ok else "is not"
-    say(f"{wanted} up to position {found.position} {is_what} what stands there, in {found.against} of its own")
+    has = "the ledger there has" if found.against == "ledger" else "the tables there have"
+    say(f"{wanted} up to position {found.position} {is_what} what {has}")
     record = check_record(found)
     rows = check_rows(record)
     out.document(record, rows, out.text(rows))

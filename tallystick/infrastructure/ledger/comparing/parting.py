@@ -7,8 +7,8 @@ and before which they agreed; the first such one, unless they had differed and a
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from tallystick.domain.batch.batch import NamesOf
@@ -16,6 +16,7 @@ from tallystick.domain.events import BATCHES
 from tallystick.infrastructure.journal.chain import rows_after
 from tallystick.infrastructure.journal.format import EMPTY, Head, JournalRow
 from tallystick.infrastructure.journal.port import Journal
+from tallystick.infrastructure.ledger.comparing.copying import copied
 from tallystick.infrastructure.ledger.comparing.states import is_same
 from tallystick.infrastructure.ledger.reading.replaying import commit_of
 from tallystick.infrastructure.ledger.reading.replays.headers import headers_of
@@ -37,7 +38,7 @@ class Pair(NamedTuple):
 
     def copy(self) -> "Pair":
         """Both as they are, to go on from."""
-        return Pair(deepcopy(self.old), deepcopy(self.new))
+        return Pair(copied(self.old), copied(self.new))
 
     def wants_entries(self) -> bool:
         """Whether one of them is given entries whole, so that both are to be compared where an entry ends."""
@@ -84,12 +85,14 @@ class Parting:
             if self._agreement is None and not is_one_moment:
                 self._agreement = _Agreement(head, self._pair.copy(), self._counts())
             if self._every == 1 and self._agreement is not None:
-                found = self._within(self._agreement, commit, moments)
+                with _noting(row):
+                    found = self._within(self._agreement, commit, moments)
                 if found is not None:
                     return found
                 self._agreement = None
-            for replay in replays:
-                replay.add(commit, self._upto)
+            with _noting(row):
+                for replay in replays:
+                    replay.add(commit, self._upto)
             self._note(commit)
             head = row.head()
             if is_due:
@@ -188,6 +191,16 @@ class Parting:
 
     def _names_before(self, agreement: _Agreement) -> NamesOf:
         return lambda token: self._names[token][: agreement.names.get(token, 0)]
+
+
+@contextmanager
+def _noting(row: JournalRow) -> Generator[None]:
+    """What a projection raises says of which commit."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in the commit that begins at position {row.first_position}")
+        raise
 
 
 def _named(commit: Commit) -> Sequence[tuple[str, Sequence[str]]]:

@@ -69,10 +69,10 @@ class ReplayScripts(Rebuilding):
             return checked_with_ledger(core.journal, projection_of(_projection_in(projection)), against, upto)
         if upto is not None:
             raise InvalidRequest("tables are compared as of the position up to which they were built, and no other")
-        return self._checked_with_tables(_table_of(projection), against)
+        name = projection if isinstance(projection, str) else projection_of(projection).name
+        return self._checked_with_tables(name, _table_of(projection), against)
 
-    def _checked_with_tables(self, given: Given, against: str | Path) -> ReplayCheck:
-        name = given if isinstance(given, str) else projection_of(given).name
+    def _checked_with_tables(self, name: str, given: Given, against: str | Path) -> ReplayCheck:
         try:
             (checked, *_) = self.check_rebuilt(deepcopy(given), against)
         except RebuildDiffers as error:
