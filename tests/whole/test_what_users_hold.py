@@ -17,6 +17,8 @@ from tallystick import (
     Ledger,
     Rebuilt,
     RebuiltTable,
+    ReplayCheck,
+    StateDifference,
     Token,
     Trade,
 )
@@ -25,11 +27,11 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
-burn column burn_many check_rebuilt close contract contract_ids contracts diff digest_at entry erase expire expire_every
-explain find fork fragment fragments freeze frozen handles history hold holds index_past is_contract lineage mint mint_many
-movements once open receipt rebuild register_token release replay reserve reverse run settle snapshot state statement status
-supply take_over token
-tokens total transaction transfer transfer_many unfreeze update_app verify"""
+bisect burn burn_many check_rebuilt check_replay close column contract contract_ids contracts diff digest_at entry erase
+expire expire_every explain find fork fragment fragments freeze frozen handles history hold holds index_past is_contract
+lineage mint mint_many movements once open rebuild receipt register_token release replay replay_diff reserve reverse run
+settle snapshot state statement status supply take_over token tokens total transaction transfer transfer_many unfreeze
+update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": BOOKS,
@@ -96,6 +98,10 @@ HELD = {
     "backup": "digest path position",
     "rebuild's report": "position tables version",
     "rebuilt table": "name rows",
+    "check of a replay": "against differences digest journals_part_at ok position projection reason",
+    "difference of two replays": "differences entry event position recorded_at",
+    "difference of states": "first in_first in_second path second",
+    "bisection": "calls entries position recorded_at",
     "status": "expiry head index lag past queue snapshots",
     "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
@@ -126,6 +132,10 @@ RESULTS = (
     "backup",
     "rebuild's report",
     "rebuilt table",
+    "check of a replay",
+    "difference of two replays",
+    "difference of states",
+    "bisection",
     "status",
     "status of the head",
     "status of the index",
@@ -201,6 +211,10 @@ def held() -> dict[str, Any]:
         "backup": Backup("copy.db", 3, "ab"),
         "rebuild's report": Rebuilt(1, 3, (RebuiltTable("balances", 2),)),
         "rebuilt table": RebuiltTable("balances", 2),
+        "check of a replay": ReplayCheck(True, "balances", 3, "ledger", "ab", None, "", ()),
+        "difference of two replays": ledger.replay_diff("balances", "supply_reserves"),
+        "difference of states": StateDifference("state['USD']", 1, 2),
+        "bisection": ledger.bisect(lambda view: view.position > 1),
         "status": ledger.status(),
         "status of the head": ledger.status().head,
         "status of the expiry": ledger.status().expiry,

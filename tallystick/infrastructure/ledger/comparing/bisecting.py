@@ -8,9 +8,9 @@ with which it turned true is found.
 from collections.abc import Callable
 from datetime import datetime
 from inspect import isawaitable, iscoroutine
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from tallystick.domain.errors import InvalidPosition, InvalidRequest
+from tallystick.domain.errors import CorruptJournal, InvalidPosition, InvalidRequest
 from tallystick.domain.values.result import Result
 from tallystick.infrastructure.journal.format import JournalRow
 from tallystick.infrastructure.ledger.core import LedgerCore
@@ -79,7 +79,10 @@ class Bisecting:
         return self._row(head_at(self._core.journal, after, 0).position)
 
     def _row(self, position: int) -> JournalRow:
-        return cast(JournalRow, self._core.journal.row_at(position))
+        row = self._core.journal.row_at(position)
+        if row is None:
+            raise CorruptJournal("no row holds it, and the journal goes on behind it", position=position)
+        return row
 
     def _is_true(self, row: JournalRow) -> bool:
         self.calls += 1

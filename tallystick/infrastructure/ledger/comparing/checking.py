@@ -30,7 +30,7 @@ DIFFERENCES_SHOWN = 10
 
 
 class ReplayCheck(Result, frozen=True):
-    """Whether the `projection` up to `position` is what stands elsewhere, and if not the first `differences`.
+    """Whether the `projection` up to `position` is what stands elsewhere, `ok`, and if not the first `differences`.
 
     `against` says what that is. Of a ledger, `digest` is that of the projection here, and `journals_part_at` the first position
     from which on the journals are not the same, or None. Of tables, `reason` says what a check of them found, and a row is a
@@ -49,7 +49,7 @@ class ReplayCheck(Result, frozen=True):
     _counted_in: ClassVar[str | None] = None
 
 
-def checked_with_ledger(journal: Journal, given: Projection, address: str | Path, upto: int | None) -> ReplayCheck:
+def checked_with_ledger(journal: Journal, name: str, given: Projection, address: str | Path, upto: int | None) -> ReplayCheck:
     """Compares a projection that was given no events yet with that of the ledger at an address."""
     end = journal.head().position if upto is None else check_reached(journal, upto)
     with closing(open_journal(address, create=False, read_only=True)) as other:
@@ -64,7 +64,7 @@ def checked_with_ledger(journal: Journal, given: Projection, address: str | Path
             raise CorruptJournal(reason, position=error.position) from error
         parted = journals_part_at(journal, other, position)
     found = first_of(differences(here.state, there.state))
-    return ReplayCheck(not found, given.name, position, "ledger", digest(here), parted, "", found)
+    return ReplayCheck(not found, name, position, "ledger", digest(here), parted, "", found)
 
 
 def journals_part_at(first: Journal, second: Journal, upto: int) -> int | None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from copy import deepcopy
 from datetime import datetime
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Projected = TypeVar("Projected")
 
@@ -26,7 +26,7 @@ def copied(projection: Projected) -> Projected:
 
 def _copy_plain(value: Any, memo: dict[int, Any], seen: set[int]) -> None:
     """Copies dictionaries and lists that lie in it and have texts and numbers alone."""
-    kind = type(value)
+    kind = cast(type[Any], type(value))
     if id(value) in seen:
         return
     if kind is dict or (kind is defaultdict and _is_plain(value.default_factory)):

@@ -65,11 +65,11 @@ class ReplayScripts(Rebuilding):
         """
         core = self._core
         core.check_open()
+        name = projection if isinstance(projection, str) else projection_of(projection).name
         if what_stands_at(against) == "ledger":
-            return checked_with_ledger(core.journal, projection_of(_projection_in(projection)), against, upto)
+            return checked_with_ledger(core.journal, name, projection_of(_projection_in(projection)), against, upto)
         if upto is not None:
             raise InvalidRequest("tables are compared as of the position up to which they were built, and no other")
-        name = projection if isinstance(projection, str) else projection_of(projection).name
         return self._checked_with_tables(name, _table_of(projection), against)
 
     def _checked_with_tables(self, name: str, given: Given, against: str | Path) -> ReplayCheck:
