@@ -104,6 +104,10 @@ from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactionContext
 from tallystick.infrastructure.ledger.batches.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.calls.app_state import AppState
+from tallystick.infrastructure.ledger.comparing.bisecting import Bisection
+from tallystick.infrastructure.ledger.comparing.checking import ReplayCheck
+from tallystick.infrastructure.ledger.comparing.scripts import ReplayDifference
+from tallystick.infrastructure.ledger.comparing.states import StateDifference
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.ledger.reading.entry import Entry
@@ -168,6 +172,7 @@ __all__ = [
     "BalanceColumn",
     "Balances",
     "BatchReceipt",
+    "Bisection",
     "CellNotEmpty",
     "Changes",
     "ClockLeap",
@@ -254,10 +259,13 @@ __all__ = [
     "RefusalExplanation",
     "Refused",
     "RefusedRow",
+    "ReplayCheck",
+    "ReplayDifference",
     "SchemaTooNew",
     "SchemaTooOld",
     "ShadowSpaces",
     "SquareRootCurve",
+    "StateDifference",
     "Statement",
     "Status",
     "StorageError",

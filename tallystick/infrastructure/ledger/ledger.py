@@ -26,12 +26,12 @@ from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
 from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Make
 from tallystick.infrastructure.ledger.calls.execution import call
 from tallystick.infrastructure.ledger.calls.options import CallOptions
+from tallystick.infrastructure.ledger.comparing.scripts import ReplayScripts
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.reading.explanation import LINES_MAX, Explanation
 from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 from tallystick.infrastructure.ledger.reading.lines.request import By
-from tallystick.infrastructure.ledger.rebuilding import Rebuilding
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.running.running import run
 from tallystick.infrastructure.ledger.running.tries import TIMEOUT, check_limits
@@ -45,7 +45,7 @@ from tallystick.infrastructure.ledger.travel.view import View
 Result = TypeVar("Result")
 
 
-class Ledger(LedgerCalls, LedgerBatches, LedgerReads, Rebuilding, Analytics):
+class Ledger(LedgerCalls, LedgerBatches, LedgerReads, ReplayScripts, Analytics):
     """The books of one journal. Use it as a context manager, or call `close`."""
 
     def __init__(self, core: LedgerCore) -> None:

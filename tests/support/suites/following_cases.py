@@ -198,6 +198,17 @@ class FollowingCases:
             name: found for name, found in before.items() if name != table
         }
 
+    def test_rows_that_differ_are_named_though_rows_have_changed_places(self, ledger: Ledger, place: Place) -> None:
+        ledger.project("balances", place.into)
+        for account in ("bob", "carol"):
+            ledger.transfer("USD", "alice", account, 2)
+            ledger.project("balances", place.into)
+        assert ledger.check_replay("balances", place.into).ok
+        place.spoil("balances", 1, "change")
+        found = ledger.check_replay("balances", place.into)
+        assert not found.ok
+        assert any("nobody" in str(each) for each in found.differences)
+
     def test_those_of_another_version_or_journal_are_left_alone(self, ledger: Ledger, place: Place, tmp_path: Path) -> None:
         ledger.project(Seen, place.into)
         with pytest.raises(InvalidRequest, match=r"the tables of seen .* version 1 of it, and this is version 2: rebuild them"):
