@@ -131,11 +131,22 @@ def _write_rows(source: Source, sink: Sink, build: Build, table: RowTable, round
     """Writes a row table's rows behind those that are there."""
     shape, version = table.shape, build.version
     sink.create(version, table.name, shape)
-    after = max((chunk.upto for chunk in sink.chunks(version, shape.name)), default=0)
+    after, more = _written_upto(sink.chunks(version, shape.name))
     for rows in table.rows(source, after, build.upto, rounds):
-        if rows.batch.num_rows:
-            batch = sink.kept(rows.batch)
+        known = min(more, rows.batch.num_rows)
+        more -= known
+        if rows.batch.num_rows > known:
+            batch = sink.kept(rows.batch.slice(known))
             sink.write(version, shape, batch, Chunk(batch.num_rows, rows.upto, digest_of([batch])))
+
+
+def _written_upto(chunks: Iterable[Chunk]) -> tuple[int, int]:
+    """The position up to which a row table's rows are there, and how many more are of those behind it."""
+    after = more = 0
+    for chunk in chunks:
+        more = 0 if chunk.upto > after else more + chunk.rows
+        after = chunk.upto
+    return after, more
 
 
 def _write(sink: Sink, build: Build, name: str, table: Table) -> None:

@@ -15,7 +15,10 @@ from tallystick.projections.tables import Shape
 
 
 class Rows(NamedTuple):
-    """A chunk of a row table; with it the journal is in the table up to position `upto`."""
+    """A chunk of a row table; with it the journal is in the table up to position `upto`.
+
+    One that has only some of the rows of the next position brings it no further, and has the `upto` of the chunk before.
+    """
 
     batch: Any
     upto: int
@@ -37,13 +40,14 @@ class RowTable(NamedTuple):
 def _transactions(source: Source, after: int, upto: int, rounds: Rounds) -> Iterator[Rows]:
     """The movements, but for shares of distributions, which are no transactions."""
     arrow, compute, schema = pyarrow(), pyarrow("compute"), schema_of(TRANSACTIONS.shape)
-    for batch in rounds.following(movements_upto(source, upto, after), _last_position):
+    for batch in rounds.following(movements_upto(source, upto, after), last_position):
         recorded = batch.filter(compute.is_valid(batch.column("transaction_id")))
         columns = [recorded.column("transaction_id" if name == "id" else name) for name in schema.names]
-        yield Rows(arrow.record_batch(columns, schema=schema), _last_position(batch))
+        yield Rows(arrow.record_batch(columns, schema=schema), last_position(batch))
 
 
-def _last_position(batch: Any) -> int:
+def last_position(batch: Any) -> int:
+    """The position of a batch's last row."""
     return batch.column("position")[-1].as_py()
 
 
@@ -102,4 +106,3 @@ ENTRIES = RowTable(
     1,
     _entries,
 )
-ROW_TABLES = {table.name: table for table in (TRANSACTIONS, ENTRIES)}

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES, RowTable
+from tallystick.infrastructure.rebuild.line_rows import LINES, lines_table
+from tallystick.infrastructure.rebuild.row_tables import ENTRIES, TRANSACTIONS, RowTable
 from tallystick.projections.all_holds import Holds
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
@@ -24,6 +25,12 @@ SHIPPED: dict[str, type[Projection]] = {
     "holds": Holds,
 }
 """The projection in which each table is."""
+ROW_TABLES: dict[str, Callable[[], RowTable]] = {
+    TRANSACTIONS.name: lambda: TRANSACTIONS,
+    ENTRIES.name: lambda: ENTRIES,
+    LINES.name: lines_table,
+}
+"""What makes each row table; the rows of one may go on where its last rows ended."""
 NAMES = (*SHIPPED, *ROW_TABLES)
 """All tables that come with the package."""
 
@@ -58,7 +65,7 @@ class Selection(NamedTuple):
         """What of it was asked for by these names, with projections to which no events were given yet."""
         wanted = set(names)
         projections = [each.fresh(wanted) for each in self.projections if not wanted.isdisjoint(each.names)]
-        return Selection(projections, [table for table in self.row_tables if table.name in wanted])
+        return Selection(projections, [ROW_TABLES[table.name]() for table in self.row_tables if table.name in wanted])
 
     def versions(self) -> dict[str, int]:
         """The names by which it was asked for, each with the version of what it stands for."""
@@ -79,7 +86,7 @@ def selected(given: Given | Iterable[Given]) -> Selection:
         if isinstance(each, str) and each in SHIPPED:
             ours.setdefault(SHIPPED[each], set()).add(each)
         elif isinstance(each, str) and each in ROW_TABLES:
-            rows[each] = ROW_TABLES[each]
+            rows[each] = ROW_TABLES[each]()
         elif isinstance(each, str) and ":" not in each:
             raise InvalidRequest(f"there is no table {each}: {', '.join(NAMES)}, or module:Class for one of your own")
         else:
