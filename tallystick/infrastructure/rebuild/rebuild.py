@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tallystick.domain.errors import InvalidRequest, RebuildDiffers
 from tallystick.domain.values.result import Result
-from tallystick.infrastructure.rebuild.check import check_stored, check_sums
+from tallystick.infrastructure.rebuild.check import Stored, check_all_stored, check_sums
 from tallystick.infrastructure.rebuild.columns import Cutter, batches_of, digest_of
 from tallystick.infrastructure.rebuild.progress import Progress, Rounds
 from tallystick.infrastructure.rebuild.row_tables import RowTable
@@ -26,7 +26,7 @@ from tallystick.projections.projection import Replay
 from tallystick.projections.tables import Shape, Table
 
 KEPT = 1
-_SUMMED = ("balances", "supply")
+_SUMMED = ("balances", "supply", "lines")
 
 
 class RebuiltTable(Result, frozen=True):
@@ -168,23 +168,22 @@ def _write(sink: Sink, build: Build, name: str, table: Table) -> None:
 
 def _check(source: Source, sink: Sink, build: Build, rounds: Rounds) -> dict[str, int]:
     """Checks all tables of a build, and gives how many rows each has. Raises `RebuildDiffers`."""
-    tables = sink.tables(build.version)
-    rows = {name: check_stored(sink, build.version, table.shape) for name, table in tables.items()}
-    check_sums_of(source, sink, build, rows, rounds)
-    return rows
+    stored = check_all_stored(sink, build.version, sink.tables(build.version))
+    check_sums_of(source, sink, build, stored, rounds)
+    return stored.rows
 
 
-def check_sums_of(source: Source, sink: Sink, build: Build, names: Iterable[str], rounds: Rounds) -> None:
-    """Holds those tables of these that money can be added up for against the movements. Raises `RebuildDiffers`."""
+def check_sums_of(source: Source, sink: Sink, build: Build, stored: Stored, rounds: Rounds) -> None:
+    """Holds those of these tables that money can be added up for against the movements. Raises `RebuildDiffers`."""
     tables = sink.tables(build.version)
     summed = {
         name: partial(sink.read, build.version, tables[name].shape)
-        for name in names
+        for name in stored.rows
         if name in _SUMMED and tables[name].projection == name
     }
     if summed:
         movements = rounds.following(movements_upto(source, build.upto), lambda batch: batch.column("position")[-1].as_py())
-        check_sums(summed, movements)
+        check_sums(summed, movements, stored.lines)
 
 
 def _drop_old(sink: Sink, names: Iterable[str], keep: int) -> None:

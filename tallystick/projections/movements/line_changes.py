@@ -113,7 +113,9 @@ class _Amounts(NamedTuple):
         moved[codes[0]] += given
         is_wide = np.array(running.wide_among(tokens, moved.tolist()), dtype=np.bool_)[codes]
         wide = np.flatnonzero(is_wide)
-        exact = dict(zip(wide.tolist(), map(int, movements.column("amount").take(pyarrow().array(wide)).to_pylist()), strict=True))
+        exact = dict(
+            zip(wide.tolist(), map(int, movements.column("amount").take(pyarrow().array(wide)).to_pylist()), strict=True)
+        )
         return cls(np.where(is_wide, 0, narrow), is_wide, exact, codes, tokens)
 
     def total(self, begin: int, rows: Column) -> int:
