@@ -74,10 +74,11 @@ class Rebuilding:
 
         `projections`: names of tables, "balances", "supply", "shadow_spaces", "allocations", "fragments", "holds",
         "transactions", "entries" or "lines"; or a projection of your own that has `tables()`, as an object without events yet,
-        its class, or "module:Class". `into`: an SQLite file, "postgresql://user@host/database?schema=NAME", or a folder for Parquet. They have all events up to where
-        the journal ends now; interrupted or killed, the same call goes on with that. Readers see the tables before until the
-        new ones are there and were checked: read back, they are what was written, and all movements sum to them. So many builds
-        before are kept. `progress` is told now and then how many positions are done, and of how many.
+        its class, or "module:Class". `into`: an SQLite file, "postgresql://user@host/database?schema=NAME", or a folder for
+        Parquet. They have all events up to where the journal ends now; interrupted or killed, the same call goes on with that.
+        Readers see the tables before until the new ones are there and were checked: read back, they are what was written, and
+        all movements sum to them. So many builds before are kept. `progress` is told now and then how many positions are done,
+        and of how many.
 
         Raises `RebuildDiffers`, and nothing was switched; `InvalidRequest`, `InvalidURL`, `CorruptJournal`, and errors of
         storage.

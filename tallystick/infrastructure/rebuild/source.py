@@ -33,7 +33,7 @@ class Source(Protocol):
 
 
 def movements_upto(source: Source, upto: int, after: int = 0, cells: Cells | None = None) -> Iterator[Any]:
-    """The movements behind a position and up to another, as record batches, with the numbers of `cells` where they are given."""
+    """The movements behind a position and up to another, as record batches; with the numbers of `cells`, if they are given."""
     for batch in source.movements(after, cells):
         positions = batch.column("position").to_numpy()
         rows = int(positions.searchsorted(upto, side="right"))

@@ -16,6 +16,7 @@ LIMBS = 9
 LIMB_BITS = 31
 ROUND_ROWS = 262_144
 """So many rows are gathered beside the sums before they are added up."""
+READ_ROWS = 32_768
 
 _CELL = ("token", "account", "held")
 _SPARE_LIMBS = 2
@@ -81,7 +82,7 @@ class Sums:
         table = self._parts[0].sort_by([(name, "ascending") for name in _CELL])
         self._parts = [table]
         last: Sum | None = None
-        for batch in table.to_batches(ROUND_ROWS // 8):
+        for batch in table.to_batches(READ_ROWS):
             numbers = _numbers(batch, self._limbs)
             names = zip(*(batch.column(name).to_pylist() for name in _CELL), strict=True)
             for (token, account, held), number in zip(names, numbers, strict=True):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tallystick.domain.arithmetic.columns import Column, Rows
+from tallystick.domain.arithmetic.columns import Column, Rows, listed
 from tallystick.projections.movements.cells import RESERVE_CELL
 from tallystick.projections.movements.running import Pair, Running
 from tallystick.projections.movements.schema import LIMB_BITS, LIMBS, pyarrow
@@ -24,7 +24,7 @@ _LINES_MOST = 3
 class LineChanges(NamedTuple):
     """Lines: of each the row of its movement, the side, the cell; what was added to it, and what it has after it.
 
-    `amounts` are columns of texts of digits: what was added to what can be spent, and to what is held for others, and both after.
+    `amounts` are texts of digits: what was added to what can be spent, to what is held for others, and what both are after it.
     """
 
     rows: Column
@@ -90,6 +90,10 @@ class _Sides(NamedTuple):
             is_share & (positions != np.append(positions[1:], next_position)),
         )
 
+    def first_row(self, row: int) -> int:
+        """The first row that stands at the position of a row."""
+        return int(np.searchsorted(self.positions, int(self.positions[row])))
+
 
 class _Amounts(NamedTuple):
     """The amounts of movements as machine integers, and in `exact` as they are those by row whose token is too wide for that.
@@ -141,10 +145,10 @@ def _given(both: _Sides, amounts: _Amounts, before: int) -> tuple[dict[int, int]
     """
     given: dict[int, int] = {}
     is_open = bool(both.is_share[-1]) and not both.is_last_share[-1]
-    lasts = np.flatnonzero(both.is_last_share).tolist()
+    lasts = listed(np.flatnonzero(both.is_last_share)) + ([len(both.positions) - 1] if is_open else [])
     left = 0
-    for last in [*lasts, len(both.positions) - 1] if is_open else lasts:
-        first = int(np.searchsorted(both.positions, both.positions[last]))
+    for last in lasts:
+        first = both.first_row(last)
         to_others = np.flatnonzero(both.receivers[first : last + 1] != both.senders[first : last + 1])
         total = amounts.total(first, to_others) + (0 if first else before)
         if both.is_last_share[last]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tallystick.domain.arithmetic.columns import Column
 from tallystick.domain.cells import is_crossing
 from tallystick.projections.lines import party
 from tallystick.projections.movements.cells import RESERVE_CELL, Cells
@@ -40,7 +41,7 @@ _AMOUNTS = tuple(name for name, kind in LINE_COLUMNS.items() if kind == "amount"
 
 
 class Lines:
-    """Makes lines of movements that have the numbers of `cells`, which are added in the order of the journal, from the first on.
+    """Makes lines of movements that have the numbers of `cells`, and are added in the order of the journal from the first on.
 
     The lines of the distribution at `open_position` are not all given yet: its last share may come, and who gave it all.
     """
@@ -63,8 +64,9 @@ class Lines:
         if movements.column("transaction_id")[last].is_valid:
             return self._lines(movements, after, -1)
         self._left = movements.slice(last)
-        self.open_position = self._left.column("position")[0].as_py()
-        return self._lines(movements.slice(0, last), after, self.open_position) if last else None
+        position: int = self._left.column("position")[0].as_py()
+        self.open_position = position
+        return self._lines(movements.slice(0, last), after, position) if last else None
 
     def rest(self, after: int = 0) -> Any:
         """The lines of what was kept, if there are any."""
@@ -96,9 +98,10 @@ class Lines:
 
     def _parties(self, movements: Any, changes: LineChanges, accounts: Any, others: Any) -> Any:
         """Who stands for the other cells, as `Line` has it: of those that cross over the app."""
-        arrow, rows = pyarrow(), changes.rows
-        senders, receivers = movements.column("sender_cell").to_numpy(), movements.column("receiver_cell").to_numpy()
-        cells = np.where(changes.sides == TAKER, senders[rows], receivers[rows])
+        arrow = pyarrow()
+        senders: Column = movements.column("sender_cell").to_numpy()
+        receivers: Column = movements.column("receiver_cell").to_numpy()
+        cells = np.where(changes.sides == TAKER, senders[changes.rows], receivers[changes.rows])
         crossing = self.cells.are_crossing(np.where(changes.sides == ALL_SHARES, RESERVE_CELL, cells))
         if not crossing.any():
             return others
