@@ -124,7 +124,7 @@ from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
-from tallystick.projections.tables import Table
+from tallystick.projections.tables import Kind, Table
 from tallystick.projections.transactions import Transaction, Transactions
 
 __version__ = "0.1.0"
@@ -210,6 +210,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidToken",
     "InvalidURL",
+    "Kind",
     "Ledger",
     "LedgerClosed",
     "LedgerError",

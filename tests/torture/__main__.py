@@ -14,13 +14,13 @@ from random import SystemRandom
 
 from tests.support.programs.memory import keep_folders_in_memory
 from tests.support.programs.postgres_server import PostgresServer, find_binaries, is_required, ledger_url
-from tests.torture import histories, kills, past_kills, postgres_kills, power_cuts, worlds
+from tests.torture import histories, kills, past_kills, postgres_kills, power_cuts, rebuild_kills, worlds
 from tests.torture.findings import Report, table
 
 SHOWN_MAX = 20
 TURNS_OF_POSTGRES = 4
 """In how many turns of each process on a file there is one on PostgreSQL, where each takes longer."""
-NAMES = ("kills", "postgres-kills", "past-kills", "power-cuts", "worlds", "histories")
+NAMES = ("kills", "postgres-kills", "past-kills", "rebuild-kills", "power-cuts", "worlds", "histories")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +46,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=300, help="how many writers to a file are killed")
     parser.add_argument("--postgres-kills", type=int, default=50, help="how often a client or its server's process is")
     parser.add_argument("--past-kills", type=int, default=50, help="how many processes that index the past are killed")
+    parser.add_argument("--rebuild-kills", type=int, default=40, help="how many rebuilds into each kind of place are killed")
+    parser.add_argument("--journal", type=Path, help="a ledger's file for these, in place of a small book of all models")
     parser.add_argument("--power-cuts", type=int, default=300, help="how many images of a power cut are opened")
     parser.add_argument("--worlds", type=int, default=300, help="how many random worlds are played")
     parser.add_argument("--turns", type=int, default=1000, help="how many turns each of eight processes makes on one file")
@@ -71,11 +73,16 @@ def _reports(options: argparse.Namespace, folder: Path, server: PostgresServer |
     on_files: list[tuple[str, Callable[[], Report]]] = [
         ("kills", lambda: kills.run(options.kills, seed, folder, first=first)),
         ("past-kills", lambda: past_kills.run(options.past_kills, seed, folder, first=first)),
+        ("rebuild-kills", lambda: rebuild_kills.run_on_files(options.rebuild_kills, seed, folder, book=options.journal)),
         ("power-cuts", lambda: power_cuts.run(options.power_cuts, seed, folder, first=first)),
         ("worlds", lambda: worlds.run(options.worlds, seed, folder, first=first)),
         ("histories", lambda: histories.run_on_file(options.turns, seed, folder)),
     ]
-    on_servers = [("postgres-kills", killed_on), ("histories", histories_on)]
+
+    def rebuilt_on(server: PostgresServer) -> Report:
+        return rebuild_kills.run_on_server(options.rebuild_kills, seed, folder, server.url(), book=options.journal)
+
+    on_servers = [("postgres-kills", killed_on), ("rebuild-kills", rebuilt_on), ("histories", histories_on)]
     for name, run in on_files:
         if name in options.only:
             yield run()
@@ -88,7 +95,7 @@ def _reports(options: argparse.Namespace, folder: Path, server: PostgresServer |
 def _server(only: list[str]) -> Iterator[PostgresServer | None]:
     """A PostgreSQL server whose commits are durable; none where nobody asks for it, or where its programs are not installed."""
     binaries = find_binaries()
-    if not {"postgres-kills", "histories"} & set(only):
+    if not {"postgres-kills", "rebuild-kills", "histories"} & set(only):
         yield None
     elif binaries is None:
         print(

@@ -8,7 +8,7 @@ from random import SystemRandom
 import pytest
 
 from tests.support.programs.postgres_server import PostgresServer, find_binaries, ledger_url, no_server
-from tests.torture import histories, kills, past_kills, postgres_kills, power_cuts, worlds
+from tests.torture import histories, kills, past_kills, postgres_kills, power_cuts, rebuild_kills, worlds
 from tests.torture.__main__ import main
 from tests.torture.findings import Report
 
@@ -27,6 +27,10 @@ def test_killed_writers_to_a_file(tmp_path: Path) -> None:
 
 def test_killed_while_the_past_is_indexed(tmp_path: Path) -> None:
     check(past_kills.run(6, SEED, tmp_path))
+
+
+def test_killed_rebuilds_into_files(tmp_path: Path) -> None:
+    check(rebuild_kills.run_on_files(6, SEED, tmp_path))
 
 
 def test_power_cuts(tmp_path: Path) -> None:
@@ -55,6 +59,10 @@ def own_server() -> Iterator[PostgresServer]:
 
 def test_killed_ends_of_postgresql(own_server: PostgresServer, tmp_path: Path) -> None:
     check(postgres_kills.run(5, SEED, tmp_path, own_server))
+
+
+def test_killed_rebuilds_into_postgresql(own_server: PostgresServer, tmp_path: Path) -> None:
+    check(rebuild_kills.run_on_server(5, SEED, tmp_path, own_server.url()))
 
 
 def test_histories_on_postgresql(own_server: PostgresServer, tmp_path: Path) -> None:

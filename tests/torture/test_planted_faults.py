@@ -14,7 +14,8 @@ from tallystick.infrastructure.indexes.past.following import Following
 from tallystick.infrastructure.journal.stores.sqlite import shared_file
 from tallystick.infrastructure.journal.stores.sqlite.shared_file import SharedFile
 from tallystick.infrastructure.ledger.transaction import TransactionContext
-from tests.torture import __main__, histories, kills, past_kills, power_cuts, worlds
+from tallystick.infrastructure.rebuild.sinks.sqlite import SQLiteSink
+from tests.torture import __main__, histories, kills, past_kills, power_cuts, rebuild_kills, worlds
 from tests.torture.findings import Kind, Report
 from tests.torture.writing import writer
 
@@ -104,6 +105,21 @@ def a_commit_is_not_noted() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def rows_are_written_before_their_note() -> Iterator[None]:
+    """A rebuild commits a chunk's rows first, and then what tells of them."""
+
+    def hasty(sink: Any, version: int, shape: Any, batch: Any, chunk: Any) -> None:
+        rows = sum(each.rows for each in sink.chunks(version, shape.name))
+        with sink._transaction():
+            sink._insert(f"{shape.name}__{version}", shape, batch, rows)
+        with sink._transaction():
+            sink._note_chunk(version, shape.name, chunk)
+
+    with mock.patch.object(SQLiteSink, "write", hasty):
+        yield
+
+
 def found(report: Report) -> set[Kind]:
     return {finding.kind for finding in report.found}
 
@@ -115,6 +131,10 @@ def test_kills_find(tmp_path: Path, plant: Callable[[], Any], verdict: Kind) -> 
 
 def test_kills_find_an_index_that_says_something_else(tmp_path: Path) -> None:
     assert "wrong" in found(past_kills.run(6, SEED, tmp_path, plant=a_commit_is_not_noted))
+
+
+def test_killed_rebuilds_find_a_chunk_that_is_there_twice(tmp_path: Path) -> None:
+    assert "wrong" in found(rebuild_kills.run_on_files(12, SEED, tmp_path, plant=rows_are_written_before_their_note))
 
 
 @pytest.mark.parametrize(
