@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.rebuild.line_rows import LINES, lines_table
-from tallystick.infrastructure.rebuild.row_tables import ENTRIES, TRANSACTIONS, RowTable
+from tallystick.infrastructure.rebuild.row_table import RowTable
+from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES
 from tallystick.projections.all_holds import Holds
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
@@ -25,12 +25,6 @@ SHIPPED: dict[str, type[Projection]] = {
     "holds": Holds,
 }
 """The projection in which each table is."""
-ROW_TABLES: dict[str, Callable[[], RowTable]] = {
-    TRANSACTIONS.name: lambda: TRANSACTIONS,
-    ENTRIES.name: lambda: ENTRIES,
-    LINES.name: lines_table,
-}
-"""What makes each row table; the rows of one may go on where its last rows ended."""
 NAMES = (*SHIPPED, *ROW_TABLES)
 """All tables that come with the package."""
 
