@@ -18,7 +18,7 @@ from tallystick.projections.movements import movements as movements_module
 from tallystick.projections.movements import running
 from tallystick.projections.movements.lines import LINE_COLUMNS
 from tests.support.books.varied_book import VariedBook
-from tests.support.suites.line_cases import AMOUNTS, T, check_lines, distributing
+from tests.support.rebuilds.line_cases import AMOUNTS, T, check_lines, distributing
 
 Row = dict[str, Any]
 Reader = Callable[[int, int], list[Row]]

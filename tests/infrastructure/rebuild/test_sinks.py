@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs.postgres_server import SchemaRemover, unused_name
-from tests.support.suites.line_cases import LineCases
+from tests.support.rebuilds.line_cases import LineCases
 from tests.support.suites.sink_cases import SinkCases, chunks_of_7, growing, varied
 from tests.support.suites.sink_places import ParquetPlace, Place, PostgresPlace, SQLitePlace
 
