@@ -9,7 +9,6 @@ from tallystick.infrastructure.analytics.export.exported import Exported, Format
 from tallystick.infrastructure.analytics.tables import TABLES
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.rebuilding import JournalSource
-from tallystick.infrastructure.rebuild.columns import CHUNK_ROWS
 from tallystick.infrastructure.rebuild.progress import Progress
 
 if TYPE_CHECKING:
@@ -76,4 +75,4 @@ class Analytics:
 
 def source_of(reads: Analytics) -> JournalSource:
     """The journal of a ledger or a view, as tables are made of it."""
-    return JournalSource(reads._core, lambda after: reads.movements(after, CHUNK_ROWS))  # pyright: ignore[reportPrivateUsage]
+    return JournalSource(reads._core)  # pyright: ignore[reportPrivateUsage]

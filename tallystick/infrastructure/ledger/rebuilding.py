@@ -1,6 +1,6 @@
 """Rebuilding: a ledger's call that writes tables worked out from its journal, and what a rebuild reads of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.replaying import commit_of
 from tallystick.infrastructure.ledger.reading.replays.beginning import beginning_after
 from tallystick.infrastructure.ledger.reading.replays.headers import headers_of
+from tallystick.infrastructure.ledger.reading.replays.movements import movements_of
 from tallystick.infrastructure.ledger.reading.replays.rows import rows_between
 from tallystick.infrastructure.rebuild import columns, upkeep
 from tallystick.infrastructure.rebuild import rebuild as rebuilds
@@ -19,15 +20,15 @@ from tallystick.infrastructure.rebuild.following.follower import EVERY_S, PATIEN
 from tallystick.infrastructure.rebuild.progress import Progress
 from tallystick.infrastructure.rebuild.rebuild import KEPT, Rebuilt
 from tallystick.infrastructure.rebuild.selection import Given
+from tallystick.projections.movements.cells import Cells
 from tallystick.projections.projection import Commit
 
 
 class JournalSource:
     """The journal of an open ledger, as a rebuild reads it."""
 
-    def __init__(self, core: LedgerCore, movements: Callable[[int], Iterable[Any]]) -> None:
+    def __init__(self, core: LedgerCore) -> None:
         self._core = core
-        self.movements = movements
 
     def head(self) -> tuple[int, str]:
         """Where the journal ends, and its digest there."""
@@ -56,12 +57,15 @@ class JournalSource:
         for row in rows_between(self._core.journal, EMPTY if beginning is None else beginning.head, upto):
             yield commit_of(row)._replace(entries=headers_of(row))
 
+    def movements(self, after: int, cells: Cells | None = None, /) -> Iterator[Any]:
+        """All movements behind a position, as record batches, with the numbers of `cells` where they are given."""
+        return movements_of(self._core, after, columns.CHUNK_ROWS, cells)
+
 
 class Rebuilding:
     """That call."""
 
     _core: LedgerCore
-    movements: Callable[..., Iterable[Any]]
 
     def rebuild(
         self, projections: Given | Iterable[Given], into: str | Path, progress: Progress | None = None, *, keep: int = KEPT
@@ -69,12 +73,12 @@ class Rebuilding:
         """Works tables out from the first event on, and puts them where others read them, in place of those before.
 
         `projections`: names of tables, "balances", "supply", "shadow_spaces", "allocations", "fragments", "holds",
-        "transactions" or "entries"; or a
-        projection of your own that has `tables()`, as an object without events yet, its class, or "module:Class". `into`: an
-        SQLite file, "postgresql://user@host/database?schema=NAME", or a folder for Parquet. They have all events up to where
-        the journal ends now; interrupted or killed, the same call goes on with that. Readers see the tables before until the
-        new ones are there and were checked: read back, they are what was written, and all movements sum to them. So many builds
-        before are kept. `progress` is told now and then how many positions are done, and of how many.
+        "transactions", "entries" or "lines"; or a projection of your own that has `tables()`, as an object without events yet,
+        its class, or "module:Class". `into`: an SQLite file, "postgresql://user@host/database?schema=NAME", or a folder for
+        Parquet. They have all events up to where the journal ends now; interrupted or killed, the same call goes on with that.
+        Readers see the tables before until the new ones are there and were checked: read back, they are what was written, and
+        all movements sum to them. So many builds before are kept. `progress` is told now and then how many positions are done,
+        and of how many.
 
         Raises `RebuildDiffers`, and nothing was switched; `InvalidRequest`, `InvalidURL`, `CorruptJournal`, and errors of
         storage.
@@ -121,4 +125,4 @@ class Rebuilding:
         return Follower(self._source(), projections, into).following(every, patience)
 
     def _source(self) -> JournalSource:
-        return JournalSource(self._core, lambda after: self.movements(after, columns.CHUNK_ROWS))
+        return JournalSource(self._core)

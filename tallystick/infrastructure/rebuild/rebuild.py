@@ -14,10 +14,10 @@ from pathlib import Path
 
 from tallystick.domain.errors import InvalidRequest, RebuildDiffers
 from tallystick.domain.values.result import Result
-from tallystick.infrastructure.rebuild.check import check_stored, check_sums
+from tallystick.infrastructure.rebuild.check import Stored, check_all_stored, check_sums
 from tallystick.infrastructure.rebuild.columns import Cutter, batches_of, digest_of
 from tallystick.infrastructure.rebuild.progress import Progress, Rounds
-from tallystick.infrastructure.rebuild.row_tables import RowTable
+from tallystick.infrastructure.rebuild.row_table import RowTable
 from tallystick.infrastructure.rebuild.selection import Given, Selection, selected
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
 from tallystick.infrastructure.rebuild.sinks.port import Build, Chunk, Sink
@@ -26,7 +26,7 @@ from tallystick.projections.projection import Replay
 from tallystick.projections.tables import Shape, Table
 
 KEPT = 1
-_SUMMED = ("balances", "supply")
+_SUMMED = ("balances", "supply", "lines")
 
 
 class RebuiltTable(Result, frozen=True):
@@ -131,11 +131,22 @@ def _write_rows(source: Source, sink: Sink, build: Build, table: RowTable, round
     """Writes a row table's rows behind those that are there."""
     shape, version = table.shape, build.version
     sink.create(version, table.name, shape)
-    after = max((chunk.upto for chunk in sink.chunks(version, shape.name)), default=0)
+    after, more = _written_upto(sink.chunks(version, shape.name))
     for rows in table.rows(source, after, build.upto, rounds):
-        if rows.batch.num_rows:
-            batch = sink.kept(rows.batch)
+        known = min(more, rows.batch.num_rows)
+        more -= known
+        if rows.batch.num_rows > known:
+            batch = sink.kept(rows.batch.slice(known))
             sink.write(version, shape, batch, Chunk(batch.num_rows, rows.upto, digest_of([batch])))
+
+
+def _written_upto(chunks: Iterable[Chunk]) -> tuple[int, int]:
+    """The position up to which a row table's rows are there, and how many more are of those behind it."""
+    after = more = 0
+    for chunk in chunks:
+        more = 0 if chunk.upto > after else more + chunk.rows
+        after = chunk.upto
+    return after, more
 
 
 def _write(sink: Sink, build: Build, name: str, table: Table) -> None:
@@ -157,23 +168,22 @@ def _write(sink: Sink, build: Build, name: str, table: Table) -> None:
 
 def _check(source: Source, sink: Sink, build: Build, rounds: Rounds) -> dict[str, int]:
     """Checks all tables of a build, and gives how many rows each has. Raises `RebuildDiffers`."""
-    tables = sink.tables(build.version)
-    rows = {name: check_stored(sink, build.version, table.shape) for name, table in tables.items()}
-    check_sums_of(source, sink, build, rows, rounds)
-    return rows
+    stored = check_all_stored(sink, build.version, sink.tables(build.version))
+    check_sums_of(source, sink, build, stored, rounds)
+    return stored.rows
 
 
-def check_sums_of(source: Source, sink: Sink, build: Build, names: Iterable[str], rounds: Rounds) -> None:
-    """Holds those tables of these that money can be added up for against the movements. Raises `RebuildDiffers`."""
+def check_sums_of(source: Source, sink: Sink, build: Build, stored: Stored, rounds: Rounds) -> None:
+    """Holds those of these tables that money can be added up for against the movements. Raises `RebuildDiffers`."""
     tables = sink.tables(build.version)
     summed = {
         name: partial(sink.read, build.version, tables[name].shape)
-        for name in names
+        for name in stored.rows
         if name in _SUMMED and tables[name].projection == name
     }
     if summed:
         movements = rounds.following(movements_upto(source, build.upto), lambda batch: batch.column("position")[-1].as_py())
-        check_sums(summed, movements)
+        check_sums(summed, movements, stored.lines)
 
 
 def _drop_old(sink: Sink, names: Iterable[str], keep: int) -> None:

@@ -1,50 +1,24 @@
-"""Row tables: those that have a row for what happened, and not for what there is. They grow with the journal.
-
-So they are not kept in memory, as a projection's state is, but come in chunks while the journal is read, and an interrupted run
-goes on behind the last chunk that was written.
-"""
+"""The row tables that come with the package: movements of money, what is known of each block beside them, and lines."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.infrastructure.rebuild.columns import CHUNK_ROWS, batch_of, pyarrow, schema_of
+from tallystick.infrastructure.rebuild.line_rows import LINES, lines_table
 from tallystick.infrastructure.rebuild.progress import Rounds
+from tallystick.infrastructure.rebuild.row_table import Rows, RowTable, last_position
 from tallystick.infrastructure.rebuild.source import Source, movements_upto
 from tallystick.projections.tables import Shape
-
-
-class Rows(NamedTuple):
-    """A chunk of a row table; with it the journal is in the table up to position `upto`."""
-
-    batch: Any
-    upto: int
-
-
-class RowTable(NamedTuple):
-    """A row table: its shape, the version of what it has, and its rows behind a position and up to another."""
-
-    shape: Shape
-    version: int
-    rows: Callable[[Source, int, int, Rounds], Iterator[Rows]]
-
-    @property
-    def name(self) -> str:
-        """What it is asked for by."""
-        return self.shape.name
 
 
 def _transactions(source: Source, after: int, upto: int, rounds: Rounds) -> Iterator[Rows]:
     """The movements, but for shares of distributions, which are no transactions."""
     arrow, compute, schema = pyarrow(), pyarrow("compute"), schema_of(TRANSACTIONS.shape)
-    for batch in rounds.following(movements_upto(source, upto, after), _last_position):
+    for batch in rounds.following(movements_upto(source, upto, after), last_position):
         recorded = batch.filter(compute.is_valid(batch.column("transaction_id")))
         columns = [recorded.column("transaction_id" if name == "id" else name) for name in schema.names]
-        yield Rows(arrow.record_batch(columns, schema=schema), _last_position(batch))
-
-
-def _last_position(batch: Any) -> int:
-    return batch.column("position")[-1].as_py()
+        yield Rows(arrow.record_batch(columns, schema=schema), last_position(batch))
 
 
 def _entries(source: Source, after: int, upto: int, rounds: Rounds) -> Iterator[Rows]:
@@ -102,4 +76,9 @@ ENTRIES = RowTable(
     1,
     _entries,
 )
-ROW_TABLES = {table.name: table for table in (TRANSACTIONS, ENTRIES)}
+ROW_TABLES: dict[str, Callable[[], RowTable]] = {
+    TRANSACTIONS.name: lambda: TRANSACTIONS,
+    ENTRIES.name: lambda: ENTRIES,
+    LINES.name: lines_table,
+}
+"""What makes each row table; the rows of one may go on where its last rows ended."""

@@ -6,7 +6,8 @@ from typing import NamedTuple, cast
 
 from tallystick.domain.errors import InvalidRequest
 from tallystick.infrastructure.rebuild.given import Given, made
-from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES, RowTable
+from tallystick.infrastructure.rebuild.row_table import RowTable
+from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES
 from tallystick.infrastructure.system.loading import loaded
 from tallystick.projections.all_holds import Holds
 from tallystick.projections.balances import Balances
@@ -66,7 +67,7 @@ class Selection(NamedTuple):
         """What of it was asked for by these names, with projections to which no events were given yet."""
         wanted = set(names)
         projections = [each.fresh(wanted) for each in self.projections if not wanted.isdisjoint(each.names)]
-        return Selection(projections, [table for table in self.row_tables if table.name in wanted])
+        return Selection(projections, [ROW_TABLES[table.name]() for table in self.row_tables if table.name in wanted])
 
     def tracked(self) -> "Selection":
         """The same by projections that know which of their rows changed, where there are such."""
@@ -92,7 +93,7 @@ def selected(given: Given | Iterable[Given]) -> Selection:
         if isinstance(each, str) and each in SHIPPED:
             ours.setdefault(SHIPPED[each], set()).add(each)
         elif isinstance(each, str) and each in ROW_TABLES:
-            rows[each] = ROW_TABLES[each]
+            rows[each] = ROW_TABLES[each]()
         elif isinstance(each, str) and ":" not in each:
             raise InvalidRequest(f"there is no table {each}: {', '.join(NAMES)}, or module:Class for one of your own")
         else:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Protocol
 
+from tallystick.projections.movements.cells import Cells
 from tallystick.projections.projection import Commit
 
 
@@ -26,14 +27,14 @@ class Source(Protocol):
         """The commits behind that which ends at `after`, up to that which ends at `upto`."""
         ...
 
-    def movements(self, after: int, /) -> Iterable[Any]:
-        """All movements behind a position, as record batches."""
+    def movements(self, after: int, cells: Cells | None = None, /) -> Iterable[Any]:
+        """All movements behind a position, as record batches, with the numbers of `cells` where they are given."""
         ...
 
 
-def movements_upto(source: Source, upto: int, after: int = 0) -> Iterator[Any]:
-    """The movements behind a position and up to another, as record batches."""
-    for batch in source.movements(after):
+def movements_upto(source: Source, upto: int, after: int = 0, cells: Cells | None = None) -> Iterator[Any]:
+    """The movements behind a position and up to another, as record batches; with the numbers of `cells`, if they are given."""
+    for batch in source.movements(after, cells):
         positions = batch.column("position").to_numpy()
         rows = int(positions.searchsorted(upto, side="right"))
         if rows:

@@ -5,7 +5,7 @@ above 31 bits is carried into the next limb. Only the highest has a sign. Limbs 
 Nothing here knows what events are.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,11 @@ LIMBS = 9
 LIMB_BITS = 31
 ROUND_ROWS = 262_144
 """So many rows are gathered beside the sums before they are added up."""
+READ_ROWS = 32_768
 
 _CELL = ("token", "account", "held")
-_SUM_LIMBS = LIMBS + 2
-"""Sums may be wider than every amount."""
+_SPARE_LIMBS = 2
+"""So much wider are sums than what is added."""
 
 
 class Sum(NamedTuple):
@@ -31,59 +32,57 @@ class Sum(NamedTuple):
     held: int
 
 
-def sums_of(batches: Iterable[Any]) -> Iterator[Sum]:
-    """The sums of record batches of movements, ordered by token and account, the supply reserve's first."""
-    adding = _Adding()
+def sums_of(batches: Iterable[Any]) -> "Sums":
+    """The sums of record batches of movements."""
+    sums = Sums()
     for batch in batches:
-        adding.add(batch)
-    return adding.sums()
+        sums.add(batch)
+    return sums
 
 
-class _Adding:
+class Sums:
+    """Sums of what was added, ordered by token and account, the supply reserve's first; they can be gone through again."""
+
     def __init__(self) -> None:
-        self._limbs = 1
         self._parts: list[Any] = []
         self._rows = 0
         self._added = 0
+        self._limbs = 1 + _SPARE_LIMBS
 
     def add(self, batch: Any) -> None:
-        needed = _limbs_needed(batch)
-        if needed > self._limbs:
-            self._add_up()
-            self._parts = [_widened(part, self._limbs, needed) for part in self._parts]
-            self._limbs = needed
-        for account, held, sign in (("receiver", "receiver_held", 1), ("sender", "sender_held", -1)):
-            part = self._grouped(_side(batch, account, held, self._limbs))
-            self._parts.append(part if sign > 0 else _negated(part, self._limbs))
-            self._rows += part.num_rows
+        """Adds a record batch of movements."""
+        limbs = [batch.column(f"amount_{limb}") for limb in range(_limbs_needed(batch))]
+        for account, held, is_given in (("receiver", "receiver_held", False), ("sender", "sender_held", True)):
+            accounts = pyarrow("compute").fill_null(batch.column(account), "")
+            self.add_limbs((batch.column("token"), accounts, batch.column(held)), limbs, is_given)
+
+    def add_limbs(self, cells: Sequence[Any], limbs: Sequence[Any], is_given: bool = False) -> None:
+        """Adds amounts in limbs, of which all may be below zero, to cells: columns of tokens, accounts, and whether it is held.
+
+        The supply reserve is an empty text.
+        """
+        part = _grouped(pyarrow().table([*cells, *limbs], names=[*_CELL, *_names(len(limbs))]), len(limbs))
+        self._parts.append(_negated(part, len(limbs)) if is_given else part)
+        self._limbs = max(self._limbs, len(limbs) + _SPARE_LIMBS)
+        self._rows += part.num_rows
         if self._rows > ROUND_ROWS + 2 * self._added:
             self._add_up()
 
     def _add_up(self) -> None:
-        """Adds up what was gathered, and carries; one more limb than there were has room for what is carried."""
-        if not self._parts:
-            return
-        widest = min(self._limbs + 1, _SUM_LIMBS)
-        parts = [_widened(part, self._limbs, widest) for part in self._parts]
-        self._limbs = widest
-        added = _carried(self._grouped(pyarrow().concat_tables(parts)), widest)
-        self._parts, self._rows = [added], 0
-        self._added = added.num_rows
+        """Adds up what was gathered, and carries."""
+        if self._parts:
+            parts = [_widened(part, self._limbs) for part in self._parts]
+            added = _carried(_grouped(pyarrow().concat_tables(parts), self._limbs), self._limbs)
+            self._parts, self._rows, self._added = [added], 0, added.num_rows
 
-    def _grouped(self, table: Any) -> Any:
-        limbs = [f"limb_{limb}" for limb in range(self._limbs)]
-        sums = table.group_by(list(_CELL), use_threads=False).aggregate([(limb, "sum") for limb in limbs])
-        return sums.select([*_CELL, *(f"{limb}_sum" for limb in limbs)]).rename_columns([*_CELL, *limbs])
-
-    def sums(self) -> Iterator[Sum]:
+    def __iter__(self) -> Iterator[Sum]:
         self._add_up()
         if not self._parts:
             return
-        order = [(name, "ascending") for name in _CELL]
-        table = self._parts[0]
-        table = table.take(pyarrow("compute").sort_indices(table, sort_keys=order))
+        table = self._parts[0].sort_by([(name, "ascending") for name in _CELL])
+        self._parts = [table]
         last: Sum | None = None
-        for batch in table.to_batches(ROUND_ROWS // 8):
+        for batch in table.to_batches(READ_ROWS):
             numbers = _numbers(batch, self._limbs)
             names = zip(*(batch.column(name).to_pylist() for name in _CELL), strict=True)
             for (token, account, held), number in zip(names, numbers, strict=True):
@@ -98,32 +97,30 @@ class _Adding:
 
 
 def _limbs_needed(batch: Any) -> int:
-    compute = pyarrow("compute")
-    used = (limb for limb in reversed(range(LIMBS)) if compute.max(batch.column(f"amount_{limb}")).as_py())
+    used = (limb for limb in reversed(range(LIMBS)) if batch.column(f"amount_{limb}").to_numpy().any())
     return next(used, 0) + 1
 
 
-def _side(batch: Any, account: str, held: str, limbs: int) -> Any:
-    """What one side of movements gave or got: the cell of each, and the amount. The supply reserve is an empty text."""
-    amounts = [batch.column(f"amount_{limb}") if limb < LIMBS else None for limb in range(limbs)]
-    zeros = pyarrow().array(np.zeros(batch.num_rows, dtype=np.int64))
-    accounts = pyarrow("compute").fill_null(batch.column(account), "")
-    columns = [batch.column("token"), accounts, batch.column(held)]
-    columns += [zeros if amount is None else amount for amount in amounts]
-    return pyarrow().table(columns, names=[*_CELL, *(f"limb_{limb}" for limb in range(limbs))])
+def _names(limbs: int) -> list[str]:
+    return [f"limb_{limb}" for limb in range(limbs)]
+
+
+def _grouped(table: Any, limbs: int) -> Any:
+    names = _names(limbs)
+    sums = table.group_by(list(_CELL), use_threads=False).aggregate([(name, "sum") for name in names])
+    return sums.select([*_CELL, *(f"{name}_sum" for name in names)]).rename_columns([*_CELL, *names])
 
 
 def _negated(table: Any, limbs: int) -> Any:
-    compute = pyarrow("compute")
-    for limb in range(limbs):
-        name = f"limb_{limb}"
-        table = table.set_column(len(_CELL) + limb, name, compute.negate(table.column(name)))
+    for at, name in enumerate(_names(limbs), len(_CELL)):
+        table = table.set_column(at, name, pyarrow("compute").negate(table.column(at)))
     return table
 
 
-def _widened(table: Any, limbs: int, wanted: int) -> Any:
-    for limb in range(limbs, wanted):
-        table = table.append_column(f"limb_{limb}", pyarrow().array(np.zeros(table.num_rows, dtype=np.int64)))
+def _widened(table: Any, limbs: int) -> Any:
+    nothing = pyarrow().array(np.zeros(table.num_rows, dtype=np.int64))
+    for name in _names(limbs)[table.num_columns - len(_CELL) :]:
+        table = table.append_column(name, nothing)
     return table
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tallystick.domain.errors import InvalidRequest, RebuildDiffers
-from tallystick.infrastructure.rebuild.check import check_given, check_stored
+from tallystick.infrastructure.rebuild.check import check_all_stored, check_given
 from tallystick.infrastructure.rebuild.columns import batches_of
 from tallystick.infrastructure.rebuild.progress import Progress
 from tallystick.infrastructure.rebuild.rebuild import Rebuilt, check_sums_of, rebuilt_of, replay_into, rounds_of
@@ -67,7 +67,7 @@ def _check_live(source: Source, sink: Sink, live: LiveTables, wanted: Selection,
     build, version, tables = live.build, live.build.version, live.tables
     check_journal(source, live)
     rounds = rounds_of(wanted, build.upto, progress)
-    rows = {name: check_stored(sink, version, table.shape) for name, table in tables.items()}
+    stored = check_all_stored(sink, version, tables)
     for table in wanted.row_tables:
         found = (rows.batch for rows in table.rows(source, 0, build.upto, rounds))
         check_given(sink, version, table.shape, found)
@@ -76,8 +76,8 @@ def _check_live(source: Source, sink: Sink, live: LiveTables, wanted: Selection,
         for _, table in each.tables():
             if table.name in tables:
                 check_given(sink, version, table.shape, batches_of(table.shape, table.rows))
-    check_sums_of(source, sink, build, rows, rounds)
-    return rebuilt_of(build, rows)
+    check_sums_of(source, sink, build, stored, rounds)
+    return rebuilt_of(build, stored.rows)
 
 
 def builds_in(into: str | Path) -> list[tuple[Build, dict[str, tuple[bool, int, int]]]]:

@@ -10,6 +10,7 @@ from tallystick.domain.batch.batch import Batch
 from tallystick.domain.batch.texts import TextColumn
 from tallystick.domain.events import Distributed
 from tallystick.projections.movements.amounts import amount_columns
+from tallystick.projections.movements.cells import RESERVE_CELL, Cells
 from tallystick.projections.movements.names import NamesColumn
 from tallystick.projections.movements.rows import times
 from tallystick.projections.movements.schema import pyarrow
@@ -87,6 +88,23 @@ def share_columns(shared: Shared, position: int, event: Distributed, accounts: S
         shared.texts(shared.reference),
         shared.texts(None),
     ]
+
+
+def batch_cells(shared: Shared, batch: Batch, first_row: int, cells: Cells) -> list[Any]:
+    """The numbers of the cells of both sides of these rows."""
+    chosen = slice(first_row, first_row + shared.rows)
+    return [
+        shared.numbers(RESERVE_CELL)
+        if numbers is None
+        else pyarrow().array(cells.many(batch.token, batch.names, numbers[chosen]))
+        for numbers in (batch.senders, batch.receivers)
+    ]
+
+
+def share_cells(shared: Shared, event: Distributed, accounts: Sequence[str], cells: Cells) -> list[Any]:
+    """The same of shares."""
+    receivers = [cells.one(shared.token, account) for account in accounts]
+    return [shared.numbers(cells.one(shared.token, event.source)), pyarrow().array(receivers, pyarrow().int64())]
 
 
 def _kinds(shared: Shared, batch: Batch, chosen: slice, names: NamesColumn) -> Any:

@@ -23,7 +23,8 @@ from tallystick.domain.events import (
     Settled,
     TokenRegistered,
 )
-from tallystick.projections.movements.columns import Shared, batch_columns, share_columns
+from tallystick.projections.movements.cells import Cells
+from tallystick.projections.movements.columns import Shared, batch_cells, batch_columns, share_cells, share_columns
 from tallystick.projections.movements.holders import AvailableOf, Holders
 from tallystick.projections.movements.names import NamesColumn
 from tallystick.projections.movements.rows import Row, Rows
@@ -62,7 +63,8 @@ class Movements:
     """Makes record batches of the movements of entries, which are added in the order of the journal.
 
     They are those of a journal from the first on; or from one before which there were the apps `apps_before`, batches had given
-    accounts the names of `names_before`, and accounts could spend what `available_before` gives.
+    accounts the names of `names_before`, and accounts could spend what `available_before` gives. With `cells` the rows have the
+    numbers of their cells too.
     """
 
     def __init__(
@@ -71,8 +73,10 @@ class Movements:
         apps_before: Sequence[str] = (),
         names_before: NamesOf = no_names,
         available_before: AvailableOf = lambda token: {},
+        cells: Cells | None = None,
     ) -> None:
-        self._rows = Rows(batch_rows)
+        self._rows = Rows(batch_rows, cells)
+        self._cells = cells
         self._batches = BatchReader(names_before)
         self._apps = set(apps_before)
         self._holders = Holders(apps_before, available_before)
@@ -116,6 +120,8 @@ class Movements:
             end = min(len(batch), begin + self._rows.room)
             shared = Shared(end - begin, *entry[:4], batch.token)
             columns = batch_columns(shared, batch, begin, position + begin, names)
+            if self._cells is not None:
+                columns += batch_cells(shared, batch, begin, self._cells)
             if self._rows.add_columns(columns):
                 yield from self._rows.take()
             begin = end
@@ -134,6 +140,8 @@ class Movements:
             end = min(len(accounts), begin + self._rows.room)
             shared = Shared(end - begin, *entry[:4], event.token)
             columns = share_columns(shared, position, event, accounts[begin:end], amounts[begin:end])
+            if self._cells is not None:
+                columns += share_cells(shared, event, accounts[begin:end], self._cells)
             if self._rows.add_columns(columns):
                 yield from self._rows.take()
             begin = end

@@ -7,6 +7,7 @@ import numpy as np
 
 from tallystick.domain.arithmetic.columns import Column
 from tallystick.domain.values.account import DAO_RESERVED_ACCOUNT
+from tallystick.projections.movements.cells import grown
 from tallystick.projections.movements.schema import pyarrow
 
 
@@ -35,8 +36,8 @@ class NamesColumn:
         encoded = [name.encode() for name in names]
         count, used = self._count + len(encoded), int(self._ends[self._count])
         text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-        self._ends = _grown(self._ends, self._count + 1, count + 1)
-        self._text = _grown(self._text, used, used + len(text))
+        self._ends = grown(self._ends, self._count + 1, count + 1)
+        self._text = grown(self._text, used, used + len(text))
         self._text[used : used + len(text)] = text
         lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
         self._ends[self._count + 1 : count + 1] = used + np.cumsum(lengths)
@@ -46,12 +47,3 @@ class NamesColumn:
         arrow = pyarrow()
         buffers = [None, arrow.py_buffer(self._ends), arrow.py_buffer(self._text)]
         self._column = arrow.Array.from_buffers(arrow.large_string(), count, buffers)
-
-
-def _grown(column: Any, used: int, needed: int) -> Any:
-    """The column with room for as many as are needed. Columns of Arrow that lie on the old one keep it."""
-    if needed <= len(column):
-        return column
-    grown = np.zeros(max(needed, 2 * len(column)), dtype=column.dtype)
-    grown[:used] = column[:used]
-    return grown

@@ -8,7 +8,8 @@ import numpy as np
 from tallystick.domain.arithmetic.columns import Column, as_numbers
 from tallystick.domain.entry.kinds import Kind
 from tallystick.projections.movements.amounts import amount_columns
-from tallystick.projections.movements.schema import movement_schema, pyarrow
+from tallystick.projections.movements.cells import Cells
+from tallystick.projections.movements.schema import movement_schema, numbered_schema, pyarrow
 
 
 class Row(NamedTuple):
@@ -35,10 +36,15 @@ _AMOUNT = Row._fields.index("amount")
 
 
 class Rows:
-    """What was gathered and not given yet. As many rows are given at once as `batch_rows`, and the rest at the end."""
+    """What was gathered and not given yet. As many rows are given at once as `batch_rows`, and the rest at the end.
 
-    def __init__(self, batch_rows: int) -> None:
+    With `cells` they have the numbers of their cells too.
+    """
+
+    def __init__(self, batch_rows: int, cells: Cells | None = None) -> None:
         self._size = batch_rows
+        self._cells = cells
+        self._schema = movement_schema() if cells is None else numbered_schema()
         self._rows: list[Row] = []
         self._parts: list[Any] = []
         self._count = 0
@@ -56,7 +62,7 @@ class Rows:
     def add_columns(self, columns: Sequence[Any]) -> bool:
         """Adds rows, no more than there is room for, in the columns of the schema."""
         self._settle()
-        part = pyarrow().RecordBatch.from_arrays(columns, schema=movement_schema())
+        part = pyarrow().RecordBatch.from_arrays(columns, schema=self._schema)
         self._parts.append(part)
         self._count += len(part)
         return self._count >= self._size
@@ -76,11 +82,14 @@ class Rows:
         if not self._rows:
             return
         rows, self._rows = self._rows, []
-        arrow, schema = pyarrow(), movement_schema()
+        arrow, schema, cells = pyarrow(), self._schema, self._cells
         given = list(zip(*rows, strict=True))
         columns = [_column(arrow, values, field.type) for values, field in zip(given[:_AMOUNT], schema, strict=False)]
         columns += amount_columns(as_numbers(given[_AMOUNT]))
         columns += [arrow.array(values, arrow.string()) for values in given[_AMOUNT + 1 :]]
+        if cells is not None:
+            columns.append(arrow.array([cells.one(row.token, row.sender) for row in rows], arrow.int64()))
+            columns.append(arrow.array([cells.one(row.token, row.receiver) for row in rows], arrow.int64()))
         self._parts.append(arrow.RecordBatch.from_arrays(columns, schema=schema))
         self._count += len(rows)
 

@@ -17,10 +17,10 @@ LIMB_BITS = 31
 
 
 @cache
-def pyarrow() -> Any:
-    """The library; `InvalidRequest` where it is not installed."""
+def pyarrow(part: str = "") -> Any:
+    """The library, or a part of it; `InvalidRequest` where it is not installed."""
     try:
-        return import_module("pyarrow")
+        return import_module(f"pyarrow.{part}" if part else "pyarrow")
     except ImportError as error:
         raise InvalidRequest('movements come in columns of pyarrow: pip install "tallystick[arrow]"') from error
 
@@ -48,3 +48,13 @@ def movement_schema() -> Any:
         arrow.field("hold", text),
     ]
     return arrow.schema(fields)
+
+
+CELL_COLUMNS = ("sender_cell", "receiver_cell")
+
+
+@cache
+def numbered_schema() -> Any:
+    """The same with the numbers of both cells (`Cells`) behind."""
+    arrow = pyarrow()
+    return arrow.schema([*movement_schema(), *(arrow.field(name, arrow.int64(), nullable=False) for name in CELL_COLUMNS)])

@@ -14,6 +14,7 @@ import pytest
 from tallystick import AsyncLedger, CorruptJournal, InvalidRequest, Ledger, LedgerClosed, Token, parquet_files
 from tallystick.infrastructure.analytics import database as databases
 from tallystick.infrastructure.analytics.tables import GROWING, TABLES
+from tallystick.infrastructure.ledger.rebuilding import JournalSource
 from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES
 from tests.support.books.varied_book import VariedBook
 from tests.support.exports.wide_book import wide_book
@@ -250,7 +251,7 @@ def test_what_the_journal_raises_is_raised_as_it_is(wide: Ledger) -> None:
         yield next(iter(Ledger.movements(wide)))
         raise CorruptJournal("planted", position=3)
 
-    with mock.patch.object(wide, "movements", broken), pytest.raises(CorruptJournal, match="planted"):
+    with mock.patch.object(JournalSource, "movements", broken), pytest.raises(CorruptJournal, match="planted"):
         wide.duckdb(tables="movements")
 
 

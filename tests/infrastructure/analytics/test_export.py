@@ -16,6 +16,7 @@ import pytest
 from tallystick import AsyncLedger, CorruptJournal, InvalidRequest, Ledger, StorageUnavailable, Token
 from tallystick.infrastructure.analytics.export import append, export
 from tallystick.infrastructure.analytics.tables import GROWING, TABLES
+from tallystick.infrastructure.ledger.rebuilding import JournalSource
 from tests.support.books.varied_book import VariedBook
 from tests.support.exports.hostile_book import ACCOUNTS, CODES, play_hostile
 from tests.support.suites.movement_sums import check_sums, sums
@@ -127,7 +128,7 @@ def test_a_file_is_there_whole_or_not_at_all(ledger: Ledger, tmp_path: Path, nam
         raise CorruptJournal("planted", position=3)
 
     for at in (name, f"other-{name}"):
-        with mock.patch.object(ledger, "movements", broken), pytest.raises(CorruptJournal, match="planted"):
+        with mock.patch.object(JournalSource, "movements", broken), pytest.raises(CorruptJournal, match="planted"):
             ledger.export("movements", tmp_path / at)
     assert (tmp_path / name).read_bytes() == before
     assert not (tmp_path / f"other-{name}").exists()

@@ -15,7 +15,7 @@ import pytest
 
 import tallystick
 from tallystick import Balances, InvalidRequest, Ledger, RebuildDiffers, StorageUnavailable, Table, Token
-from tallystick.infrastructure.rebuild import columns, rebuild, row_tables
+from tallystick.infrastructure.rebuild import check, columns, row_tables
 from tallystick.infrastructure.rebuild.columns import digest_of
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
 from tallystick.infrastructure.rebuild.upkeep import builds_in, roll_back
@@ -135,15 +135,15 @@ class SinkCases:
         ledger = varied.ledger
         ledger.rebuild(NAMES, place.into)
         before = digests(place.into)
-        check = rebuild.check_stored
+        read_back = check.check_stored
         with monkeypatch.context() as patched:
 
-            def spoil_and_check(sink: Any, version: int, shape: Any) -> int:
+            def spoil_and_read_back(sink: Any, version: int, shape: Any, *arguments: Any) -> int:
                 if shape.name == table:
                     place.spoil(table, version, how)
-                return check(sink, version, shape)
+                return read_back(sink, version, shape, *arguments)
 
-            patched.setattr(rebuild, "check_stored", spoil_and_check)
+            patched.setattr(check, "check_stored", spoil_and_read_back)
             with pytest.raises(RebuildDiffers, match=f"the table {table} is not what the journal says"):
                 ledger.rebuild(NAMES, place.into)
         assert digests(place.into) == before

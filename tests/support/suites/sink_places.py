@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tallystick import parquet_files
 
 _TOTALS = "SELECT (SELECT sum(total{0}) FROM {1}balances), (SELECT sum(circulating{0}) FROM {1}supply)"
-NAMES = ("balances", "supply", "shadow_spaces", "allocations", "fragments", "holds", "transactions", "entries")
+NAMES = ("balances", "supply", "shadow_spaces", "allocations", "fragments", "holds", "transactions", "entries", "lines")
 
 
 class Place(ABC):
@@ -113,6 +113,7 @@ TEXTS = {
     "holds": "payer",
     "transactions": "token",
     "entries": "key",
+    "lines": "memo",
 }
 """A column of text of each table."""
 
