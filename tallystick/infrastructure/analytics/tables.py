@@ -11,7 +11,7 @@ from tallystick.domain.errors import InvalidRequest
 from tallystick.infrastructure.rebuild.columns import batches_of, pyarrow, schema_of
 from tallystick.infrastructure.rebuild.progress import Progress, Rounds
 from tallystick.infrastructure.rebuild.rebuild import replay_into
-from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES, RowTable
+from tallystick.infrastructure.rebuild.rows.row_tables import ROW_TABLES, RowTable
 from tallystick.infrastructure.rebuild.selection import NAMES, Selection, selected
 from tallystick.infrastructure.rebuild.source import Source, movements_upto
 from tallystick.projections.movements.schema import movement_schema

@@ -6,8 +6,8 @@ from typing import NamedTuple, cast
 
 from tallystick.domain.errors import InvalidRequest
 from tallystick.infrastructure.rebuild.given import Given, made
-from tallystick.infrastructure.rebuild.row_table import RowTable
-from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES
+from tallystick.infrastructure.rebuild.rows.row_table import RowTable
+from tallystick.infrastructure.rebuild.rows.row_tables import ROW_TABLES
 from tallystick.infrastructure.system.loading import loaded
 from tallystick.projections.all_holds import Holds
 from tallystick.projections.balances import Balances

@@ -15,7 +15,7 @@ from tallystick import AsyncLedger, CorruptJournal, InvalidRequest, Ledger, Ledg
 from tallystick.infrastructure.analytics import database as databases
 from tallystick.infrastructure.analytics.tables import GROWING, TABLES
 from tallystick.infrastructure.ledger.rebuilding import JournalSource
-from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES
+from tallystick.infrastructure.rebuild.rows.row_tables import ROW_TABLES
 from tests.support.books.varied_book import VariedBook
 from tests.support.exports.wide_book import wide_book
 from tests.support.suites.movement_sums import Cell, cells_of
