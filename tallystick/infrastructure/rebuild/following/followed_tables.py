@@ -41,6 +41,11 @@ class FollowedTables:
         """The position at which they stand."""
         return self.live.build.upto
 
+    @property
+    def goes_through_all(self) -> bool:
+        """Whether a step costs what there is, and not what changed: of a user's projection that does not say what did."""
+        return any(not each.is_ours and not isinstance(each.projection, Tracked) for each in self._wanted.projections)
+
     def _replay(self, source: Source, upto: int, after: int, rounds: Rounds) -> None:
         if self._replays:
             for commit in rounds.following(source.commits(upto, after), lambda commit: commit.first_position):

@@ -29,7 +29,7 @@ ROUND_POSITIONS = 262_144
 EVERY_S = 0.5
 PATIENCE_S = 600.0
 PAUSE_MAX_S = 10.0
-"""A round is followed by a pause as long as it took, so that half of a processor is left, but by no longer one."""
+"""A round that goes through all rows is followed by a pause as long as it took, but by no longer one."""
 LOOKS_EVERY = 20
 """So many times the journal is found unchanged before it is looked whether other tables were put in use."""
 
@@ -128,7 +128,7 @@ class Follower:
             failing_since = None
             took = time.monotonic() - begun
             yield told
-            if told.lag == 0 and told.written:
+            if told.lag == 0 and any(each.goes_through_all for each in self._followed):
                 time.sleep(min(took, PAUSE_MAX_S))
 
     def _wait(self, head: int, every: float) -> None:
