@@ -12,10 +12,10 @@ import numpy as np
 
 from tallystick.domain.errors import RebuildDiffers
 from tallystick.infrastructure.rebuild.columns import Cutter, digest_of, pyarrow, schema_of
-from tallystick.infrastructure.rebuild.gathering import limbs_of, numbers_of
+from tallystick.infrastructure.rebuild.exact_sums import ExactColumn, Numbered, limbs_of
 from tallystick.infrastructure.rebuild.line_sums import LineSums
 from tallystick.infrastructure.rebuild.sinks.port import CHANGED, BuiltTable, Chunk, Sink
-from tallystick.infrastructure.rebuild.sums import Sums, Told
+from tallystick.infrastructure.rebuild.sums import Sums, told_by
 from tallystick.projections.tables import Shape
 
 
@@ -113,7 +113,7 @@ def check_sums(
 
     Each table is called for its rows, as batches. Raises `RebuildDiffers`.
     """
-    sums = Sums()
+    sums = Sums(Numbered() if lines is None else lines.accounts)
     for batch in movements:
         sums.add(batch)
     if "balances" in tables:
@@ -125,7 +125,7 @@ def check_sums(
 
 
 def _check_balances(read: Callable[[], Iterator[Any]], sums: Sums) -> None:
-    differing = _first_wrong_total(read()) or sums.differing(_told_by(batch) for batch in read())
+    differing = _first_wrong_total(read()) or sums.differing(told_by(sums.accounts, read()))
     if differing is None:
         return
     token, account = differing
@@ -142,16 +142,13 @@ def _check_balances(read: Callable[[], Iterator[Any]], sums: Sums) -> None:
     raise RebuildDiffers(f"{account} has {has} of {token}, and {len(rows) or 'no'} row{'s'[: len(rows)]}", table="balances")
 
 
-def _told_by(batch: Any) -> Told:
-    available, held = (limbs_of(batch.column(name)) for name in ("available", "reserved"))
-    return Told(batch.column("token"), batch.column("account"), available, held)
-
-
 def _first_wrong_total(batches: Iterator[Any]) -> tuple[str, str] | None:
     """The first token and account, in the order of the rows, whose total is not what it has available and reserved."""
     for batch in batches:
-        available, held, total = (numbers_of(batch.column(name)) for name in ("available", "reserved", "total"))
-        wrong = np.flatnonzero(available + held != total)
+        rows, total = np.arange(len(batch)), ExactColumn()
+        for name in ("available", "reserved", "total"):
+            total.add(rows, limbs_of(batch.column(name)), is_given=name == "total")
+        wrong = np.flatnonzero(total.differing(ExactColumn(), len(batch)))
         if len(wrong):
             row = batch.slice(int(wrong[0]), 1).to_pylist()[0]
             return row["token"], row["account"]
@@ -166,28 +163,28 @@ def _rows_of(batches: Iterator[Any], token: str, account: str) -> Iterator[dict[
 
 
 def _check_supply(batches: Iterator[Any], sums: Sums) -> None:
-    left = sums.minted()
+    known: set[str] = set()
     for batch in batches:
         for row in batch.to_pylist():
             token, most, circulating, reserve = row["token"], row["max"], row["circulating"], row["reserve"]
-            minted = left.pop(token, 0)
+            minted = sums.minted(token)
+            known.add(token)
             if [circulating, reserve] != [str(minted), str(int(most) - minted)]:
                 sums_to = f"movements sum to {minted} of {most}"
                 reason = f"{circulating} {token} are in circulation and {reserve} are left, and {sums_to}"
                 raise RebuildDiffers(reason, table="supply")
-    missing = [token for token, minted in left.items() if minted]
-    if missing:
-        raise RebuildDiffers(f"there is no row of {min(missing)}, which was minted", table="supply")
+    for token in sorted(sums.tokens() - known):
+        if sums.minted(token):
+            raise RebuildDiffers(f"there is no row of {token}, which was minted", table="supply")
 
 
 def _check_lines(lines: LineSums, sums: Sums) -> None:
     """The lines of every account sum to what its movements sum to, and its last says that it has that."""
-    for told, says in ((lines.changes(), "lines sum to"), (lines.lasts(), "last line has")):
+    for told, says in ((lines.changes, "lines sum to"), (lines.last, "last line has")):
         differing = sums.differing(told)
         if differing is not None:
             token, account = differing
-            found = lines.of(token, account)
-            available, held = found.changes if says == "lines sum to" or found.last is None else found.last
-            has, held_by_sums = sums.of(token, account)
+            available, held = told.of(lines.accounts.number(token, account))
             told_of = f"{account}: its {says} {available}/{held} of {token} (available/reserved)"
-            raise RebuildDiffers(f"{told_of}, and its movements sum to {has}/{held_by_sums}", table="lines")
+            has = "{}/{}".format(*sums.of(token, account))
+            raise RebuildDiffers(f"{told_of}, and its movements sum to {has}", table="lines")
