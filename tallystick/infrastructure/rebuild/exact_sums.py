@@ -49,6 +49,10 @@ class Numbered:
         """The number of one account, None where it was not met."""
         return self._numbers.get(f"{token} {account}")
 
+    def tokens_of(self, account: str) -> set[str]:
+        """The tokens with which an account was met."""
+        return {token for token, _, name in (key.partition(" ") for key in self._numbers) if name == account}
+
     def named(self, numbers: Column) -> list[tuple[str, str]]:
         """The tokens and accounts that these are the numbers of, in the order of their names."""
         wanted = set(numbers.tolist())
@@ -60,7 +64,7 @@ class ExactColumn:
     """An amount for each number, nothing where none was given."""
 
     def __init__(self) -> None:
-        self._limbs: list[Column] = [np.zeros(0, dtype=np.int64)] * (1 + _SPARE_LIMBS)
+        self._limbs: list[Column] = [np.zeros(0, dtype=np.int64)]
         self._rows = 0
 
     def add(self, numbers: Column, limbs: Limbs, *, is_given: bool = False) -> None:
@@ -71,6 +75,8 @@ class ExactColumn:
         self._rows += len(numbers)
         if self._rows > CARRIED_ROWS:
             self._limbs, self._rows = self.limbs(), 0
+            while len(self._limbs) > 1 and not self._limbs[-1].any():
+                self._limbs.pop()
 
     def put(self, numbers: Column, limbs: Limbs) -> None:
         """Has amounts in place of what there was; of several of one number the last."""
@@ -79,8 +85,8 @@ class ExactColumn:
             has[numbers] = limbs[place] if place < len(limbs) else 0
 
     def limbs(self, count: int = 0, length: int = 0) -> list[Column]:
-        """The amounts as limbs, so many at least and of so many numbers at least, of which only the highest has a sign."""
-        count, carried = max(count, len(self._limbs)), list[Column]()
+        """The amounts as limbs, so many or as many as they need, of so many numbers at least. Only the highest has a sign."""
+        count, carried = max(count, len(self._limbs) + _SPARE_LIMBS), list[Column]()
         carry: Column = np.zeros(max(length, len(self._limbs[0])), dtype=np.int64)
         for place in range(count):
             has = carry
@@ -93,7 +99,7 @@ class ExactColumn:
 
     def differing(self, other: "ExactColumn", length: int) -> Rows:
         """For which of the first so many numbers the other has something else."""
-        count = max(len(self._limbs), len(other._limbs))
+        count = max(len(self._limbs), len(other._limbs)) + _SPARE_LIMBS
         both = zip(self.limbs(count, length), other.limbs(count, length), strict=True)
         return np.logical_or.reduce([ours[:length] != theirs[:length] for ours, theirs in both])
 
@@ -107,9 +113,10 @@ class ExactColumn:
         size = len(self._limbs[0])
         needed = int(numbers.max(initial=-1)) + 1
         if needed > size:
-            grown = np.zeros(max(needed, 2 * size) - size, dtype=np.int64)
-            self._limbs = [np.append(limb, grown) for limb in self._limbs]
-        while len(self._limbs) < len(limbs) + _SPARE_LIMBS:
+            grown = np.zeros(max(needed, size + size // 4) - size, dtype=np.int64)
+            for place, limb in enumerate(self._limbs):
+                self._limbs[place] = np.append(limb, grown)
+        while len(self._limbs) < len(limbs):
             self._limbs.append(np.zeros_like(self._limbs[0]))
 
 

@@ -71,7 +71,7 @@ class Sums:
 
     def tokens(self) -> set[str]:
         """The tokens of which something moved out of the supply reserve or into it."""
-        return {token for token, account in self.accounts.named(np.arange(len(self.accounts))) if account == _RESERVE}
+        return self.accounts.tokens_of(_RESERVE)
 
 
 def told_by(accounts: Numbered, batches: Iterable[Any]) -> Held:
