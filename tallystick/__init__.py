@@ -98,11 +98,16 @@ from tallystick.domain.values.curve import Curve
 from tallystick.domain.values.freeze import FrozenAccount
 from tallystick.domain.values.pool_curves import FixedPriceCurve, LinearCurve, SquareRootCurve
 from tallystick.domain.values.token import Token
+from tallystick.infrastructure.analytics.export.exported import Exported, ExportedTable
 from tallystick.infrastructure.commit.receipt import Receipt
 from tallystick.infrastructure.ledger.asyncio.ledger import AsyncLedger
 from tallystick.infrastructure.ledger.asyncio.transaction import AsyncTransactionContext
 from tallystick.infrastructure.ledger.batches.batch_receipt import BatchReceipt
 from tallystick.infrastructure.ledger.calls.app_state import AppState
+from tallystick.infrastructure.ledger.comparing.bisecting import Bisection
+from tallystick.infrastructure.ledger.comparing.checking import ReplayCheck
+from tallystick.infrastructure.ledger.comparing.scripts import ReplayDifference
+from tallystick.infrastructure.ledger.comparing.states import StateDifference
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.ledger.reading.contract_view import ContractView
 from tallystick.infrastructure.ledger.reading.entry import Entry
@@ -124,7 +129,7 @@ from tallystick.projections.lines import Line, NextPage, Page
 from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import Allocations, ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
-from tallystick.projections.tables import Kind, Table
+from tallystick.projections.tables import Changes, Kind, Table
 from tallystick.projections.transactions import Transaction, Transactions
 
 __version__ = "0.1.0"
@@ -167,7 +172,9 @@ __all__ = [
     "BalanceColumn",
     "Balances",
     "BatchReceipt",
+    "Bisection",
     "CellNotEmpty",
+    "Changes",
     "ClockLeap",
     "CommitTooLarge",
     "Conflict",
@@ -185,6 +192,8 @@ __all__ = [
     "EntryHeader",
     "EntryNotFound",
     "Explanation",
+    "Exported",
+    "ExportedTable",
     "FixedPriceCurve",
     "Followed",
     "FragmentNotFound",
@@ -250,10 +259,13 @@ __all__ = [
     "RefusalExplanation",
     "Refused",
     "RefusedRow",
+    "ReplayCheck",
+    "ReplayDifference",
     "SchemaTooNew",
     "SchemaTooOld",
     "ShadowSpaces",
     "SquareRootCurve",
+    "StateDifference",
     "Statement",
     "Status",
     "StorageError",

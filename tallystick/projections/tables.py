@@ -8,7 +8,7 @@ one order whenever the same events were applied, for a rebuild that was interrup
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, Protocol, cast, get_args, runtime_checkable
 
 from tallystick.domain.errors import InvalidRequest
 
@@ -47,6 +47,27 @@ class Table(NamedTuple):
     def shape(self) -> Shape:
         """The table without its rows."""
         return Shape(self.name, self.columns, self.key)
+
+
+class Changes(NamedTuple):
+    """What became of a table's rows since it was asked last: those that are new or other, and the keys of those that are gone.
+
+    A projection whose tables are kept current may have `changes()`, which gives these of each of its tables; else all rows are
+    compared each time. A key has the values of the table's `key`, by which each row is found.
+    """
+
+    name: str
+    rows: Iterable[Sequence[Any]]
+    gone: Iterable[Sequence[Any]] = ()
+
+
+@runtime_checkable
+class Tracked(Protocol):
+    """What a projection is that says which of its rows changed."""
+
+    def changes(self) -> Iterable[Changes]:
+        """What became of each of its tables since it was asked last."""
+        ...
 
 
 def tables_of(projection: Any) -> list[Table]:

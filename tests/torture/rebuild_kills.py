@@ -88,7 +88,10 @@ def _small_book(folder: Path, seed: int) -> Path:
 @contextmanager
 def _small_chunks() -> Iterator[None]:
     rebuild = "tallystick.infrastructure.rebuild"
-    with mock.patch(f"{rebuild}.columns.CHUNK_ROWS", CHUNK_ROWS), mock.patch(f"{rebuild}.row_tables.CHUNK_ROWS", CHUNK_ROWS):
+    with (
+        mock.patch(f"{rebuild}.columns.CHUNK_ROWS", CHUNK_ROWS),
+        mock.patch(f"{rebuild}.rows.row_tables.CHUNK_ROWS", CHUNK_ROWS),
+    ):
         yield
 
 

@@ -59,6 +59,6 @@ def test_every_command_is_documented() -> None:
 
     assert isinstance(app, typer.Typer)
     found = commands(get_command(app), "tallystick")
-    assert len(found) == 32
+    assert len(found) == 36
     for command in found:
         assert f"`{command}" in README

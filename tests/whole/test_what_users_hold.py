@@ -12,12 +12,16 @@ from tallystick import (
     AsyncLedger,
     Backup,
     EntryHeader,
+    Exported,
+    ExportedTable,
     Followed,
     HoldInTheWay,
     InsufficientFunds,
     Ledger,
     Rebuilt,
     RebuiltTable,
+    ReplayCheck,
+    StateDifference,
     Token,
     Trade,
 )
@@ -26,11 +30,11 @@ TOKENS = (Token("USD", unit=10), Token("TEA", role="settlement"), Token("TeaPart
 BLOCK = """app balance burn contract expire freeze mint money move receipt register_contract release require reserve reverse
 rollback save savepoint seats settle topup transfer unfreeze withdraw"""
 BOOKS = """allocation allocation_history allocations allocations_of app as_of atomic audit backup balance balances balances_of
-burn column burn_many check_rebuilt close contract contract_ids contracts diff digest_at entry erase expire
-expire_every explain find fork fragment fragments freeze frozen handles history hold holds index_past is_contract
-lineage mint mint_many movements once open project receipt rebuild register_token release replay reserve reverse run
-settle snapshot state statement status supply take_over token tokens total transaction transfer transfer_many
-unfreeze update_app verify"""
+bisect burn burn_many check_rebuilt check_replay close column contract contract_ids contracts diff digest_at duckdb
+entry erase expire expire_every explain export find fork fragment fragments freeze frozen handles history hold holds
+index_past is_contract lineage mint mint_many movements once open project rebuild receipt register_token release
+replay replay_diff reserve reverse run settle snapshot state statement status supply take_over token tokens total
+transaction transfer transfer_many unfreeze update_app verify"""
 APP = "accepts buy buy_exactly code deposit owner pay price quote_buy quote_sell refund reserve sell supply"
 HELD = {
     "ledger": f"{BOOKS} follow",
@@ -80,14 +84,15 @@ HELD = {
     "transaction": """burned_amount entry_id hold id kind memo minted_amount occurred_at position receiver recorded_at
     reference sender token""",
     "view": """allocation allocation_history allocations allocations_of app audit backup balance balances balances_of column
-    contract contract_ids contracts digest_at entry explain find fragment fragments frozen history hold holds is_contract
+    contract contract_ids contracts digest_at duckdb entry explain export find fragment fragments frozen history hold holds
+    is_contract
     lineage movements position receipt recorded_at replay state statement status supply token tokens total transaction
     verify""",
     "view by occurred time": "balance balances column position supply total",
     "view for asyncio": """allocation allocation_history allocations allocations_of app audit backup balance balances
-    balances_of blocking column contract contract_ids contracts digest_at entry explain find fragment fragments frozen history
-    hold holds is_contract lineage movements position receipt recorded_at replay state statement status supply token tokens
-    total transaction verify""",
+    balances_of blocking column contract contract_ids contracts digest_at duckdb entry explain export find fragment fragments
+    frozen history hold holds is_contract lineage movements position receipt recorded_at replay state statement status supply
+    token tokens total transaction verify""",
     "view by occurred time for asyncio": "balance balances column position supply total",
     "allocation line": """account allocation change contract entry_id kind memo occurred_at position recorded_at reference""",
     "statement": "account by closing lines opening since token until",
@@ -97,7 +102,13 @@ HELD = {
     "backup": "digest path position",
     "rebuild's report": "position tables version",
     "rebuilt table": "name rows",
+    "export's report": "format position tables",
+    "exported table": "name path rows",
     "where kept tables stand": "head lag position recorded_at written",
+    "check of a replay": "against differences digest journals_part_at ok position projection reason",
+    "difference of two replays": "differences entry event position recorded_at",
+    "difference of states": "first in_first in_second path second",
+    "bisection": "calls entries position recorded_at",
     "status": "expiry head index lag past queue snapshots",
     "status of the expiry": "is_running last_error released runs",
     "status of the head": "digest position recorded_at",
@@ -128,7 +139,13 @@ RESULTS = (
     "backup",
     "rebuild's report",
     "rebuilt table",
+    "export's report",
+    "exported table",
     "where kept tables stand",
+    "check of a replay",
+    "difference of two replays",
+    "difference of states",
+    "bisection",
     "status",
     "status of the head",
     "status of the index",
@@ -204,7 +221,13 @@ def held() -> dict[str, Any]:
         "backup": Backup("copy.db", 3, "ab"),
         "rebuild's report": Rebuilt(1, 3, (RebuiltTable("balances", 2),)),
         "rebuilt table": RebuiltTable("balances", 2),
+        "export's report": Exported(3, "csv", (ExportedTable("balances", 2, "balances.csv"),)),
+        "exported table": ExportedTable("balances", 2, "balances.csv"),
         "where kept tables stand": Followed(3, 5, None, 2),
+        "check of a replay": ReplayCheck(True, "balances", 3, "ledger", "ab", None, "", ()),
+        "difference of two replays": ledger.replay_diff("balances", "supply_reserves"),
+        "difference of states": StateDifference("state['USD']", 1, 2),
+        "bisection": ledger.bisect(lambda view: view.position > 1),
         "status": ledger.status(),
         "status of the head": ledger.status().head,
         "status of the expiry": ledger.status().expiry,

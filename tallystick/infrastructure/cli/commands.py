@@ -6,8 +6,6 @@ formats it prints in `printing.py`.
 
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +15,7 @@ import typer
 import tallystick
 from tallystick.infrastructure.cli.anchor_lines import anchor_of, expected
 from tallystick.infrastructure.cli.demo import run_demo
-from tallystick.infrastructure.cli.differences import differences, with_locks
+from tallystick.infrastructure.cli.differences import with_locks
 from tallystick.infrastructure.cli.endings import DIFFERENCE, FINE, INTEGRITY, run
 from tallystick.infrastructure.cli.import_commands import import_app
 from tallystick.infrastructure.cli.ledger_argument import LedgerCommand
@@ -26,6 +24,7 @@ from tallystick.infrastructure.cli.printing.output import Output, printing
 from tallystick.infrastructure.cli.printing.streams import errors, output, say, write
 from tallystick.infrastructure.cli.printing.visible import visible
 from tallystick.infrastructure.cli.projecting import projecting
+from tallystick.infrastructure.cli.reading.analytics import analytics
 from tallystick.infrastructure.cli.reading.book import opened
 from tallystick.infrastructure.cli.reading.entries import entries
 from tallystick.infrastructure.cli.reading.movements import movements
@@ -41,18 +40,9 @@ from tallystick.infrastructure.cli.records import (
     balance_records,
     supply_records,
 )
+from tallystick.infrastructure.cli.replaying.commands import replaying
 from tallystick.infrastructure.journal.address import open_journal
 from tallystick.infrastructure.proof.audit import AuditReport
-from tallystick.projections.balances import Balances
-from tallystick.projections.fragments import Fragments
-from tallystick.projections.projection import Projection, digest
-from tallystick.projections.shadow_spaces import ShadowSpaces
-from tallystick.projections.supply import SupplyReserves
-from tallystick.projections.transactions import Transactions
-
-PROJECTIONS: dict[str, Callable[[], Projection]] = {
-    kind.name: kind for kind in (Balances, SupplyReserves, ShadowSpaces, Fragments, Transactions)
-}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,7 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced ledger on an append-only journal.",
 )
-for group in (states, movements, entries, rebuilding, projecting):
+for group in (states, movements, entries, replaying, rebuilding, projecting, analytics):
     app.add_typer(group)
 app.add_typer(import_app, name="import")
 
@@ -154,31 +144,6 @@ def supply(
     """What is in circulation of each token, and what is left to mint."""
     with opened(url, "supply", at, tz, by) as book:
         out.records(supply_records(book.reads, book.tokens(token)), SUPPLY_COLUMNS)
-
-
-@app.command(cls=LedgerCommand)
-@printing
-def replay(
-    out: Output,
-    projection: Annotated[str, typer.Option(help=f"One of {', '.join(PROJECTIONS)}.")] = "balances",
-    upto: Annotated[int | None, typer.Option(help="Only events up to this position.", show_default=False)] = None,
-    url: URL = None,
-) -> None:
-    """Rebuild a projection from event one, and compare it with the books."""
-    if projection not in PROJECTIONS:
-        raise typer.BadParameter(f"one of {', '.join(PROJECTIONS)}", param_hint="--projection")
-    with open_ledger(url, read_only=True) as ledger:
-        head = ledger.verify().position if upto is None else upto
-        rebuilt = PROJECTIONS[projection]()
-        started = time.perf_counter()
-        ledger.replay(rebuilt, upto)
-        seconds = time.perf_counter() - started
-        found = list(differences(ledger, rebuilt)) if upto is None else []
-    say(f"{head} events in {seconds:.2f} s")
-    for difference in found:
-        say(f"differs from the books: {difference}")
-    out.record({"projection": projection, "position": head, "digest": digest(rebuilt), "differences": len(found)})
-    raise typer.Exit(DIFFERENCE if found else FINE)
 
 
 @app.command(cls=LedgerCommand)

@@ -10,7 +10,8 @@ from tallystick.infrastructure.cli.ledger_argument import LedgerCommand
 from tallystick.infrastructure.cli.options import URL, location, open_ledger
 from tallystick.infrastructure.cli.printing.output import Output, printing
 from tallystick.infrastructure.cli.printing.streams import errors, say
-from tallystick.infrastructure.cli.rebuilding import Into, Names, find_own_modules, named, shown_progress
+from tallystick.infrastructure.cli.rebuilding import Into, Names, named, shown_progress
+from tallystick.infrastructure.cli.replaying.own_code import own_code
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.rebuild.following.follower import EVERY_S, Followed
 
@@ -33,8 +34,7 @@ def project(
     names, place = named(names), location(into)
     if follow and (out.form not in ("table", "tsv", "jsonl") or out.file is not None):
         raise InvalidRequest("--follow prints --jsonl, a record a step, or else nothing: it never ends")
-    find_own_modules()
-    with open_ledger(url, read_only=True) as ledger:
+    with own_code(*names), open_ledger(url, read_only=True) as ledger:
         if follow:
             _follow(ledger, out, names, place, every)
         else:

@@ -1,6 +1,5 @@
 """The command that works tables out anew from the journal, where others read them; and looks at what was built there."""
 
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from tallystick.infrastructure.cli.ledger_argument import LedgerCommand
 from tallystick.infrastructure.cli.options import URL, location, open_ledger
 from tallystick.infrastructure.cli.printing.output import Output, printing
 from tallystick.infrastructure.cli.printing.streams import errors, say
+from tallystick.infrastructure.cli.replaying.own_code import own_code
 from tallystick.infrastructure.ledger.ledger import Ledger
 from tallystick.infrastructure.rebuild.rebuild import KEPT, Rebuilt
 from tallystick.infrastructure.rebuild.selection import NAMES
@@ -53,8 +53,7 @@ def rebuild(
         found = roll_back(names, place)
         out.records([{"table": name, "version": version} for name, version in sorted(found.items())], ("table", "version"))
         return
-    find_own_modules()
-    with open_ledger(url, read_only=True) as ledger:
+    with own_code(*names), open_ledger(url, read_only=True) as ledger:
         built = _done(ledger, names, place, check, keep)
     for each in built:
         say(f"{'checked' if check else 'built'} up to position {each.position}, version {each.version}")
@@ -66,12 +65,6 @@ def named(names: list[str] | None) -> list[str]:
     if not names:
         raise typer.BadParameter(f"a table or more: {', '.join(NAMES)}, or module:Class", param_hint="NAME...")
     return names
-
-
-def find_own_modules() -> None:
-    """Has `module:Class` found where the command is run."""
-    if "" not in sys.path:
-        sys.path.insert(0, "")
 
 
 @contextmanager

@@ -19,18 +19,19 @@ from tallystick.domain.values.token import AnyToken, Token
 from tallystick.infrastructure.commit.idempotency import check_key, make_request
 from tallystick.infrastructure.commit.receipt import Receipt, repeated
 from tallystick.infrastructure.journal.port import MAX_CLOCK_LEAP
+from tallystick.infrastructure.ledger.analytics import Analytics
 from tallystick.infrastructure.ledger.batches.batches import Batches
 from tallystick.infrastructure.ledger.batches.ledger_batches import LedgerBatches
 from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
 from tallystick.infrastructure.ledger.calls.direct_calls import LedgerCalls, Make
 from tallystick.infrastructure.ledger.calls.execution import call
 from tallystick.infrastructure.ledger.calls.options import CallOptions
+from tallystick.infrastructure.ledger.comparing.scripts import ReplayScripts
 from tallystick.infrastructure.ledger.core import LedgerCore, open_core
 from tallystick.infrastructure.ledger.expiry import check_seconds
 from tallystick.infrastructure.ledger.reading.explanation import LINES_MAX, Explanation
 from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 from tallystick.infrastructure.ledger.reading.lines.request import By
-from tallystick.infrastructure.ledger.rebuilding import Rebuilding
 from tallystick.infrastructure.ledger.registrations import Registrations
 from tallystick.infrastructure.ledger.running.running import run
 from tallystick.infrastructure.ledger.running.tries import TIMEOUT, check_limits
@@ -44,7 +45,7 @@ from tallystick.infrastructure.ledger.travel.view import View
 Result = TypeVar("Result")
 
 
-class Ledger(LedgerCalls, LedgerBatches, LedgerReads, Rebuilding):
+class Ledger(LedgerCalls, LedgerBatches, LedgerReads, ReplayScripts, Analytics):
     """The books of one journal. Use it as a context manager, or call `close`."""
 
     def __init__(self, core: LedgerCore) -> None:

@@ -46,7 +46,7 @@ def check_stored(sink: Sink, version: int, shape: Shape, seen: Callable[[Any], o
     """
     chunks = sink.chunks(version, shape.name)
     with readable(shape), closing(sink.read(version, shape)) as stored:
-        if _is_changed(chunks):
+        if is_changed(chunks):
             return sum(batch.num_rows for batch in stored)
         _check_chunks(shape, chunks, Cutter(_shown(stored, seen)), "what stands there is not what was written")
     return sum(chunk.rows for chunk in chunks)
@@ -62,27 +62,28 @@ def _shown(batches: Iterable[Any], seen: Callable[[Any], object] | None) -> Iter
 def check_given(sink: Sink, version: int, shape: Shape, batches: Iterable[Any]) -> None:
     """Holds rows that were worked out anew against those that were written. Raises `RebuildDiffers`."""
     chunks = sink.chunks(version, shape.name)
-    if _is_changed(chunks):
+    if is_changed(chunks):
         _check_same(sink, version, shape, batches)
         return
     given = Cutter(sink.kept(batch) for batch in batches)
     _check_chunks(shape, chunks, given, "what was written is not what the journal gives now")
 
 
-def _is_changed(chunks: Sequence[Chunk]) -> bool:
+def is_changed(chunks: Sequence[Chunk]) -> bool:
     """Whether rows were replaced by others since they were written; then they are in no certain order."""
     return any(chunk.digest == CHANGED for chunk in chunks)
 
 
 def _check_same(sink: Sink, version: int, shape: Shape, batches: Iterable[Any]) -> None:
     """Holds rows that stand in a table against those that were worked out, in whatever order."""
-    given = _sorted(shape, map(sink.kept, batches))
+    given = in_order(shape, map(sink.kept, batches))
     with readable(shape), closing(sink.read(version, shape)) as stored:
-        if digest_of(given) != digest_of(_sorted(shape, stored)):
+        if digest_of(given) != digest_of(in_order(shape, stored)):
             raise RebuildDiffers("what stands there is not what the journal gives now", table=shape.name)
 
 
-def _sorted(shape: Shape, batches: Iterable[Any]) -> Iterable[Any]:
+def in_order(shape: Shape, batches: Iterable[Any]) -> Iterable[Any]:
+    """The same rows, ordered by all columns."""
     table = pyarrow().Table.from_batches(batches, schema_of(shape))
     return table.sort_by([(name, "ascending") for name in shape.columns]).to_batches()
 

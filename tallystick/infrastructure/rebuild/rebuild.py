@@ -17,7 +17,7 @@ from tallystick.domain.values.result import Result
 from tallystick.infrastructure.rebuild.check import Stored, check_all_stored, check_sums
 from tallystick.infrastructure.rebuild.columns import Cutter, batches_of, digest_of
 from tallystick.infrastructure.rebuild.progress import Progress, Rounds
-from tallystick.infrastructure.rebuild.row_table import RowTable
+from tallystick.infrastructure.rebuild.rows.row_table import RowTable
 from tallystick.infrastructure.rebuild.selection import Given, Selection, selected
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
 from tallystick.infrastructure.rebuild.sinks.port import Build, Chunk, Sink

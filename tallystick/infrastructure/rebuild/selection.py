@@ -1,13 +1,14 @@
 """What is to be rebuilt: the tables that come with the package, by name, and projections of a user's own."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from copy import deepcopy
-from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from tallystick.domain.errors import InvalidRequest
-from tallystick.infrastructure.rebuild.row_table import RowTable
-from tallystick.infrastructure.rebuild.row_tables import ROW_TABLES
+from tallystick.infrastructure.rebuild.given import Given, made
+from tallystick.infrastructure.rebuild.rows.row_table import RowTable
+from tallystick.infrastructure.rebuild.rows.row_tables import ROW_TABLES
+from tallystick.infrastructure.system.loading import loaded
 from tallystick.projections.all_holds import Holds
 from tallystick.projections.balances import Balances
 from tallystick.projections.fragments import Fragments
@@ -15,6 +16,7 @@ from tallystick.projections.projection import Projection
 from tallystick.projections.shadow_spaces import ShadowSpaces
 from tallystick.projections.supply import SupplyReserves
 from tallystick.projections.tables import Table, tables_of
+from tallystick.projections.tracked import TrackedBalances, TrackedFragments, TrackedHolds
 
 SHIPPED: dict[str, type[Projection]] = {
     "balances": Balances,
@@ -25,6 +27,12 @@ SHIPPED: dict[str, type[Projection]] = {
     "holds": Holds,
 }
 """The projection in which each table is."""
+TRACKED: dict[type[Projection], type[Projection]] = {
+    Balances: TrackedBalances,
+    Fragments: TrackedFragments,
+    Holds: TrackedHolds,
+}
+"""Which one of those it is that tables are kept current by; the others have few rows."""
 NAMES = (*SHIPPED, *ROW_TABLES)
 """All tables that come with the package."""
 
@@ -61,14 +69,19 @@ class Selection(NamedTuple):
         projections = [each.fresh(wanted) for each in self.projections if not wanted.isdisjoint(each.names)]
         return Selection(projections, [ROW_TABLES[table.name]() for table in self.row_tables if table.name in wanted])
 
+    def tracked(self) -> "Selection":
+        """The same by projections that know which of their rows changed, where there are such."""
+        return self._replace(
+            projections=[
+                each._replace(projection=TRACKED.get(type(each.projection), type(each.projection))()) if each.is_ours else each
+                for each in self.projections
+            ]
+        )
+
     def versions(self) -> dict[str, int]:
         """The names by which it was asked for, each with the version of what it stands for."""
         versions = {name: each.projection.version for each in self.projections for name in each.names}
         return dict(sorted((versions | {table.name: table.version for table in self.row_tables}).items()))
-
-
-Given = str | Projection | Callable[[], Projection]
-"""A name in `NAMES`, "module:Class", a projection that was given no events yet, or what makes one."""
 
 
 def selected(given: Given | Iterable[Given]) -> Selection:
@@ -84,7 +97,7 @@ def selected(given: Given | Iterable[Given]) -> Selection:
         elif isinstance(each, str) and ":" not in each:
             raise InvalidRequest(f"there is no table {each}: {', '.join(NAMES)}, or module:Class for one of your own")
         else:
-            projection = _made(_loaded(each) if isinstance(each, str) else each)
+            projection = made(loaded(each) if isinstance(each, str) else each)
             name = projection.name
             if name in NAMES or name in theirs:
                 raise InvalidRequest(f"there is another projection called {name}: give it a name of its own")
@@ -93,23 +106,3 @@ def selected(given: Given | Iterable[Given]) -> Selection:
         raise InvalidRequest(f"nothing is named to be rebuilt: {', '.join(NAMES)}, or module:Class for one of your own")
     shipped = [Wanted(kind(), tuple(sorted(names)), True) for kind, names in ours.items()]
     return Selection([*shipped, *theirs.values()], list(rows.values()))
-
-
-def _loaded(place: str) -> Any:
-    module, _, name = place.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise InvalidRequest(f"{place} cannot be loaded: {error}") from error
-
-
-def _made(given: Any) -> Projection:
-    is_made = not isinstance(given, type) and hasattr(given, "apply")
-    try:
-        projection: Any = given() if callable(given) and not is_made else given
-    except TypeError as error:
-        raise InvalidRequest(f"{given!r:.80} cannot be called without arguments for a projection: {error}") from error
-    name, version = getattr(projection, "name", None), getattr(projection, "version", None)
-    if not isinstance(name, str) or type(version) is not int or not hasattr(projection, "apply"):
-        raise InvalidRequest(f"a projection has a name, a version (an int) and apply(), which {projection!r:.80} has not")
-    return projection

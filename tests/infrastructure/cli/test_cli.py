@@ -66,6 +66,8 @@ def tampered(books: Path, tmp_path: Path, statement: str) -> Path:
         (["replay", "--projection", "fragments"], "fragments\t"),
         (["replay", "--projection", "supply_reserves"], "supply_reserves\t"),
         (["replay", "--projection", "transactions", "--upto", "3"], "transactions\t3\t"),
+        (["replay", "holds"], "holds\t"),
+        (["replay-diff", "balances", "balances"], "balances\tbalances\t"),
         (["verify"], "ok\tposition "),
         (["audit"], "ok\tposition "),
     ],
@@ -183,6 +185,7 @@ def test_a_clock_that_leaps_is_exit_code_3(escrow: Path) -> None:
         "explain USD bob",
         "statement USD bob",
         "entry 3",
+        "replay-diff balances balances",
     ],
 )
 def test_a_corrupt_journal_is_exit_code_4(books: Path, tmp_path: Path, command: str) -> None:

@@ -103,6 +103,7 @@ READS = [
     *(["balances"], ["supply"], ["tokens"], ["accounts", "token.db"], ["contracts"], ["history", "token.db", "./alice"]),
     *(["statement", "token.db", "./alice"], ["explain", "token.db", "./alice"], ["diff", "1", "3"], ["entry", "3"], ["holds"]),
     *(["balances", "--at", "2"], ["supply", "--at", "3"], ["anchor"], ["verify"], ["audit"], ["replay"]),
+    ["replay-diff", "balances", "balances"],
 ]
 
 

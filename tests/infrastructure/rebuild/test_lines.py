@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tallystick import FixedPriceCurve, Ledger, Line, Token
 from tallystick.infrastructure.ledger.rebuilding import JournalSource
 from tallystick.infrastructure.rebuild import columns
-from tallystick.infrastructure.rebuild.line_rows import lines_table
 from tallystick.infrastructure.rebuild.progress import Rounds
+from tallystick.infrastructure.rebuild.rows.line_rows import lines_table
 from tallystick.projections.movements import movements as movements_module
 from tallystick.projections.movements import running
 from tallystick.projections.movements.lines import LINE_COLUMNS

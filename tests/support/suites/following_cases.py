@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tallystick import Followed, InvalidRequest, Ledger, RebuildDiffers, StorageUnavailable, Table, Token
+from tallystick import Changes, Followed, InvalidRequest, Ledger, RebuildDiffers, StorageUnavailable, Table, Token
 from tallystick.infrastructure.rebuild.following import follower, growing
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
 from tallystick.infrastructure.rebuild.upkeep import builds_in, roll_back
@@ -21,6 +21,7 @@ from tests.support.suites.sink_cases import ROOM
 from tests.support.suites.sink_places import NAMES, TEXTS, Place
 
 KILLS = 35
+MEMOS = ('"', '""', "\n", '\n"\n', 'a,b\r\n"c"', "\\N", "\\.", "x" * 200, "\t", "t", "f", "\u202e", "\N{MONEY BAG}", '",\n"')
 LINES = 8_000
 """A follower is killed at one of the first so many lines that it runs: of all, or of those after it has begun to follow."""
 
@@ -63,6 +64,42 @@ class Seen:
         ]
 
 
+class Largest:
+    """A projection of a user's own that says which of its rows changed: of a table with a key of one column, and of two."""
+
+    name = "largest"
+    version = 1
+
+    def __init__(self) -> None:
+        self.state: dict[str, dict[str, int]] = {}
+        self.touched: set[tuple[str, str]] = set()
+
+    def apply(self, position: int, recorded_at: int, event: Any, /) -> None:
+        if type(event).__name__ == "Minted":
+            found = self.state.setdefault(event.token, {})
+            found[event.account] = max(event.amount, found.get(event.account, 0))
+            self.touched.add((event.token, event.account))
+        elif type(event).__name__ == "Burned" and self.state[event.token].pop(event.account, None):
+            self.touched.add((event.token, event.account))
+
+    def tables(self) -> list[Any]:
+        rows = [(token, account, most) for token, found in self.state.items() for account, most in found.items()]
+        return [
+            ("largest_mints", {"token": "text", "account": "text", "amount": "amount"}, rows, ("token", "account")),
+            ("minted_tokens", ("token", "accounts"), [(token, len(found)) for token, found in self.state.items()], ("token",)),
+        ]
+
+    def changes(self) -> list[Changes]:
+        touched, self.touched = self.touched, set()
+        rows = [(*cell, self.state[cell[0]][cell[1]]) for cell in touched if cell[1] in self.state[cell[0]]]
+        gone = [cell for cell in touched if cell[1] not in self.state[cell[0]]]
+        tokens = {token for token, _ in touched}
+        return [
+            Changes("largest_mints", rows, gone),
+            Changes("minted_tokens", [(token, len(self.state[token])) for token in tokens], [("NEVER",)]),
+        ]
+
+
 class NewerSeen(Seen):
     version = 2
 
@@ -81,24 +118,29 @@ class FollowingCases:
     """The cases."""
 
     def test_tables_are_what_a_rebuild_would_make(self, book: VariedBook, place: Place, other_place: Place) -> None:
-        told = book.ledger.project([*NAMES, Seen], place.into)
+        told = book.ledger.project([*NAMES, Seen, Largest], place.into)
         assert (told.lag, told.head) == (0, book.ledger.status().head.position)
         chance = Random(3)
         for _ in book.play(120):
             if chance.random() < 0.2:
-                assert book.ledger.project([*NAMES, Seen], place.into).lag == 0
-        told = book.ledger.project([*NAMES, Seen], place.into)
-        book.ledger.rebuild([*NAMES, Seen], other_place.into)
-        for name, column in {**TEXTS, "seen_events": "position, kind", "seen_kinds": "kind, events"}.items():
+                assert book.ledger.project([*NAMES, Seen, Largest], place.into).lag == 0
+        told = book.ledger.project([*NAMES, Seen, Largest], place.into)
+        book.ledger.rebuild([*NAMES, Seen, Largest], other_place.into)
+        for name, column in {
+            **TEXTS,
+            "seen_events": "position, kind",
+            "seen_kinds": "kind, events",
+            "largest_mints": "amount",
+        }.items():
             assert rows(place, name, column) == rows(other_place, name, column)
         assert rows(place, "balances", "token, account, available, reserved, total") == rows(
             other_place, "balances", "token, account, available, reserved, total"
         )
         assert sum(rows(place, "alike", "is_even").values()) == sum(rows(place, "seen_events", "position").values())
         assert positions_seen(place) == list(range(1, told.position + 1))
-        (checked,) = book.ledger.check_rebuilt([*NAMES, Seen], place.into)
+        (checked,) = book.ledger.check_rebuilt([*NAMES, Seen, Largest], place.into)
         assert checked.position == told.position
-        (again,) = book.ledger.check_rebuilt([*NAMES, Seen], other_place.into)
+        (again,) = book.ledger.check_rebuilt([*NAMES, Seen, Largest], other_place.into)
         assert again.tables == checked.tables
 
     def test_a_follower_goes_on_and_says_how_far_behind_it_is(
@@ -156,6 +198,17 @@ class FollowingCases:
             name: found for name, found in before.items() if name != table
         }
 
+    def test_rows_that_differ_are_named_though_rows_have_changed_places(self, ledger: Ledger, place: Place) -> None:
+        ledger.project("balances", place.into)
+        for account in ("bob", "carol"):
+            ledger.transfer("USD", "alice", account, 2)
+            ledger.project("balances", place.into)
+        assert ledger.check_replay("balances", place.into).ok
+        place.spoil("balances", 1, "change")
+        found = ledger.check_replay("balances", place.into)
+        assert not found.ok
+        assert any("nobody" in str(each) for each in found.differences)
+
     def test_those_of_another_version_or_journal_are_left_alone(self, ledger: Ledger, place: Place, tmp_path: Path) -> None:
         ledger.project(Seen, place.into)
         with pytest.raises(InvalidRequest, match=r"the tables of seen .* version 1 of it, and this is version 2: rebuild them"):
@@ -209,23 +262,34 @@ class FollowingCases:
         with open_sink(place.into), pytest.raises(StorageUnavailable, match="another rebuild"):
             next(impatient)
 
+    def test_texts_of_any_kind_come_back_as_they_were(
+        self, ledger: Ledger, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tallystick.infrastructure.rebuild.sinks.postgres.READ_BYTES", 64)
+        for number, memo in enumerate(MEMOS):
+            ledger.mint("USD", f"holder{number}", 1, memo=memo)
+            ledger.project(["balances", "transactions"], place.into)
+        ledger.check_rebuilt(["balances", "transactions"], place.into)
+        found = rows(place, "transactions", "memo")
+        assert sum(found.values()) == 1 + len(MEMOS)
+
     def test_killed_at_any_line_under_load_every_event_is_there_once(self, book: VariedBook, place: Place) -> None:
-        book.ledger.project([*NAMES, Seen], place.into)
+        book.ledger.project([*NAMES, Seen, Largest], place.into)
         chance, advanced, behind, before = Random(9), 0, 0, 0
         for number in range(KILLS):
             for _ in book.play(3):
                 pass
             follow_in_a_child_killed_at(chance.randrange(LINES), book, place, begun=number % 5 > 0)
             found = positions_seen(place)
-            (checked,) = book.ledger.check_rebuilt([*NAMES, Seen], place.into)
+            (checked,) = book.ledger.check_rebuilt([*NAMES, Seen, Largest], place.into)
             assert found == list(range(1, checked.position + 1))
             advanced += checked.position > before
             behind += checked.position < book.ledger.status().head.position
             before = checked.position
         assert advanced > KILLS // 2  # it did something
         assert behind > KILLS // 2  # and was killed while there was more to do
-        told = book.ledger.project([*NAMES, Seen], place.into)
-        (checked,) = book.ledger.check_rebuilt([*NAMES, Seen], place.into)
+        told = book.ledger.project([*NAMES, Seen, Largest], place.into)
+        (checked,) = book.ledger.check_rebuilt([*NAMES, Seen, Largest], place.into)
         assert checked.position == told.position == book.ledger.status().head.position
 
 
@@ -274,7 +338,7 @@ def _follow_until_killed(line: int, books: str | Path, place: Place, begun: bool
         with Ledger.open(books, read_only=True, clock=lambda: BEGIN) as ledger:
             if not begun:
                 sys.settrace(trace)
-            for _ in ledger.follow([*NAMES, Seen], place.into, every=0.001):
+            for _ in ledger.follow([*NAMES, Seen, Largest], place.into, every=0.001):
                 sys.settrace(trace)
                 os.write(telling, b".")
     finally:

@@ -15,8 +15,9 @@ import pytest
 
 import tallystick
 from tallystick import Balances, InvalidRequest, Ledger, RebuildDiffers, StorageUnavailable, Table, Token
-from tallystick.infrastructure.rebuild import check, columns, row_tables
+from tallystick.infrastructure.rebuild import check, columns
 from tallystick.infrastructure.rebuild.columns import digest_of
+from tallystick.infrastructure.rebuild.rows import row_tables
 from tallystick.infrastructure.rebuild.sinks.address import open_sink
 from tallystick.infrastructure.rebuild.upkeep import builds_in, roll_back
 from tests.support.books.varied_book import BEGIN, VariedBook

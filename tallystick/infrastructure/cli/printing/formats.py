@@ -7,7 +7,7 @@ JSON, texts pass through `visible`; in JSON they are exact.
 
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -48,6 +48,7 @@ _IDS = ("id", "fragment", "position", "last_position", "entry_id", "transaction_
 NUMBERS = MONEY | {*_IDS, "num_allocs", SATI, DECIMALS}
 
 _WIDE = 4096
+PAGE_END = "</tbody>\n</table>\n"
 _PAGE_HEAD = """<!doctype html>
 <meta charset="utf-8">
 <title>tallystick</title>
@@ -74,12 +75,22 @@ def as_text(records: Sequence[Record], form: Form, columns: Sequence[str] = (), 
     columns = list(columns) or [name for name in (records[0] if records else ()) if name != DECIMALS]
     rows = [[_for_people(record, column) for column in columns] for record in records]
     if form == "table":
-        return _as_table(columns if records else (), rows, file)
+        return as_table(columns if records else (), rows, file)
     if form == "tsv":
-        return "".join("\t".join(map(field, row)) + "\n" for row in ([columns, *rows] if records else ()))
+        return "".join(map(tsv_line, [columns, *rows] if records else ()))
     if form == "html":
-        return _as_page(columns, rows)
-    return "".join(",".join(_quoted(visible(each)) for each in row) + "\n" for row in ([columns, *rows] if columns else ()))
+        return "".join((as_page_head(columns), *(as_page_row(columns, row) for row in rows), PAGE_END))
+    return "".join(map(csv_line, [columns, *rows] if columns else ()))
+
+
+def tsv_line(row: Iterable[str]) -> str:
+    """A line of fields, with a tab between."""
+    return "\t".join(map(field, row)) + "\n"
+
+
+def csv_line(row: Iterable[str]) -> str:
+    """A line of CSV."""
+    return ",".join(_quoted(visible(each)) for each in row) + "\n"
 
 
 def as_json(content: Record | Sequence[Record], *, ascii_only: bool = False) -> str:
@@ -106,34 +117,47 @@ def print_table(console: Console, records: Sequence[Record], title: str) -> None
     console.print(_table(columns, [[_for_people(record, column) for column in columns] for record in records], title))
 
 
-def _as_table(columns: Sequence[str], rows: Sequence[Sequence[str]], file: Path | None) -> str:
+def as_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], file: Path | None, numbers: Collection[str] = NUMBERS
+) -> str:
+    """A table for people, with a header; the columns of `numbers` to the right."""
     if not columns:
         return "nothing\n"
     shown, drawn = output(), io.StringIO()
     on_terminal = file is None and shown.is_terminal
     width = shown.width if on_terminal else _WIDE
-    table = _table(columns, rows)
+    table = _table(columns, rows, numbers=numbers)
     table.box = ASCII if is_ascii_only(file) else SIMPLE_HEAD
     Console(file=drawn, width=width, force_terminal=on_terminal, legacy_windows=False).print(table)
     return drawn.getvalue()
 
 
-def _as_page(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A page of HTML with one table, which needs nothing from elsewhere."""
+def as_page_head(columns: Sequence[str], numbers: Collection[str] = NUMBERS) -> str:
+    """The beginning of a page of HTML with one table, which needs nothing from elsewhere."""
     from html import escape  # not for every command to import
 
-    right = [' class="number"' if column in NUMBERS else "" for column in columns]
-    head = "".join(f"<th{kind}>{escape(column)}</th>" for column, kind in zip(columns, right, strict=True))
-    cells = (zip(map(visible, row), right, strict=True) for row in rows)
-    lines = ("".join(f"<td{kind}>{escape(text)}</td>" for text, kind in row) for row in cells)
-    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
-    return f"{_PAGE_HEAD}<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
+    head = "".join(
+        f"<th{kind}>{escape(visible(column))}</th>" for column, kind in zip(columns, _right(columns, numbers), strict=True)
+    )
+    return f"{_PAGE_HEAD}<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+def as_page_row(columns: Sequence[str], row: Sequence[str], numbers: Collection[str] = NUMBERS) -> str:
+    """A row of that table."""
+    from html import escape
+
+    cells = (f"<td{kind}>{escape(visible(text))}</td>" for text, kind in zip(row, _right(columns, numbers), strict=True))
+    return f"<tr>{''.join(cells)}</tr>\n"
+
+
+def _right(columns: Sequence[str], numbers: Collection[str]) -> list[str]:
+    return [' class="number"' if column in numbers else "" for column in columns]
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", numbers: Collection[str] = NUMBERS) -> Table:
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
+        table.add_column(Text(visible(column)), justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(visible(each)) for each in row))
     return table

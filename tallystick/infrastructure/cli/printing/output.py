@@ -5,7 +5,7 @@
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,10 +71,15 @@ class Output:
             text = as_json_lines([content] if isinstance(content, dict) else content, ascii_only=ascii_only)
         elif self.form in ("csv", "html"):
             text = as_text(rows, self.form, columns, self.file)
-        if self.file is None:
-            write(text)
+        self.texts([text])
+
+    def texts(self, texts: Iterable[str]) -> None:
+        """What is in the format already, in parts."""
+        if self.file is not None:
+            _write_file(self.file, texts)
         else:
-            _write_file(self.file, text)
+            for text in texts:
+                write(text)
 
     def text(self, records: Sequence[Record], columns: Sequence[str] = ()) -> str:
         """The records as people get them in this format; nothing where it is one for programs."""
@@ -118,14 +123,14 @@ def chosen_output(*, output_file: Path | None, **wanted: bool) -> Output:
     return Output(form, output_file)
 
 
-def _write_file(file: Path, text: str) -> None:
+def _write_file(file: Path, texts: Iterable[str]) -> None:
     """Writes the whole file, or leaves what was there."""
     place = file.resolve()
     beside = place.with_name(f".{place.name}.{os.getpid()}") if not place.exists() or place.is_file() else place
     try:
         try:
             with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as opened:
-                opened.write(text)
+                opened.writelines(texts)
             if beside != place:
                 beside.replace(place)
         except BaseException:

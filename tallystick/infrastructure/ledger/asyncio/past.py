@@ -101,6 +101,8 @@ class AsyncView:
     verify = _awaited(View.verify)
     audit = _awaited(View.audit)
     backup = _awaited(View.backup)
+    duckdb = _awaited(View.duckdb)
+    export = _awaited(View.export)
 
     async def movements(self, after: int = 0, batch_rows: int = BATCH_ROWS) -> AsyncIterator[Any]:
         """Every movement behind position `after`, as `View.movements`: `async for batch in await view.movements()`."""

@@ -7,6 +7,7 @@ from tallystick.domain.errors import LedgerReadOnly
 from tallystick.domain.values.instant import from_microseconds
 from tallystick.domain.values.token import AnyToken
 from tallystick.infrastructure.journal.format import Head
+from tallystick.infrastructure.ledger.analytics import Analytics
 from tallystick.infrastructure.ledger.calls.app_state import AppReads, AppState
 from tallystick.infrastructure.ledger.core import LedgerCore
 from tallystick.infrastructure.ledger.reading.explanation import LINES_MAX, Explanation
@@ -14,7 +15,7 @@ from tallystick.infrastructure.ledger.reading.ledger_reads import LedgerReads
 from tallystick.infrastructure.ledger.travel.forked_core import looked_at
 
 
-class View(LedgerReads):
+class View(LedgerReads, Analytics):
     """The ledger as it stood when the commit had been recorded that ends at `position`; what came later is not in it.
 
     Its calls are the reads of `Ledger`, with their errors. It is of use as long as the ledger is open.

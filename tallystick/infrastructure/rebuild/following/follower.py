@@ -86,7 +86,7 @@ class Follower:
         if live == [each.live for each in known]:
             return known
         rounds = Rounds(max(each.build.upto for each in live), len(live), progress)
-        return [FollowedTables(self._source, sink, each, self._wanted.of(each.names), rounds) for each in live]
+        return [FollowedTables(self._source, sink, each, self._wanted.of(each.names).tracked(), rounds) for each in live]
 
     def _live(self, sink: Sink, progress: Progress | None) -> list[LiveTables]:
         """The tables in use."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from tallystick.infrastructure.rebuild.columns import digest_of, pyarrow
 from tallystick.infrastructure.rebuild.progress import Rounds
-from tallystick.infrastructure.rebuild.row_table import RowTable
+from tallystick.infrastructure.rebuild.rows.row_table import RowTable
 from tallystick.infrastructure.rebuild.sinks.port import Chunk, Grown, Sink
 from tallystick.infrastructure.rebuild.source import Source
 

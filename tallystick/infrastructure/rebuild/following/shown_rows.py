@@ -1,29 +1,32 @@
 """The rows of a table of what there is, as they stand in a sink: which number each has, and what has to go and come for others.
 
-A projection says what rows it has now, not which of them are new; so all are gone through, and only those are written that did
-not stand there. A table may have the same row twice.
+Most projections say what rows they have, not which of them are new; so all are gone through, and only those are written that
+did not stand there. A table may have the same row twice then. A projection that has `changes` says which are new, by a key.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
-from tallystick.domain.errors import RebuildDiffers
+from tallystick.domain.errors import InvalidRequest, RebuildDiffers
 from tallystick.infrastructure.rebuild.check import readable
 from tallystick.infrastructure.rebuild.columns import CHUNK_ROWS, batch_of, pyarrow
 from tallystick.infrastructure.rebuild.sinks.port import Replaced, Sink
-from tallystick.projections.tables import Shape
+from tallystick.projections.tables import Changes, Shape, Table
 
 Row = tuple[Any, ...]
+_AGAIN = object()
+"""What the key of a row begins with that was there already."""
 
 
 class ShownRows:
     """The rows of one table by their numbers."""
 
-    def __init__(self, shape: Shape, numbers: dict[Row, int]) -> None:
-        self.shape = shape
+    def __init__(self, table: Table, numbers: dict[Row, int]) -> None:
+        self.shape = table.shape
         self._numbers = numbers
         self._next = max(numbers.values(), default=-1) + 1
 
@@ -36,12 +39,52 @@ class ShownRows:
         for key, row in _each_once(rows):
             number = before.pop(key, None)
             if number is None:
-                number, self._next = self._next, self._next + 1
+                number = first + len(added)
                 added.append(row)
             self._numbers[key] = number
-        if not added and not before:
+        return self._replaced(sink, sorted(before.values()), added, len(self._numbers))
+
+    def _replaced(self, sink: Sink, gone: Sequence[int], added: Sequence[Sequence[Any]], rows: int) -> Replaced | None:
+        if not gone and not added:
             return None
-        return Replaced(self.shape, sorted(before.values()), sink.kept(batch_of(self.shape, added)), first, len(self._numbers))
+        first, self._next = self._next, self._next + len(added)
+        return Replaced(self.shape, gone, sink.kept(batch_of(self.shape, added)), first, rows)
+
+
+class KeyedRows(ShownRows):
+    """The same of a table whose rows are found by a key, each by one."""
+
+    def __init__(self, table: Table, numbers: dict[Row, int]) -> None:
+        super().__init__(table, {})
+        if not table.key:
+            raise InvalidRequest(
+                f"{table.name} has no key by which its changes() could find a row: give (name, columns, rows, key)"
+            )
+        columns = list(table.columns)
+        self._key = itemgetter(*(columns.index(name) for name in table.key))
+        self._numbers = {self._key(row): number for row, number in numbers.items() if row[0] is not _AGAIN}
+        if len(self._numbers) < len(numbers):
+            raise InvalidRequest(
+                f"{table.name} has two rows with one key ({', '.join(table.key)}): only tables() can be followed"
+            )
+        self._next = max(numbers.values(), default=-1) + 1
+
+    def changed_by(self, sink: Sink, changes: Changes) -> Replaced | None:
+        """What makes them those that a projection now has; it says which are new, other or gone."""
+        gone = [self._numbers.pop(self._key_of(key)) for key in changes.gone if self._key_of(key) in self._numbers]
+        added: list[Sequence[Any]] = []
+        for row in changes.rows:
+            key = self._key(row)
+            number = self._numbers.get(key)
+            if number is not None:
+                gone.append(number)
+            self._numbers[key] = self._next + len(added)
+            added.append(row)
+        return self._replaced(sink, gone, added, len(self._numbers))
+
+    def _key_of(self, key: Sequence[Any]) -> Any:
+        """A key as `itemgetter` gives it: a single value bare."""
+        return key[0] if len(key) == 1 else tuple(key)
 
 
 def _each_once(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[Row, Sequence[Any]]]:
@@ -52,14 +95,15 @@ def _each_once(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[Row, Sequence[An
         key = tuple(row)
         if key in seen:
             again[key] += 1
-            yield (key, again[key]), row
+            yield (_AGAIN, again[key], *key), row
         else:
             seen.add(key)
             yield key, row
 
 
-def shown_rows(sink: Sink, version: int, shape: Shape, rows: Iterable[Sequence[Any]]) -> ShownRows:
-    """The rows that stand in a table, which have to be `rows` in whatever order. Raises `RebuildDiffers`."""
+def numbers_of(sink: Sink, version: int, table: Table) -> dict[Row, int]:
+    """The numbers of the rows that stand in a table, which have to be its rows in whatever order. Raises `RebuildDiffers`."""
+    shape, rows = table.shape, table.rows
     stored = _stored(sink, version, shape)
     numbers: dict[Row, int] = {}
     left = _each_once(rows)
@@ -73,7 +117,7 @@ def shown_rows(sink: Sink, version: int, shape: Shape, rows: Iterable[Sequence[A
     for row, found in stored.items():
         if found:
             raise RebuildDiffers(f"a row {row!r:.200} stands there that there is not", table=shape.name)
-    return ShownRows(shape, numbers)
+    return numbers
 
 
 def _stored(sink: Sink, version: int, shape: Shape) -> dict[Row, list[int]]:

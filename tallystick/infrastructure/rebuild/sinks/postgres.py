@@ -5,10 +5,9 @@ crashes, with the notes of it; switching waits until all of it is on the disk. A
 in which nobody reads them: whoever came later waits behind, so it is tried for a quarter of a second, and again a little later.
 """
 
-import io
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -79,6 +78,8 @@ class PostgresSink(Catalog):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        with suppress(psycopg.Error):  # the server notices a little later that a connection was closed
+            self._connection.execute("SELECT pg_advisory_unlock_all()")
         self._connection.close()
 
     def kept(self, batch: Any) -> Any:
@@ -138,7 +139,7 @@ class PostgresSink(Catalog):
         query = f"SELECT {columns} FROM {self._physical(version, shape.name)} ORDER BY {ROW_NUMBER}"
         copied = cast(Any, f"COPY ({query}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)")
         with self._transaction(), self._connection.cursor() as cursor, cursor.copy(copied) as copy:
-            yield from _parsed(_Copied(copy), shape)
+            yield from _parsed(copy, shape)
 
     def switch(self, to: Mapping[str, int]) -> None:
         """From now on readers see these tables of these versions, all at once."""
@@ -243,42 +244,39 @@ def _csv(batch: Any, first: int) -> bytes:
     return out.getvalue().to_pybytes()
 
 
-def _parsed(copied: io.RawIOBase, shape: Shape) -> Iterator[Any]:
-    """Lines of COPY as batches."""
+def _parsed(copied: Iterable[Any], shape: Shape) -> Iterator[Any]:
+    """Lines of COPY as batches.
+
+    They are parsed where they lie in memory: Arrow would read a file of Python's on threads of its own.
+    """
     arrow, csv, schema = pyarrow(), pyarrow("csv"), schema_of(shape)
     types = {field.name: arrow.int64() if arrow.types.is_timestamp(field.type) else field.type for field in schema}
     options = csv.ConvertOptions(
         column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""],
         true_values=["t"], false_values=["f"],
     )  # fmt: skip
-    reading = csv.ReadOptions(column_names=list(types), block_size=READ_BYTES, use_threads=False)
-    try:
-        batches = csv.open_csv(arrow.PythonFile(copied, "r"), reading, csv.ParseOptions(newlines_in_values=True), options)
-    except arrow.ArrowInvalid as error:
-        if "Empty CSV" not in str(error):
-            raise
-        return
-    for batch in batches:
-        yield arrow.record_batch([column.cast(schema.field(at).type) for at, column in enumerate(batch.columns)], schema=schema)
+    for lines in _whole_lines(copied):
+        reading = csv.ReadOptions(column_names=list(types), block_size=len(lines) + 1, use_threads=False)
+        parsing = csv.ParseOptions(newlines_in_values=True)
+        for batch in csv.read_csv(arrow.BufferReader(lines), reading, parsing, options).to_batches():
+            columns = [column.cast(schema.field(at).type) for at, column in enumerate(batch.columns)]
+            yield arrow.record_batch(columns, schema=schema)
 
 
-class _Copied(io.RawIOBase):
-    """What COPY sends, as a file that is read from its beginning to its end."""
-
-    def __init__(self, copy: Any) -> None:
-        self._parts = iter(copy)
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        while len(self._left) < len(buffer):
-            part = next(self._parts, None)
-            if part is None:
-                break
-            self._left += bytes(part)
-        taken = self._left[: len(buffer)]
-        self._left = self._left[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
+def _whole_lines(copied: Iterable[Any]) -> Iterator[bytes]:
+    """What COPY sends in pieces that end where a row does: at the end of a line outside quotes, in which all texts stand."""
+    parts, size = list[bytes](), 0
+    for part in copied:
+        parts.append(bytes(part))
+        size += len(parts[-1])
+        if size >= READ_BYTES:
+            lines = b"".join(parts)
+            end = lines.rfind(b"\n") + 1
+            while lines.count(b'"', 0, end) % 2:
+                end = lines.rfind(b"\n", 0, end - 1) + 1
+            parts, size = [lines[end:]], len(lines) - end
+            if end:
+                yield lines[:end]
+    rest = b"".join(parts)
+    if rest:
+        yield rest

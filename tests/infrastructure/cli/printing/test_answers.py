@@ -44,6 +44,7 @@ COMMANDS = [
     ["hold", "h-1"],
     ["lineage", "FRAGMENT"],
     ["replay"],
+    ["replay-diff", "balances", "balances"],
     ["verify"],
     ["audit", "--lock", "USD=1.00"],
 ]
@@ -188,6 +189,7 @@ SCHEMAS = {
     "hold": [*HOLD, "legs"],
     "lineage": [*ORIGIN, "complete", "ancestors"],
     "replay": ["projection", "position", "digest", "differences"],
+    "replay-diff": ["old", "new", "upto", "parts_at", "event", "recorded_at", "entry", "differing"],
     "verify": ["ok", "position", "digest", "findings"],
     "audit": ["ok", "position", "digest", "findings"],
 }  # fmt: skip
@@ -200,6 +202,7 @@ PARTS = {
                                "decimals"]),
     "lineage": ("ancestors", ORIGIN),
     "hold": ("legs", ["kind", "receiver", "amount", "transaction_id", "recorded_at", "decimals"]),
+    "replay-diff": ("differing", ["path", "old_value", "new_value"]),
     "verify": ("findings", FINDING),
     "audit": ("findings", FINDING),
 }  # fmt: skip
@@ -213,13 +216,13 @@ def test_the_fields_of_json(books: Path, command: list[str]) -> None:
         assert list(record) == SCHEMAS[command[0]]
     name, fields = PARTS.get(command[0], ("", []))
     assert all(list(each) == fields for each in content[name]) if name else True
-    if name and command[0] != "verify":
+    if name and command[0] not in ("verify", "replay-diff"):
         assert content[name]
 
 
 def test_the_guide_has_the_fields_of_json() -> None:
     guide = (Path(__file__).parents[4] / "docs" / "USING.md").read_text().split("## What is printed")[1]
-    rows = dict(re.findall(r"^\| `([a-z]+)`(?:, `[a-z]+`)? \| (.*) \|$", guide, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([a-z-]+)`(?:, `[a-z]+`)? \| (.*) \|$", guide, re.MULTILINE))
     told = {command: re.findall("`([a-z_]+)`", fields) for command, fields in rows.items()}
     told["contract"] = [*told["contracts"], *told["contract"]]
     told["hold"] = [*told["holds"], *told["hold"]]

@@ -5,9 +5,9 @@ from typing import Any
 
 from tallystick.domain.values.instant import to_microseconds
 from tallystick.infrastructure.rebuild.columns import CHUNK_ROWS, batch_of, pyarrow, schema_of
-from tallystick.infrastructure.rebuild.line_rows import LINES, lines_table
 from tallystick.infrastructure.rebuild.progress import Rounds
-from tallystick.infrastructure.rebuild.row_table import Rows, RowTable, last_position
+from tallystick.infrastructure.rebuild.rows.line_rows import LINES, lines_table
+from tallystick.infrastructure.rebuild.rows.row_table import Rows, RowTable, last_position
 from tallystick.infrastructure.rebuild.source import Source, movements_upto
 from tallystick.projections.tables import Shape
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tallystick.infrastructure.rebuild.progress import Rounds
-from tallystick.infrastructure.rebuild.row_table import Rows, RowTable, last_position
+from tallystick.infrastructure.rebuild.rows.row_table import Rows, RowTable, last_position
 from tallystick.infrastructure.rebuild.source import Source, movements_upto
 from tallystick.projections.movements.lines import LINE_COLUMNS, Lines
 from tallystick.projections.tables import Shape

@@ -1,0 +1,1 @@
+"""Replay scripts at the command line."""

@@ -1,0 +1,1 @@
+"""Tables that have a row for what happened, and grow with the journal."""
