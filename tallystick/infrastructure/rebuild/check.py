@@ -8,14 +8,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tallystick.domain.errors import RebuildDiffers
 from tallystick.infrastructure.rebuild.columns import Cutter, digest_of, pyarrow, schema_of
+from tallystick.infrastructure.rebuild.exact_sums import ExactColumn, Numbered, limbs_of
 from tallystick.infrastructure.rebuild.line_sums import LineSums
 from tallystick.infrastructure.rebuild.sinks.port import CHANGED, BuiltTable, Chunk, Sink
-from tallystick.infrastructure.rebuild.sums import Sum, sums_of
+from tallystick.infrastructure.rebuild.sums import Sums, told_by
 from tallystick.projections.tables import Shape
-
-Row = tuple[Any, ...]
 
 
 class Stored(NamedTuple):
@@ -113,90 +114,78 @@ def check_sums(
 
     Each table is called for its rows, as batches. Raises `RebuildDiffers`.
     """
-    sums = sums_of(movements)
+    sums = Sums(Numbered() if lines is None else lines.accounts)
+    for batch in movements:
+        sums.add(batch)
     if "balances" in tables:
-        _check_balances(tables["balances"](), sums)
+        _check_balances(tables["balances"], sums)
     if "supply" in tables:
         _check_supply(tables["supply"](), sums)
     if lines is not None:
         _check_lines(lines, sums)
 
 
-def _check_balances(batches: Iterator[Any], sums: Iterable[Sum]) -> None:
-    rows = _ordered(batches, ("token", "account"), ("token", "account", "available", "reserved", "total"))
-    for found, row in _side_by_side(sums, rows):
-        if row is not None:
-            _check_balance(row, found.available, found.held)
-        elif found.available or found.held:
-            has = f"{found.available} available and {found.held} reserved"
-            raise RebuildDiffers(f"{found.account} has {has} of {found.token}, and no row", table="balances")
-
-
-def _side_by_side(sums: Iterable[Sum], rows: Iterator[Row]) -> Iterator[tuple[Sum, Row | None]]:
-    """The sums of accounts, each with its row, which begins with token and account: both come in that order.
-
-    A row of which there is no sum has one of nothing.
-    """
-    row = next(rows, None)
-    for found in sums:
-        if found.account is None:
-            continue
-        cell = (found.token, found.account)
-        while row is not None and row[:2] < cell:
-            yield Sum(row[0], row[1], 0, 0), row
-            row = next(rows, None)
-        if row is not None and row[:2] == cell:
-            yield found, row
-            row = next(rows, None)
-        else:
-            yield found, None
-    while row is not None:
-        yield Sum(row[0], row[1], 0, 0), row
-        row = next(rows, None)
-
-
-def _check_balance(row: tuple[Any, ...], available: int, held: int) -> None:
-    token, account, *told = row
-    summed = [available, held, available + held]
-    if told != [str(each) for each in summed]:
-        says, has = "/".join(map(str, told)), "/".join(map(str, summed))
-        raise RebuildDiffers(
-            f"{account} has {says} of {token} (available/reserved/total), and its movements sum to {has}", table="balances"
-        )
-
-
-def _check_supply(batches: Iterator[Any], sums: Iterable[Sum]) -> None:
-    left = {found.token: -found.available for found in sums if found.account is None}
-    for token, most, circulating, reserve in _ordered(batches, ("token",), ("token", "max", "circulating", "reserve")):
-        minted = left.pop(token, 0)
-        if [circulating, reserve] != [str(minted), str(int(most) - minted)]:
-            reason = f"{circulating} {token} are in circulation and {reserve} are left, and movements sum to {minted} of {most}"
-            raise RebuildDiffers(reason, table="supply")
-    if any(left.values()):
-        raise RebuildDiffers(f"there is no row of {min(left)}, which was minted", table="supply")
-
-
-def _check_lines(lines: LineSums, sums: Iterable[Sum]) -> None:
-    """The lines of every account sum to what its movements sum to, and its last says that it has that."""
-    for found, row in _side_by_side(sums, (tuple(sum) for sum in lines.changes)):
-        added = (0, 0) if row is None else row[2:]
-        if added != (found.available, found.held):
-            raise _lines_differ(found, "lines sum to {0}/{1}", *added)
-    for found, row in _side_by_side(sums, map(tuple, lines.lasts())):
-        if row is not None and row[2:] != (str(found.available), str(found.held)):
-            raise _lines_differ(found, "last line has {0}/{1}", *row[2:])
-
-
-def _lines_differ(found: Sum, says: str, *told: object) -> RebuildDiffers:
-    told_of = f"{found.account}: its {says.format(*told)} of {found.token} (available/reserved)"
-    return RebuildDiffers(f"{told_of}, and its movements sum to {found.available}/{found.held}", table="lines")
-
-
-def _ordered(batches: Iterator[Any], order: tuple[str, ...], columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    arrow = pyarrow()
-    read = list(batches)
-    if not read:
+def _check_balances(read: Callable[[], Iterator[Any]], sums: Sums) -> None:
+    differing = _first_wrong_total(read()) or sums.differing(told_by(sums.accounts, read()))
+    if differing is None:
         return
-    table = arrow.Table.from_batches(read).select(list(columns)).sort_by([(name, "ascending") for name in order])
-    for batch in table.to_batches(65_536):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    token, account = differing
+    available, held = sums.of(token, account)
+    rows = list(_rows_of(read(), token, account))
+    for row in rows:
+        told = [row["available"], row["reserved"], row["total"]]
+        summed = [str(available), str(held), str(available + held)]
+        if told != summed:
+            says, has = "/".join(told), "/".join(summed)
+            reason = f"{account} has {says} of {token} (available/reserved/total), and its movements sum to {has}"
+            raise RebuildDiffers(reason, table="balances")
+    has = f"{available} available and {held} reserved"
+    raise RebuildDiffers(f"{account} has {has} of {token}, and {len(rows) or 'no'} row{'s'[: len(rows)]}", table="balances")
+
+
+def _first_wrong_total(batches: Iterator[Any]) -> tuple[str, str] | None:
+    """The first token and account, in the order of the rows, whose total is not what it has available and reserved."""
+    for batch in batches:
+        rows, total = np.arange(len(batch)), ExactColumn()
+        for name in ("available", "reserved", "total"):
+            total.add(rows, limbs_of(batch.column(name)), is_given=name == "total")
+        wrong = np.flatnonzero(total.differing(ExactColumn(), len(batch)))
+        if len(wrong):
+            row = batch.slice(int(wrong[0]), 1).to_pylist()[0]
+            return row["token"], row["account"]
+    return None
+
+
+def _rows_of(batches: Iterator[Any], token: str, account: str) -> Iterator[dict[str, Any]]:
+    compute = pyarrow("compute")
+    for batch in batches:
+        is_it = compute.and_(compute.equal(batch.column("token"), token), compute.equal(batch.column("account"), account))
+        yield from batch.filter(is_it).to_pylist()
+
+
+def _check_supply(batches: Iterator[Any], sums: Sums) -> None:
+    known: set[str] = set()
+    for batch in batches:
+        for row in batch.to_pylist():
+            token, most, circulating, reserve = row["token"], row["max"], row["circulating"], row["reserve"]
+            minted = sums.minted(token)
+            known.add(token)
+            if [circulating, reserve] != [str(minted), str(int(most) - minted)]:
+                sums_to = f"movements sum to {minted} of {most}"
+                reason = f"{circulating} {token} are in circulation and {reserve} are left, and {sums_to}"
+                raise RebuildDiffers(reason, table="supply")
+    for token in sorted(sums.tokens() - known):
+        if sums.minted(token):
+            raise RebuildDiffers(f"there is no row of {token}, which was minted", table="supply")
+
+
+def _check_lines(lines: LineSums, sums: Sums) -> None:
+    """The lines of every account sum to what its movements sum to, and its last says that it has that."""
+    for told, says in ((lines.changes, "lines sum to"), (lines.last, "last line has")):
+        differing = sums.differing(told)
+        if differing is not None:
+            token, account = differing
+            available, held = told.of(lines.accounts.number(token, account))
+            told_of = f"{account}: its {says} {available}/{held} of {token} (available/reserved)"
+            has = "{}/{}".format(*sums.of(token, account))
+            raise RebuildDiffers(f"{told_of}, and its movements sum to {has}", table="lines")

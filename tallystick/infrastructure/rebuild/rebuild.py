@@ -107,13 +107,15 @@ def _marking(sink: Sink, build: Build) -> Generator[None]:
 
 
 def _written(source: Source, sink: Sink, build: Build, wanted: Selection, rounds: Rounds) -> Iterator[Shape]:
-    """Writes all tables that there are not yet, and gives the shape of each."""
-    for table in wanted.row_tables:
-        _write_rows(source, sink, build, table, rounds)
-        yield table.shape
+    """Writes all tables that there are not yet, and gives the shape of each.
+
+    What is written is let go, so that it is not in memory while it is checked.
+    """
+    while wanted.row_tables:
+        yield _write_rows(source, sink, build, wanted.row_tables.pop(0), rounds)
     replay_into(wanted, source, build.upto, rounds)
-    for each in wanted.projections:
-        for name, table in each.tables():
+    while wanted.projections:
+        for name, table in wanted.projections.pop(0).tables():
             _write(sink, build, name, table)
             yield table.shape
 
@@ -127,8 +129,8 @@ def replay_into(wanted: Selection, source: Source, upto: int, rounds: Rounds) ->
                 replay.add(commit, upto)
 
 
-def _write_rows(source: Source, sink: Sink, build: Build, table: RowTable, rounds: Rounds) -> None:
-    """Writes a row table's rows behind those that are there."""
+def _write_rows(source: Source, sink: Sink, build: Build, table: RowTable, rounds: Rounds) -> Shape:
+    """Writes a row table's rows behind those that are there, and gives its shape."""
     shape, version = table.shape, build.version
     sink.create(version, table.name, shape)
     after, more = _written_upto(sink.chunks(version, shape.name))
@@ -138,6 +140,7 @@ def _write_rows(source: Source, sink: Sink, build: Build, table: RowTable, round
         if rows.batch.num_rows > known:
             batch = sink.kept(rows.batch.slice(known))
             sink.write(version, shape, batch, Chunk(batch.num_rows, rows.upto, digest_of([batch])))
+    return shape
 
 
 def _written_upto(chunks: Iterable[Chunk]) -> tuple[int, int]:

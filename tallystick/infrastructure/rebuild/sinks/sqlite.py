@@ -26,6 +26,8 @@ PIECE_ROWS = 50_000
 _TYPES: dict[Kind, str] = {"text": "TEXT", "int": "INTEGER", "amount": "TEXT", "time": "TEXT", "bool": "INTEGER"}
 _INTEGER = range(-(2**63), 2**63)
 _DIGITS_MAX = 20
+_DIGITS_SURE = 18
+"""So many digits, with a sign among them or not, are surely 64 bits."""
 
 
 class SQLiteSink(Catalog):
@@ -199,8 +201,22 @@ def _written(shape: Shape, batch: Any) -> list[list[Any]]:
         values: list[Any] = column.to_pylist()
         columns.append(values)
         if kind == "amount":
-            columns.append([_integer(value) for value in values])
+            columns.append(_integers(column))
     return columns
+
+
+def _integers(digits: Any) -> list[int | None]:
+    """A column of amounts as integers, None where 64 bits do not hold one."""
+    compute, arrow = pyarrow("compute"), pyarrow()
+    is_short = compute.less_equal(compute.binary_length(digits), _DIGITS_SURE)
+    try:
+        integers: list[int | None] = compute.if_else(is_short, digits, None).cast(arrow.int64()).to_pylist()
+    except arrow.ArrowInvalid:  # something else stands there
+        return [_integer(value) for value in digits.to_pylist()]
+    longer = compute.indices_nonzero(compute.invert(is_short).fill_null(False))
+    for place, value in zip(longer.to_pylist(), digits.take(longer).to_pylist(), strict=True):
+        integers[place] = _integer(value)
+    return integers
 
 
 def _integer(digits: Any) -> int | None:
@@ -217,13 +233,13 @@ def _read(shape: Shape, rows: Sequence[Sequence[Any]]) -> Any:
     given = zip(*rows, strict=True)
     for field, kind in zip(schema_of(shape), shape.columns.values(), strict=True):
         values = next(given)
-        if kind == "amount" and next(given) != tuple(map(_integer, values)):
-            raise RebuildDiffers(f"{field.name}{INT_BEHIND} is not {field.name} everywhere", table=shape.name)
         try:
             if kind == "bool":
                 values = [None if value is None else bool(value) for value in values]
-            column = arrow.array(values, arrow.string() if kind == "time" else field.type)
-            columns.append(column.cast(field.type))
+            column = arrow.array(values, arrow.string() if kind == "time" else field.type).cast(field.type)
         except (arrow.ArrowException, TypeError, ValueError, OverflowError):
-            columns.append(arrow.array([None if value is None else str(value) for value in values], arrow.string()))
+            column = arrow.array([None if value is None else str(value) for value in values], arrow.string())
+        if kind == "amount" and list(next(given)) != _integers(column):
+            raise RebuildDiffers(f"{field.name}{INT_BEHIND} is not {field.name} everywhere", table=shape.name)
+        columns.append(column)
     return arrow.record_batch(columns, names=list(shape.columns))
