@@ -68,7 +68,8 @@ class Numbered:
 def names_of(tokens: Any, accounts: Any) -> Any:
     """What accounts of tokens are looked up by. Raises `ValueError` where one is missing."""
     wide = pyarrow().large_string()  # for all of them may be more than 2 GB
-    names = pyarrow("compute").binary_join_element_wise(tokens.cast(wide), accounts.cast(wide), " ")  # tokens have no space
+    space = pyarrow().scalar(" ", wide)  # which no token has
+    names = pyarrow("compute").binary_join_element_wise(tokens.cast(wide), accounts.cast(wide), space)
     if names.null_count:
         raise ValueError("a token or an account is missing")
     return names
