@@ -146,10 +146,11 @@ def _check_balances(read: Callable[[], Iterator[Any]], sums: Sums) -> None:
 def _first_wrong_total(batches: Iterator[Any]) -> tuple[str, str] | None:
     """The first token and account, in the order of the rows, whose total is not what it has available and reserved."""
     for batch in batches:
-        rows, total = np.arange(len(batch)), ExactColumn()
-        for name in ("available", "reserved", "total"):
-            total.add(rows, limbs_of(batch.column(name)), is_given=name == "total")
-        wrong = np.flatnonzero(total.differing(ExactColumn(), len(batch)))
+        rows, total, told = np.arange(len(batch)), ExactColumn(), ExactColumn()
+        for name in ("available", "reserved"):
+            total.add(rows, limbs_of(batch.column(name)))
+        told.add(rows, limbs_of(batch.column("total")))
+        wrong = np.flatnonzero(total.differing(told, len(batch)))
         if len(wrong):
             row = batch.slice(int(wrong[0]), 1).to_pylist()[0]
             return row["token"], row["account"]
@@ -181,7 +182,7 @@ def _check_supply(batches: Iterator[Any], sums: Sums) -> None:
 
 def _check_lines(lines: LineSums, sums: Sums) -> None:
     """The lines of every account sum to what its movements sum to, and its last says that it has that."""
-    for told, says in ((lines.changes, "lines sum to"), (lines.last, "last line has")):
+    for told, says in ((lines.changes(), "lines sum to"), (lines.last(), "last line has")):
         differing = sums.differing(told)
         if differing is not None:
             token, account = differing

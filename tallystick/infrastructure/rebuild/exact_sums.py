@@ -15,6 +15,8 @@ from tallystick.infrastructure.rebuild.columns import pyarrow
 LIMBS = 9
 LIMB_BITS = 31
 CARRIED_ROWS = 2**30
+ROUND_ROWS = 262_144
+"""So many rows more than there are accounts are looked up at once."""
 
 _SPARE_LIMBS = 2
 """So much wider are sums than what is added."""
@@ -30,34 +32,52 @@ class Numbered:
     """Numbers for accounts of tokens, in the order in which they are met."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+        self._names: Any = pyarrow().array([], pyarrow().large_string())
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._names)
 
-    def numbers(self, tokens: Any, accounts: Any) -> Column:
-        """The numbers of rows. Raises `ValueError` where a name is missing."""
-        keys = pyarrow("compute").binary_join_element_wise(tokens, accounts, " ")  # a token has no space in it
-        if keys.null_count:
-            raise ValueError("a token or an account is missing")
-        encoded = keys.dictionary_encode()
-        known = self._numbers
-        numbers = [known.setdefault(key, len(known)) for key in encoded.dictionary.to_pylist()]
-        return np.array(numbers, dtype=np.int64)[encoded.indices.to_numpy()]
+    def numbers(self, names: Any) -> Column:
+        """The numbers of rows by `names_of` them. All names are gone through for it, so it is asked for many rows at once."""
+        arrow, compute = pyarrow(), pyarrow("compute")
+        found = compute.index_in(names, value_set=self._names)
+        if found.null_count:
+            new = names.filter(compute.is_null(found)).unique()
+            self._names = arrow.concat_arrays([self._names, new])
+            found = compute.index_in(names, value_set=self._names)
+        return found.to_numpy().astype(np.int64)
 
     def number(self, token: str, account: str) -> int | None:
         """The number of one account, None where it was not met."""
-        return self._numbers.get(f"{token} {account}")
+        return (
+            pyarrow("compute")
+            .index_in(pyarrow().scalar(f"{token} {account}", pyarrow().large_string()), value_set=self._names)
+            .as_py()
+        )
 
     def tokens_of(self, account: str) -> set[str]:
         """The tokens with which an account was met."""
-        return {token for token, _, name in (key.partition(" ") for key in self._numbers) if name == account}
+        names = self._names.filter(pyarrow("compute").ends_with(self._names, f" {account}")).to_pylist()
+        return {token for token, name in map(_token_and_account, names) if name == account}
 
     def named(self, numbers: Column) -> list[tuple[str, str]]:
         """The tokens and accounts that these are the numbers of, in the order of their names."""
-        wanted = set(numbers.tolist())
-        found = (key.partition(" ") for key, number in self._numbers.items() if number in wanted)
-        return sorted((token, account) for token, _, account in found)
+        return sorted(map(_token_and_account, self._names.take(pyarrow().array(numbers)).to_pylist()))
+
+
+def names_of(tokens: Any, accounts: Any) -> Any:
+    """What accounts of tokens are looked up by. Raises `ValueError` where one is missing."""
+    wide = pyarrow().large_string()  # for all of them may be more than 2 GB
+    space = pyarrow().scalar(" ", wide)  # which no token has
+    names = pyarrow("compute").binary_join_element_wise(tokens.cast(wide), accounts.cast(wide), space)
+    if names.null_count:
+        raise ValueError("a token or an account is missing")
+    return names
+
+
+def _token_and_account(name: str) -> tuple[str, str]:
+    token, _, account = name.partition(" ")
+    return token, account
 
 
 class ExactColumn:
@@ -67,11 +87,11 @@ class ExactColumn:
         self._limbs: list[Column] = [np.zeros(0, dtype=np.int64)]
         self._rows = 0
 
-    def add(self, numbers: Column, limbs: Limbs, *, is_given: bool = False) -> None:
-        """Adds amounts, or takes them away."""
+    def add(self, numbers: Column, limbs: Limbs) -> None:
+        """Adds amounts."""
         self._make_room(numbers, limbs)
         for has, limb in zip(self._limbs, limbs, strict=False):
-            (np.subtract if is_given else np.add).at(has, numbers, limb)
+            np.add.at(has, numbers, limb)
         self._rows += len(numbers)
         if self._rows > CARRIED_ROWS:
             self._limbs, self._rows = self.limbs(), 0
@@ -118,6 +138,35 @@ class ExactColumn:
                 self._limbs[place] = np.append(limb, grown)
         while len(self._limbs) < len(limbs):
             self._limbs.append(np.zeros_like(self._limbs[0]))
+
+
+class Gathered:
+    """Rows that are kept until there are many, and then added: amounts of accounts, to columns, or into them as the last."""
+
+    def __init__(self, accounts: Numbered, added: Sequence[ExactColumn], put: Sequence[ExactColumn] = ()) -> None:
+        self._accounts = accounts
+        self._columns = [*(column.add for column in added), *(column.put for column in put)]
+        self._parts: list[tuple[Any, Sequence[Limbs]]] = []
+        self._rows = 0
+
+    def add(self, tokens: Any, accounts: Any, amounts: Sequence[Limbs]) -> None:
+        """Adds rows, with amounts for each column."""
+        self._parts.append((names_of(tokens, accounts), amounts))
+        self._rows += len(tokens)
+        if self._rows >= ROUND_ROWS + len(self._accounts):
+            self.settle()
+
+    def settle(self) -> None:
+        """Has the columns have all rows."""
+        if not self._rows:
+            return
+        numbers = self._accounts.numbers(pyarrow().concat_arrays([names for names, _ in self._parts]))
+        end = 0
+        for names, amounts in self._parts:
+            begin, end = end, end + len(names)
+            for take, limbs in zip(self._columns, amounts, strict=True):
+                take(numbers[begin:end], limbs)
+        self._parts, self._rows = [], 0
 
 
 def limbs_of(texts: Any) -> list[Column]:
