@@ -78,8 +78,8 @@ def within_patience(work: Callable[[], Any]) -> Any:
 
 def test_every_public_call_of_the_blocking_ledger_is_there_with_the_same_arguments() -> None:
     names = {name for name in dir(Ledger) if not name.startswith("_")}
-    assert names - set(dir(AsyncLedger)) == set()
-    for name in sorted(names):
+    assert names - set(dir(AsyncLedger)) == {"follow"}  # it never ends, and would keep a thread that others wait for
+    for name in sorted(names - {"follow"}):
         call, awaited = getattr(Ledger, name), getattr(AsyncLedger, name)
         if not callable(call):
             assert not callable(awaited), name
